@@ -1,0 +1,133 @@
+//! What a local cloud can be told before it starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::faults::Faults;
+
+/// Everything that can be chosen about a local cloud. [`Options::new`] gives what `penstock dev` runs with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the api listens. Default `127.0.0.1:0`: a free port that the system chooses.
+    pub listen: SocketAddr,
+    /// Where everything is kept over a restart, but for what is on the queues. Default `None`: in memory and in a temporary folder.
+    pub data: Option<PathBuf>,
+    /// The executable that runs `function <name>`.
+    pub program: PathBuf,
+    /// API keys to register: account, id, secret.
+    pub keys: Vec<(String, String, String)>,
+    /// How each function runs.
+    pub functions: Functions,
+    /// How the queues behave.
+    pub queues: Queues,
+    /// More environment variables for the functions and the api.
+    pub environment: Vec<(String, String)>,
+    /// What goes wrong on purpose. Default: nothing.
+    pub faults: Faults,
+    /// Puts the fault proxy between the functions and the services, which also counts their requests. Default `false`.
+    pub proxy: bool,
+    /// Whether the sweep function runs by schedule, every minute. Default `true`.
+    pub scheduled: bool,
+    /// Sends what the functions print to standard error instead of log files. Default `false`.
+    pub verbose: bool,
+}
+
+impl Options {
+    /// The defaults, with functions run by `program`.
+    #[must_use]
+    pub fn new(program: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data: None,
+            program,
+            keys: Vec::new(),
+            functions: Functions::default(),
+            queues: Queues::default(),
+            environment: Vec::new(),
+            faults: Faults::default(),
+            proxy: false,
+            scheduled: true,
+            verbose: false,
+        }
+    }
+}
+
+/// How one function runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionOptions {
+    /// How many instances run at once, at most (on AWS: reserved concurrency).
+    pub concurrency: usize,
+    /// After how long an invocation is ended by force, in real time.
+    pub timeout: Duration,
+    /// What the function is told about its memory, in MiB; it is not enforced, but measured.
+    pub memory_mb: u32,
+    /// Environment variables for this function alone; they go before those for all.
+    pub environment: Vec<(String, String)>,
+}
+
+impl FunctionOptions {
+    /// `concurrency` instances of up to `timeout` each, 128 MiB.
+    #[must_use]
+    pub fn new(concurrency: usize, timeout: Duration) -> Self {
+        Self { concurrency, timeout, memory_mb: 128, environment: Vec::new() }
+    }
+}
+
+/// How each of the functions runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Functions {
+    /// Storage event → chunks. Default: 2 at once, 15 minutes.
+    pub split: FunctionOptions,
+    /// Chunks → records. Default: one per core, from 2 to 4; 1 minute.
+    pub validate: FunctionOptions,
+    /// Ended import → rejected file, webhook, event. Default: 1 at once, 5 minutes.
+    pub report: FunctionOptions,
+    /// Dead letters, expiry, lost events. Default: 1 at once, 1 minute.
+    pub sweep: FunctionOptions,
+    /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once, 30 seconds.
+    pub api: FunctionOptions,
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let seconds = Duration::from_secs;
+        Self {
+            split: FunctionOptions::new(2, seconds(900)),
+            validate: FunctionOptions::new(cores.clamp(2, 4), seconds(60)),
+            report: FunctionOptions::new(1, seconds(300)),
+            sweep: FunctionOptions::new(1, seconds(60)),
+            api: FunctionOptions::new(1, seconds(30)),
+        }
+    }
+}
+
+/// How one queue and its event source mapping behave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// How many messages one invocation gets, at most.
+    pub batch_size: usize,
+    /// After how many receives a message goes to the dead-letter queue.
+    pub max_receive_count: u32,
+    /// How long a received message stays hidden. Default `None`: six times the timeout of the function that it is for.
+    pub visibility_timeout: Option<Duration>,
+}
+
+/// How each of the queues behaves; each has a dead-letter queue of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queues {
+    /// Rows for validate. Default: 4 to a batch, 5 receives.
+    pub chunks: QueueOptions,
+    /// Continuations for split. Default: 1 to a batch, 3 receives.
+    pub splits: QueueOptions,
+    /// Ended imports for report. Default: 1 to a batch, 3 receives.
+    pub reports: QueueOptions,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        let queue = |batch_size, max_receive_count| QueueOptions { batch_size, max_receive_count, visibility_timeout: None };
+        Self { chunks: queue(4, 5), splits: queue(1, 3), reports: queue(1, 3) }
+    }
+}

@@ -1,0 +1,84 @@
+//! A server of the local cloud: a listener on 127.0.0.1, the task that serves it, and a way to end it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long requests that are under way may go on when a server is stopped.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running server. Dropping it tells it to stop, without waiting.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// A listener on a free port that the system chooses.
+    pub(crate) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    /// Runs `serve`, which gets a future that resolves when it has to stop.
+    pub(crate) fn spawn<S, F>(address: SocketAddr, serve: S) -> Self
+    where
+        S: FnOnce(futures::future::BoxFuture<'static, ()>) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stop, mut stopped) = watch::channel(false);
+        let stopped = Box::pin(async move {
+            // An error means that the server's owner is gone: the same.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+        let task = tokio::spawn(serve(stopped));
+        Self { address, stop, task }
+    }
+
+    /// Serves `router` on `listener`.
+    pub(crate) fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
+        Self::spawn(address, async move |stopped| {
+            let listener = listener.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY");
+                }
+            });
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, %address, "a server has stopped");
+            }
+        })
+    }
+
+    /// Serves `router` on a free port.
+    pub(crate) async fn start(router: Router) -> io::Result<Self> {
+        let (listener, address) = Self::bind().await?;
+        Ok(Self::serve(listener, address, router))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops accepting, lets requests under way end, for some seconds at most, and returns.
+    pub(crate) async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
+            tracing::debug!(address = %self.address, "requests outlived their server");
+            self.task.abort();
+        }
+    }
+}

@@ -1,0 +1,172 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SMALL: SplitOptions = SplitOptions { delimiter: b',', chunk_bytes: 24, chunk_rows: 3, record_bytes: 40 };
+
+fn split(options: SplitOptions, file: &[u8], piece_bytes: usize) -> Result<(Vec<Piece>, u64), SplitError> {
+    let mut splitter = Splitter::new(options);
+    let mut pieces = Vec::new();
+    for part in file.chunks(piece_bytes.max(1)) {
+        pieces.extend(splitter.push(part)?);
+    }
+    let (rest, rows) = splitter.finish()?;
+    pieces.extend(rest);
+    Ok((pieces, rows))
+}
+
+fn chunks(pieces: &[Piece]) -> Vec<&Chunk> {
+    pieces.iter().filter_map(|piece| if let Piece::Chunk(chunk) = piece { Some(chunk) } else { None }).collect()
+}
+
+/// The records of the `csv` crate, the header among them.
+fn oracle(file: &[u8]) -> Vec<csv::ByteRecord> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(file)
+        .into_byte_records()
+        .map(|record| record.expect("bytes in memory are always records"))
+        .collect()
+}
+
+/// Files made of what matters: quotes at every kind of place, every terminator, delimiters, marks and plain bytes.
+fn files() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        4 => Just(b"\"".to_vec()), 4 => Just(b",".to_vec()), 3 => Just(b"\n".to_vec()), 2 => Just(b"\r".to_vec()),
+        2 => Just(b"\r\n".to_vec()), 4 => Just(b"a".to_vec()), 1 => Just(b"\"\"".to_vec()), 1 => Just(b"12\" wide".to_vec()),
+        1 => Just(b"\"x\ny\"".to_vec()), 1 => Just(b"\xef\xbb\xbf".to_vec()), 1 => Just(b"\0\xff;".to_vec()),
+    ];
+    prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn boundaries_equal_those_of_the_csv_crate(file in files(), cut in 1usize..40) {
+        let one_by_one = SplitOptions { chunk_rows: 1, record_bytes: usize::MAX, ..SMALL };
+        let records = oracle(&file);
+        match split(one_by_one, &file, cut) {
+            Err(error) => {
+                let unterminated = matches!(error, SplitError::HeaderUnterminated { .. });
+                prop_assert!(unterminated && records.len() == 1)
+            },
+            Ok((pieces, rows)) => {
+                prop_assert_eq!(rows as usize, records.len().saturating_sub(1));
+                prop_assert_eq!(pieces.len(), records.len());
+                for (piece, record) in pieces.iter().zip(&records) {
+                    let bytes = match piece {
+                        Piece::Header(header) => header.as_slice(),
+                        Piece::Chunk(chunk) => &file[chunk.offset as usize..][..chunk.bytes as usize],
+                    };
+                    // A mark is skipped at the start of the file alone; the reference would skip it at the start of every piece.
+                    let alone = if bytes.starts_with(BYTE_ORDER_MARK) { oracle(&[b"\n", bytes].concat()) } else { oracle(bytes) };
+                    prop_assert_eq!(&alone, &vec![record.clone()]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_depend_on_the_bytes_alone(file in files(), cut in 1usize..40) {
+        let whole = split(SMALL, &file, usize::MAX);
+        prop_assert_eq!(split(SMALL, &file, cut), whole.clone());
+        prop_assert_eq!(split(SMALL, &file, 1), whole);
+    }
+
+    #[test]
+    fn every_chunk_knows_its_place(file in files()) {
+        let Ok((pieces, rows)) = split(SMALL, &file, 7) else { return Ok(()) };
+        let mut row = 1;
+        for (index, chunk) in chunks(&pieces).into_iter().enumerate() {
+            prop_assert_eq!(chunk.index as usize, index);
+            prop_assert_eq!(chunk.first_row, row);
+            let (before, here) = (&file[..chunk.offset as usize], &file[chunk.offset as usize..][..chunk.bytes as usize]);
+            prop_assert!(!before.ends_with(b"\r") || !here.starts_with(b"\n"));
+            prop_assert_eq!(chunk.first_line, 1 + lines::ended_in(before));
+            if let Body::Rows(bytes) = &chunk.body {
+                prop_assert_eq!(bytes.as_slice(), here);
+                prop_assert!(chunk.rows == 1 || bytes.len() <= SMALL.chunk_bytes);
+                prop_assert!(bytes.len() <= SMALL.chunk_bytes.max(SMALL.record_bytes) && chunk.rows <= SMALL.chunk_rows);
+            }
+            row += chunk.rows;
+        }
+        prop_assert_eq!(rows, row - 1);
+    }
+
+    #[test]
+    fn a_splitter_resumed_anywhere_goes_on_as_if_it_had_not_stopped(file in files(), stop in 0usize..200, cut in 1usize..20) {
+        let Ok((whole, rows)) = split(SMALL, &file, usize::MAX) else { return Ok(()) };
+        let mut pieces = Vec::new();
+        let mut first = Splitter::new(SMALL);
+        for part in file[..stop.min(file.len())].chunks(cut) {
+            pieces.extend(first.push(part).expect("the whole file is fine"));
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let checkpoint = first.checkpoint();
+        let mut second = Splitter::resume(SMALL, checkpoint);
+        for part in file[checkpoint.offset as usize..].chunks(cut) {
+            pieces.extend(second.push(part).expect("the whole file is fine"));
+        }
+        let (rest, resumed_rows) = second.finish().expect("the whole file is fine");
+        pieces.extend(rest);
+        prop_assert_eq!(pieces, whole);
+        prop_assert_eq!(resumed_rows, rows);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_the_file(file in files(), repeat in 1usize..40) {
+        let mut splitter = Splitter::new(SMALL);
+        for part in file.repeat(repeat).chunks(16) {
+            if splitter.push(part).is_err() {
+                return Ok(());
+            }
+            prop_assert!(splitter.buffer.len() <= SMALL.chunk_bytes + SMALL.record_bytes + 3 * 16);
+        }
+    }
+}
+
+#[test]
+fn a_record_over_the_limit_is_refused_by_itself_and_the_file_goes_on() {
+    let long = "x".repeat(50);
+    let file = format!("h\na\n\"{long}\n,\"\nb\n");
+    let (pieces, rows) = split(SMALL, file.as_bytes(), 5).expect("a header");
+    let chunks = chunks(&pieces);
+    assert_eq!(rows, 3);
+    assert_eq!(chunks[1].body, Body::Refused(Refusal::TooLarge));
+    assert_eq!((chunks[1].first_row, chunks[1].first_line, chunks[1].bytes), (2, 3, 55));
+    assert_eq!((chunks[2].first_row, chunks[2].first_line), (3, 5));
+    assert_eq!(chunks[2].body, Body::Rows(b"b\n".to_vec()));
+}
+
+#[test]
+fn an_unterminated_quote_names_the_line_where_it_opened() {
+    for length in [3, 300] {
+        let file = format!("h,i\na,b\nc\n\n\"d\n\",\"{}\n\n", "x\n".repeat(length));
+        for cut in [1, 7, 10_000] {
+            let (pieces, rows) = split(SMALL, file.as_bytes(), cut).expect("a header");
+            let last = chunks(&pieces).pop().expect("a chunk");
+            assert_eq!(last.body, Body::Refused(Refusal::UnterminatedQuote { opened_line: 6 }), "{length} {cut}");
+            assert_eq!((last.first_row, last.first_line, rows), (3, 5, 3));
+            assert_eq!(last.offset + last.bytes, file.len() as u64);
+        }
+    }
+    assert_eq!(split(SMALL, b"\n\"h\n", 2), Err(SplitError::HeaderUnterminated { opened_line: 2 }));
+}
+
+#[test]
+fn a_header_over_the_limit_is_refused() {
+    let refused = Err(SplitError::HeaderTooLarge { limit: 40 });
+    assert_eq!(split(SMALL, "h".repeat(60).as_bytes(), 7), refused);
+    assert_eq!(split(SMALL, "\n".repeat(60).as_bytes(), 7), refused);
+}
+
+#[test]
+fn a_file_without_records_has_no_chunks() {
+    assert_eq!(split(SMALL, b"", 1), Ok((vec![], 0)));
+    assert_eq!(split(SMALL, b"\xef\xbb\xbf", 1), Ok((vec![], 0)));
+    assert_eq!(split(SMALL, b"h\n\n\n", 1), Ok((vec![Piece::Header(b"h\n".to_vec())], 0)));
+}

@@ -1,0 +1,254 @@
+//! Chunks, and the message that carries one from the splitter to a validator.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::{Abort, AccountId, EmptyCells, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
+
+/// What is the same for every chunk of an import: all that a validator needs besides the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Whose import it is.
+    pub account: AccountId,
+    /// The import.
+    pub import: ImportId,
+    /// Its place in the order of acceptance.
+    pub order: u64,
+    /// The kind of its records.
+    pub kind: KindName,
+    /// What rows do to records that are there.
+    pub mode: Mode,
+    /// What empty cells say.
+    pub empty_cells: EmptyCells,
+    /// Whether nothing is written.
+    pub dry_run: bool,
+    /// When to stop early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<Abort>,
+    /// The byte between two cells.
+    pub delimiter: u8,
+    /// The file's columns.
+    pub columns: Vec<String>,
+}
+
+impl Job {
+    /// The stamp of a row of this import.
+    pub fn stamp(&self, row: u64) -> Stamp {
+        Stamp { order: self.order, row }
+    }
+}
+
+/// Consecutive rows of a file. Chunk *n* of an object always holds the same rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its place in the file, from 0.
+    pub index: u32,
+    /// The first row's number, from 1.
+    pub first_row: u64,
+    /// The physical line on which the chunk's bytes start, from 1.
+    pub first_line: u64,
+    /// The byte of the object at which they start.
+    pub offset: u64,
+    /// How many bytes of the object they are.
+    pub bytes: u64,
+    /// How many rows they hold.
+    pub rows: u64,
+    /// The rows.
+    pub body: Body,
+}
+
+/// What a chunk holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Records as they came, blank lines between them included.
+    Rows(Vec<u8>),
+    /// One record that cannot be carried or trusted; its bytes stay in the object.
+    Refused(Refusal),
+}
+
+/// Why the splitter refuses a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It is longer than [`crate::limits::RECORD_BYTES`].
+    TooLarge,
+    /// A quote that was opened on this physical line is never closed: the record is all that follows.
+    UnterminatedQuote {
+        /// The line of the quote, from 1.
+        opened_line: u64,
+    },
+}
+
+/// One message on the chunks queue.
+///
+/// Its body is one line of JSON, a line feed, and the rows as they came. Rows that SQS would refuse or alter (control characters, invalid
+/// UTF-8; Amazon SQS API Reference, SendMessage) follow in base64 instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkMessage {
+    /// What is the same for every chunk of the import.
+    pub job: Job,
+    /// The chunk.
+    pub chunk: Chunk,
+}
+
+/// What is wrong with a message body; it never repeats any of it.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// There is no line feed after the header.
+    #[error("the chunk message has no header line")]
+    NoHeader,
+    /// The header is not what this version writes.
+    #[error("the chunk message's header cannot be read")]
+    Header(#[source] serde_json::Error),
+    /// The rows are not the base64 that the header announces.
+    #[error("the chunk message's rows are not base64")]
+    Base64(#[source] base64::DecodeError),
+    /// The rows are not as long as the header says.
+    #[error("the chunk message carries {found} bytes of rows, its header says {stated}")]
+    Length {
+        /// Bytes announced.
+        stated: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The message would be larger than SQS takes.
+    #[error("the chunk message has {bytes} bytes, the limit is {MESSAGE_BYTES}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    job: Job,
+    chunk: u32,
+    first_row: u64,
+    first_line: u64,
+    offset: u64,
+    bytes: u64,
+    rows: u64,
+    encoding: Encoding,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    Text,
+    Base64,
+    Refused(Refusal),
+}
+
+impl ChunkMessage {
+    /// The body of the message, at most [`MESSAGE_BYTES`] of characters that SQS takes.
+    ///
+    /// # Errors
+    /// [`MessageError::TooLarge`]: the columns' names alone must be huge, since a chunk's bytes are bounded.
+    pub fn encode(&self) -> Result<String, MessageError> {
+        let (encoding, rows) = match &self.chunk.body {
+            Body::Refused(refusal) => (Encoding::Refused(*refusal), String::new()),
+            Body::Rows(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) if text.chars().all(is_carried) => (Encoding::Text, text.to_owned()),
+                _ => (Encoding::Base64, STANDARD.encode(bytes)),
+            },
+        };
+        let Chunk { index, first_row, first_line, offset, bytes, rows: count, .. } = self.chunk;
+        let header =
+            Header { job: self.job.clone(), chunk: index, first_row, first_line, offset, bytes, rows: count, encoding };
+        let mut body = serde_json::to_string(&header).map_err(MessageError::Header)?;
+        body.push('\n');
+        body.push_str(&rows);
+        if body.len() > MESSAGE_BYTES {
+            return Err(MessageError::TooLarge { bytes: body.len() });
+        }
+        Ok(body)
+    }
+
+    /// Reads what [`ChunkMessage::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`MessageError`] for anything else.
+    pub fn decode(body: &str) -> Result<Self, MessageError> {
+        let (header, rows) = body.split_once('\n').ok_or(MessageError::NoHeader)?;
+        let Header { job, chunk: index, first_row, first_line, offset, bytes, rows: count, encoding } =
+            serde_json::from_str(header).map_err(MessageError::Header)?;
+        let body = match encoding {
+            Encoding::Refused(refusal) => Body::Refused(refusal),
+            Encoding::Text => Body::Rows(rows.as_bytes().to_vec()),
+            Encoding::Base64 => Body::Rows(STANDARD.decode(rows).map_err(MessageError::Base64)?),
+        };
+        if let Body::Rows(carried) = &body
+            && carried.len() as u64 != bytes
+        {
+            return Err(MessageError::Length { stated: bytes, found: carried.len() as u64 });
+        }
+        Ok(Self { job, chunk: Chunk { index, first_row, first_line, offset, bytes, rows: count, body } })
+    }
+}
+
+/// Whether SQS carries the character as it is: `#x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF`.
+fn is_carried(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: Body) -> ChunkMessage {
+        let bytes = match &body {
+            Body::Rows(rows) => rows.len() as u64,
+            Body::Refused(_) => 300_000,
+        };
+        ChunkMessage {
+            job: Job {
+                account: "1".parse().expect("valid"),
+                import: ImportId::new(1, [7; 10]),
+                order: 3,
+                kind: "products".parse().expect("valid"),
+                mode: Mode::Upsert,
+                empty_cells: EmptyCells::Keep,
+                dry_run: false,
+                abort: None,
+                delimiter: b',',
+                columns: vec!["sku".into(), "näme\n".into()],
+            },
+            chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },
+        }
+    }
+
+    #[test]
+    fn every_body_comes_back_as_it_was() {
+        for body in [
+            Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),
+            Body::Rows("ä,\u{1f600}\n".into()),
+            Body::Rows(b"nul\0,b\n".to_vec()),
+            Body::Rows("not a character \u{ffff}\n".into()),
+            Body::Rows(vec![0xff, 0xfe, b'\n']),
+            Body::Refused(Refusal::TooLarge),
+            Body::Refused(Refusal::UnterminatedQuote { opened_line: 14 }),
+        ] {
+            let sent = message(body);
+            let wire = sent.encode().expect("small");
+            assert!(wire.chars().all(is_carried));
+            assert_eq!(ChunkMessage::decode(&wire).expect("as written"), sent);
+        }
+    }
+
+    #[test]
+    fn the_largest_chunk_of_the_worst_bytes_fits_a_message() {
+        let worst = message(Body::Rows(vec![0; crate::limits::CHUNK_BYTES + crate::limits::RECORD_BYTES]));
+        assert!(worst.encode().expect("fits").len() <= MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn a_cut_or_foreign_message_is_refused() {
+        let wire = message(Body::Rows(b"a,b\nc,d\n".to_vec())).encode().expect("small");
+        assert!(matches!(
+            ChunkMessage::decode(&wire[..wire.len() - 1]),
+            Err(MessageError::Length { stated: 8, found: 7 })
+        ));
+        assert!(matches!(ChunkMessage::decode("{}"), Err(MessageError::NoHeader)));
+        assert!(matches!(ChunkMessage::decode("{}\nrows"), Err(MessageError::Header(_))));
+    }
+}

@@ -1,0 +1,261 @@
+//! An import: what was asked for, how far it is, how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, ImportId, KindName, Rows, Tally};
+
+/// Where an import stands. The last five are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing has been uploaded yet.
+    AwaitingUpload,
+    /// The upload is being split and its rows applied.
+    Processing,
+    /// Every row was applied.
+    Completed,
+    /// Every row was looked at; some were rejected.
+    CompletedWithErrors,
+    /// The import ended early; `failure` says why.
+    Failed,
+    /// Its owner cancelled it.
+    Cancelled,
+    /// Nothing was uploaded in time.
+    Expired,
+}
+
+impl Status {
+    /// Whether nothing more will happen to the import.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::AwaitingUpload | Self::Processing)
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AwaitingUpload => "awaiting_upload",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::CompletedWithErrors => "completed_with_errors",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Why an import ended early: a permanent failure, told to its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word for programs, such as `missing_column`.
+    pub code: String,
+    /// A sentence for people that names place and limit.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a code and a sentence.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// What a row does to a record that is already there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Sets the fields that it has.
+    #[default]
+    Upsert,
+    /// Nothing: only new records are made.
+    Create,
+    /// Sets the fields that hold nothing.
+    Fill,
+}
+
+/// What an empty cell says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyCells {
+    /// Nothing: the field stays as it is.
+    #[default]
+    Keep,
+    /// That the field shall hold nothing.
+    Clear,
+}
+
+/// Stops an import whose first rows are bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abort {
+    /// How many rows are looked at, from the first: 1 to [`crate::limits::ABORT_ROWS`].
+    pub rows: u64,
+    /// The import fails once more than this share of them is rejected, in percent: 0 to 99.
+    pub percent: u8,
+}
+
+impl Abort {
+    /// Whether `failed` rejected rows among the first [`Abort::rows`] are too many.
+    pub fn exceeded(&self, failed: u64) -> bool {
+        failed * 100 > self.rows * u64::from(self.percent)
+    }
+}
+
+/// How an import is to be done, as its creator chose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportOptions {
+    /// The byte between two cells; `,` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// What rows do to records that are there.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What empty cells say.
+    #[serde(default)]
+    pub empty_cells: EmptyCells,
+    /// Whether rows are judged against the stored catalogue alone and nothing is written.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// When to stop early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<Abort>,
+}
+
+/// The one stored object that an import is about, pinned when it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// Its version, where the bucket keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its ETag, without quotes.
+    pub etag: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+impl StoredObject {
+    /// Whether both are the same upload: the same version where both have one, else the same ETag.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.version, &other.version) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            _ => self.etag == other.etag,
+        }
+    }
+}
+
+/// Where a splitter goes on: everything before it has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The next chunk, from 0.
+    pub chunk: u32,
+    /// The byte at which it starts.
+    pub offset: u64,
+    /// The data row with which it starts, from 1.
+    pub row: u64,
+    /// The physical line at which it starts, from 1.
+    pub line: u64,
+}
+
+impl Checkpoint {
+    /// The start of a file.
+    pub const START: Self = Self { chunk: 0, offset: 0, row: 1, line: 1 };
+}
+
+/// An order to end early: no chunk begins any more, those that have begun are finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// [`Status::Cancelled`] or [`Status::Failed`].
+    pub status: Status,
+    /// Why, for a failed import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// The rejected rows file of an ended import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its key in the results bucket.
+    pub key: String,
+    /// How many rows it holds.
+    pub rows: u64,
+}
+
+/// An import as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// Its id.
+    pub id: ImportId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The kind of its records.
+    pub kind: KindName,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created, in Unix milliseconds.
+    pub created_at: i64,
+    /// The last moment to upload, in Unix milliseconds.
+    pub expires_at: i64,
+    /// When it ended, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<i64>,
+    /// What its creator called the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// How it is to be done.
+    #[serde(default)]
+    pub options: ImportOptions,
+    /// Its place in the order of acceptance; 0 until it is accepted.
+    #[serde(default)]
+    pub order: u64,
+    /// The upload; `None` until it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<StoredObject>,
+    /// The file's columns; `None` until its header has been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The columns that no field is named after.
+    #[serde(default)]
+    pub ignored_columns: Vec<String>,
+    /// How far the splitter is.
+    pub checkpoint: Checkpoint,
+    /// Blocks that exist.
+    #[serde(default)]
+    pub opened_blocks: u32,
+    /// Data rows of the file; `None` until splitting has ended, which also settles that `opened_blocks` is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Blocks whose sums are in `noted_tally`.
+    #[serde(default)]
+    pub noted_blocks: Vec<u32>,
+    /// The sums of the noted blocks.
+    #[serde(default)]
+    pub noted_tally: Tally,
+    /// An order to end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Halt>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The final counts of an ended import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+    /// The rejected rows file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+    /// What the sweeper saw when it last looked: blocks and rows processed, and how far the splitter was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+}
+
+impl Import {
+    /// The delimiter of its file.
+    pub fn delimiter(&self) -> u8 {
+        self.options.delimiter.and_then(|c| u8::try_from(c).ok()).unwrap_or(b',')
+    }
+
+    /// Whether rows of an ended import were rejected, so that there is a file of them to write.
+    pub fn has_rejected_rows(&self) -> bool {
+        self.rows.is_some_and(|rows| rows.failed > 0)
+    }
+}

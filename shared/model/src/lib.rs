@@ -1,0 +1,26 @@
+//! The nouns of Penstock: plain data that every function, the store and the command share.
+//!
+//! No AWS, no tokio, no clock: what stands here can be built, compared and printed by a unit test.
+
+mod chunk;
+mod decimal;
+mod id;
+mod import;
+pub mod limits;
+mod record;
+mod row_error;
+mod schema;
+mod tally;
+mod timestamp;
+
+pub use chunk::{Body, Chunk, ChunkMessage, Job, MessageError, Refusal};
+pub use decimal::{Decimal, DecimalError};
+pub use id::{AccountId, ImportId, InvalidId, KindName};
+pub use import::{
+    Abort, Checkpoint, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
+};
+pub use record::{Applied, Record, Stamp, Value};
+pub use row_error::RowError;
+pub use schema::{AdditionalFields, Constraints, Field, FieldType, Schema};
+pub use tally::{Rows, Tally};
+pub use timestamp::rfc3339;

@@ -1,0 +1,58 @@
+//! Every bound of the service, once. The README prints them and a test holds it to them.
+
+/// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file goes on.
+pub const RECORD_BYTES: usize = 256 * 1024;
+
+/// Bytes of rows in one chunk, at most: 256 KiB, four billing units of SQS (64 KiB each).
+pub const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
+pub const CHUNK_ROWS: u64 = 4_096;
+
+/// Chunks whose fates and tallies share one block item.
+pub const BLOCK_CHUNKS: u32 = 64;
+
+/// Chunks between two checkpoints of a splitter.
+pub const CHECKPOINT_CHUNKS: u32 = 16;
+
+/// Columns of a file, at most.
+pub const COLUMNS: usize = 1_000;
+
+/// Largest upload, in bytes: 5 GiB, what one PUT to S3 stores.
+pub const UPLOAD_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// How long an upload URL is valid when the deployment says nothing else, in seconds: 30 minutes.
+pub const UPLOAD_TTL_SECONDS: u64 = 30 * 60;
+
+/// Largest item of a DynamoDB table, in bytes (Amazon DynamoDB Developer Guide, "Constraints").
+pub const ITEM_BYTES: usize = 400 * 1024;
+
+/// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
+pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
+
+/// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
+pub const ERROR_PART_BYTES: usize = 300 * 1024;
+
+/// Characters of a rejected cell that its error shows.
+pub const ERROR_VALUE_CHARS: usize = 200;
+
+/// Largest SQS message and largest batch of them, in bytes (Amazon SQS Developer Guide, "Message quotas"): 1 MiB.
+pub const MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a request body that the native API reads, at most.
+pub const REQUEST_BYTES: usize = 64 * 1024;
+
+/// Items on a page when the client names no limit.
+pub const PAGE_DEFAULT: usize = 20;
+
+/// Items on a page, at most.
+pub const PAGE_MAX: usize = 100;
+
+/// How long an `Idempotency-Key` is remembered, in milliseconds: 24 hours.
+pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Rows that an abort threshold looks at, at most.
+pub const ABORT_ROWS: u64 = 100_000;
+
+/// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
+pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
