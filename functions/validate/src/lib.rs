@@ -1,1 +1,28 @@
-//! penstock-validate
+//! Chunk → records, row errors, tally.
+//!
+//! A message may come any number of times, at once or after a crash between any two of these steps; each step finds what was done before.
+
+mod apply;
+mod validate;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use penstock_store::Store;
+pub use validate::{after_tally, fail_chunk, run};
+
+/// Serves invocations until the process is ended.
+///
+/// # Errors
+/// When the environment is incomplete or the Runtime API is gone.
+pub async fn serve() -> Result<(), Error> {
+    let store = penstock_runtime::start()?;
+    lambda_runtime::run(service_fn(|event| handle(&store, event))).await
+}
+
+/// Answers one invocation: a batch of the chunks queue.
+///
+/// # Errors
+/// When a message has no id.
+pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+    penstock_runtime::each_message(event.payload, |body| async move { run(store, &body).await }).await
+}

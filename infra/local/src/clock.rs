@@ -32,10 +32,7 @@ impl LocalClock {
     /// The file cannot be read or written, or holds something else than a number.
     pub fn open(file: PathBuf) -> io::Result<Self> {
         let offset_ms = match std::fs::read_to_string(&file) {
-            Ok(text) => text
-                .trim()
-                .parse()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+            Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write_atomically(&file, "0")?;
                 0
@@ -64,7 +61,8 @@ impl LocalClock {
     /// # Errors
     /// The file cannot be written; then no time has passed.
     pub fn advance(&self, by: Duration) -> io::Result<()> {
-        let by_ms = i64::try_from(by.as_millis()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let by_ms =
+            i64::try_from(by.as_millis()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut result = Ok(());
         self.inner.offset_ms.send_if_modified(|offset_ms| {
             let shifted = offset_ms.saturating_add(by_ms);
@@ -113,7 +111,8 @@ pub(crate) fn real_ms() -> i64 {
 
 /// `ms` since the epoch as RFC 3339 with milliseconds, as AWS events carry it.
 pub(crate) fn rfc3339(ms: i64) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let format =
+        time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
         .ok()
         .and_then(|at| at.format(format).ok())

@@ -21,9 +21,9 @@ pub struct Faults {
     pub event_late: f64,
     /// A storage event is followed by one for a key of which nobody has heard.
     pub event_for_another_key: f64,
-    /// A message stays visible while it is being worked on, so that another receiver gets it at the same time.
+    /// A message is delivered a second time while it is being worked on; at most once for each message.
     pub message_twice: f64,
-    /// A message's deletion is forgotten, so that it comes back when its visibility timeout ends.
+    /// A message's deletion is forgotten, so that it comes back when its visibility timeout ends; at most once for each message.
     pub deletion_forgotten: f64,
     /// A message other than the oldest is received first.
     pub message_reordered: f64,

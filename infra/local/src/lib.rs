@@ -1,1 +1,49 @@
-//! penstock-local
+//! The local cloud: what Penstock needs of AWS, on this machine.
+//!
+//! One process hosts DynamoDB, S3 and SQS on 127.0.0.1, on ports that the system chooses; runs the functions as child processes over the
+//! Lambda Runtime API; passes on storage events and queued messages as AWS does, visibility timeouts, retries, partial batch responses and
+//! dead-letter queues included; and serves the api. Several can run side by side. The functions talk to it through the AWS SDK: what runs
+//! here is what runs there, and what differs is the endpoint.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use penstock_local::{LocalCloud, Options};
+//!
+//! let cloud = LocalCloud::start(Options::new(std::env::current_exe()?)).await?;
+//! println!("{}/v1/imports", cloud.url());
+//! cloud.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod cloud;
+mod dynamodb;
+mod faults;
+mod lambda;
+mod launcher;
+mod mapping;
+mod options;
+mod process;
+mod proxy;
+mod pulse;
+mod queue;
+mod runtime;
+mod s3;
+mod schedule;
+mod server;
+mod sqs;
+mod stack;
+mod stub;
+#[cfg(test)]
+mod tests;
+
+pub use clock::LocalClock;
+pub use cloud::LocalCloud;
+pub use faults::{Faults, Weather, WireFaults};
+pub use lambda::{FunctionError, ProcessInfo};
+pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
+pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
+
+/// The region in which everything in the local cloud lies.
+pub const REGION: &str = "us-east-1";

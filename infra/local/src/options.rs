@@ -127,7 +127,8 @@ pub struct Queues {
 
 impl Default for Queues {
     fn default() -> Self {
-        let queue = |batch_size, max_receive_count| QueueOptions { batch_size, max_receive_count, visibility_timeout: None };
+        let queue =
+            |batch_size, max_receive_count| QueueOptions { batch_size, max_receive_count, visibility_timeout: None };
         Self { chunks: queue(4, 5), splits: queue(1, 3), reports: queue(1, 3) }
     }
 }

@@ -109,7 +109,7 @@ struct State {
     next_arrival: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stored {
     id: String,
     body: String,
@@ -121,6 +121,10 @@ struct Stored {
     receipt: Option<String>,
     visible_at_ms: i64,
     dead_letter_source: Option<String>,
+    /// A second delivery that the weather made.
+    double: bool,
+    /// The weather has undone its deletion once.
+    deletion_forgotten: bool,
 }
 
 impl Queue {
@@ -185,6 +189,8 @@ impl Queue {
             receipt: None,
             visible_at_ms: now + delay_ms,
             dead_letter_source: None,
+            double: false,
+            deletion_forgotten: false,
         });
         id
     }
@@ -192,16 +198,28 @@ impl Queue {
     /// Up to `max` messages that are visible now, hidden from others for `visibility_timeout` (the queue's if `None`). A message that was
     /// received too often moves to the dead-letter queue instead. A repeat gives other messages.
     pub fn take(&self, max: usize, visibility_timeout: Option<Duration>) -> Vec<Message> {
+        self.take_within(max, usize::MAX, visibility_timeout)
+    }
+
+    /// As [`Queue::take`], but stops before the bodies, written as JSON strings, exceed `max_bytes` together. The first is always taken.
+    pub(crate) fn take_within(
+        &self,
+        max: usize,
+        max_bytes: usize,
+        visibility_timeout: Option<Duration>,
+    ) -> Vec<Message> {
         let timeout_ms = millis(visibility_timeout.unwrap_or(self.inner.settings.visibility_timeout));
         let weather = &self.inner.weather;
         let faults = weather.faults();
         let mut taken = Vec::new();
         let mut dead = Vec::new();
+        let mut doubles = Vec::new();
         {
             let mut state = self.state();
             let now = self.inner.clock.now_ms();
             state.show_due(now);
             let mut passed_over = Vec::new();
+            let mut bytes = 0;
             while taken.len() < max {
                 let reorder = state.visible.len() > 1 && weather.strikes(Source::Queues, faults.message_reordered);
                 let nth = if reorder {
@@ -210,9 +228,14 @@ impl Queue {
                     0
                 };
                 let Some(arrival) = state.visible.iter().nth(nth).copied() else { break };
-                state.visible.remove(&arrival);
                 let message = state.messages.get_mut(&arrival).expect("a visible message is stored");
-                if let Some(receipt) = message.receipt.take() {
+                bytes += json_bytes(&message.body);
+                if bytes > max_bytes && !taken.is_empty() {
+                    break;
+                }
+                let receipt = message.receipt.take();
+                state.visible.remove(&arrival);
+                if let Some(receipt) = receipt {
                     state.receipts.remove(&receipt);
                 }
                 let message = state.messages.get_mut(&arrival).expect("a visible message is stored");
@@ -224,7 +247,13 @@ impl Queue {
                 message.receive_count += 1;
                 message.receipt = Some(receipt.clone());
                 let first_received_ms = *message.first_received_ms.get_or_insert(now);
-                if timeout_ms > 0 && !weather.strikes(Source::Queues, faults.message_twice) {
+                if message.receive_count == 1
+                    && !message.double
+                    && weather.strikes(Source::Queues, faults.message_twice)
+                {
+                    doubles.push(Stored { receipt: None, visible_at_ms: now, double: true, ..message.clone() });
+                }
+                if timeout_ms > 0 {
                     message.visible_at_ms = now + timeout_ms;
                 } else {
                     passed_over.push(arrival);
@@ -248,6 +277,9 @@ impl Queue {
             }
             // Still visible, but not twice to the same receiver at once.
             state.visible.extend(passed_over);
+        }
+        for double in doubles {
+            self.insert(double);
         }
         if let Some(queue) = &self.inner.dead_letters {
             for message in dead {
@@ -311,11 +343,16 @@ impl Queue {
     /// [`ReceiptError::Malformed`] for a handle that no queue gives out.
     pub fn delete(&self, receipt: &str) -> Result<(), ReceiptError> {
         check_receipt(receipt)?;
-        if self.inner.weather.strikes(Source::Queues, self.inner.weather.faults().deletion_forgotten) {
-            return Ok(());
-        }
         {
             let mut state = self.state();
+            if let Some(arrival) = state.receipts.get(receipt).copied()
+                && let Some(message) = state.messages.get_mut(&arrival)
+                && !message.deletion_forgotten
+                && self.inner.weather.strikes(Source::Queues, self.inner.weather.faults().deletion_forgotten)
+            {
+                message.deletion_forgotten = true;
+                return Ok(());
+            }
             if let Some(arrival) = state.receipts.remove(receipt)
                 && let Some(message) = state.messages.remove(&arrival)
             {
@@ -407,6 +444,12 @@ impl State {
             self.visible.insert(arrival);
         }
     }
+}
+
+/// How many bytes `text` has as a JSON string, quotes not counted.
+fn json_bytes(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count();
+    text.len() + escaped
 }
 
 /// The MD5 of `bytes` in lower-case hexadecimal digits, as SQS reports it and its clients check it.

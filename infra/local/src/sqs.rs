@@ -40,10 +40,7 @@ struct Service {
 
 /// The service as a router, to be served anywhere.
 pub(crate) fn router(queues: Arc<BTreeMap<String, Queue>>) -> Router {
-    Router::new()
-        .fallback(answer)
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .with_state(Service { queues })
+    Router::new().fallback(answer).layer(DefaultBodyLimit::max(REQUEST_BYTES)).with_state(Service { queues })
 }
 
 async fn answer(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
@@ -56,7 +53,8 @@ async fn answer(State(service): State<Service>, headers: HeaderMap, body: Bytes)
         Ok(body) => (StatusCode::OK, None, body),
         Err(error) => (StatusCode::BAD_REQUEST, Some(error.query_code()), error.body()),
     };
-    let mut response = (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response();
+    let mut response =
+        (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response();
     if let Some(error) = error.and_then(|error| error.parse().ok()) {
         response.headers_mut().insert("x-amzn-query-error", error);
     }
@@ -85,10 +83,7 @@ impl Service {
 
     /// A queue's URL ends in its name; what comes before depends on the way by which the client reached us.
     fn queue(&self, url: &str) -> Result<&Queue, SqsError> {
-        url.rsplit('/')
-            .next()
-            .and_then(|name| self.queues.get(name))
-            .ok_or_else(SqsError::no_such_queue)
+        url.rsplit('/').next().and_then(|name| self.queues.get(name)).ok_or_else(SqsError::no_such_queue)
     }
 
     fn send(&self, request: SendMessage) -> Result<Value, SqsError> {
@@ -110,7 +105,8 @@ impl Service {
             .visibility_timeout
             .map(|seconds| bounded("VisibilityTimeout", seconds, 0, MAX_VISIBILITY_SECONDS).map(Duration::from_secs))
             .transpose()?;
-        let wanted: Vec<String> = request.attribute_names.into_iter().chain(request.message_system_attribute_names).collect();
+        let wanted: Vec<String> =
+            request.attribute_names.into_iter().chain(request.message_system_attribute_names).collect();
         let max = usize::try_from(max).expect("at most 10");
         let messages = queue.receive(max, Duration::from_secs(wait), visibility).await;
         if messages.is_empty() {
@@ -332,14 +328,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
 }
 
 fn bounded(name: &str, value: i64, least: i64, most: i64) -> Result<u64, SqsError> {
-    u64::try_from(value)
-        .ok()
-        .filter(|_| (least..=most).contains(&value))
-        .ok_or_else(|| {
-            SqsError::invalid(format!(
-                "Value {value} for parameter {name} is invalid. Reason: must be between {least} and {most}, if provided."
-            ))
-        })
+    u64::try_from(value).ok().filter(|_| (least..=most).contains(&value)).ok_or_else(|| {
+        SqsError::invalid(format!(
+            "Value {value} for parameter {name} is invalid. Reason: must be between {least} and {most}, if provided."
+        ))
+    })
 }
 
 #[cfg(test)]

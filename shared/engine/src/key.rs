@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn tenants_and_kinds_never_share_a_name() {
-        let hash = |account: &str, kind: &str| hash(&account.parse().expect("valid"), &kind.parse().expect("valid"), "k");
+        let hash =
+            |account: &str, kind: &str| hash(&account.parse().expect("valid"), &kind.parse().expect("valid"), "k");
         assert_ne!(hash("1", "products"), hash("2", "products"));
         assert_ne!(hash("1", "products"), hash("1", "product"));
     }

@@ -1,1 +1,220 @@
-//! merge
+//! Merging: what a row does to a record.
+//!
+//! **The law.** Any order, grouping and repetition of the same rows gives the same record: the same fields with the same stamps. For
+//! *upsert* this holds over any number of imports; for *create* and *fill* over one import on top of what was there before.
+//!
+//! *upsert*: field by field the greatest stamp wins, and a cleared field keeps its stamp as a tombstone. A kind's defaults come with the
+//! record, under the lowest stamp, so any row that names the field wins over them.
+//!
+//! *create* and *fill* let the earliest row win, so a row that comes late but stands earlier in the file takes back what a later one did.
+//! Which rows of this import are in a record is told by its stamps: every row has the key, so the least stamp of this import in the record
+//! is the earliest row that made or filled it.
+//!
+//! What a row did is told from the record too, when it is delivered again: `made` says that it created, `last` and its own stamp that it
+//! was applied. Only where a file names a record twice may a second look call a row unchanged that was an update before, or the other way
+//! round.
+
+use std::collections::BTreeMap;
+
+use penstock_model::{Applied, Mode, Record, Stamp, Value};
+
+use crate::{plan::Plan, rows::Row};
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It made the record.
+    Created,
+    /// It changed what the record shows.
+    Updated,
+    /// The record showed it already.
+    Unchanged,
+    /// The mode left it aside.
+    Skipped,
+}
+
+/// A record as it is to be, and whether that differs from what is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The record; `None` while there is none.
+    pub record: Option<Record>,
+    /// Whether it has to be written.
+    pub changed: bool,
+}
+
+impl Draft {
+    /// What is stored: nothing to write.
+    pub fn stored(record: Option<Record>) -> Self {
+        Self { record, changed: false }
+    }
+
+    /// Applies a row whose stamp is `stamp`. `rev` is left as it is: it counts writes, not rows.
+    pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row) -> Outcome {
+        let Some(record) = &mut self.record else {
+            self.record = Some(made_by(plan, stamp, row));
+            self.changed = true;
+            return Outcome::Created;
+        };
+        match mode {
+            Mode::Upsert => upsert(record, plan, stamp, row, &mut self.changed),
+            Mode::Create => create(record, plan, stamp, row, &mut self.changed),
+            Mode::Fill => fill(record, plan, stamp, row, &mut self.changed),
+        }
+    }
+}
+
+fn made_by(plan: &Plan, stamp: Stamp, row: &Row) -> Record {
+    let mut record = Record {
+        rev: 0,
+        made: stamp,
+        last: Applied { stamp, changed: true },
+        fields: BTreeMap::new(),
+        stamps: BTreeMap::new(),
+    };
+    put_cells(&mut record, plan, stamp, row);
+    put_defaults(&mut record, plan);
+    record
+}
+
+/// Sets the cells of a row whatever stands there.
+fn put_cells(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row) {
+    for (field, value) in &row.cells {
+        put(record, &plan.fields[*field].name, stamp, value.clone());
+    }
+}
+
+fn put_defaults(record: &mut Record, plan: &Plan) {
+    for field in &plan.fields {
+        if let Some(default) = &field.default
+            && !record.stamps.contains_key(&field.name)
+        {
+            put(record, &field.name, Stamp::LOWEST, Some(default.clone()));
+        }
+    }
+}
+
+/// Sets one field; whether that changed what the record shows.
+fn put(record: &mut Record, name: &str, stamp: Stamp, value: Option<Value>) -> bool {
+    record.stamps.insert(name.to_owned(), stamp);
+    match value {
+        Some(value) if record.fields.get(name) == Some(&value) => false,
+        Some(value) => {
+            record.fields.insert(name.to_owned(), value);
+            true
+        }
+        None => record.fields.remove(name).is_some(),
+    }
+}
+
+/// What a row that is in the record already did, if it is.
+fn applied_before(record: &Record, stamp: Stamp) -> Option<Outcome> {
+    let outcome = |changed| if changed { Outcome::Updated } else { Outcome::Unchanged };
+    if record.made == stamp {
+        Some(Outcome::Created)
+    } else if record.last.stamp == stamp {
+        Some(outcome(record.last.changed))
+    } else {
+        record.stamps.values().any(|at| *at == stamp).then_some(Outcome::Updated)
+    }
+}
+
+fn upsert(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+    if let Some(outcome) = applied_before(record, stamp) {
+        return outcome;
+    }
+    let (mut touched, mut shows) = (false, false);
+    for (field, value) in &row.cells {
+        let name = &plan.fields[*field].name;
+        if record.stamps.get(name).is_none_or(|at| *at < stamp) {
+            touched = true;
+            shows |= put(record, name, stamp, value.clone());
+        }
+    }
+    settle(record, stamp, touched, shows, changed)
+}
+
+/// Remembers what a row did.
+fn settle(record: &mut Record, stamp: Stamp, touched: bool, shows: bool, changed: &mut bool) -> Outcome {
+    if touched {
+        record.last = Applied { stamp, changed: shows };
+        *changed = true;
+    }
+    if shows { Outcome::Updated } else { Outcome::Unchanged }
+}
+
+/// The earliest row of this import in a record that this import made.
+fn earliest(record: &Record, order: u64) -> Option<Stamp> {
+    if record.made.order != order {
+        return None;
+    }
+    record.stamps.values().filter(|at| at.order == order).min().copied()
+}
+
+/// The row is earlier than all of its import that the record holds: what they set is taken out, so that the row can make the record anew.
+fn take_back(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row) -> BTreeMap<String, Value> {
+    let before = record.fields.clone();
+    let taken = |at: &Stamp| *at == Stamp::LOWEST || (at.order == stamp.order && *at > stamp);
+    let names: Vec<String> = record.stamps.iter().filter(|(_, at)| taken(at)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        record.stamps.remove(&name);
+        record.fields.remove(&name);
+    }
+    for (field, value) in &row.cells {
+        let name = &plan.fields[*field].name;
+        if record.stamps.get(name).is_none_or(|at| *at < stamp) {
+            put(record, name, stamp, value.clone());
+        }
+    }
+    put_defaults(record, plan);
+    before
+}
+
+fn create(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+    if record.made == stamp {
+        return Outcome::Created;
+    }
+    // The record was made by a later row of this import, which has been counted as its creator: this one's values replace that row's.
+    if earliest(record, stamp.order).is_some_and(|earliest| earliest > stamp) {
+        take_back(record, plan, stamp, row);
+        *changed = true;
+    }
+    Outcome::Skipped
+}
+
+fn fill(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+    if let Some(outcome) = applied_before(record, stamp) {
+        return outcome;
+    }
+    if earliest(record, stamp.order).is_some_and(|earliest| earliest > stamp) {
+        // Later rows filled what this one left: keep what they set in fields that it does not.
+        let later = record.clone();
+        let before = take_back(record, plan, stamp, row);
+        for (name, at) in later.stamps.iter().filter(|(_, at)| at.order == stamp.order) {
+            if !record.fields.contains_key(name)
+                && let Some(value) = later.fields.get(name)
+            {
+                put(record, name, *at, Some(value.clone()));
+            }
+        }
+        let shows = before != record.fields;
+        return settle(record, stamp, true, shows, changed);
+    }
+    let (mut touched, mut shows) = (false, false);
+    for (field, value) in &row.cells {
+        let name = &plan.fields[*field].name;
+        let Some(value) = value else { continue };
+        let free = match record.stamps.get(name) {
+            None => true,
+            Some(at) if record.fields.contains_key(name) => at.order == stamp.order && *at > stamp,
+            Some(at) => *at < stamp,
+        };
+        if free {
+            touched = true;
+            shows |= put(record, name, stamp, Some(value.clone()));
+        }
+    }
+    settle(record, stamp, touched, shows, changed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,10 @@ impl FieldPlan {
             FieldType::Boolean => match cell.trim_ascii() {
                 "true" | "True" | "TRUE" | "1" => Ok(Value::Boolean(true)),
                 "false" | "False" | "FALSE" | "0" => Ok(Value::Boolean(false)),
-                _ => Err(CellError { code: "invalid_boolean", message: "neither true (or 1) nor false (or 0)".to_owned() }),
+                _ => Err(CellError {
+                    code: "invalid_boolean",
+                    message: "neither true (or 1) nor false (or 0)".to_owned(),
+                }),
             },
         }
     }
@@ -168,7 +171,10 @@ mod tests {
     #[test]
     fn columns_that_cannot_be_matched_fail_with_their_names() {
         let failure = plan(&["sku", "name", "brand", "name"]).expect_err("twice");
-        assert_eq!((failure.code.as_str(), failure.message.as_str()), ("duplicate_column", "columns 2 and 4 are both called `name`"));
+        assert_eq!(
+            (failure.code.as_str(), failure.message.as_str()),
+            ("duplicate_column", "columns 2 and 4 are both called `name`")
+        );
         let failure = plan(&["sku", "Name", "brand"]).expect_err("case matters");
         assert_eq!(failure.code, "missing_column");
         assert!(failure.message.contains("`name`") && !failure.message.contains("`brand`"), "{}", failure.message);
@@ -185,12 +191,21 @@ mod tests {
     fn cells_become_exact_values_or_say_why_not() {
         let field = |field_type, constraints| {
             let field = penstock_model::Field {
-                name: "f".into(), title: String::new(), description: String::new(), field_type, constraints, default: None,
+                name: "f".into(),
+                title: String::new(),
+                description: String::new(),
+                field_type,
+                constraints,
+                default: None,
             };
             FieldPlan::compile(&field).expect("valid")
         };
         let bounds = penstock_model::Constraints {
-            min_length: Some(2), max_length: Some(3), minimum: Some("0.00001".into()), maximum: Some("10".into()), ..Default::default()
+            min_length: Some(2),
+            max_length: Some(3),
+            minimum: Some("0.00001".into()),
+            maximum: Some("10".into()),
+            ..Default::default()
         };
         let code = |field_type, cell: &str| field(field_type, bounds.clone()).value(cell).map_err(|error| error.code);
         assert_eq!(code(FieldType::String, "äöü"), Ok(Value::Text("äöü".into())));

@@ -47,8 +47,8 @@ impl SplitOptions {
 pub enum Piece {
     /// The first record, without a byte order mark.
     Header(Vec<u8>),
-    /// The next chunk of data records.
-    Chunk(Chunk),
+    /// The next chunk of data records, and where a splitter goes on after it.
+    Chunk(Chunk, Checkpoint),
 }
 
 /// Why no record of the file can be trusted.
@@ -335,9 +335,9 @@ impl Splitter {
 
     fn push_chunk(&mut self, bytes: u64, lines: u64, rows: u64, body: Body, pieces: &mut Vec<Piece>) {
         let Checkpoint { chunk: index, offset, row: first_row, line: first_line } = self.next;
-        pieces.push(Piece::Chunk(Chunk { index, first_row, first_line, offset, bytes, rows, body }));
         self.next =
             Checkpoint { chunk: index + 1, offset: offset + bytes, row: first_row + rows, line: first_line + lines };
+        pieces.push(Piece::Chunk(Chunk { index, first_row, first_line, offset, bytes, rows, body }, self.next));
     }
 
     fn dropping_from(&mut self, start: usize) -> Dropping {

@@ -243,6 +243,9 @@ pub struct Import {
     /// The rejected rows file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// The chunk at which its checkpoint stood when its splitter was last dead-lettered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_died_at: Option<u32>,
     /// What the sweeper saw when it last looked: blocks and rows processed, and how far the splitter was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<String>,

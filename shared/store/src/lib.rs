@@ -1,1 +1,76 @@
-//! penstock-store
+//! DynamoDB, S3 and SQS behind names of the domain.
+//!
+//! Every call that changes something says what a repeat of it does, since every caller may be interrupted after any of them and start
+//! again. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
+
+pub mod blocks;
+pub mod clock;
+pub mod crash;
+mod dynamo;
+mod end;
+mod error;
+pub mod errors;
+pub mod imports;
+pub mod keys;
+pub mod queues;
+pub mod records;
+mod settings;
+pub mod uploads;
+
+use std::sync::Arc;
+
+pub use dynamo::from_item;
+pub use error::{Result, StoreError};
+pub use settings::{Settings, SettingsError};
+
+use crate::clock::Clock;
+
+/// The store: a cheap handle to the clients and to the names of what they work on.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    clock: Clock,
+    dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+impl Store {
+    /// A store over these settings. Nothing is sent before the first call.
+    pub fn new(settings: Settings) -> Self {
+        let clock = settings.clock();
+        let clients = settings.clients();
+        let (dynamodb, s3, sqs) = (clients.dynamodb(), clients.s3(), clients.sqs());
+        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, sqs }) }
+    }
+
+    /// What the store was made from.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Now, in Unix milliseconds, by the one clock.
+    pub fn now_ms(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+
+    fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.inner.dynamodb
+    }
+
+    fn imports_table(&self) -> &str {
+        &self.inner.settings.imports_table
+    }
+}
+
+/// `N` random bytes from the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

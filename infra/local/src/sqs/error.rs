@@ -65,7 +65,11 @@ impl SqsError {
 
     pub(super) fn ids_not_distinct(id: &str) -> Self {
         let message = format!("Id {id} repeated.");
-        Self::new("com.amazonaws.sqs#BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", message)
+        Self::new(
+            "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+            message,
+        )
     }
 
     pub(super) fn invalid_id() -> Self {
@@ -100,9 +104,9 @@ impl From<ReceiptError> for SqsError {
                 let message = "The input receipt handle is invalid.";
                 Self::new("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", message)
             }
-            ReceiptError::Expired => {
-                Self::invalid("Value for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.".to_owned())
-            }
+            ReceiptError::Expired => Self::invalid(
+                "Value for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.".to_owned(),
+            ),
             ReceiptError::NotInFlight => {
                 let code = "AWS.SimpleQueueService.MessageNotInflight";
                 Self::new("com.amazonaws.sqs#MessageNotInflight", code, "The message is not in flight.")

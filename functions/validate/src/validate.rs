@@ -1,0 +1,121 @@
+//! Validating one chunk.
+
+use penstock_engine::{kinds, plan::Plan, rows};
+use penstock_model::{Chunk, ChunkMessage, Failure, Halt, Job, RowError, Status, Tally};
+use penstock_store::{
+    Result, Store, StoreError,
+    blocks::{self, Begin, Block, Verdict},
+    crash,
+    errors::Extent,
+};
+use tracing::{debug, info};
+
+use crate::apply;
+
+/// Validates the chunk of a message and applies its rows.
+///
+/// ```text
+/// parse ─▶ begin (the first decision wins) ─▶ records ─▶ errors ─▶ tally (the first wins) ─▶ note ─▶ settle
+/// ```
+///
+/// # Errors
+/// What may be different next time: the message goes back to its queue.
+pub async fn run(store: &Store, body: &str) -> Result<()> {
+    let ChunkMessage { job, chunk } = ChunkMessage::decode(body)?;
+    let schema = kinds::bundled(&job.kind).ok_or_else(|| unreadable("the kind is unknown"))?;
+    let plan = Plan::compile(schema, &job.columns).map_err(|failure| unreadable(&failure.message))?;
+    let parsed = rows::parse(&plan, &job, &chunk);
+    match store.decide(&job, &chunk, Verdict::Begun).await? {
+        Begin::Verdict(Verdict::Begun) => {
+            crash::point("validate.begun");
+            let applied = apply::apply(store, &plan, &job, parsed.rows).await?;
+            crash::point("validate.records");
+            let mut errors = parsed.errors;
+            for (row, error) in applied.refused {
+                errors.push(error.at(row, rows::line_of(&job, &chunk, row)));
+            }
+            errors.sort_by_key(|error| error.row);
+            finish_chunk(store, &job, &chunk, applied.tally, &errors).await
+        }
+        // The sweeper gave the chunk up before it began, and may have died before its rows were accounted for.
+        Begin::Verdict(Verdict::Failed) => fail_chunk(store, &job, &chunk).await,
+        Begin::Tallied(block) => after_tally(store, &job, &chunk, &block).await,
+        Begin::Closed => {
+            debug!(import.id = %job.import, chunk.index, "the import is to end, or is gone");
+            Ok(())
+        }
+    }
+}
+
+fn unreadable(reason: &str) -> StoreError {
+    StoreError::Unreadable { what: "a chunk message", source: reason.into() }
+}
+
+/// Accounts for the rows of a chunk that was given up: each has failed. A repeat finds the tally and goes on behind it.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn fail_chunk(store: &Store, job: &Job, chunk: &Chunk) -> Result<()> {
+    let message = "the row could not be processed, repeatedly, for a reason that lies with the service; send it again";
+    let errors = rows::reject_all(job, chunk, "not_processed", message);
+    finish_chunk(store, job, chunk, Tally::default(), &errors).await
+}
+
+/// Stores a decided chunk's errors and its tally, to which the rejected rows are added here, and whatever may follow.
+///
+/// # Errors
+/// What may be different next time.
+async fn finish_chunk(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, errors: &[RowError]) -> Result<()> {
+    let extent = Extent {
+        offset: chunk.offset,
+        bytes: chunk.bytes,
+        first_row: chunk.first_row,
+        first_line: chunk.first_line,
+        refused: matches!(chunk.body, penstock_model::Body::Refused(_)),
+    };
+    store.put_errors(&job.import, chunk.index, extent, errors).await?;
+    let early_rows = job.abort.map_or(0, |abort| abort.rows);
+    let rejected = || errors.chunk_by(|a, b| a.row == b.row).map(|row| row[0].row);
+    let tally = Tally {
+        failed: rejected().count() as u64,
+        errors: errors.len() as u64,
+        failed_early: rejected().filter(|row| *row <= early_rows).count() as u64,
+        ..tally
+    };
+    match store.tally(job, chunk.index, &tally).await? {
+        Some(block) => after_tally(store, job, chunk, &block).await,
+        None => Ok(()),
+    }
+}
+
+/// What a tally may have been the last condition of: its block full, the import ended, too many of the first rows rejected. A repeat changes
+/// nothing.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block) -> Result<()> {
+    if block.closed {
+        store.settle(&job.account, &job.import).await?;
+    } else if block.is_full()
+        && let Some(import) = store.import(&job.account, &job.import).await?
+    {
+        store.note(&import, blocks::of_chunk(chunk.index), block).await?;
+        store.settle(&job.account, &job.import).await?;
+    }
+    let Some(abort) = job.abort.filter(|abort| chunk.first_row <= abort.rows) else { return Ok(()) };
+    let Some(import) = store.import(&job.account, &job.import).await? else { return Ok(()) };
+    if import.status == Status::Processing && import.halt.is_none() {
+        let failed = store.sum(&import).await?.failed_early;
+        if abort.exceeded(failed) {
+            info!(import.id = %job.import, failed, "too many of the first rows are rejected");
+            let message = format!(
+                "{failed} of the first {} rows were rejected, the limit is {} %; nothing further was begun",
+                abort.rows, abort.percent
+            );
+            let halt = Halt { status: Status::Failed, failure: Some(Failure::new("too_many_rejected", message)) };
+            store.order_halt(&job.account, &job.import, &halt).await?;
+            store.settle(&job.account, &job.import).await?;
+        }
+    }
+    Ok(())
+}

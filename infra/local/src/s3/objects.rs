@@ -1,0 +1,371 @@
+//! The S3 operations: s3s-fs does the work, on versions; here stands what becomes of them.
+
+use std::collections::HashMap;
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput, GetBucketLocationOutput,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
+    PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
+};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+use super::Setup;
+use super::notification::{Notifier, StoredObject};
+use super::versions::{BUCKET, Version, Versions};
+
+/// How much of a file is read at a time.
+const READ_BYTES: usize = 256 << 10;
+
+#[derive(Debug)]
+pub(super) struct Objects {
+    files: FileSystem,
+    versions: Versions,
+    /// The versioned bucket, whose objects are told to the notifier.
+    uploads: String,
+    results: String,
+    notifier: Notifier,
+    /// Multipart uploads under way, by upload id. They do not outlive this process.
+    multipart: Mutex<HashMap<String, Target>>,
+}
+
+/// Where a version will go.
+#[derive(Clone, Debug)]
+struct Target {
+    bucket: String,
+    key: String,
+    version: Version,
+}
+
+/// `If-Match` and `If-None-Match`.
+#[derive(Clone, Debug)]
+struct Conditions {
+    matches: Option<ETagCondition>,
+    none_matches: Option<ETagCondition>,
+}
+
+impl Objects {
+    pub(super) fn open(root: &Path, setup: Setup<'_>, notifier: Notifier) -> anyhow::Result<Self> {
+        for bucket in [setup.uploads, setup.results] {
+            std::fs::create_dir_all(root.join(bucket))?;
+        }
+        Ok(Self {
+            versions: Versions::open(root)?,
+            files: FileSystem::new(root).map_err(|error| anyhow::anyhow!("{error:?}"))?,
+            uploads: setup.uploads.to_owned(),
+            results: setup.results.to_owned(),
+            notifier,
+            multipart: Mutex::default(),
+        })
+    }
+
+    /// # Errors
+    /// `NoSuchBucket`.
+    fn know(&self, bucket: &str) -> S3Result<()> {
+        if bucket == self.uploads || bucket == self.results { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
+    fn versioned(&self, bucket: &str) -> bool {
+        bucket == self.uploads
+    }
+
+    /// The version id as the outside sees it.
+    fn version_id(&self, bucket: &str, version: &Version) -> Option<String> {
+        self.versioned(bucket).then(|| version.id.clone())
+    }
+
+    fn plan(&self, bucket: &str, key: &str) -> S3Result<Target> {
+        self.know(bucket)?;
+        Ok(Target { bucket: bucket.to_owned(), key: key.to_owned(), version: self.versions.plan(bucket, key) })
+    }
+
+    /// Makes a stored version the current object and tells about it; or removes it, if the conditions forbid.
+    async fn commit(
+        &self,
+        target: &Target,
+        conditions: &Conditions,
+        etag: Option<&ETag>,
+        how: &'static str,
+    ) -> S3Result<Option<String>> {
+        let Target { bucket, key, version } = target;
+        let versioned = self.versioned(bucket);
+        let result = self
+            .versions
+            .commit(bucket, key, version, versioned, async |before| {
+                let etag = match before {
+                    Some(before) => self.etag(&before).await?,
+                    None => None,
+                };
+                conditions.check_write(etag.as_ref())
+            })
+            .await;
+        if let Err(error) = result {
+            self.versions.remove(version).await;
+            return Err(error);
+        }
+        if versioned {
+            let size = tokio::fs::metadata(self.versions.file(version)).await.map_or(0, |metadata| metadata.len());
+            self.notifier.tell(&StoredObject {
+                bucket: bucket.clone(),
+                key: key.clone(),
+                size,
+                etag: etag.map(|etag| etag.value().to_owned()).unwrap_or_default(),
+                version: version.id.clone(),
+                how,
+            });
+        }
+        Ok(self.version_id(bucket, version))
+    }
+
+    async fn etag(&self, version: &Version) -> S3Result<Option<ETag>> {
+        let input = HeadObjectInput { bucket: BUCKET.to_owned(), key: version.key(), ..Default::default() };
+        Ok(self.files.head_object(internal(input)).await?.output.e_tag)
+    }
+
+    fn uploads_under_way(&self) -> MutexGuard<'_, HashMap<String, Target>> {
+        self.multipart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upload_under_way(&self, upload_id: &str, bucket: &str, key: &str) -> S3Result<Target> {
+        let target = self.uploads_under_way().get(upload_id).cloned();
+        target.filter(|target| target.bucket == bucket && target.key == key).ok_or_else(|| s3_error!(NoSuchUpload))
+    }
+
+    async fn delete(&self, bucket: &str, key: &str, version_id: Option<&str>) -> S3Result<()> {
+        match version_id {
+            Some(version_id) => self.versions.delete_version(bucket, key, version_id).await,
+            None => self.versions.delete(bucket, key, self.versioned(bucket)).await,
+        }
+    }
+}
+
+#[async_trait]
+impl S3 for Objects {
+    async fn put_object(&self, mut req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        // s3s turns a POST form into this operation, but for the method.
+        let how = if req.method == http::Method::POST { "Post" } else { "Put" };
+        let target = self.plan(&req.input.bucket, &req.input.key)?;
+        let conditions =
+            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = target.version.key();
+        let mut response = match self.files.put_object(req).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.versions.remove(&target.version).await;
+                return Err(error);
+            }
+        };
+        response.output.version_id = self.commit(&target, &conditions, response.output.e_tag.as_ref(), how).await?;
+        Ok(response)
+    }
+
+    async fn get_object(&self, mut req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.know(&req.input.bucket)?;
+        let version = self.versions.find(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
+        let version_id = self.version_id(&req.input.bucket, &version);
+        let conditions =
+            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = version.key();
+        let mut response = self.files.get_object(req).await?;
+        let output = &mut response.output;
+        conditions.check_read(output.e_tag.as_ref())?;
+        // s3s-fs would read 4 KiB at a time.
+        let start = output.content_range.as_deref().map_or(Some(0), range_start);
+        let length = output.content_length.and_then(|length| u64::try_from(length).ok());
+        if let (Some(start), Some(length)) = (start, length) {
+            output.body = Some(
+                read(self.versions.file(&version), start, length).await.map_err(|error| s3_error!(error, NoSuchKey))?,
+            );
+        }
+        output.version_id = version_id;
+        Ok(response)
+    }
+
+    async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.know(&req.input.bucket)?;
+        let version = self.versions.find(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
+        let version_id = self.version_id(&req.input.bucket, &version);
+        let conditions =
+            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = version.key();
+        let mut response = self.files.head_object(req).await?;
+        conditions.check_read(response.output.e_tag.as_ref())?;
+        response.output.version_id = version_id;
+        Ok(response)
+    }
+
+    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let DeleteObjectInput { bucket, key, version_id, .. } = req.input;
+        self.know(&bucket)?;
+        self.delete(&bucket, &key, version_id.as_deref()).await?;
+        Ok(S3Response::new(DeleteObjectOutput { version_id, ..Default::default() }))
+    }
+
+    async fn delete_objects(&self, req: S3Request<DeleteObjectsInput>) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        self.know(&bucket)?;
+        let mut deleted = Vec::with_capacity(delete.objects.len());
+        for object in delete.objects {
+            self.delete(&bucket, &object.key, object.version_id.as_deref()).await?;
+            deleted.push(DeletedObject { key: Some(object.key), version_id: object.version_id, ..Default::default() });
+        }
+        let deleted = (!delete.quiet.unwrap_or(false)).then_some(deleted);
+        Ok(S3Response::new(DeleteObjectsOutput { deleted, ..Default::default() }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        mut req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let target = self.plan(&req.input.bucket, &req.input.key)?;
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = target.version.key();
+        let mut response = self.files.create_multipart_upload(req).await?;
+        response.output.bucket = Some(target.bucket.clone());
+        response.output.key = Some(target.key.clone());
+        if let Some(upload_id) = &response.output.upload_id {
+            self.uploads_under_way().insert(upload_id.clone(), target);
+        }
+        Ok(response)
+    }
+
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        self.upload_under_way(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
+        self.files.upload_part(req).await
+    }
+
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+        self.upload_under_way(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
+        self.files.list_parts(req).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        mut req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let upload_id = req.input.upload_id.clone();
+        let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
+        let conditions =
+            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = target.version.key();
+        let mut output = self.files.complete_multipart_upload(req).await?.output;
+        if let Some(result) = output.future.take() {
+            output = result.await?;
+        }
+        self.uploads_under_way().remove(&upload_id);
+        output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), "CompleteMultipartUpload").await?;
+        output.bucket = Some(target.bucket);
+        output.key = Some(target.key);
+        Ok(S3Response::new(output))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        mut req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let upload_id = req.input.upload_id.clone();
+        let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
+        req.input.bucket = BUCKET.to_owned();
+        req.input.key = target.version.key();
+        let response = self.files.abort_multipart_upload(req).await?;
+        self.uploads_under_way().remove(&upload_id);
+        Ok(response)
+    }
+
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+        self.know(&req.input.bucket)?;
+        self.files.list_objects(req).await
+    }
+
+    async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.know(&req.input.bucket)?;
+        self.files.list_objects_v2(req).await
+    }
+
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.know(&req.input.bucket)?;
+        self.files.head_bucket(req).await
+    }
+
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        self.know(&req.input.bucket)?;
+        self.files.get_bucket_location(req).await
+    }
+}
+
+impl Conditions {
+    /// Whether an object may be stored over one with `current`.
+    fn check_write(&self, current: Option<&ETag>) -> S3Result<()> {
+        match &self.matches {
+            Some(_) if current.is_none() => return Err(s3_error!(NoSuchKey)),
+            Some(condition) if !fits(condition, current) => return Err(s3_error!(PreconditionFailed)),
+            _ => {}
+        }
+        match &self.none_matches {
+            Some(condition) if fits(condition, current) => Err(s3_error!(PreconditionFailed)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an object with `current` may be read.
+    fn check_read(&self, current: Option<&ETag>) -> S3Result<()> {
+        if self.matches.as_ref().is_some_and(|condition| !fits(condition, current)) {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        if self.none_matches.as_ref().is_some_and(|condition| fits(condition, current)) {
+            return Err(s3_error!(NotModified));
+        }
+        Ok(())
+    }
+}
+
+fn fits(condition: &ETagCondition, current: Option<&ETag>) -> bool {
+    match (condition, current) {
+        (_, None) => false,
+        (ETagCondition::Any, Some(_)) => true,
+        (ETagCondition::ETag(wanted), Some(current)) => wanted.value() == current.value(),
+    }
+}
+
+/// The first byte of `bytes <first>-<last>/<size>`.
+fn range_start(content_range: &str) -> Option<u64> {
+    content_range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+async fn read(file: PathBuf, start: u64, length: u64) -> io::Result<StreamingBlob> {
+    let mut file = tokio::fs::File::open(file).await?;
+    file.seek(SeekFrom::Start(start)).await?;
+    file.set_max_buf_size(READ_BYTES);
+    Ok(StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), READ_BYTES)))
+}
+
+/// A request that no client has made.
+fn internal<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: http::Method::GET,
+        uri: http::Uri::from_static("/"),
+        headers: http::HeaderMap::new(),
+        extensions: http::Extensions::new(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}

@@ -1,0 +1,59 @@
+//! What the local cloud tells the functions and the api about itself: one list of environment variables, read by all of them alike.
+
+use std::path::Path;
+
+use crate::REGION;
+use crate::queue::random_id;
+use crate::sqs::ACCOUNT_ID;
+
+pub(crate) const IMPORTS_TABLE: &str = "penstock-imports";
+pub(crate) const RECORDS_TABLE: &str = "penstock-records";
+pub(crate) const UPLOADS_BUCKET: &str = "penstock-uploads";
+pub(crate) const RESULTS_BUCKET: &str = "penstock-results";
+pub(crate) const ACCESS_KEY_ID: &str = "AKIALOCALPENSTOCK";
+
+/// Where the services answer; through the fault proxy, if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) dynamodb: String,
+    pub(crate) s3: String,
+    pub(crate) sqs: String,
+}
+
+/// A secret for this run alone: other programs on this machine can reach the ports, but not sign.
+pub(crate) fn secret_access_key() -> String {
+    format!("{}{}", random_id(), random_id()).replace('-', "")
+}
+
+/// The variables, `more` last: of two with one name the last counts.
+pub(crate) fn environment(
+    endpoints: &Endpoints,
+    secret: &str,
+    clock: &Path,
+    more: &[(String, String)],
+) -> Vec<(String, String)> {
+    let queue_url = |queue: &str| format!("{}/{ACCOUNT_ID}/{queue}", endpoints.sqs);
+    let own = [
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
+        ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
+        ("AWS_ENDPOINT_URL_SQS", endpoints.sqs.clone()),
+        ("PENSTOCK_IMPORTS_TABLE", IMPORTS_TABLE.to_owned()),
+        ("PENSTOCK_RECORDS_TABLE", RECORDS_TABLE.to_owned()),
+        ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_BUCKET.to_owned()),
+        ("PENSTOCK_RESULTS_BUCKET", RESULTS_BUCKET.to_owned()),
+        ("PENSTOCK_CHUNKS_QUEUE_URL", queue_url("chunks")),
+        ("PENSTOCK_SPLITS_QUEUE_URL", queue_url("splits")),
+        ("PENSTOCK_REPORTS_QUEUE_URL", queue_url("reports")),
+        ("PENSTOCK_CLOCK", clock.to_string_lossy().into_owned()),
+    ];
+    own.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(more.iter().cloned()).collect()
+}
+
+/// A variable's value.
+pub(crate) fn lookup(environment: &[(String, String)], name: &str) -> Option<String> {
+    environment.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}

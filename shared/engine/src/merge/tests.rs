@@ -1,0 +1,223 @@
+//! The law of merge, and its agreement with a model that applies rows one at a time in their order.
+
+use penstock_model::{Field, FieldType, Schema};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Fields `k` (the key), `a`, `b`, and `d`, which has a default.
+fn plan() -> Plan {
+    let field = |name: &str, default: Option<&str>| Field {
+        name: name.into(),
+        title: String::new(),
+        description: String::new(),
+        field_type: FieldType::String,
+        constraints: Default::default(),
+        default: default.map(str::to_owned),
+    };
+    let schema = Schema {
+        name: "things".parse().expect("valid"),
+        title: String::new(),
+        fields: vec![field("k", None), field("a", None), field("b", None), field("d", Some("default"))],
+        primary_key: vec!["k".into()],
+        missing_values: vec![String::new()],
+        additional_fields: Default::default(),
+    };
+    Plan::compile(&schema, &["k", "a", "b", "d"].map(str::to_owned)).expect("valid")
+}
+
+/// What a row says of `a`, `b` and `d`: nothing, that it shall be empty, or a value.
+type Says = [Option<Option<u8>>; 3];
+
+fn row(number: u64, says: &Says) -> Row {
+    let mut cells = vec![(0, Some(Value::Text("key".into())))];
+    for (field, said) in says.iter().enumerate() {
+        if let Some(value) = said {
+            cells.push((field + 1, value.map(|v| Value::Text(v.to_string()))));
+        }
+    }
+    Row { row: number, key: "key".into(), cells }
+}
+
+fn says(clears: bool) -> impl Strategy<Value = Says> {
+    let cell =
+        prop_oneof![2 => Just(None), 1 => Just(clears.then_some(None)), 3 => (0u8..3).prop_map(|v| Some(Some(v)))];
+    prop::array::uniform3(cell)
+}
+
+/// A straightforward catalogue of one record: what it shows after rows were applied one at a time.
+fn sequential(
+    start: Option<&BTreeMap<String, Value>>,
+    mode: Mode,
+    rows: &[Says],
+) -> (Option<BTreeMap<String, Value>>, [usize; 4]) {
+    let mut shown = start.cloned();
+    let mut counts = [0; 4];
+    for says in rows {
+        let named =
+            ["a", "b", "d"].iter().zip(says).filter_map(|(name, said)| said.map(|value| (name.to_string(), value)));
+        match &mut shown {
+            None => {
+                let mut made = BTreeMap::from([
+                    ("k".to_owned(), Value::Text("key".into())),
+                    ("d".to_owned(), Value::Text("default".into())),
+                ]);
+                for (name, value) in named {
+                    match value {
+                        Some(value) => made.insert(name, Value::Text(value.to_string())),
+                        None => made.remove(&name),
+                    };
+                }
+                shown = Some(made);
+                counts[0] += 1;
+            }
+            Some(_) if mode == Mode::Create => counts[3] += 1,
+            Some(record) => {
+                let before = record.clone();
+                for (name, value) in named {
+                    match value {
+                        Some(_) if mode == Mode::Fill && record.contains_key(&name) => None,
+                        Some(value) => record.insert(name, Value::Text(value.to_string())),
+                        None if mode == Mode::Fill => None,
+                        None => record.remove(&name),
+                    };
+                }
+                counts[if before == *record { 2 } else { 1 }] += 1;
+            }
+        }
+    }
+    (shown, counts)
+}
+
+/// Delivers rows (by place) in this order to a stored record; every delivery is a fold of one or more rows, as a chunk does.
+fn deliver(
+    start: Option<Record>,
+    mode: Mode,
+    order: u64,
+    rows: &[Says],
+    deliveries: &[Vec<usize>],
+) -> (Option<Record>, Vec<Option<Outcome>>) {
+    let plan = plan();
+    let mut stored = start;
+    let mut outcomes = vec![None; rows.len()];
+    for fold in deliveries {
+        let mut draft = Draft::stored(stored.clone());
+        for &place in fold {
+            let number = place as u64 + 1;
+            let outcome = draft.apply(&plan, mode, Stamp { order, row: number }, &row(number, &rows[place]));
+            // Any attempt may be the one that lives to tally: here the first of even places, the last of odd ones.
+            if place % 2 == 1 || outcomes[place].is_none() {
+                outcomes[place] = Some(outcome);
+            }
+        }
+        if draft.changed {
+            stored = draft.record;
+        } else {
+            assert_eq!(draft.record, stored, "a draft that says it is unchanged is");
+        }
+    }
+    (stored, outcomes)
+}
+
+fn count(outcomes: &[Option<Outcome>]) -> [usize; 4] {
+    [Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Skipped]
+        .map(|wanted| outcomes.iter().filter(|outcome| **outcome == Some(wanted)).count())
+}
+
+fn visible(record: &Option<Record>) -> Option<BTreeMap<String, Value>> {
+    record.as_ref().map(|record| record.fields.clone())
+}
+
+/// Every row at least once, in any order, some again, grouped into folds whose rows are in file order.
+fn deliveries(rows: usize) -> impl Strategy<Value = Vec<Vec<usize>>> {
+    let extra = prop::collection::vec(0..rows, 0..rows + 1);
+    (extra, prop::collection::vec(1usize..4, 1..20)).prop_flat_map(move |(extra, sizes)| {
+        let all: Vec<usize> = (0..rows).chain(extra).collect();
+        Just(all).prop_shuffle().prop_map(move |shuffled| {
+            let (mut folds, mut rest, mut sizes) = (Vec::new(), shuffled.as_slice(), sizes.iter().cycle());
+            while !rest.is_empty() {
+                let (fold, after) = rest.split_at((*sizes.next().expect("a cycle")).min(rest.len()));
+                let mut fold = fold.to_vec();
+                fold.sort_unstable();
+                fold.dedup();
+                folds.push(fold);
+                rest = after;
+            }
+            folds
+        })
+    })
+}
+
+fn schedule(clears: bool) -> impl Strategy<Value = (Vec<Says>, Vec<Vec<usize>>)> {
+    prop::collection::vec(says(clears), 1..6).prop_flat_map(|rows| {
+        let deliveries = deliveries(rows.len());
+        (Just(rows), deliveries)
+    })
+}
+
+fn modes() -> impl Strategy<Value = (Mode, bool)> {
+    prop_oneof![
+        Just((Mode::Upsert, true)),
+        Just((Mode::Upsert, false)),
+        Just((Mode::Create, true)),
+        Just((Mode::Create, false)),
+        Just((Mode::Fill, false))
+    ]
+}
+
+fn one_import() -> impl Strategy<Value = (Mode, Option<Vec<Says>>, Vec<Says>, Vec<Vec<usize>>)> {
+    modes().prop_flat_map(|(mode, clears)| {
+        let older = prop::option::of(prop::collection::vec(says(true), 1..3));
+        (older, schedule(clears)).prop_map(move |(older, (rows, deliveries))| (mode, older, rows, deliveries))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn any_schedule_of_one_import_gives_what_rows_one_at_a_time_give((mode, older, rows, deliveries) in one_import()) {
+        let before = older.map(|older| {
+            let in_order: Vec<Vec<usize>> = (0..older.len()).map(|place| vec![place]).collect();
+            deliver(None, Mode::Upsert, 1, &older, &in_order).0.expect("made")
+        });
+        let (expected, expected_counts) = sequential(before.as_ref().map(|record| &record.fields), mode, &rows);
+        let (stored, outcomes) = deliver(before.clone(), mode, 2, &rows, &deliveries);
+        prop_assert_eq!(visible(&stored), expected);
+        let counts = count(&outcomes);
+        prop_assert_eq!(counts[0], expected_counts[0], "created");
+        prop_assert_eq!(counts[3], expected_counts[3], "skipped");
+        prop_assert_eq!(counts[1] + counts[2], expected_counts[1] + expected_counts[2], "updated and unchanged");
+        if rows.len() == 1 {
+            prop_assert_eq!(counts, expected_counts, "no key is repeated, so nothing is left open");
+        }
+        // The law: one at a time in order gives the same record, stamps included.
+        let in_order: Vec<Vec<usize>> = (0..rows.len()).map(|place| vec![place]).collect();
+        let (one_by_one, _) = deliver(before, mode, 2, &rows, &in_order);
+        prop_assert_eq!(stored.map(|r| (r.fields, r.stamps)), one_by_one.map(|r| (r.fields, r.stamps)));
+    }
+
+    #[test]
+    fn overlapping_upserts_give_what_they_give_one_after_the_other(
+        imports in prop::collection::vec(prop::collection::vec(says(true), 1..4), 1..4),
+        seed in any::<prop::sample::Index>(),
+        shuffle in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
+    ) {
+        let plan = plan();
+        let all: Vec<(u64, usize)> = imports.iter().enumerate()
+            .flat_map(|(import, rows)| (0..rows.len()).map(move |place| (import as u64 + 1, place))).collect();
+        let mut pending = all.clone();
+        pending.push(all[seed.index(all.len())]);
+        let mut stored = None;
+        let mut picks = shuffle.iter().cycle();
+        while !pending.is_empty() {
+            let (order, place) = pending.swap_remove(picks.next().expect("a cycle").index(pending.len()));
+            let number = place as u64 + 1;
+            let mut draft = Draft::stored(stored);
+            draft.apply(&plan, Mode::Upsert, Stamp { order, row: number }, &row(number, &imports[order as usize - 1][place]));
+            stored = draft.record;
+        }
+        let (expected, _) = sequential(None, Mode::Upsert, &imports.concat());
+        prop_assert_eq!(visible(&stored), expected);
+    }
+}

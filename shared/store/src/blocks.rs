@@ -1,0 +1,338 @@
+//! Blocks: the fates and tallies of a bounded number of chunks in one item.
+//!
+//! A block is made before the first of its chunks is sent. For each chunk it holds a fate and a tally, each written once by a conditional
+//! update, so that whoever comes second finds what the first one decided and carries on from there. Nothing is ever added to a number that
+//! a repeat could add to again; sums are made on reading.
+//!
+//! ```text
+//! splitter   open_block ──▶ send chunks ──▶ checkpoint … size_block(last) ──▶ set_total ──▶ settle
+//! validator                     begin ──▶ records, errors ──▶ tally ──▶ note (if the block is full) ──▶ settle
+//! halt                     order_halt ──▶ close every block ──▶ settle
+//! ```
+//!
+//! `begin` and closing meet in the same item: either the chunk began before the block was closed, and is finished, or it never begins.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally, limits::BLOCK_CHUNKS};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result, Store, StoreError, crash,
+    dynamo::{self, Item, cancelled, condition_failed, from_item, n, s, value},
+    imports::{Step, import_key},
+};
+
+/// A block as it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// How many chunks it has; the last block of a file may have fewer than [`BLOCK_CHUNKS`].
+    pub size: u32,
+    /// The fate of each chunk that has one, by its number in the file.
+    #[serde(default)]
+    pub fates: HashMap<String, Fate>,
+    /// The tally of each chunk that has one, by its number in the file.
+    #[serde(default)]
+    pub tallies: HashMap<String, Tally>,
+    /// Whether no further chunk may begin.
+    #[serde(default)]
+    pub closed: bool,
+    /// Chunks that were dead-lettered before they began and have been sent once more, by their numbers in the file.
+    #[serde(default)]
+    pub sent_again: HashMap<String, bool>,
+}
+
+/// What was decided of a chunk, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    /// The decision.
+    pub verdict: Verdict,
+    /// The chunk's last row.
+    pub last_row: u64,
+}
+
+/// The decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All its accepted rows will be applied.
+    Begun,
+    /// All its rows have failed: it could not be processed.
+    Failed,
+}
+
+/// What a chunk finds when it asks for its fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// This verdict, made now or before, and not tallied yet.
+    Verdict(Verdict),
+    /// It has been tallied; what follows a tally may still be missing.
+    Tallied(Box<Block>),
+    /// The import is to end early, or is gone: nothing is to be done with the chunk.
+    Closed,
+}
+
+impl Block {
+    /// The sums of its tallies.
+    pub fn sum(&self) -> Tally {
+        self.tallies.values().fold(Tally::default(), |mut sum, tally| {
+            sum += *tally;
+            sum
+        })
+    }
+
+    /// Whether every chunk that it has is tallied.
+    pub fn is_full(&self) -> bool {
+        self.tallies.len() as u32 == self.size
+    }
+
+    /// Whether every chunk with a fate is tallied: all that a closed block will ever hold.
+    pub fn is_at_rest(&self) -> bool {
+        self.fates.keys().all(|chunk| self.tallies.contains_key(chunk))
+    }
+
+    /// The last row of the last chunk with a fate; 0 without one.
+    pub fn last_row(&self) -> u64 {
+        self.fates.values().map(|fate| fate.last_row).max().unwrap_or(0)
+    }
+}
+
+/// The block to which a chunk belongs.
+pub fn of_chunk(chunk: u32) -> u32 {
+    chunk / BLOCK_CHUNKS
+}
+
+fn block_key(import: &ImportId, block: u32) -> Item {
+    dynamo::key(format!("block#{import}#{block}"), "block")
+}
+
+impl Store {
+    /// Makes a block before its first chunk is sent, and counts it in the import, in one transaction.
+    ///
+    /// A repeat finds the block made. An import that is to end early gets no further block.
+    pub async fn open_block(&self, import: &Import, block: u32) -> Result<Step> {
+        let mut item: Item = serde_dynamo::to_item(Block { size: BLOCK_CHUNKS, ..Block::default() })
+            .map_err(StoreError::unreadable("a block"))?;
+        item.extend(block_key(&import.id, block));
+        let put = Put::builder()
+            .table_name(self.imports_table())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .expect("table and item are set");
+        let counted = Update::builder()
+            .table_name(self.imports_table())
+            .set_key(Some(import_key(&import.account, &import.id)))
+            .update_expression("SET opened_blocks = :opened")
+            .condition_expression("opened_blocks = :block AND #status = :processing AND attribute_not_exists(halt)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":opened", n(block + 1))
+            .expression_attribute_values(":block", n(block))
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
+            .build()
+            .expect("table, key and expression are set");
+        loop {
+            let sent = self
+                .dynamodb()
+                .transact_write_items()
+                .transact_items(TransactWriteItem::builder().put(put.clone()).build())
+                .transact_items(TransactWriteItem::builder().update(counted.clone()).build())
+                .send()
+                .await;
+            match sent {
+                Ok(_) => {
+                    crash::point("split.block_opened");
+                    return Ok(Step::Made);
+                }
+                Err(error) if cancelled(&error).is_some() => {
+                    let Some(now) = self.import(&import.account, &import.id).await? else { return Ok(Step::Overtaken) };
+                    if now.status != Status::Processing || now.halt.is_some() {
+                        return Ok(Step::Overtaken);
+                    }
+                    if now.opened_blocks > block {
+                        return Ok(Step::Made);
+                    }
+                }
+                Err(error) => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
+            }
+        }
+    }
+
+    /// Says how many chunks the last block has. A repeat writes the same.
+    pub async fn size_block(&self, import: &Import, block: u32, size: u32) -> Result<Block> {
+        let output = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(&import.id, block)))
+            .update_expression("SET #size = :size")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#size", "size")
+            .expression_attribute_values(":size", n(size))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:UpdateItem"))?;
+        crash::point("split.last_block_sized");
+        from_item("a block", output.attributes.unwrap_or_default())
+    }
+
+    /// Decides a chunk's fate, unless it has been decided: the first wins, and everyone finds what it decided.
+    pub async fn decide(&self, job: &Job, chunk: &Chunk, verdict: Verdict) -> Result<Begin> {
+        let fate = Fate { verdict, last_row: chunk.first_row + chunk.rows - 1 };
+        let sent = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(&job.import, of_chunk(chunk.index))))
+            .update_expression("SET fates.#chunk = :fate")
+            .condition_expression("attribute_exists(pk) AND closed = :open AND attribute_not_exists(fates.#chunk)")
+            .expression_attribute_names("#chunk", chunk.index.to_string())
+            .expression_attribute_values(":fate", value("a fate", &fate)?)
+            .expression_attribute_values(":open", AttributeValue::Bool(false))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let found = match sent {
+            Ok(_) => return Ok(Begin::Verdict(verdict)),
+            Err(error) => match condition_failed(&error) {
+                Some(found) if found.is_empty() => return Ok(Begin::Closed),
+                Some(found) => from_item::<Block>("a block", found)?,
+                None => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
+            },
+        };
+        let name = chunk.index.to_string();
+        Ok(if found.tallies.contains_key(&name) {
+            Begin::Tallied(Box::new(found))
+        } else if let Some(fate) = found.fates.get(&name) {
+            Begin::Verdict(fate.verdict)
+        } else {
+            Begin::Closed
+        })
+    }
+
+    /// Writes a chunk's tally, unless it has one: the first wins. Gives the block as it is afterwards; `None` if the import is gone.
+    pub async fn tally(&self, job: &Job, chunk: u32, tally: &Tally) -> Result<Option<Block>> {
+        let sent = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(&job.import, of_chunk(chunk))))
+            .update_expression("SET tallies.#chunk = :tally")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(tallies.#chunk)")
+            .expression_attribute_names("#chunk", chunk.to_string())
+            .expression_attribute_values(":tally", value("a tally", tally)?)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let block = match sent {
+            Ok(output) => output.attributes,
+            Err(error) => match condition_failed(&error) {
+                Some(found) if found.is_empty() => None,
+                Some(found) => Some(found),
+                None => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
+            },
+        };
+        crash::point("validate.tally");
+        block.map(|item| from_item("a block", item)).transpose()
+    }
+
+    /// Closes a block: no chunk of it begins any more. Gives the block as it is afterwards. A repeat writes the same.
+    pub(crate) async fn close_block(&self, import: &Import, block: u32) -> Result<Block> {
+        let output = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(&import.id, block)))
+            .update_expression("SET closed = :closed")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":closed", AttributeValue::Bool(true))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:UpdateItem"))?;
+        crash::point("halt.block_closed");
+        from_item("a block", output.attributes.unwrap_or_default())
+    }
+
+    /// Remembers that a dead-lettered chunk has been sent once more. A repeat writes the same.
+    pub async fn note_sent_again(&self, job: &Job, chunk: u32) -> Result<()> {
+        let sent = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(&job.import, of_chunk(chunk))))
+            .update_expression("SET sent_again.#chunk = :yes")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#chunk", chunk.to_string())
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error).is_some() => Ok(()),
+            Err(error) => Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
+        }
+    }
+
+    /// Blocks of an import by their numbers, read consistently; one that does not exist is left out.
+    pub async fn blocks(&self, import: &ImportId, numbers: &[u32]) -> Result<HashMap<u32, Block>> {
+        let mut blocks = HashMap::new();
+        for group in numbers.chunks(100) {
+            let by_pk: HashMap<String, u32> =
+                group.iter().map(|&number| (format!("block#{import}#{number}"), number)).collect();
+            let keys = group.iter().map(|&number| block_key(import, number)).collect();
+            for item in self.batch_get(self.imports_table(), keys).await? {
+                let number = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| by_pk.get(pk)).copied();
+                if let Some(number) = number {
+                    blocks.insert(number, from_item("a block", item)?);
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// Reads at most 100 items by their keys, consistently, all that exist of them. Fails when the table leaves some out for too long.
+    pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut wanted = keys;
+        let mut pause = crate::records::Backoff::default();
+        while !wanted.is_empty() {
+            let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+            let request = request.expect("keys are set");
+            let output = self
+                .dynamodb()
+                .batch_get_item()
+                .request_items(table, request)
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:BatchGetItem"))?;
+            items.extend(output.responses.unwrap_or_default().into_values().flatten());
+            wanted =
+                output.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
+            if !wanted.is_empty() && !pause.wait().await {
+                return Err(StoreError::Unavailable {
+                    call: "dynamodb:BatchGetItem",
+                    reason: "unprocessed keys".into(),
+                });
+            }
+        }
+        Ok(items)
+    }
+
+    /// Removes a block. A repeat finds it gone.
+    pub(crate) async fn delete_block(&self, import: &ImportId, block: u32) -> Result<()> {
+        self.dynamodb()
+            .delete_item()
+            .table_name(self.imports_table())
+            .set_key(Some(block_key(import, block)))
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The end of an import: found by whoever is last, made once.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
+use penstock_model::{Import, Rows, Status, Tally};
+
+use crate::{
+    Result, Store, StoreError,
+    blocks::Block,
+    crash,
+    dynamo::{cancelled, condition_failed, from_item, n, s, value},
+    imports::{import_key, kind_key},
+};
+
+impl Store {
+    /// Notes a full block's sums in the import, once: a repeat changes nothing. Gives the import as it is afterwards, if it changed.
+    pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<Option<Import>> {
+        debug_assert!(block.is_full());
+        let sums: [u64; 7] = block.sum().into();
+        let mut update = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.imports_table())
+            .set_key(Some(import_key(&import.account, &import.id)))
+            .condition_expression("#status = :processing AND NOT contains(noted_blocks, :number)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
+            .expression_attribute_values(":number", n(number))
+            .expression_attribute_values(":numbers", AttributeValue::L(vec![n(number)]))
+            .return_values(ReturnValue::AllNew);
+        let mut sets = vec!["noted_blocks = list_append(noted_blocks, :numbers)".to_owned()];
+        for (at, sum) in sums.iter().enumerate() {
+            sets.push(format!("noted_tally[{at}] = noted_tally[{at}] + :sum{at}"));
+            update = update.expression_attribute_values(format!(":sum{at}"), n(sum));
+        }
+        let noted = match update.update_expression(format!("SET {}", sets.join(", "))).send().await {
+            Ok(output) => output.attributes.map(|item| from_item("an import", item)).transpose()?,
+            Err(error) if condition_failed(&error).is_some() => None,
+            Err(error) => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
+        };
+        crash::point("validate.noted");
+        Ok(noted)
+    }
+
+    /// Notes every full block that is not noted yet. For the sweeper: whoever filled a block may have died before noting it.
+    pub async fn note_full_blocks(&self, import: &Import) -> Result<()> {
+        for (number, block) in self.blocks(&import.id, &unnoted(import)).await? {
+            if block.is_full() {
+                self.note(import, number, &block).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the import if nothing more can happen to its rows, and gives it as it is then.
+    ///
+    /// Called after every step that may have been the last: by the splitter, by validators, by whoever halts, by the sweeper. Any number of
+    /// calls, at once or again, end it once. A halted import has its blocks closed here first.
+    pub async fn settle(
+        &self,
+        account: &penstock_model::AccountId,
+        id: &penstock_model::ImportId,
+    ) -> Result<Option<Import>> {
+        let Some(import) = self.import(account, id).await? else { return Ok(None) };
+        if import.status != Status::Processing {
+            if import.has_rejected_rows() && import.report.is_none() {
+                self.send_report(&import).await?;
+            }
+            return Ok(Some(import));
+        }
+        let (status, rows) = if let Some(halt) = &import.halt {
+            let mut sum = Tally::default();
+            let mut last_row = import.checkpoint.row - 1;
+            let mut at_rest = true;
+            for number in 0..import.opened_blocks {
+                let block = self.close_block(&import, number).await?;
+                at_rest &= block.is_at_rest();
+                last_row = last_row.max(block.last_row());
+                sum += block.sum();
+            }
+            if !at_rest {
+                return Ok(Some(import));
+            }
+            let total = import.total.unwrap_or(last_row);
+            let rows = Rows::new(Some(total), &sum);
+            (halt.status, Rows { unprocessed: total - rows.processed, ..rows })
+        } else {
+            let Some(total) = import.total else { return Ok(Some(import)) };
+            if import.noted_blocks.len() < import.opened_blocks as usize {
+                return Ok(Some(import));
+            }
+            let rows = Rows::new(Some(total), &import.noted_tally);
+            debug_assert_eq!(rows.processed, total);
+            (if rows.failed > 0 { Status::CompletedWithErrors } else { Status::Completed }, rows)
+        };
+        self.end(import, status, rows).await
+    }
+
+    /// Ends the import and takes it from those of its kind that run, in one transaction.
+    async fn end(&self, import: Import, status: Status, rows: Rows) -> Result<Option<Import>> {
+        let key = import_key(&import.account, &import.id);
+        let remove = if rows.failed > 0 { "" } else { " REMOVE due_at, due_shard" };
+        let mut ended = Update::builder()
+            .table_name(self.imports_table())
+            .set_key(Some(key))
+            .condition_expression("#status = :processing")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#rows", "rows")
+            .expression_attribute_values(":status", s(status.as_str()))
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
+            .expression_attribute_values(":rows", value("rows", &rows)?)
+            .expression_attribute_values(":now", n(self.now_ms()));
+        let mut sets = "SET #status = :status, #rows = :rows, completed_at = :now".to_owned();
+        if let Some(failure) = import.halt.as_ref().and_then(|halt| halt.failure.as_ref()) {
+            sets.push_str(", failure = :failure");
+            ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
+        }
+        let ended = ended.update_expression(sets + remove).build().expect("table, key and expression are set");
+        let left = Update::builder()
+            .table_name(self.imports_table())
+            .set_key(Some(kind_key(&import.account, &import.kind)))
+            .update_expression("DELETE running :running")
+            .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]))
+            .build()
+            .expect("table, key and expression are set");
+        loop {
+            let sent = self
+                .dynamodb()
+                .transact_write_items()
+                .transact_items(TransactWriteItem::builder().update(ended.clone()).build())
+                .transact_items(TransactWriteItem::builder().update(left.clone()).build())
+                .send()
+                .await;
+            match sent {
+                Ok(_) => break,
+                Err(error) => match cancelled(&error) {
+                    // Someone else ended it.
+                    Some(reasons) if reasons.first() == Some(&"ConditionalCheckFailed") => break,
+                    // An import of the same kind is being accepted or ended at this moment.
+                    Some(_) => tokio::task::yield_now().await,
+                    None => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
+                },
+            }
+        }
+        crash::point("end.ended");
+        let import = self.import(&import.account, &import.id).await?;
+        if let Some(import) = &import
+            && import.has_rejected_rows()
+        {
+            self.send_report(import).await?;
+            crash::point("end.report_sent");
+        }
+        Ok(import)
+    }
+
+    /// An import's rows as they are now: final, or the noted sums and the blocks that are not noted yet, all read consistently, so that
+    /// counters only grow.
+    pub async fn rows(&self, import: &Import) -> Result<Rows> {
+        match import.rows {
+            Some(rows) => Ok(rows),
+            None => Ok(Rows::new(import.total, &self.sum(import).await?)),
+        }
+    }
+
+    /// The sums of all chunks that are tallied now.
+    pub async fn sum(&self, import: &Import) -> Result<Tally> {
+        let mut sum = import.noted_tally;
+        for block in self.blocks(&import.id, &unnoted(import)).await?.values() {
+            sum += block.sum();
+        }
+        Ok(sum)
+    }
+}
+
+fn unnoted(import: &Import) -> Vec<u32> {
+    (0..import.opened_blocks).filter(|number| !import.noted_blocks.contains(number)).collect()
+}

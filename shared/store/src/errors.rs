@@ -1,0 +1,214 @@
+//! Row errors: stored per chunk in parts, so that an all-bad file costs hundreds of writes and not millions.
+//!
+//! A part is `errors#<import>` / `<chunk>#<part>`, numbers padded, so that one query reads them in the order of the file.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use penstock_model::{ImportId, RowError, limits::ERROR_PART_BYTES};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result, Store, StoreError, crash,
+    dynamo::{self, Item, n, s},
+};
+
+/// Where in an import's errors a page starts: a part, and an error in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCursor {
+    /// The chunk.
+    pub chunk: u32,
+    /// The part of the chunk's errors.
+    pub part: u32,
+    /// The error in the part.
+    pub index: usize,
+}
+
+/// Where a chunk's rows stand in the uploaded object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// The first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The first row.
+    pub first_row: u64,
+    /// The physical line on which the bytes start.
+    pub first_line: u64,
+    /// Whether the bytes are one record that the splitter refused.
+    pub refused: bool,
+}
+
+/// One stored part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorPart {
+    /// Where the part stands; `index` is 0.
+    pub cursor: ErrorCursor,
+    /// Where its chunk's rows stand in the object.
+    pub extent: Extent,
+    /// Its errors, in the order of the file. A row's errors are never spread over two parts.
+    pub errors: Vec<RowError>,
+}
+
+fn errors_pk(import: &ImportId) -> String {
+    format!("errors#{import}")
+}
+
+fn part_sk(chunk: u32, part: u32) -> String {
+    format!("{chunk:010}#{part:06}")
+}
+
+/// Cuts errors into parts that fit an item, between rows.
+fn parts(errors: &[RowError]) -> Result<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut part = String::from("[");
+    for row in errors.chunk_by(|a, b| a.row == b.row) {
+        let mut text = serde_json::to_string(row).map_err(StoreError::unreadable("row errors"))?;
+        text.truncate(text.len() - 1);
+        if part.len() > 1 && part.len() + text.len() > ERROR_PART_BYTES {
+            part.push(']');
+            parts.push(std::mem::replace(&mut part, String::from("[")));
+        }
+        if part.len() > 1 {
+            part.push(',');
+        }
+        part.push_str(&text[1..]);
+    }
+    part.push(']');
+    parts.push(part);
+    Ok(parts)
+}
+
+impl Store {
+    /// Stores the errors of a chunk. A repeat writes the same items again, since the same chunk has the same errors.
+    pub async fn put_errors(&self, import: &ImportId, chunk: u32, extent: Extent, errors: &[RowError]) -> Result<()> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let extent = dynamo::value("an extent", &extent)?;
+        for (part, text) in parts(errors)?.into_iter().enumerate() {
+            let mut item = dynamo::key(errors_pk(import), part_sk(chunk, part as u32));
+            item.insert("chunk".into(), n(chunk));
+            item.insert("part".into(), n(part));
+            item.insert("extent".into(), extent.clone());
+            item.insert("errors".into(), s(text));
+            self.dynamodb()
+                .put_item()
+                .table_name(self.imports_table())
+                .set_item(Some(item))
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:PutItem"))?;
+        }
+        crash::point("validate.errors");
+        Ok(())
+    }
+
+    /// The next parts of an import's errors in the order of the file, from the part in which `from` stands on; empty at the end.
+    /// At most as many as one query reads (1 MB).
+    pub async fn error_parts(&self, import: &ImportId, from: ErrorCursor, limit: i32) -> Result<Vec<ErrorPart>> {
+        #[derive(Deserialize)]
+        struct Stored {
+            chunk: u32,
+            part: u32,
+            extent: Extent,
+            errors: String,
+        }
+        let page = self
+            .dynamodb()
+            .query()
+            .table_name(self.imports_table())
+            .key_condition_expression("pk = :pk AND sk >= :from")
+            .expression_attribute_values(":pk", s(errors_pk(import)))
+            .expression_attribute_values(":from", s(part_sk(from.chunk, from.part)))
+            .consistent_read(true)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:Query"))?;
+        let read = |item: Item| {
+            let Stored { chunk, part, extent, errors } = dynamo::from_item("row errors", item)?;
+            let errors = serde_json::from_str(&errors).map_err(StoreError::unreadable("row errors"))?;
+            Ok(ErrorPart { cursor: ErrorCursor { chunk, part, index: 0 }, extent, errors })
+        };
+        page.items.unwrap_or_default().into_iter().map(read).collect()
+    }
+
+    /// At most `limit` errors in the order of the file from `from` on, and where the next page starts, if there are more.
+    pub async fn errors(
+        &self,
+        import: &ImportId,
+        from: ErrorCursor,
+        limit: usize,
+    ) -> Result<(Vec<RowError>, Option<ErrorCursor>)> {
+        let mut errors = Vec::new();
+        let mut next = from;
+        loop {
+            let parts = self.error_parts(import, next, 4).await?;
+            if parts.is_empty() {
+                return Ok((errors, None));
+            }
+            for part in parts {
+                let skip =
+                    if (part.cursor.chunk, part.cursor.part) == (next.chunk, next.part) { next.index } else { 0 };
+                for (index, error) in part.errors.into_iter().enumerate().skip(skip) {
+                    if errors.len() == limit {
+                        return Ok((errors, Some(ErrorCursor { index, ..part.cursor })));
+                    }
+                    errors.push(error);
+                }
+                next = ErrorCursor { part: part.cursor.part + 1, index: 0, ..part.cursor };
+            }
+        }
+    }
+
+    /// Removes an import's errors, its blocks, its files and then its item. A repeat goes on where the last one stopped; `false` while it runs.
+    pub async fn delete(&self, import: &penstock_model::Import) -> Result<bool> {
+        if !import.status.is_final() && import.status != penstock_model::Status::AwaitingUpload {
+            return Ok(false);
+        }
+        loop {
+            let parts = self.error_parts(&import.id, ErrorCursor::default(), 25).await?;
+            if parts.is_empty() {
+                break;
+            }
+            for part in parts {
+                let key = Item::from([
+                    ("pk".to_owned(), AttributeValue::S(errors_pk(&import.id))),
+                    ("sk".to_owned(), AttributeValue::S(part_sk(part.cursor.chunk, part.cursor.part))),
+                ]);
+                let sent =
+                    self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
+                sent.map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
+            }
+        }
+        for block in 0..import.opened_blocks {
+            self.delete_block(&import.id, block).await?;
+        }
+        self.delete_files(import).await?;
+        self.delete_import(import).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_bounded_and_keep_a_rows_errors_together() {
+        let error = |row: u64| RowError {
+            row,
+            line: row,
+            field: Some("f".into()),
+            value: Some("\u{1}".repeat(200)),
+            code: "c".into(),
+            message: "m".repeat(100),
+        };
+        let errors: Vec<RowError> = (1..=2000).flat_map(|row| [error(row), error(row)]).collect();
+        let parts = parts(&errors).expect("serialises");
+        assert!(parts.len() > 5 && parts.iter().all(|part| part.len() <= ERROR_PART_BYTES + 2));
+        let read: Vec<Vec<RowError>> = parts.iter().map(|part| serde_json::from_str(part).expect("JSON")).collect();
+        assert_eq!(read.concat(), errors);
+        for pair in read.windows(2) {
+            assert_ne!(pair[0].last().map(|e| e.row), pair[1].first().map(|e| e.row));
+        }
+    }
+}

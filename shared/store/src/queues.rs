@@ -1,0 +1,123 @@
+//! Queues: what is sent to whom. A repeat of any call here delivers the same message again, which every receiver can take.
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use penstock_model::{AccountId, Checkpoint, ChunkMessage, Import, ImportId, limits::MESSAGE_BYTES};
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, Store, StoreError, crash};
+
+/// Messages of one batch, at most (Amazon SQS API Reference, SendMessageBatch).
+const BATCH: usize = 10;
+
+/// Work that the splitter is to take up: the body of a message on the splits queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitOrder {
+    /// Whose import it is.
+    pub account: AccountId,
+    /// The import.
+    pub import: ImportId,
+    /// What to do with it.
+    pub task: SplitTask,
+}
+
+/// What the splitter is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitTask {
+    /// Look for the upload, accept it if it has not been, and go on at the checkpoint.
+    GoOn,
+    /// Send the chunks again that have no tally, from here on.
+    SendAgain(Checkpoint),
+}
+
+/// An ended import whose rejected rows are to be written: the body of a message on the reports queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportOrder {
+    /// Whose import it is.
+    pub account: AccountId,
+    /// The import.
+    pub import: ImportId,
+}
+
+impl Store {
+    /// Sends chunks to the validators, in as few requests as their sizes allow, each under its account's message group so that fair queues
+    /// keep one account's burst from starving the others. Returns when all are in the queue.
+    pub async fn send_chunks(&self, messages: &[ChunkMessage]) -> Result<()> {
+        let mut batch: Vec<SendMessageBatchRequestEntry> = Vec::new();
+        let mut bytes = 0;
+        for message in messages {
+            let body = message.encode()?;
+            if batch.len() == BATCH || bytes + body.len() > MESSAGE_BYTES {
+                self.send_batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += body.len();
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(message.chunk.index.to_string())
+                .message_group_id(message.job.account.as_str())
+                .message_body(body)
+                .build();
+            batch.push(entry.expect("id and body are set"));
+        }
+        self.send_batch(batch).await?;
+        crash::point("split.chunks_sent");
+        Ok(())
+    }
+
+    async fn send_batch(&self, mut entries: Vec<SendMessageBatchRequestEntry>) -> Result<()> {
+        let mut pause = crate::records::Backoff::default();
+        while !entries.is_empty() {
+            let output = self
+                .inner
+                .sqs
+                .send_message_batch()
+                .queue_url(&self.settings().chunks_queue_url)
+                .set_entries(Some(entries.clone()))
+                .send()
+                .await
+                .map_err(StoreError::unavailable("sqs:SendMessageBatch"))?;
+            let failed = output.failed();
+            if let Some(fault) = failed.iter().find(|entry| entry.sender_fault) {
+                return Err(StoreError::Unavailable { call: "sqs:SendMessageBatch", reason: fault.code.clone() });
+            }
+            entries.retain(|entry| failed.iter().any(|failure| failure.id == entry.id));
+            if !entries.is_empty() && !pause.wait().await {
+                return Err(StoreError::Unavailable { call: "sqs:SendMessageBatch", reason: "entries failed".into() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a dead-lettered chunk to the validators once more, as it came.
+    pub async fn send_chunk_again(&self, account: &AccountId, body: &str) -> Result<()> {
+        self.send(&self.settings().chunks_queue_url, account, body.to_owned()).await?;
+        crash::point("sweep.sent_again");
+        Ok(())
+    }
+
+    /// Gives the splitter work to take up.
+    pub async fn send_split(&self, order: &SplitOrder) -> Result<()> {
+        let body = serde_json::to_string(order).map_err(StoreError::unreadable("a split order"))?;
+        self.send(&self.settings().splits_queue_url, &order.account, body).await
+    }
+
+    /// Asks for the rejected rows file of an ended import.
+    pub async fn send_report(&self, import: &Import) -> Result<()> {
+        let order = ReportOrder { account: import.account.clone(), import: import.id.clone() };
+        let body = serde_json::to_string(&order).map_err(StoreError::unreadable("a report order"))?;
+        self.send(&self.settings().reports_queue_url, &import.account, body).await
+    }
+
+    async fn send(&self, queue_url: &str, account: &AccountId, body: String) -> Result<()> {
+        self.inner
+            .sqs
+            .send_message()
+            .queue_url(queue_url)
+            .message_group_id(account.as_str())
+            .message_body(body)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("sqs:SendMessage"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Records: read a hundred to a request, written twenty-five to a request, each write conditional on what was read.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    primitives::Blob,
+    types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest},
+};
+use penstock_engine::key;
+use penstock_model::{AccountId, Applied, Decimal, KindName, Record, Stamp, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result, Store, StoreError,
+    dynamo::{Item, n, s},
+};
+
+/// A record's name in the table: see [`penstock_engine::key::hash`].
+pub type RecordKey = [u8; 32];
+
+/// Keys of one read, at most (Amazon DynamoDB API Reference, BatchGetItem).
+pub const READ_BATCH: usize = 100;
+
+/// Statements of one write, at most (Amazon DynamoDB API Reference, BatchExecuteStatement).
+pub const WRITE_BATCH: usize = 25;
+
+/// A record to be written in place of what was read.
+#[derive(Debug, Clone)]
+pub struct Write<'a> {
+    /// Its name.
+    pub key: RecordKey,
+    /// The record; its `rev` is the one that was read, 0 for a record that is to be made.
+    pub record: &'a Record,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is stored, under the next `rev`.
+    Stored,
+    /// Unknown or no: the record was another one than was read, or the table did not say. Read it again and look whether it holds the rows.
+    ReadAgain,
+}
+
+/// Waits longer each time, up to a bound. It waits for the services, not for a condition of ours.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    waits: u32,
+}
+
+impl Backoff {
+    /// Waits between 0 and 20 ms × 2^n, at most 2 s, so that writers of one record part ways; `false`, without waiting, after 16 times.
+    pub async fn wait(&mut self) -> bool {
+        if self.waits == 16 {
+            return false;
+        }
+        let bound_ms = (20u64 << self.waits.min(7)).min(2_000);
+        self.waits += 1;
+        let jitter = u64::from_be_bytes(crate::random()) % bound_ms;
+        tokio::time::sleep(Duration::from_millis(jitter)).await;
+        true
+    }
+}
+
+/// What is stored of a record beside its fields: short names, since a million records have it each.
+#[derive(Serialize, Deserialize)]
+struct Bookkeeping {
+    /// `made`.
+    m: (u64, u64),
+    /// `last`, and 1 if it changed what the record shows.
+    l: (u64, u64, u8),
+    /// The stamp that most fields have.
+    s: (u64, u64),
+    /// Fields that have that stamp and no value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    t: Vec<String>,
+    /// Fields with another stamp.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    x: HashMap<String, (u64, u64)>,
+}
+
+fn pair(stamp: Stamp) -> (u64, u64) {
+    (stamp.order, stamp.row)
+}
+
+fn stamp((order, row): (u64, u64)) -> Stamp {
+    Stamp { order, row }
+}
+
+impl Bookkeeping {
+    fn of(record: &Record) -> Self {
+        let mut counts: HashMap<Stamp, usize> = HashMap::new();
+        for at in record.stamps.values() {
+            *counts.entry(*at).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|&(at, count)| (count, at)).map_or(record.made, |(at, _)| at);
+        let mut book = Self {
+            m: pair(record.made),
+            l: (record.last.stamp.order, record.last.stamp.row, u8::from(record.last.changed)),
+            s: pair(most),
+            t: Vec::new(),
+            x: HashMap::new(),
+        };
+        for (name, at) in &record.stamps {
+            if *at != most {
+                book.x.insert(name.clone(), pair(*at));
+            } else if !record.fields.contains_key(name) {
+                book.t.push(name.clone());
+            }
+        }
+        book
+    }
+}
+
+fn attributes(record: &Record) -> Result<(AttributeValue, AttributeValue)> {
+    let book = serde_json::to_string(&Bookkeeping::of(record)).map_err(StoreError::unreadable("a record's stamps"))?;
+    let fields = record
+        .fields
+        .iter()
+        .map(|(name, value)| {
+            let attribute = match value {
+                Value::Text(text) => s(text.as_str()),
+                Value::Number(number) => n(number),
+                Value::Boolean(boolean) => AttributeValue::Bool(*boolean),
+            };
+            (name.clone(), attribute)
+        })
+        .collect();
+    Ok((s(book), AttributeValue::M(fields)))
+}
+
+fn read(item: &Item) -> Option<(RecordKey, Record)> {
+    let key = RecordKey::try_from(item.get("pk")?.as_b().ok()?.as_ref()).ok()?;
+    let rev = item.get("rev")?.as_n().ok()?.parse().ok()?;
+    let book: Bookkeeping = serde_json::from_str(item.get("stamps")?.as_s().ok()?).ok()?;
+    let mut record = Record {
+        rev,
+        made: stamp(book.m),
+        last: Applied { stamp: Stamp { order: book.l.0, row: book.l.1 }, changed: book.l.2 == 1 },
+        fields: Default::default(),
+        stamps: book.t.into_iter().map(|name| (name, stamp(book.s))).collect(),
+    };
+    for (name, attribute) in item.get("fields")?.as_m().ok()? {
+        let value = match attribute {
+            AttributeValue::S(text) => Value::Text(text.clone()),
+            AttributeValue::N(number) => Value::Number(Decimal::parse(number).ok()?),
+            AttributeValue::Bool(boolean) => Value::Boolean(*boolean),
+            _ => return None,
+        };
+        record.stamps.insert(name.clone(), stamp(book.s));
+        record.fields.insert(name.clone(), value);
+    }
+    record.stamps.extend(book.x.into_iter().map(|(name, at)| (name, stamp(at))));
+    Some((key, record))
+}
+
+impl Store {
+    /// The account's record of this kind and canonical key, read consistently.
+    pub async fn record(&self, account: &AccountId, kind: &KindName, canonical: &str) -> Result<Option<Record>> {
+        let key = key::hash(account, kind, canonical);
+        Ok(self.records(&[key]).await?.remove(&key))
+    }
+
+    /// The records of at most [`READ_BATCH`] keys, read consistently; one that does not exist is left out.
+    pub async fn records(&self, keys: &[RecordKey]) -> Result<HashMap<RecordKey, Record>> {
+        let keys = keys.iter().map(|key| Item::from([("pk".to_owned(), AttributeValue::B(Blob::new(key)))])).collect();
+        let mut records = HashMap::new();
+        for item in self.batch_get(&self.settings().records_table, keys).await? {
+            let (key, record) =
+                read(&item).ok_or(StoreError::Unreadable { what: "a record", source: "unknown form".into() })?;
+            records.insert(key, record);
+        }
+        Ok(records)
+    }
+
+    /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it is still the one that was read.
+    ///
+    /// A repeat of a write that was stored finds another `rev` and answers [`Written::ReadAgain`]; the record that is read then holds the
+    /// rows' stamps.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the table did not take the request; any of its writes may have been stored.
+    pub async fn write_records(&self, writes: &[Write<'_>]) -> Result<Vec<Written>> {
+        let table = &self.settings().records_table;
+        let insert = format!(r#"INSERT INTO "{table}" VALUE {{'pk': ?, 'rev': ?, 'stamps': ?, 'fields': ?}}"#);
+        let update = format!(r#"UPDATE "{table}" SET rev = ? SET stamps = ? SET fields = ? WHERE pk = ? AND rev = ?"#);
+        let mut statements = Vec::with_capacity(writes.len());
+        for Write { key, record } in writes {
+            let key = AttributeValue::B(Blob::new(key));
+            let (stamps, fields) = attributes(record)?;
+            let next = n(record.rev + 1);
+            let (statement, parameters) = match record.rev {
+                0 => (&insert, vec![key, next, stamps, fields]),
+                rev => (&update, vec![next, stamps, fields, key, n(rev)]),
+            };
+            let request =
+                BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build();
+            statements.push(request.expect("the statement is set"));
+        }
+        let output = self
+            .dynamodb()
+            .batch_execute_statement()
+            .set_statements(Some(statements))
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:BatchExecuteStatement"))?;
+        let mut responses = output.responses.unwrap_or_default().into_iter();
+        writes
+            .iter()
+            .map(|_| match responses.next().map(|response| response.error.and_then(|error| error.code)) {
+                Some(None) => Ok(Written::Stored),
+                // A statement that the table refuses as such would be refused for ever.
+                Some(Some(
+                    code @ (BatchStatementErrorCodeEnum::ValidationError
+                    | BatchStatementErrorCodeEnum::AccessDenied
+                    | BatchStatementErrorCodeEnum::ResourceNotFound),
+                )) => Err(StoreError::Unavailable {
+                    call: "dynamodb:BatchExecuteStatement",
+                    reason: code.as_str().to_owned(),
+                }),
+                _ => Ok(Written::ReadAgain),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_stamps_and_tombstones_included() {
+        let at = |order, row| Stamp { order, row };
+        let text = |text: &str| Value::Text(text.into());
+        let number = Value::Number(Decimal::parse("-0.10").expect("a number"));
+        let record = Record {
+            rev: 4,
+            made: at(1, 9),
+            last: Applied { stamp: at(3, 2), changed: true },
+            fields: BTreeMap::from([
+                ("a".into(), text("x")),
+                ("b".into(), number),
+                ("c".into(), Value::Boolean(false)),
+                ("d".into(), text("0012")),
+            ]),
+            stamps: BTreeMap::from([
+                ("a".into(), at(3, 2)),
+                ("b".into(), at(3, 2)),
+                ("c".into(), Stamp::LOWEST),
+                ("d".into(), at(3, 2)),
+                ("gone".into(), at(3, 2)),
+                ("long gone".into(), at(2, 1)),
+            ]),
+        };
+        let (stamps, fields) = attributes(&record).expect("writes");
+        let item = Item::from([
+            ("pk".into(), AttributeValue::B(Blob::new([7; 32]))),
+            ("rev".into(), n(4)),
+            ("stamps".into(), stamps),
+            ("fields".into(), fields),
+        ]);
+        assert_eq!(read(&item), Some(([7; 32], record)));
+    }
+}

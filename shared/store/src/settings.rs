@@ -1,0 +1,199 @@
+//! Settings: environment variables, parsed once.
+
+use std::{path::PathBuf, time::Duration};
+
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use penstock_model::limits;
+
+use crate::clock::Clock;
+
+/// Where the services are and what in them is Penstock's.
+#[derive(Clone)]
+pub struct Settings {
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: Lambda keeps them valid for as long as a process lives.
+    pub credentials: Credentials,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: DynamoDB, if it is not AWS's.
+    pub dynamodb_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_S3`: S3, if it is not AWS's.
+    pub s3_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SQS`: SQS, if it is not AWS's.
+    pub sqs_endpoint: Option<String>,
+    /// `PENSTOCK_IMPORTS_TABLE`: imports, blocks, row errors, keys.
+    pub imports_table: String,
+    /// `PENSTOCK_RECORDS_TABLE`: the catalogue.
+    pub records_table: String,
+    /// `PENSTOCK_UPLOADS_BUCKET`: uploaded files.
+    pub uploads_bucket: String,
+    /// `PENSTOCK_RESULTS_BUCKET`: rejected rows files.
+    pub results_bucket: String,
+    /// `PENSTOCK_CHUNKS_QUEUE_URL`: splitter to validators.
+    pub chunks_queue_url: String,
+    /// `PENSTOCK_SPLITS_QUEUE_URL`: work that the splitter is to take up again.
+    pub splits_queue_url: String,
+    /// `PENSTOCK_REPORTS_QUEUE_URL`: ended imports with rejected rows.
+    pub reports_queue_url: String,
+    /// `PENSTOCK_UPLOAD_TTL_SECONDS`: how long an upload URL is valid; [`limits::UPLOAD_TTL_SECONDS`] if not set.
+    pub upload_ttl_seconds: u64,
+    /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined; 300 if not set.
+    pub stall_seconds: u64,
+    /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
+    pub clock_file: Option<PathBuf>,
+}
+
+/// A variable that stops the start.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// It is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It is not a positive whole number.
+    #[error("the environment variable {0} must be a positive whole number")]
+    NotANumber(&'static str),
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("region", &self.region)
+            .field("imports_table", &self.imports_table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// From this process's environment.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed, by name.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// From variables that are looked up by name; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed, by name.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
+        let seconds = |name: &'static str, default: u64| match optional(name) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|&n| n > 0).ok_or(SettingsError::NotANumber(name)),
+        };
+        Ok(Self {
+            region: required("AWS_REGION")?,
+            credentials: Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            s3_endpoint: optional("AWS_ENDPOINT_URL_S3"),
+            sqs_endpoint: optional("AWS_ENDPOINT_URL_SQS"),
+            imports_table: required("PENSTOCK_IMPORTS_TABLE")?,
+            records_table: required("PENSTOCK_RECORDS_TABLE")?,
+            uploads_bucket: required("PENSTOCK_UPLOADS_BUCKET")?,
+            results_bucket: required("PENSTOCK_RESULTS_BUCKET")?,
+            chunks_queue_url: required("PENSTOCK_CHUNKS_QUEUE_URL")?,
+            splits_queue_url: required("PENSTOCK_SPLITS_QUEUE_URL")?,
+            reports_queue_url: required("PENSTOCK_REPORTS_QUEUE_URL")?,
+            upload_ttl_seconds: seconds("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
+            stall_seconds: seconds("PENSTOCK_STALL_SECONDS", 300)?,
+            clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
+        })
+    }
+
+    /// The clock that these settings name.
+    pub fn clock(&self) -> Clock {
+        self.clock_file.clone().map_or_else(Clock::system, Clock::shifted)
+    }
+
+    /// What the three clients share.
+    pub(crate) fn clients(&self) -> Clients<'_> {
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        Clients { settings: self, http }
+    }
+}
+
+pub(crate) struct Clients<'a> {
+    settings: &'a Settings,
+    http: SharedHttpClient,
+}
+
+/// The newest defaults that this code was written against; a later SDK does not change them.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// Throttling slows the caller down and then gives the work back; it never fails a row.
+fn retries() -> RetryConfig {
+    RetryConfig::adaptive().with_max_attempts(6).with_max_backoff(Duration::from_secs(5))
+}
+
+fn timeouts(operation_attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(operation_attempt)
+        .build()
+}
+
+/// The three SDKs share no configuration type, so the same lines are written for each of them here, once.
+macro_rules! client {
+    ($self:ident, $sdk:ident, $endpoint:ident, $attempt_seconds:literal) => {{
+        let Settings { region, credentials, $endpoint: endpoint, .. } = $self.settings;
+        let mut config = $sdk::Config::builder()
+            .behavior_version(behavior())
+            .region(Region::new(region.clone()))
+            .credentials_provider(credentials.clone())
+            .http_client($self.http.clone())
+            .retry_config(retries())
+            .timeout_config(timeouts(Duration::from_secs($attempt_seconds)));
+        config.set_endpoint_url(endpoint.clone());
+        config
+    }};
+}
+
+impl Clients<'_> {
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::from_conf(client!(self, aws_sdk_dynamodb, dynamodb_endpoint, 10).build())
+    }
+
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::from_conf(client!(self, aws_sdk_sqs, sqs_endpoint, 20).build())
+    }
+
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+        let config = client!(self, aws_sdk_s3, s3_endpoint, 60)
+            // An endpoint that is an address has no name to put a bucket in front of.
+            .force_path_style(self.settings.s3_endpoint.is_some())
+            // A presigned URL must not ask its user for a checksum.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_malformed_variable_is_named() {
+        let all = |name: &str| Some(if name.ends_with("SECONDS") { "60" } else { "x" }.to_owned());
+        assert_eq!(Settings::from_vars(all).expect("complete").upload_ttl_seconds, 60);
+        let without = |missing: &'static str| move |name: &str| all(name).filter(|_| name != missing);
+        let error = Settings::from_vars(without("PENSTOCK_RECORDS_TABLE")).expect_err("missing");
+        assert_eq!(error.to_string(), "the environment variable PENSTOCK_RECORDS_TABLE is not set");
+        let error = Settings::from_vars(|name| all(name).map(|_| "x".into())).expect_err("x seconds");
+        assert!(matches!(error, SettingsError::NotANumber("PENSTOCK_UPLOAD_TTL_SECONDS")));
+    }
+}
