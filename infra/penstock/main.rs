@@ -1,1 +1,126 @@
-fn main() {}
+//! The `penstock` command.
+
+// The layout of the SDK's nested futures is deeper than the compiler's default allows.
+#![recursion_limit = "256"]
+
+mod dev;
+mod import;
+mod progress;
+mod show;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use penstock_client::Client;
+
+/// Serverless bulk imports: a CSV on a presigned URL becomes validated, counted records.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Imports a file: through the service at --url, or else through a local cloud that is started for it.
+    Import(import::ImportArgs),
+    /// Runs the local cloud until it is interrupted.
+    Dev(dev::DevArgs),
+    /// Shows an import.
+    Status {
+        /// The import's id.
+        id: String,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Shows an import's row errors, one JSON object a line.
+    Errors {
+        /// The import's id.
+        id: String,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Lists imports, newest first.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Runs one of the functions against the Lambda Runtime API; the local cloud starts its children so.
+    #[command(hide = true)]
+    Function {
+        /// Which.
+        name: Function,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Function {
+    Api,
+    Split,
+    Validate,
+    Report,
+    Sweep,
+}
+
+/// Where the service is, and who asks.
+#[derive(Args, Clone)]
+struct Service {
+    /// The service's base URL.
+    #[arg(long, env = "PENSTOCK_URL")]
+    url: String,
+    /// The API key: `<id>.<secret>`.
+    #[arg(long, env = "PENSTOCK_TOKEN", hide_env_values = true)]
+    token: String,
+}
+
+impl Service {
+    fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(&self.url, &self.token)?)
+    }
+}
+
+/// The local cloud's API key, when it is told none.
+const LOCAL_KEY: &str = "local:secret";
+
+/// The local cloud's account, when it is told none.
+const LOCAL_ACCOUNT: &str = "1";
+
+/// The local cloud's address, when it is told none.
+const LOCAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
+
+/// The executable that runs the functions: this one.
+fn program() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let run = match Cli::parse().command {
+        Command::Import(args) => import::run(args).await,
+        Command::Dev(args) => dev::run(args).await,
+        Command::Status { id, service } => show::status(&service, &id).await,
+        Command::Errors { id, service } => show::errors(&service, &id).await,
+        Command::List { limit, service } => show::list(&service, limit).await,
+        Command::Function { name } => function(name).await,
+    };
+    run.unwrap_or_else(|error| {
+        eprintln!("penstock: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn function(name: Function) -> anyhow::Result<ExitCode> {
+    let served = match name {
+        Function::Api => penstock_api::serve().await,
+        Function::Split => penstock_split::serve().await,
+        Function::Validate => penstock_validate::serve().await,
+        Function::Report => penstock_report::serve().await,
+        Function::Sweep => penstock_sweep::serve().await,
+    };
+    served.map_err(|error| anyhow::anyhow!(error))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::stub::{Settings, Store, penstock_api};
 use anyhow::Context;
 use bytes::Bytes;
+use penstock_model::AccountId;
+use penstock_store::{Settings, Store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -150,7 +151,8 @@ impl LocalCloud {
             _folder: folder,
         };
         for (account, id, secret) in &options.keys {
-            cloud.store.put_key(account, id, secret).await.with_context(|| format!("registering the key {id}"))?;
+            let account: AccountId = account.parse().with_context(|| format!("the account {account:?}"))?;
+            cloud.store.put_key(&account, id, secret).await.with_context(|| format!("registering the key {id}"))?;
         }
         let listener =
             TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;

@@ -35,7 +35,8 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
     let path = file.to_str().context("the data folder's path is not UTF-8")?;
     let database = Database::new(path).with_context(|| format!("opening {path}"))?;
     // Leaves SQLite at `synchronous = NORMAL`: with its write-ahead log a commit then waits for no disk, the file survives the death of
-    // this process whole, and a power cut costs the last moments at most. At the default, FULL, every write waits for the disk.
+    // this process whole, and a power cut costs the last moments at most. At the default, FULL, every write waits for the disk: inserts
+    // by BatchExecuteStatement, 25 at a time, came to 290 items/s then, to 12,000 so, and to 39,000 in memory.
     database.disable_bulk_loading()?;
     Ok(database)
 }

@@ -34,7 +34,6 @@ mod schedule;
 mod server;
 mod sqs;
 mod stack;
-mod stub;
 #[cfg(test)]
 mod tests;
 

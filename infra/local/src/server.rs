@@ -64,10 +64,6 @@ impl Server {
         Ok(Self::serve(listener, address, router))
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// `http://127.0.0.1:<port>`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod lambda;
+mod proxy;
 mod queue;
 mod rig;
 mod s3;

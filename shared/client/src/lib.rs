@@ -1,1 +1,206 @@
-//! penstock-client
+//! Typed HTTP client of the native API.
+
+mod types;
+
+use std::path::Path;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect::Policy};
+use serde::de::DeserializeOwned;
+use tokio_util::io::ReaderStream;
+
+pub use types::{ErrorPage, Form, Import, ImportPage, NewImport, ProblemBody, Rejected, Upload};
+
+/// A client of one Penstock with one API key.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+/// What a call can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The service answered with an error.
+    #[error("{status}: {detail}")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The stable word for programs.
+        code: String,
+        /// The sentence for people.
+        detail: String,
+    },
+    /// The storage did not take the upload.
+    #[error("the upload was not taken: {status}: {code}")]
+    UploadRefused {
+        /// The status.
+        status: StatusCode,
+        /// S3's error code.
+        code: String,
+    },
+    /// There was no answer, or one that is none of Penstock's.
+    #[error("there is no answer from the service")]
+    Http(#[source] reqwest::Error),
+    /// The file cannot be read.
+    #[error("{path} cannot be read")]
+    File {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl From<reqwest::Error> for ClientError {
+    fn from(error: reqwest::Error) -> Self {
+        // A presigned URL is a credential: it is not repeated.
+        Self::Http(error.without_url())
+    }
+}
+
+/// A call's result.
+pub type Result<T, E = ClientError> = std::result::Result<T, E>;
+
+impl Client {
+    /// A client of the service at a base URL; the token is `<key id>.<secret>`.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new(url: &str, token: &str) -> Result<Self> {
+        // The only provider that is compiled in; installing it again changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    /// Asks for an import. A repeat with the same `idempotency_key` gives the same import.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn create(&self, import: &NewImport, idempotency_key: Option<&str>) -> Result<Import> {
+        let mut request = self.request(Method::POST, "/v1/imports").json(import);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        read(request.send().await?).await
+    }
+
+    /// Uploads a file as an import's creation told, streaming it. A repeat is refused by the storage.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn upload(&self, upload: &Upload, path: &Path) -> Result<()> {
+        let unreadable = |source| ClientError::File { path: path.display().to_string(), source };
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let bytes = file.metadata().await.map_err(unreadable)?.len();
+        let body = reqwest::Body::wrap_stream(ReaderStream::with_capacity(file, 64 * 1024));
+        let mut request = self.http.put(&upload.url).header("content-length", bytes).body(body);
+        for (name, value) in &upload.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let answer = response.text().await.unwrap_or_default();
+        let code =
+            answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+        Err(ClientError::UploadRefused { status, code: code.to_owned() })
+    }
+
+    /// The import as it is now.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn import(&self, id: &str) -> Result<Import> {
+        read(self.request(Method::GET, &format!("/v1/imports/{id}")).send().await?).await
+    }
+
+    /// A page of imports, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn list(&self, cursor: Option<&str>, limit: usize) -> Result<ImportPage> {
+        self.page("/v1/imports", cursor, limit).await
+    }
+
+    /// A page of an import's row errors, in the order of the file.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn errors(&self, id: &str, cursor: Option<&str>, limit: usize) -> Result<ErrorPage> {
+        self.page(&format!("/v1/imports/{id}/errors"), cursor, limit).await
+    }
+
+    async fn page<T: DeserializeOwned>(&self, path: &str, cursor: Option<&str>, limit: usize) -> Result<T> {
+        let mut request = self.request(Method::GET, path).query(&[("limit", limit)]);
+        if let Some(cursor) = cursor {
+            request = request.query(&[("cursor", cursor)]);
+        }
+        read(request.send().await?).await
+    }
+
+    /// Cancels an import. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn cancel(&self, id: &str) -> Result<Import> {
+        read(self.request(Method::POST, &format!("/v1/imports/{id}/cancel")).send().await?).await
+    }
+
+    /// Writes the rejected rows of an ended import to a file.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn save_rejected(&self, id: &str, path: &Path) -> Result<()> {
+        let answer = self.request(Method::GET, &format!("/v1/imports/{id}/rejected")).send().await?;
+        let location = answer.headers().get("location").and_then(|url| url.to_str().ok()).map(str::to_owned);
+        let Some(location) = location.filter(|_| answer.status() == StatusCode::SEE_OTHER) else {
+            return Err(refusal(answer).await);
+        };
+        let mut file = self.http.get(location).send().await?.error_for_status()?;
+        let unwritable = |source| ClientError::File { path: path.display().to_string(), source };
+        let mut target = tokio::fs::File::create(path).await.map_err(unwritable)?;
+        while let Some(bytes) = file.chunk().await? {
+            tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
+        }
+        tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)
+    }
+
+    /// A record by kind and canonical key, as JSON; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn record(&self, kind: &str, key: &str) -> Result<Option<serde_json::Value>> {
+        let encoded: String = key
+            .bytes()
+            .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect();
+        let answer = self.request(Method::GET, &format!("/v1/records/{kind}/{encoded}")).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        read(answer).await.map(Some)
+    }
+}
+
+async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
+    if answer.status().is_success() { Ok(answer.json().await?) } else { Err(refusal(answer).await) }
+}
+
+async fn refusal(answer: Response) -> ClientError {
+    let status = answer.status();
+    let problem: ProblemBody = match answer.json().await {
+        Ok(problem) => problem,
+        Err(_) => ProblemBody::default(),
+    };
+    let detail = if problem.detail.is_empty() { "the service gave no reason".to_owned() } else { problem.detail };
+    ClientError::Refused { status, code: problem.code, detail }
+}

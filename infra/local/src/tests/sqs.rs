@@ -63,7 +63,7 @@ async fn one_mebibyte_passes_and_one_byte_more_does_not() {
     let largest = "ü".repeat(MESSAGE_BYTES / 2);
     client.send_message().queue_url(&url).message_body(&largest).send().await.unwrap();
     let error = client.send_message().queue_url(&url).message_body(format!("{largest}x")).send().await.unwrap_err();
-    assert_eq!(error.code(), Some("InvalidParameterValueException"));
+    assert_eq!(error.code(), Some("InvalidParameterValue"));
 
     let halves = || [entry("a", "x".repeat(MESSAGE_BYTES / 2)), entry("b", "y".repeat(MESSAGE_BYTES / 2))];
     client.send_message_batch().queue_url(&url).set_entries(Some(halves().to_vec())).send().await.unwrap();

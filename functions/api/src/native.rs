@@ -1,0 +1,37 @@
+//! The native API, `/v1`.
+
+mod body;
+mod create;
+mod imports;
+mod records;
+mod view;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path},
+    routing::{get, post},
+};
+use penstock_model::{AccountId, Import, limits};
+use penstock_store::Store;
+use serde_json::json;
+
+use crate::Problem;
+
+pub(crate) fn router() -> Router<Store> {
+    Router::new()
+        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/v1/imports", post(create::create).get(imports::list))
+        .route("/v1/imports/{id}", get(imports::show).delete(imports::delete))
+        .route("/v1/imports/{id}/errors", get(imports::errors))
+        .route("/v1/imports/{id}/rejected", get(imports::rejected))
+        .route("/v1/imports/{id}/cancel", post(imports::cancel))
+        .route("/v1/records/{kind}/{key}", get(records::show))
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+}
+
+/// The account's import of this id; another account's looks like none.
+async fn find(store: &Store, account: &AccountId, id: &Path<String>) -> Result<Import, Problem> {
+    let missing = || Problem::not_found("there is no such import");
+    let id = id.parse().map_err(|_| missing())?;
+    store.import(account, &id).await?.ok_or_else(missing)
+}

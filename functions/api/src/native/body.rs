@@ -1,0 +1,39 @@
+//! Request bodies.
+
+use axum::{body::Bytes, extract::FromRequest, extract::Request, http::StatusCode};
+use penstock_model::limits;
+use penstock_store::Store;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::Problem;
+
+/// A JSON body, and the hash by which a repeated request is known. An empty body counts as `{}`.
+pub(super) struct JsonBody<T> {
+    pub(super) value: T,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub(super) hash: String,
+}
+
+impl<T: DeserializeOwned> FromRequest<Store> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, store: &Store) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, store).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = format!(
+                    "the body is larger than {} bytes; the file itself goes to the upload URL",
+                    limits::REQUEST_BYTES
+                );
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+        })?;
+        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+        // serde_json's messages name the place and what is wrong there.
+        let value = serde_json::from_slice(text)
+            .map_err(|error| Problem::bad_request("invalid_body", format!("the body: {error}")))?;
+        let hash = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { value, hash })
+    }
+}

@@ -1,0 +1,37 @@
+//! Reading one record by its key.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use penstock_engine::kinds;
+use penstock_model::{KindName, Value};
+use penstock_store::Store;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use crate::{Problem, auth::Account};
+
+/// The JSON of a record.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordView {
+    kind: KindName,
+    key: String,
+    fields: BTreeMap<String, Value>,
+}
+
+/// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`].
+pub(super) async fn show(
+    State(store): State<Store>,
+    Account(account): Account,
+    Path((kind, key)): Path<(String, String)>,
+) -> Result<Json<RecordView>, Problem> {
+    let kind: KindName = kind
+        .parse()
+        .ok()
+        .filter(|kind| kinds::bundled(kind).is_some())
+        .ok_or_else(|| Problem::not_found("there is no such kind"))?;
+    let record =
+        store.record(&account, &kind, &key).await?.ok_or_else(|| Problem::not_found("there is no such record"))?;
+    Ok(Json(RecordView { kind, key, fields: record.fields }))
+}

@@ -1,0 +1,102 @@
+//! An import as the native API shows it.
+
+use std::collections::BTreeMap;
+
+use penstock_model::{Failure, Import, ImportOptions, Rows, Status, rfc3339};
+use penstock_store::{Store, StoreError};
+use serde::Serialize;
+
+/// The JSON of an import.
+#[derive(Debug, Serialize)]
+pub(super) struct ImportView {
+    id: String,
+    kind: String,
+    status: Status,
+    created_at: String,
+    expires_at: String,
+    completed_at: Option<String>,
+    filename: Option<String>,
+    options: ImportOptions,
+    columns: Option<Vec<String>>,
+    ignored_columns: Vec<String>,
+    rows: Rows,
+    /// The status in which a processing import is about to end, when it was cancelled or failed.
+    ending: Option<Status>,
+    failure: Option<Failure>,
+    rejected: Option<Rejected>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<Upload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<Form>,
+}
+
+/// Where the rejected rows are to be had.
+#[derive(Debug, Serialize)]
+struct Rejected {
+    rows: u64,
+    href: String,
+}
+
+/// How to upload the file by one PUT.
+#[derive(Debug, Serialize)]
+struct Upload {
+    method: &'static str,
+    url: String,
+    headers: BTreeMap<String, String>,
+}
+
+/// How to upload the file from a browser's form.
+#[derive(Debug, Serialize)]
+struct Form {
+    url: String,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl ImportView {
+    /// The import with its rows as they are now.
+    pub(super) async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
+        let rows = store.rows(&import).await?;
+        let rejected = import
+            .report
+            .as_ref()
+            .map(|report| Rejected { rows: report.rows, href: format!("/v1/imports/{}/rejected", import.id) });
+        Ok(Self {
+            id: import.id.to_string(),
+            kind: import.kind.to_string(),
+            status: import.status,
+            created_at: rfc3339(import.created_at),
+            expires_at: rfc3339(import.expires_at),
+            completed_at: import.completed_at.map(rfc3339),
+            filename: import.filename,
+            options: import.options,
+            columns: import.columns,
+            ignored_columns: import.ignored_columns,
+            rows,
+            ending: import.halt.filter(|_| !import.status.is_final()).map(|halt| halt.status),
+            failure: import.failure,
+            rejected,
+            upload: None,
+            form: None,
+        })
+    }
+
+    /// The import with the ways to upload its file, while it waits for it.
+    pub(super) async fn with_upload(store: &Store, import: Import) -> Result<Self, StoreError> {
+        let waits = import.status == Status::AwaitingUpload && store.now_ms() < import.expires_at;
+        let (upload, form) = if waits {
+            let presigned = store.presign_upload(&import).await?;
+            let form = store.presign_form(&import);
+            (
+                Some(Upload {
+                    method: presigned.method,
+                    url: presigned.url,
+                    headers: presigned.headers.into_iter().collect(),
+                }),
+                Some(Form { url: form.url, fields: form.fields.into_iter().collect() }),
+            )
+        } else {
+            (None, None)
+        };
+        Ok(Self { upload, form, ..Self::new(store, import).await? })
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+
+use super::rig::Rig;
+use crate::faults::{Faults, Weather, WireFaults};
+use crate::proxy::Proxies;
+use crate::stack::Endpoints;
+
+/// A rig whose clients go through proxies.
+async fn behind_proxies(wire: WireFaults) -> (Rig, Proxies) {
+    let mut rig = Rig::start().await;
+    let direct = Endpoints { dynamodb: rig.sqs_url.clone(), s3: rig.s3_url.clone(), sqs: rig.sqs_url.clone() };
+    let proxies = Proxies::start(&direct, &Weather::new(Faults { seed: 11, wire, ..Faults::default() })).await.unwrap();
+    rig.s3_url.clone_from(&proxies.endpoints().s3);
+    rig.sqs_url.clone_from(&proxies.endpoints().sqs);
+    (rig, proxies)
+}
+
+async fn chunks(client: &aws_sdk_sqs::Client) -> String {
+    client.get_queue_url().queue_name("chunks").send().await.unwrap().queue_url.unwrap()
+}
+
+fn count(proxies: &Proxies, service: &str, operation: &str) -> u64 {
+    proxies.requests().get(&(service.to_owned(), operation.to_owned())).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn in_fair_weather_everything_goes_through_and_is_counted() {
+    let (rig, proxies) = behind_proxies(WireFaults::default()).await;
+    let client = rig.sqs();
+    let url = chunks(&client).await;
+    let entry = |id: &str| SendMessageBatchRequestEntry::builder().id(id).message_body("x").build().unwrap();
+    client.send_message_batch().queue_url(&url).entries(entry("a")).entries(entry("b")).send().await.unwrap();
+    assert_eq!(count(&proxies, "sqs", "SendMessageBatch"), 1);
+    assert_eq!(count(&proxies, "sqs", "SendMessageBatch/members"), 2);
+
+    // A signature covers the host that the client has called, which is the proxy.
+    let large = vec![b'x'; 3 << 20];
+    let s3 = rig.s3();
+    s3.put_object().bucket("results").key("x").body(large.clone().into()).send().await.unwrap();
+    let expires = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let get = s3.get_object().bucket("results").key("x").presigned(expires).await.unwrap();
+    assert_eq!(rig.http.get(get.uri()).send().await.unwrap().bytes().await.unwrap(), large);
+    assert_eq!((count(&proxies, "s3", "PutObject"), count(&proxies, "s3", "GetObject")), (1, 1));
+    proxies.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_before_has_no_effect_and_one_after_has() {
+    for (wire, effects) in [
+        (WireFaults { error_before: 1.0, ..WireFaults::default() }, 0),
+        (WireFaults { cut_before: 1.0, ..WireFaults::default() }, 0),
+        (WireFaults { throttle: 1.0, throttle_burst: 5, ..WireFaults::default() }, 0),
+        (WireFaults { error_after: 1.0, ..WireFaults::default() }, 1),
+        (WireFaults { cut_after: 1.0, ..WireFaults::default() }, 1),
+        (WireFaults { timeout_after: 1.0, ..WireFaults::default() }, 1),
+    ] {
+        let shown = format!("{wire:?}");
+        let (rig, _proxies) = behind_proxies(wire).await;
+        let request = rig
+            .http
+            .post(&rig.sqs_url)
+            .header("x-amz-target", "AmazonSQS.SendMessage")
+            .body(r#"{"QueueUrl":"chunks","MessageBody":"x"}"#);
+        let answered = match request.send().await {
+            Ok(response) => response.status().is_success() && response.bytes().await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!answered, "{shown}");
+        assert_eq!(rig.queues["chunks"].depth().visible, effects, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_sdk_gets_through_moderately_foul_weather() {
+    let wire = WireFaults {
+        error_before: 0.1,
+        error_after: 0.1,
+        cut_before: 0.1,
+        cut_after: 0.1,
+        partial_batch: 0.5,
+        ..WireFaults::default()
+    };
+    let (rig, _proxies) = behind_proxies(wire).await;
+    let client = rig.sqs();
+    let url = loop {
+        if let Ok(output) = client.get_queue_url().queue_name("chunks").send().await {
+            break output.queue_url.unwrap();
+        }
+    };
+    for n in 0..5 {
+        while client.send_message().queue_url(&url).message_body(n.to_string()).send().await.is_err() {}
+    }
+    // At least once each: what was cut after its effect was sent again.
+    let mut bodies: Vec<u32> =
+        rig.queues["chunks"].take(1000, None).iter().map(|message| message.body.parse().unwrap()).collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    assert_eq!(bodies, (0..5).collect::<Vec<_>>());
+}

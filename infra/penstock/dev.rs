@@ -1,0 +1,58 @@
+//! `penstock dev`: the local cloud in the foreground.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use penstock_local::{LocalCloud, Options};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, program};
+
+#[derive(Args)]
+pub(crate) struct DevArgs {
+    /// Where the API listens; port 0 lets the system choose one.
+    #[arg(long, default_value_t = LOCAL_LISTEN)]
+    listen: SocketAddr,
+    /// Where everything is kept over a restart; in memory and in a temporary folder if not given.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// An API key: `<id>:<secret>`.
+    #[arg(long, default_value = LOCAL_KEY)]
+    key: String,
+    /// The account whose key it is.
+    #[arg(long, default_value = LOCAL_ACCOUNT)]
+    account: String,
+    /// Shows what the functions log.
+    #[arg(long)]
+    verbose: bool,
+}
+
+pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (id, secret) = args.key.split_once(':').context("--key is <id>:<secret>")?;
+    anyhow::ensure!(penstock_store::keys::is_key_id(id), "a key's id is 1 to 64 of A-Z, a-z, 0-9, _ and -");
+    let cloud = LocalCloud::start(Options {
+        listen: args.listen,
+        data: args.data,
+        keys: vec![(args.account.clone(), id.to_owned(), secret.to_owned())],
+        verbose: args.verbose,
+        ..Options::new(program()?)
+    })
+    .await?;
+    let url = cloud.url();
+    println!("Penstock listens on {url}");
+    println!();
+    println!("  curl {url}/health");
+    println!("  curl -X POST {url}/v1/imports -H 'authorization: Bearer {id}.{secret}'");
+    println!("  penstock import FILE --url {url} --token {id}.{secret}");
+    println!();
+    println!("Interrupt it to end it.");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    cloud.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

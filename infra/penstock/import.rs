@@ -1,0 +1,149 @@
+//! `penstock import`: a file through the service, as any remote client would do it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Args;
+use penstock_client::{Client, Import, NewImport};
+use penstock_local::{LocalCloud, Options};
+use penstock_model::{ImportOptions, Status};
+
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, program, progress::Progress};
+
+/// How long to wait between two looks at the import.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Errors that the summary shows.
+const FIRST_ERRORS: usize = 5;
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// The file to import.
+    file: PathBuf,
+    /// The kind of its records.
+    #[arg(long, default_value = "products")]
+    kind: String,
+    /// The byte between two cells.
+    #[arg(long)]
+    delimiter: Option<char>,
+    /// Judges every row and writes none.
+    #[arg(long)]
+    dry_run: bool,
+    /// The service's base URL; without one a local cloud is started for this import.
+    #[arg(long, env = "PENSTOCK_URL", requires = "token")]
+    url: Option<String>,
+    /// The API key: `<id>.<secret>`.
+    #[arg(long, env = "PENSTOCK_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Where the rejected rows go; `FILE.rejected.csv` if not given.
+    #[arg(long)]
+    rejected: Option<PathBuf>,
+    /// Prints the import as JSON on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit code when some rows failed; 0 when none did, 1 when the import did.
+const SOME_FAILED: u8 = 2;
+
+pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let file = tokio::fs::metadata(&args.file).await.with_context(|| args.file.display().to_string())?;
+    anyhow::ensure!(file.is_file(), "{} is not a file", args.file.display());
+    let (local, client) = match (&args.url, &args.token) {
+        (Some(url), Some(token)) => (None, Client::new(url, token)?),
+        _ => {
+            let (id, secret) = LOCAL_KEY.split_once(':').expect("a key");
+            let keys = vec![(LOCAL_ACCOUNT.to_owned(), id.to_owned(), secret.to_owned())];
+            let cloud = LocalCloud::start(Options { keys, ..Options::new(program()?) }).await?;
+            let client = Client::new(cloud.url(), &format!("{id}.{secret}"))?;
+            (Some(cloud), client)
+        }
+    };
+    let code = tokio::select! {
+        code = import(&args, &client, file.len()) => code,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; an import that has begun goes on")),
+    };
+    if let Some(cloud) = local {
+        cloud.stop().await;
+    }
+    code
+}
+
+async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result<ExitCode> {
+    let filename = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let options = ImportOptions { delimiter: args.delimiter, dry_run: args.dry_run, ..ImportOptions::default() };
+    let new = NewImport { kind: Some(args.kind.clone()), filename, size: Some(size), options };
+    let mut progress = Progress::new();
+    let started = Instant::now();
+    let created = client.create(&new, None).await?;
+    progress.say(&format!("{}: uploading {size} bytes", created.id));
+    let upload = created.upload.as_ref().context("the service gave no upload URL")?;
+    client.upload(upload, &args.file).await?;
+    let ended = loop {
+        let import = client.import(&created.id).await?;
+        progress.show(&import);
+        // The rejected rows are there a moment after the end.
+        let reported = import.rows.failed == 0 || import.rejected.is_some();
+        if import.status.is_final() && reported {
+            break import;
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    progress.end();
+    let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file));
+    if ended.rejected.is_some() {
+        client.save_rejected(&ended.id, &rejected).await?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&ended)?);
+    } else {
+        summary(client, &ended, seconds, &rejected).await?;
+    }
+    Ok(match ended.status {
+        Status::Completed => ExitCode::SUCCESS,
+        Status::CompletedWithErrors => SOME_FAILED.into(),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// `FILE.rejected.csv`.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".rejected.csv");
+    name.into()
+}
+
+async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path) -> anyhow::Result<()> {
+    let rows = &import.rows;
+    let rate = rows.processed as f64 / seconds.max(0.001);
+    println!("{}  {}", import.id, import.status.as_str());
+    println!(
+        "{} rows: {} created, {} updated, {} unchanged, {} skipped, {} failed, {} unprocessed",
+        rows.total.unwrap_or(rows.processed),
+        rows.created,
+        rows.updated,
+        rows.unchanged,
+        rows.skipped,
+        rows.failed,
+        rows.unprocessed
+    );
+    println!("{seconds:.1} s, {rate:.0} rows/s");
+    if let Some(failure) = &import.failure {
+        println!("{}: {}", failure.code, failure.message);
+    }
+    if !import.ignored_columns.is_empty() {
+        println!("ignored columns: {}", import.ignored_columns.join(", "));
+    }
+    if rows.failed > 0 {
+        for error in client.errors(&import.id, None, FIRST_ERRORS).await?.errors {
+            println!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
+        }
+        println!("rejected rows: {}", rejected.display());
+    }
+    Ok(())
+}

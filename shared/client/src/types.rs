@@ -1,0 +1,118 @@
+//! The JSON of the native API.
+
+use std::collections::BTreeMap;
+
+use penstock_model::{Failure, ImportOptions, RowError, Rows, Status};
+use serde::{Deserialize, Serialize};
+
+/// What an import is asked for with.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct NewImport {
+    /// The kind of its records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What its file is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// The size of its file in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// How it is to be done.
+    pub options: ImportOptions,
+}
+
+/// An import.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Import {
+    /// Its id.
+    pub id: String,
+    /// The kind of its records.
+    pub kind: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+    /// The last moment to upload, in RFC 3339.
+    pub expires_at: String,
+    /// When it ended, in RFC 3339.
+    pub completed_at: Option<String>,
+    /// What its file is called.
+    pub filename: Option<String>,
+    /// How it is done.
+    pub options: ImportOptions,
+    /// The file's columns, once its header has been read.
+    pub columns: Option<Vec<String>>,
+    /// The columns that no field is named after.
+    pub ignored_columns: Vec<String>,
+    /// Its rows so far.
+    pub rows: Rows,
+    /// The status in which it is about to end, when it was cancelled or failed.
+    pub ending: Option<Status>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Where its rejected rows are to be had.
+    pub rejected: Option<Rejected>,
+    /// How to upload the file by one PUT, right after creation.
+    #[serde(default, skip_serializing)]
+    pub upload: Option<Upload>,
+    /// How to upload the file from a browser's form, right after creation.
+    #[serde(default, skip_serializing)]
+    pub form: Option<Form>,
+}
+
+/// Where the rejected rows are to be had.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rejected {
+    /// How many they are.
+    pub rows: u64,
+    /// The path, which redirects to the file.
+    pub href: String,
+}
+
+/// How to upload a file by one request.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Upload {
+    /// The method.
+    pub method: String,
+    /// The URL; it is a credential.
+    pub url: String,
+    /// Headers that have to be sent as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How to upload a file from a browser's form.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Form {
+    /// Where to post.
+    pub url: String,
+    /// Fields that go before the file.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// A page of imports.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ImportPage {
+    /// The imports.
+    pub imports: Vec<Import>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// A page of row errors.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ErrorPage {
+    /// The errors.
+    pub errors: Vec<RowError>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// Problem details (RFC 9457).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProblemBody {
+    /// The stable word for programs.
+    pub code: String,
+    /// The sentence for people.
+    pub detail: String,
+}
