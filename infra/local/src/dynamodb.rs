@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 use dynoxide::Database;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::server::Server;
 
@@ -17,17 +19,43 @@ pub(crate) struct Tables<'a> {
 
 /// Starts the service on a free port. With a file, what is stored there is gone on from.
 ///
+/// It has a thread of its own: dynoxide works on whatever thread a request arrives, one request at a time, and would hold up everything
+/// else in this process.
+///
 /// # Errors
 /// The file cannot be opened, or a table not be made.
 pub(crate) async fn start(file: Option<&Path>, tables: Tables<'_>) -> anyhow::Result<Server> {
     let database = open(file)?;
     create_tables(&database, tables)?;
     let (listener, address) = Server::bind().await?;
-    Ok(Server::spawn(address, async move |stopped| {
-        if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (ending, ended) = oneshot::channel::<()>();
+    let (stop, stopped) = oneshot::channel();
+    std::thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
+        let _ending = ending;
+        let stopped = async {
+            // An error means that the server's owner is gone: the same.
+            let _ = stopped.await;
+        };
+        if let Err(error) = runtime.block_on(serve(listener, database, stopped)) {
             tracing::error!(%error, "DynamoDB has stopped");
         }
+    })?;
+    Ok(Server::spawn(address, async move |stopped| {
+        stopped.await;
+        drop::<oneshot::Sender<()>>(stop);
+        let _ = ended.await;
     }))
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    database: Database,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    dynoxide::server::serve_with_shutdown(listener, database, stopped).await.map_err(anyhow::Error::msg)
 }
 
 fn open(file: Option<&Path>) -> anyhow::Result<Database> {

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long requests that are under way may go on when a server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A running server. Dropping it tells it to stop, without waiting.
 #[derive(Debug)]
@@ -24,7 +27,11 @@ pub(crate) struct Server {
 impl Server {
     /// A listener on a free port that the system chooses.
     pub(crate) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        // What it accepts inherits this.
+        socket.set_nodelay(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     }

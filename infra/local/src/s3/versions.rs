@@ -105,8 +105,7 @@ impl Versions {
         Ok(ids.into_iter().max().map(|id| Version { id, folder: folder.to_owned() }))
     }
 
-    /// All versions, of which some may still be streamed in elsewhere: s3s-fs writes those under other names first, but renames them
-    /// before they are committed here. So only those that were ever current have a mark.
+    /// The ids of the committed versions. One that is still being stored, or that its condition forbade, has no mark.
     async fn ids(&self, folder: &str) -> io::Result<Vec<String>> {
         let mut entries = match fs::read_dir(self.root.join(BUCKET).join(folder)).await {
             Ok(entries) => entries,
