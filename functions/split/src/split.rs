@@ -6,13 +6,13 @@ use penstock_engine::{
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
-    AccountId, Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, ImportId, Job, Status, StoredObject,
-    limits::{BLOCK_CHUNKS, CHECKPOINT_CHUNKS, MESSAGE_BYTES},
+    AccountId, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Status, StoredObject,
+    limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
-    blocks::{self, Block},
+    blocks::Block,
     crash,
     imports::{Acceptance, Step},
     queues::{SplitOrder, SplitTask},
@@ -122,6 +122,7 @@ fn job(import: &Import) -> Job {
         empty_cells: import.options.empty_cells,
         dry_run: import.options.dry_run,
         abort: import.options.abort,
+        chunking: import.chunking,
         delimiter: import.delimiter(),
         columns: import.columns.clone().unwrap_or_default(),
     }
@@ -129,7 +130,7 @@ fn job(import: &Import) -> Job {
 
 async fn split(store: &Store, import: Import, deadline: Deadline) -> Result<(), Stop> {
     let from = import.checkpoint;
-    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter()), from);
+    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
     let mut source = Source::new(store, &import, from.offset);
     let mut sender =
         Sender { store, import: &import, job: job(&import), reached: from, next: from, waiting: Vec::new() };
@@ -172,8 +173,8 @@ impl Sender<'_> {
             Piece::Header(header) => return self.read_header(&header).await,
             Piece::Chunk(chunk, next) => (chunk, next),
         };
-        if chunk.index.is_multiple_of(BLOCK_CHUNKS) {
-            made(self.store.open_block(self.import, blocks::of_chunk(chunk.index)).await?)?;
+        if chunk.index.is_multiple_of(self.job.chunking.per_block) {
+            made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
         self.waiting.push(ChunkMessage { job: self.job.clone(), chunk });
         self.next = next;
@@ -181,7 +182,7 @@ impl Sender<'_> {
         if waiting_bytes * 4 >= MESSAGE_BYTES as u64 * 3 {
             self.send().await?;
         }
-        if self.next.chunk - self.reached.chunk >= CHECKPOINT_CHUNKS {
+        if self.next.chunk - self.reached.chunk >= self.job.chunking.per_checkpoint() {
             self.checkpoint().await?;
         }
         Ok(())
@@ -221,9 +222,10 @@ fn made(step: Step) -> Result<(), Stop> {
 
 /// The file has ended: the last block gets its size, the import its total, and either may have been what the end was waiting for.
 async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Result<(), Stop> {
-    if !chunks.is_multiple_of(BLOCK_CHUNKS) {
-        let last = blocks::of_chunk(chunks);
-        let block = store.size_block(import, last, chunks % BLOCK_CHUNKS).await?;
+    let Chunking { per_block, .. } = import.chunking;
+    if !chunks.is_multiple_of(per_block) {
+        let last = import.chunking.block_of(chunks);
+        let block = store.size_block(import, last, chunks % per_block).await?;
         if block.is_full() {
             store.note(import, last, &block).await?;
         }
@@ -253,7 +255,7 @@ pub async fn send_again(store: &Store, order: &SplitOrder, from: Checkpoint, dea
         store.settle(&order.account, &order.import).await?;
         return Ok(());
     }
-    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter()), from);
+    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
     let mut source = Source::new(store, &import, from.offset);
     let mut tallied = Tallied { store, import: &import, block: None };
     let job = job(&import);
@@ -291,7 +293,7 @@ impl Tallied<'_> {
     }
 
     async fn holds(&mut self, chunk: &Chunk) -> Result<bool> {
-        let number = blocks::of_chunk(chunk.index);
+        let number = self.import.chunking.block_of(chunk.index);
         if self.block.as_ref().is_none_or(|(held, _)| *held != number) {
             let block = self.store.blocks(&self.import.id, &[number]).await?.remove(&number).unwrap_or_default();
             self.block = Some((number, block));

@@ -4,9 +4,9 @@ use penstock_model::{AccountId, ChunkMessage, Failure, Halt, ImportId, Status};
 use penstock_split::{SplitEvent, UploadEvent};
 use penstock_store::{
     Result, Store, StoreError,
-    blocks::{self, Begin, Verdict},
+    blocks::{Begin, Verdict},
     crash,
-    queues::{SplitOrder, SplitTask},
+    queues::{ReportOrder, SplitOrder, SplitTask},
 };
 use serde_json::Value;
 use tracing::info;
@@ -18,6 +18,8 @@ pub enum DeadLetter {
     Chunk(Box<ChunkMessage>),
     /// Work that no splitter could finish.
     Split(SplitOrder),
+    /// An ended import whose rejected rows no reporter could write.
+    Report(ReportOrder),
     /// Uploads whose storage event no splitter could finish, as Lambda's asynchronous invocation hands them over on failure (AWS Lambda
     /// Developer Guide, "Capturing records of Lambda asynchronous invocations").
     Uploads(Vec<UploadEvent>),
@@ -27,13 +29,16 @@ impl DeadLetter {
     /// Tells a message by what it holds.
     ///
     /// # Errors
-    /// When it is none of the three: it stays in its queue, where the alarm shows it.
+    /// When it is none of these: it stays in its queue, where the alarm shows it.
     pub fn read(body: &str) -> Result<Self> {
         if let Ok(chunk) = ChunkMessage::decode(body) {
             return Ok(Self::Chunk(Box::new(chunk)));
         }
         if let Ok(order) = serde_json::from_str(body) {
             return Ok(Self::Split(order));
+        }
+        if let Ok(order) = serde_json::from_str(body) {
+            return Ok(Self::Report(order));
         }
         let unreadable =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unreadable { what: "a dead letter", source };
@@ -52,7 +57,8 @@ impl DeadLetter {
 pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     match DeadLetter::read(body)? {
         DeadLetter::Chunk(message) => chunk(store, body, &message).await,
-        // The sweeper orders this again while the import makes no progress.
+        // The sweeper orders these again for as long as they are missing.
+        DeadLetter::Report(_) => Ok(()),
         DeadLetter::Split(SplitOrder { task: SplitTask::SendAgain(_), .. }) => Ok(()),
         DeadLetter::Split(SplitOrder { account, import, task: SplitTask::GoOn }) => {
             split(store, &account, &import).await
@@ -73,7 +79,7 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
 /// A chunk that has begun is sent again, for all its accepted rows will be applied; one that has not is sent once more, then its rows fail.
 async fn chunk(store: &Store, body: &str, message: &ChunkMessage) -> Result<()> {
     let ChunkMessage { job, chunk } = message;
-    let (number, name) = (blocks::of_chunk(chunk.index), chunk.index.to_string());
+    let (number, name) = (job.chunking.block_of(chunk.index), chunk.index.to_string());
     let Some(block) = store.blocks(&job.import, &[number]).await?.remove(&number) else { return Ok(()) };
     let undecided = !block.fates.contains_key(&name) && !block.closed;
     if undecided && !block.sent_again.contains_key(&name) {

@@ -122,21 +122,25 @@ impl Merged<'_> {
     }
 }
 
-fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold, mut draft: Draft) -> Merged<'a> {
-    let mut outcomes = Vec::with_capacity(fold.rows.len());
-    let mut refused = Vec::new();
+/// Applies a fold's rows to what is stored: one on top of the other, or in a dry run each for itself.
+fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold, stored: Draft) -> Merged<'a> {
+    let mut merged =
+        Merged { fold, draft: stored.clone(), outcomes: Vec::with_capacity(fold.rows.len()), refused: Vec::new() };
     for row in &fold.rows {
-        let before = draft.record.as_ref().map_or(0, |record| record.bytes());
+        if job.dry_run {
+            merged.draft = stored.clone();
+        }
+        let before = merged.draft.record.as_ref().map_or(0, |record| record.bytes());
         // Only a record that might become too large is worth a copy to fall back on.
-        let fallback = (before + row.bytes() > RECORD_ITEM_BYTES).then(|| draft.clone());
-        let outcome = draft.apply(plan, job.mode, job.stamp(row.row), row);
+        let fallback = (before + row.bytes() > RECORD_ITEM_BYTES).then(|| merged.draft.clone());
+        let outcome = merged.draft.apply(plan, job.mode, job.stamp(row.row), row);
         match fallback {
-            Some(fallback) if draft.record.as_ref().is_some_and(|record| record.bytes() > RECORD_ITEM_BYTES) => {
-                draft = fallback;
-                refused.push(row.row);
+            Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > RECORD_ITEM_BYTES) => {
+                merged.draft = fallback;
+                merged.refused.push(row.row);
             }
-            _ => outcomes.push(outcome),
+            _ => merged.outcomes.push(outcome),
         }
     }
-    Merged { fold, draft, outcomes, refused }
+    merged
 }

@@ -4,7 +4,7 @@ use penstock_engine::{kinds, plan::Plan, rows};
 use penstock_model::{Chunk, ChunkMessage, Failure, Halt, Job, RowError, Status, Tally};
 use penstock_store::{
     Result, Store, StoreError,
-    blocks::{self, Begin, Block, Verdict},
+    blocks::{Begin, Block, Verdict},
     crash,
     errors::Extent,
 };
@@ -22,6 +22,7 @@ use crate::apply;
 /// What may be different next time: the message goes back to its queue.
 pub async fn run(store: &Store, body: &str) -> Result<()> {
     let ChunkMessage { job, chunk } = ChunkMessage::decode(body)?;
+    crash::point("validate.received");
     let schema = kinds::bundled(&job.kind).ok_or_else(|| unreadable("the kind is unknown"))?;
     let plan = Plan::compile(schema, &job.columns).map_err(|failure| unreadable(&failure.message))?;
     let parsed = rows::parse(&plan, &job, &chunk);
@@ -99,7 +100,7 @@ pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block)
     } else if block.is_full()
         && let Some(import) = store.import(&job.account, &job.import).await?
     {
-        store.note(&import, blocks::of_chunk(chunk.index), block).await?;
+        store.note(&import, job.chunking.block_of(chunk.index), block).await?;
         store.settle(&job.account, &job.import).await?;
     }
     let Some(abort) = job.abort.filter(|abort| chunk.first_row <= abort.rows) else { return Ok(()) };

@@ -355,12 +355,13 @@ fn functions(options: &Options, queues: &BTreeMap<String, Queue>) -> Vec<Functio
 }
 
 /// Which function each queue is for.
-const MAPPINGS: [(&str, &str); 5] = [
+const MAPPINGS: [(&str, &str); 6] = [
     ("chunks", "validate"),
     ("splits", "split"),
     ("reports", "report"),
     ("chunks-dead", "sweep"),
     ("splits-dead", "sweep"),
+    ("reports-dead", "sweep"),
 ];
 
 fn mappings(options: &Options, queues: &BTreeMap<String, Queue>, host: &LambdaHost) -> Vec<Mapping> {

@@ -235,6 +235,7 @@ mod tests {
             empty_cells,
             dry_run: false,
             abort: None,
+            chunking: Default::default(),
             delimiter: b',',
             columns,
         };

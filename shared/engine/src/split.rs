@@ -10,7 +10,7 @@
 //! a vectorised search for those bytes that never looks at delimiters.
 
 use memchr::{memchr, memchr3};
-use penstock_model::{Body, Checkpoint, Chunk, Refusal, limits};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Refusal, limits};
 
 use crate::lines::{self, LineCounter};
 
@@ -31,14 +31,9 @@ pub struct SplitOptions {
 }
 
 impl SplitOptions {
-    /// The limits of the service with this delimiter.
-    pub fn new(delimiter: u8) -> Self {
-        Self {
-            delimiter,
-            chunk_bytes: limits::CHUNK_BYTES,
-            chunk_rows: limits::CHUNK_ROWS,
-            record_bytes: limits::RECORD_BYTES,
-        }
+    /// The service's limit of a record with this delimiter and these chunks.
+    pub fn new(delimiter: u8, chunking: &Chunking) -> Self {
+        Self { delimiter, chunk_bytes: chunking.bytes, chunk_rows: chunking.rows, record_bytes: limits::RECORD_BYTES }
     }
 }
 

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{Abort, AccountId, EmptyCells, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
+use crate::{Abort, AccountId, Chunking, EmptyCells, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
 
 /// What is the same for every chunk of an import: all that a validator needs besides the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Job {
     /// When to stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
+    /// How the file is cut.
+    pub chunking: Chunking,
     /// The byte between two cells.
     pub delimiter: u8,
     /// The file's columns.
@@ -210,6 +212,7 @@ mod tests {
                 empty_cells: EmptyCells::Keep,
                 dry_run: false,
                 abort: None,
+                chunking: Chunking::default(),
                 delimiter: b',',
                 columns: vec!["sku".into(), "näme\n".into()],
             },

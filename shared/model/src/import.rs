@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, ImportId, KindName, Rows, Tally};
+use crate::{AccountId, ImportId, KindName, Rows, Tally, limits};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -144,6 +144,35 @@ impl StoredObject {
     }
 }
 
+/// How a file is cut, pinned when its import is created: splitting again must give the same chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunking {
+    /// Bytes of rows in one chunk, at most.
+    pub bytes: usize,
+    /// Rows in one chunk, at most.
+    pub rows: u64,
+    /// Chunks whose fates and tallies share one block.
+    pub per_block: u32,
+}
+
+impl Default for Chunking {
+    fn default() -> Self {
+        Self { bytes: limits::CHUNK_BYTES, rows: limits::CHUNK_ROWS, per_block: limits::BLOCK_CHUNKS }
+    }
+}
+
+impl Chunking {
+    /// The block to which a chunk belongs.
+    pub fn block_of(&self, chunk: u32) -> u32 {
+        chunk / self.per_block
+    }
+
+    /// Chunks between two checkpoints.
+    pub fn per_checkpoint(&self) -> u32 {
+        (self.per_block / 4).max(1)
+    }
+}
+
 /// Where a splitter goes on: everything before it has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -217,6 +246,9 @@ pub struct Import {
     /// The columns that no field is named after.
     #[serde(default)]
     pub ignored_columns: Vec<String>,
+    /// How its file is cut.
+    #[serde(default)]
+    pub chunking: Chunking,
     /// How far the splitter is.
     pub checkpoint: Checkpoint,
     /// Blocks that exist.

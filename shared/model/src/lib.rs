@@ -17,7 +17,7 @@ pub use chunk::{Body, Chunk, ChunkMessage, Job, MessageError, Refusal};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{
-    Abort, Checkpoint, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
+    Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;

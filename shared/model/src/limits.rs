@@ -9,11 +9,8 @@ pub const CHUNK_BYTES: usize = 256 * 1024;
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
 
-/// Chunks whose fates and tallies share one block item.
+/// Chunks whose fates and tallies share one block item. A checkpoint is written four times a block.
 pub const BLOCK_CHUNKS: u32 = 64;
-
-/// Chunks between two checkpoints of a splitter.
-pub const CHECKPOINT_CHUNKS: u32 = 16;
 
 /// Columns of a file, at most.
 pub const COLUMNS: usize = 1_000;

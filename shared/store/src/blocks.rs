@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally, limits::BLOCK_CHUNKS};
+use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 /// A block as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// How many chunks it has; the last block of a file may have fewer than [`BLOCK_CHUNKS`].
+    /// How many chunks it has; the last block of a file may have fewer than [`penstock_model::Chunking::per_block`].
     pub size: u32,
     /// The fate of each chunk that has one, by its number in the file.
     #[serde(default)]
@@ -100,11 +100,6 @@ impl Block {
     }
 }
 
-/// The block to which a chunk belongs.
-pub fn of_chunk(chunk: u32) -> u32 {
-    chunk / BLOCK_CHUNKS
-}
-
 fn block_key(import: &ImportId, block: u32) -> Item {
     dynamo::key(format!("block#{import}#{block}"), "block")
 }
@@ -114,7 +109,7 @@ impl Store {
     ///
     /// A repeat finds the block made. An import that is to end early gets no further block.
     pub async fn open_block(&self, import: &Import, block: u32) -> Result<Step> {
-        let mut item: Item = serde_dynamo::to_item(Block { size: BLOCK_CHUNKS, ..Block::default() })
+        let mut item: Item = serde_dynamo::to_item(Block { size: import.chunking.per_block, ..Block::default() })
             .map_err(StoreError::unreadable("a block"))?;
         item.extend(block_key(&import.id, block));
         let put = Put::builder()
@@ -187,7 +182,7 @@ impl Store {
             .dynamodb()
             .update_item()
             .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, of_chunk(chunk.index))))
+            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk.index))))
             .update_expression("SET fates.#chunk = :fate")
             .condition_expression("attribute_exists(pk) AND closed = :open AND attribute_not_exists(fates.#chunk)")
             .expression_attribute_names("#chunk", chunk.index.to_string())
@@ -220,10 +215,10 @@ impl Store {
             .dynamodb()
             .update_item()
             .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, of_chunk(chunk))))
+            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk))))
             .update_expression("SET tallies.#chunk = :tally")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(tallies.#chunk)")
-            .expression_attribute_names("#chunk", chunk.to_string())
+            .expression_attribute_names("#chunk", crash::tally_name(chunk))
             .expression_attribute_values(":tally", value("a tally", tally)?)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -265,7 +260,7 @@ impl Store {
             .dynamodb()
             .update_item()
             .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, of_chunk(chunk))))
+            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk))))
             .update_expression("SET sent_again.#chunk = :yes")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#chunk", chunk.to_string())

@@ -1,4 +1,5 @@
-//! Crash points: places just after a side effect at which a test can have a process killed.
+//! What fault tests need inside: crash points, places just after a side effect at which a test can have a process killed, and a way to
+//! break one promise on purpose.
 
 use std::{path::PathBuf, sync::LazyLock};
 
@@ -15,6 +16,7 @@ pub const POINTS: &[&str] = &[
     "split.last_block_sized",
     "split.total",
     "split.continued",
+    "validate.received",
     "validate.begun",
     "validate.records",
     "validate.errors",
@@ -31,13 +33,25 @@ pub const POINTS: &[&str] = &[
     "sweep.expired",
 ];
 
-/// Kills this process at once, as `kill -9` would, if `PENSTOCK_CRASH_DIR` names a directory that holds a file of this name. The file is
-/// removed first, so it kills one process once. Without the variable, as in every deployment, this is one comparison.
+/// Kills this process at once, as `kill -9` would, if `PENSTOCK_CRASH_DIR` names a directory that holds a file of this name, which is removed
+/// first so that it kills once, or one of this name with `.always` behind it. Without the variable, as in every deployment, this is one
+/// comparison.
 pub fn point(name: &'static str) {
     debug_assert!(POINTS.contains(&name), "{name} is not listed");
     if let Some(directory) = &*DIRECTORY
-        && std::fs::remove_file(directory.join(name)).is_ok()
+        && (std::fs::remove_file(directory.join(name)).is_ok() || directory.join(format!("{name}.always")).exists())
     {
         std::process::abort();
     }
+}
+
+/// The name under which a chunk's tally is written: the chunk's number, so that a second delivery finds the first one's.
+///
+/// Builds with debug assertions can be told by `PENSTOCK_SABOTAGE=tally` to take another name each time, which counts a chunk as often as it
+/// is delivered. The fault tests use it to show that they would notice.
+pub(crate) fn tally_name(chunk: u32) -> String {
+    if cfg!(debug_assertions) && std::env::var("PENSTOCK_SABOTAGE").is_ok_and(|what| what == "tally") {
+        return format!("{chunk}-{}", u64::from_be_bytes(crate::random()));
+    }
+    chunk.to_string()
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use penstock_model::limits;
+use penstock_model::{Chunking, limits};
 
 use crate::clock::Clock;
 
@@ -41,6 +41,9 @@ pub struct Settings {
     pub upload_ttl_seconds: u64,
     /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined; 300 if not set.
     pub stall_seconds: u64,
+    /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
+    /// [`Chunking::default`], which they cannot exceed, if not set.
+    pub chunking: Chunking,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
     pub clock_file: Option<PathBuf>,
 }
@@ -81,7 +84,8 @@ impl Settings {
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
-        let seconds = |name: &'static str, default: u64| match optional(name) {
+        let most = Chunking::default();
+        let number = |name: &'static str, default: u64| match optional(name) {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|&n| n > 0).ok_or(SettingsError::NotANumber(name)),
         };
@@ -104,8 +108,13 @@ impl Settings {
             chunks_queue_url: required("PENSTOCK_CHUNKS_QUEUE_URL")?,
             splits_queue_url: required("PENSTOCK_SPLITS_QUEUE_URL")?,
             reports_queue_url: required("PENSTOCK_REPORTS_QUEUE_URL")?,
-            upload_ttl_seconds: seconds("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
-            stall_seconds: seconds("PENSTOCK_STALL_SECONDS", 300)?,
+            upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
+            stall_seconds: number("PENSTOCK_STALL_SECONDS", 300)?,
+            chunking: Chunking {
+                bytes: number("PENSTOCK_CHUNK_BYTES", most.bytes as u64)?.min(most.bytes as u64) as usize,
+                rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
+                per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
+            },
             clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
         })
     }
@@ -188,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
-        let all = |name: &str| Some(if name.ends_with("SECONDS") { "60" } else { "x" }.to_owned());
+        let all =
+            |name: &str| Some(if name.ends_with("SECONDS") || name.contains("_CHUNK") { "60" } else { "x" }.to_owned());
         assert_eq!(Settings::from_vars(all).expect("complete").upload_ttl_seconds, 60);
         let without = |missing: &'static str| move |name: &str| all(name).filter(|_| name != missing);
         let error = Settings::from_vars(without("PENSTOCK_RECORDS_TABLE")).expect_err("missing");

@@ -68,6 +68,7 @@ pub(super) async fn create(
         object: None,
         columns: None,
         ignored_columns: Vec::new(),
+        chunking: store.settings().chunking,
         checkpoint: Checkpoint::START,
         opened_blocks: 0,
         total: None,

@@ -1,0 +1,410 @@
+//! The promises under faults: random schedules from a printed seed, over the real function processes.
+//!
+//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --release --test chaos -- long --nocapture` runs as many schedules as one likes; the
+//! ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points; timing is the machine's.
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use penstock_client::Import;
+use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_local::{Faults, WireFaults};
+use penstock_model::{EmptyCells, ImportOptions, Mode, Status};
+use penstock_store::{blocks::Verdict, crash};
+use support::{
+    OTHER_TOKEN, Stack, TOKEN, files,
+    reference::{self, Catalogue, Rules},
+    rng::Rng,
+};
+
+/// Rows of one file.
+const ROWS: u64 = 600;
+
+/// Keys that the rows of all files share.
+const KEYS: u64 = 250;
+
+/// One import of a schedule.
+struct Planned {
+    account: &'static str,
+    file: Vec<u8>,
+    options: ImportOptions,
+    cancelled: bool,
+}
+
+/// What a seed decides.
+struct Schedule {
+    seed: u64,
+    /// Imports that run at once, and then those that follow when they have ended.
+    waves: Vec<Vec<Planned>>,
+    faults: Faults,
+    crash_points: Vec<&'static str>,
+    /// Rounds of bad weather, of a bit more than a minute each; then it clears.
+    rounds: u32,
+}
+
+impl Schedule {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let empty_cells = |rng: &mut Rng| if rng.once_in(3) { EmptyCells::Clear } else { EmptyCells::Keep };
+        let planned = |rng: &mut Rng, account, mode, cancelled| Planned {
+            account,
+            file: files::clashing(rng, ROWS, KEYS),
+            options: ImportOptions { mode, empty_cells: empty_cells(rng), ..ImportOptions::default() },
+            cancelled,
+        };
+        // Upserts may overlap one another; a create or fill import overlaps no other.
+        let mut upserts = Vec::new();
+        for _ in 0..1 + rng.below(3) {
+            let cancelled = rng.once_in(5);
+            upserts.push(planned(&mut rng, "1", Mode::Upsert, cancelled));
+        }
+        if rng.once_in(2) {
+            upserts.push(planned(&mut rng, "2", Mode::Upsert, false));
+        }
+        let mut waves = vec![upserts];
+        if rng.once_in(2) {
+            let mode = *rng.pick(&[Mode::Create, Mode::Fill]);
+            let alone = planned(&mut rng, "1", mode, false);
+            if rng.once_in(2) { waves.insert(0, vec![alone]) } else { waves.push(vec![alone]) }
+        }
+        let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
+        Self { seed, waves, faults: faults(&mut rng, seed), crash_points, rounds: 4 + rng.below(6) as u32 }
+    }
+}
+
+/// A few kinds of fault of all, each now and then.
+fn faults(rng: &mut Rng, seed: u64) -> Faults {
+    let mut sometimes = |probability: f64| if rng.once_in(2) { probability } else { 0.0 };
+    Faults {
+        seed,
+        event_twice: sometimes(0.5),
+        event_lost: sometimes(0.3),
+        event_late: sometimes(0.3),
+        event_for_another_key: sometimes(0.5),
+        message_twice: sometimes(0.3),
+        deletion_forgotten: sometimes(0.2),
+        message_reordered: sometimes(0.5),
+        message_delayed: sometimes(0.3),
+        delay: Duration::from_secs(100),
+        kill_during: sometimes(0.1),
+        kill_within: Duration::from_millis(100),
+        kill_after_response: sometimes(0.1),
+        kill_functions: Vec::new(),
+        wire: WireFaults {
+            error_before: sometimes(0.02),
+            error_after: sometimes(0.02),
+            throttle: sometimes(0.01),
+            throttle_burst: 5,
+            cut_before: sometimes(0.01),
+            cut_after: sometimes(0.01),
+            timeout_after: sometimes(0.003),
+            hold: Duration::from_millis(200),
+            partial_batch: sometimes(0.1),
+            statement_error: sometimes(0.02),
+            transaction_conflict: sometimes(0.1),
+            stale_read: sometimes(0.5),
+        },
+    }
+}
+
+/// An import of a schedule that has ended.
+struct Ended<'a> {
+    planned: &'a Planned,
+    import: Import,
+    /// It has not ended after three hours of fair weather.
+    hangs: bool,
+    order: u64,
+    /// The rows that were in chunks that had begun.
+    begun: BTreeSet<u64>,
+    errors: Vec<(u64, u64, Option<String>, String)>,
+}
+
+/// Runs a schedule; what deviates from the promises, in words.
+async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder for crash points");
+    for point in &schedule.crash_points {
+        std::fs::write(folder.path().join(point), []).expect("a crash point is set");
+    }
+    let stack = Stack::with(|options| {
+        options.faults = schedule.faults.clone();
+        options.proxy = true;
+        let mut set = |name: &str, value: &str| options.environment.push((name.to_owned(), value.to_owned()));
+        set("PENSTOCK_CHUNK_ROWS", "40");
+        set("PENSTOCK_BLOCK_CHUNKS", "4");
+        // The directory is given to the functions alone: the api runs in this process.
+        environment.iter().for_each(|(name, value)| set(name, value));
+        let directory = ("PENSTOCK_CRASH_DIR".to_owned(), folder.path().display().to_string());
+        let functions = &mut options.functions;
+        for function in [&mut functions.split, &mut functions.validate, &mut functions.report, &mut functions.sweep] {
+            function.environment.push(directory.clone());
+        }
+    })
+    .await;
+    let mut ended = Vec::new();
+    for wave in &schedule.waves {
+        ended.extend(run_wave(schedule, &stack, wave).await);
+    }
+    let mut deviations = check(&stack, &ended).await;
+    // Messages that were delivered late, or again, are taken in and change nothing.
+    for _ in 0..20 {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(400)).await;
+    }
+    stack.cloud.quiet().await;
+    for (name, depth) in stack.cloud.queue_depths() {
+        if depth.total() > 0 {
+            deviations.push(format!("queue {name} holds {depth:?}"));
+        }
+    }
+    deviations.extend(check(&stack, &ended).await.into_iter().map(|deviation| format!("later: {deviation}")));
+    let pids: Vec<u32> = stack.cloud.processes().iter().map(|process| process.pid).collect();
+    if !deviations.is_empty() {
+        eprintln!("{}", stack.logs());
+    }
+    stack.stop().await;
+    deviations.extend(
+        pids.into_iter()
+            .filter(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("penstock"))
+            })
+            .map(|pid| format!("process {pid} is left")),
+    );
+    deviations
+}
+
+async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -> Vec<Ended<'a>> {
+    stack.cloud.faults().clear();
+    let mut imports = Vec::new();
+    for planned in wave {
+        let client = stack.client_of(if planned.account == "1" { TOKEN } else { OTHER_TOKEN });
+        let new = penstock_client::NewImport { options: planned.options.clone(), ..Default::default() };
+        imports.push((client.clone(), client.create(&new, None).await.expect("an import is created"), planned));
+    }
+    stack.cloud.faults().resume();
+    for (_, import, planned) in &imports {
+        // In bad weather the storage may refuse, or cut the answer of what it took: the client tries again, and 412 says it is there.
+        for _ in 0..50 {
+            if matches!(try_upload(import, &planned.file).await, Some(200 | 412)) {
+                break;
+            }
+        }
+    }
+    for (client, import, planned) in &imports {
+        // As a client would: a cancellation that was not answered is asked for again.
+        let mut tries = 0;
+        while planned.cancelled
+            && tries < 20
+            && client.cancel(&import.id).await.is_err_and(|error| !is_conflict(&error))
+        {
+            tries += 1;
+        }
+    }
+    for _ in 0..schedule.rounds {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(61)).await;
+    }
+    stack.cloud.faults().clear();
+    let mut ended = Vec::new();
+    for (client, created, planned) in imports {
+        let (import, hangs) = match stack.ended_for(&client, &created.id).await {
+            Ok(import) => (import, false),
+            Err(import) => (*import, true),
+        };
+        ended.push(look(stack, &client, import, hangs, planned).await);
+    }
+    ended
+}
+
+fn is_conflict(error: &penstock_client::ClientError) -> bool {
+    matches!(error, penstock_client::ClientError::Refused { status, .. } if status.as_u16() == 409)
+}
+
+async fn try_upload(import: &Import, file: &[u8]) -> Option<u16> {
+    let upload = import.upload.as_ref().expect("an upload URL");
+    let mut request = reqwest::Client::new().put(&upload.url).body(file.to_vec());
+    for (name, value) in &upload.headers {
+        request = request.header(name, value);
+    }
+    Some(request.send().await.ok()?.status().as_u16())
+}
+
+async fn look<'a>(
+    stack: &Stack,
+    client: &penstock_client::Client,
+    import: Import,
+    hangs: bool,
+    planned: &'a Planned,
+) -> Ended<'a> {
+    let store = stack.cloud.store();
+    let account = planned.account.parse().expect("valid");
+    let stored = store.import(&account, &import.id.parse().expect("valid")).await.expect("read").expect("there");
+    let numbers: Vec<u32> = (0..stored.opened_blocks).collect();
+    let blocks = store.blocks(&stored.id, &numbers).await.expect("read");
+    let begun_chunks: BTreeSet<String> = blocks
+        .values()
+        .flat_map(|block| &block.fates)
+        .filter(|(_, fate)| fate.verdict == Verdict::Begun)
+        .map(|(chunk, _)| chunk.clone())
+        .collect();
+    let mut splitter = Splitter::new(SplitOptions::new(b',', &stored.chunking));
+    let mut pieces = splitter.push(&planned.file).expect("a header");
+    pieces.extend(splitter.finish().expect("a header").0);
+    let begun = pieces
+        .iter()
+        .filter_map(|piece| match piece {
+            Piece::Chunk(chunk, _) if begun_chunks.contains(&chunk.index.to_string()) => {
+                Some(chunk.first_row..chunk.first_row + chunk.rows)
+            }
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let (mut errors, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = client.errors(&import.id, cursor.as_deref(), 100).await.expect("a page");
+        errors.extend(page.errors.into_iter().map(|e| (e.row, e.line, e.field, e.code)));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ended { planned, import, hangs, order: stored.order, begun, errors }
+}
+
+/// Holds what has ended to the model that applies imports in the order of acceptance, rows one at a time.
+async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
+    let mut deviations = Vec::new();
+    let mut deviates = |what: String| deviations.push(what);
+    for account in ["1", "2"] {
+        let mut in_order: Vec<&Ended<'_>> = ended.iter().filter(|e| e.planned.account == account).collect();
+        in_order.sort_by_key(|e| e.order);
+        let mut catalogue = Catalogue::new();
+        let mut created = 0;
+        for ended in &in_order {
+            let Ended { planned, import, begun, .. } = ended;
+            let rules = Rules { mode: planned.options.mode, empty_cells: planned.options.empty_cells };
+            let all = reference::apply(&planned.file, &mut catalogue.clone(), rules, |_| true);
+            let expected = reference::apply(&planned.file, &mut catalogue, rules, |row| begun.contains(&row));
+            let rows = &import.rows;
+            if ended.hangs {
+                deviates(format!("{} has not ended: {rows:?}", import.id));
+                continue;
+            }
+            // Cancelled before its upload was accepted: there are no rows to count.
+            if ended.order == 0 && planned.cancelled && import.status == Status::Cancelled && rows.total.is_none() {
+                continue;
+            }
+            created += rows.created;
+            let whole = begun.len() as u64 == all.total;
+            let status = match import.status {
+                Status::Cancelled => planned.cancelled,
+                Status::CompletedWithErrors => whole && expected.failed > 0,
+                Status::Completed => whole && expected.failed == 0,
+                _ => false,
+            };
+            if !status {
+                deviates(format!("{} ended as {:?}: {:?}", import.id, import.status, import.failure));
+            }
+            let accounted = rows.created + rows.updated + rows.unchanged + rows.skipped + rows.failed;
+            if rows.processed != accounted
+                || rows.total != Some(accounted + rows.unprocessed)
+                || accounted != begun.len() as u64
+            {
+                deviates(format!("{} does not add up: {rows:?}, {} rows had begun", import.id, begun.len()));
+            }
+            if whole && (rows.total != Some(all.total) || rows.unprocessed != 0) {
+                deviates(format!("{} counts {:?} of {} rows", import.id, rows.total, all.total));
+            }
+            if rows.failed != expected.failed || ended.errors != expected.errors {
+                deviates(format!(
+                    "{} has {} failed rows, {} errors; expected {} and {}",
+                    import.id,
+                    rows.failed,
+                    ended.errors.len(),
+                    expected.failed,
+                    expected.errors.len()
+                ));
+            }
+            let alone = planned.options.mode != Mode::Upsert || in_order.len() == 1;
+            let counted = (rows.created, rows.skipped, rows.updated + rows.unchanged);
+            if alone && counted != (expected.created, expected.skipped, expected.updated_or_unchanged) {
+                deviates(format!("{} counted {rows:?}; expected {expected:?}", import.id));
+            }
+        }
+        if created != catalogue.len() as u64 {
+            deviates(format!("account {account}: {created} rows created {} records", catalogue.len()));
+        }
+        let skus: Vec<String> = (0..KEYS).map(|key| format!("K{key}")).collect();
+        let stored: BTreeMap<String, BTreeMap<String, String>> = stack
+            .records(account, &skus)
+            .await
+            .iter()
+            .map(|(sku, record)| (sku.clone(), reference::shown(record)))
+            .collect();
+        for sku in skus {
+            if stored.get(&sku) != catalogue.get(&sku) {
+                deviates(format!(
+                    "account {account}, {sku}: {:?}; expected {:?}",
+                    stored.get(&sku),
+                    catalogue.get(&sku)
+                ));
+            }
+        }
+    }
+    deviations
+}
+
+async fn holds(seed: u64) {
+    println!("seed {seed}");
+    let schedule = Schedule::new(seed);
+    let deviations = run(&schedule, &[]).await;
+    assert!(
+        deviations.is_empty(),
+        "seed {seed}, {:?}, crash points {:?}:\n{}",
+        schedule.faults,
+        schedule.crash_points,
+        deviations.join("\n")
+    );
+}
+
+/// One test for each seed of the ordinary run, so that they run side by side.
+macro_rules! seeds {
+    ($($name:ident: $seed:literal),* $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            holds($seed).await;
+        })*
+    };
+}
+
+seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4, schedule_5: 5, schedule_6: 6, schedule_7: 7, schedule_8: 8);
+
+/// The seeds that `PENSTOCK_CHAOS_SEEDS` names, such as `1000..1200`, one after the other; without it there is nothing to add.
+#[tokio::test(flavor = "multi_thread")]
+async fn long() {
+    let Ok(range) = std::env::var("PENSTOCK_CHAOS_SEEDS") else { return };
+    let (first, end) = range.split_once("..").expect("FIRST..END");
+    let seeds = first.parse::<u64>().expect("a number")..end.parse().expect("a number");
+    let mut run = 0;
+    for seed in seeds {
+        holds(seed).await;
+        run += 1;
+    }
+    println!("{run} schedules without a deviation");
+}
+
+/// The test of the test: with a tally that counts a chunk as often as it is delivered, a schedule deviates.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tally_that_counts_twice_is_noticed() {
+    let mut schedule = Schedule::new(7);
+    schedule.faults = Faults { seed: 7, message_twice: 1.0, ..Faults::default() };
+    schedule.crash_points.clear();
+    assert_eq!(run(&schedule, &[]).await, Vec::<String>::new(), "seed {} without sabotage", schedule.seed);
+    let deviations = run(&schedule, &[("PENSTOCK_SABOTAGE", "tally")]).await;
+    assert!(!deviations.is_empty());
+    println!("noticed: {}", deviations.join("; "));
+}

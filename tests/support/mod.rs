@@ -1,0 +1,165 @@
+//! What the tests share: a stack of their own, files made from a seed, and a straightforward reference to compare with.
+
+// Each test file uses its own part of this.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod files;
+pub mod http;
+pub mod reference;
+pub mod rng;
+
+use std::{path::PathBuf, time::Duration};
+
+use penstock_client::{Client, ClientError, Import, NewImport};
+use penstock_local::{LocalCloud, Options};
+use penstock_model::{ImportOptions, Record, RowError};
+
+/// The key of account `1` on every stack.
+pub const TOKEN: &str = "test.secret";
+
+/// The key of account `2` on every stack.
+pub const OTHER_TOKEN: &str = "other.secret";
+
+/// A local cloud of a test's own, and a client of it.
+pub struct Stack {
+    pub cloud: LocalCloud,
+    pub client: Client,
+}
+
+impl Stack {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A stack whose options the test changes first.
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::new(PathBuf::from(env!("CARGO_BIN_EXE_penstock")));
+        let key = |account: &str, token: &str| {
+            let (id, secret) = token.split_once('.').expect("a token");
+            (account.to_owned(), id.to_owned(), secret.to_owned())
+        };
+        options.keys = vec![key("1", TOKEN), key("2", OTHER_TOKEN)];
+        change(&mut options);
+        let cloud = LocalCloud::start(options).await.expect("a local cloud starts");
+        let client = Client::new(cloud.url(), TOKEN).expect("a client");
+        Self { cloud, client }
+    }
+
+    pub fn client_of(&self, token: &str) -> Client {
+        Client::new(self.cloud.url(), token).expect("a client")
+    }
+
+    /// Asks for an import with these options.
+    pub async fn create(&self, options: ImportOptions) -> Import {
+        self.client.create(&NewImport { options, ..NewImport::default() }, None).await.expect("an import is created")
+    }
+
+    /// Imports a file's bytes with the defaults and waits for the end.
+    pub async fn import(&self, file: &[u8]) -> Import {
+        self.import_with(file, ImportOptions::default()).await
+    }
+
+    pub async fn import_with(&self, file: &[u8], options: ImportOptions) -> Import {
+        let import = self.create(options).await;
+        assert_eq!(upload(&import, file).await, 200);
+        self.ended(&import.id).await
+    }
+
+    /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left waits for it.
+    pub async fn ended(&self, id: &str) -> Import {
+        match self.ended_for(&self.client, id).await {
+            Ok(import) => import,
+            Err(import) => panic!("{id} hangs: {import:#?}\n{}", self.logs()),
+        }
+    }
+
+    /// As [`Stack::ended`], for any account; as an error the import that has not ended within three hours of the local clock.
+    pub async fn ended_for(&self, client: &Client, id: &str) -> Result<Import, Box<Import>> {
+        let mut minutes = 0;
+        loop {
+            self.cloud.quiet().await;
+            let import = client.import(id).await.expect("the import is there");
+            if import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some()) {
+                return Ok(import);
+            }
+            if minutes == 180 {
+                return Err(Box::new(import));
+            }
+            self.pass(Duration::from_secs(61)).await;
+            minutes += 1;
+        }
+    }
+
+    /// Lets time pass and the sweeper look.
+    pub async fn pass(&self, time: Duration) {
+        self.cloud.advance(time).expect("the clock file is written");
+    }
+
+    /// Every error of an import.
+    pub async fn errors(&self, id: &str) -> Vec<RowError> {
+        let (mut errors, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.client.errors(id, cursor.as_deref(), 100).await.expect("a page of errors");
+            errors.extend(page.errors);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return errors;
+            }
+        }
+    }
+
+    /// An account's records of kind `products` by their SKUs; those that do not exist are left out.
+    pub async fn records(&self, account: &str, skus: &[String]) -> std::collections::BTreeMap<String, Record> {
+        let (account, kind) = (account.parse().expect("valid"), "products".parse().expect("valid"));
+        let mut records = std::collections::BTreeMap::new();
+        for group in skus.chunks(penstock_store::records::READ_BATCH) {
+            let keyed: Vec<_> =
+                group.iter().map(|sku| (penstock_engine::key::hash(&account, &kind, &canonical(sku)), sku)).collect();
+            let keys: Vec<_> = keyed.iter().map(|(key, _)| *key).collect();
+            let mut found = self.cloud.store().records(&keys).await.expect("records are read");
+            records.extend(keyed.into_iter().filter_map(|(key, sku)| Some((sku.clone(), found.remove(&key)?))));
+        }
+        records
+    }
+
+    /// What the functions logged last.
+    pub fn logs(&self) -> String {
+        ["split", "validate", "report", "sweep"]
+            .map(|function| format!("== {function}\n{}", self.cloud.logs(function)))
+            .concat()
+    }
+
+    pub async fn stop(self) {
+        self.cloud.stop().await;
+    }
+}
+
+fn canonical(sku: &str) -> String {
+    sku.replace('%', "%25").replace(',', "%2C")
+}
+
+/// Puts bytes to an import's upload URL as its creation told; the status.
+pub async fn upload(import: &Import, file: &[u8]) -> u16 {
+    let upload = import.upload.as_ref().expect("an upload URL");
+    let mut request = reqwest::Client::new().put(&upload.url).body(file.to_vec());
+    for (name, value) in &upload.headers {
+        request = request.header(name, value);
+    }
+    request.send().await.expect("the storage answers").status().as_u16()
+}
+
+/// The status and the code with which a call was refused.
+pub fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u16, String) {
+    match result.expect_err("the call is refused") {
+        ClientError::Refused { status, code, .. } => (status.as_u16(), code),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Holds an ended import to the second promise: every row is accounted for.
+pub fn adds_up(import: &Import) {
+    let rows = &import.rows;
+    assert!(import.status.is_final(), "{import:#?}");
+    assert_eq!(rows.processed, rows.created + rows.updated + rows.unchanged + rows.skipped + rows.failed, "{rows:?}");
+    assert_eq!(rows.total, Some(rows.processed + rows.unprocessed), "{rows:?}");
+}

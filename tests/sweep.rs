@@ -1,0 +1,203 @@
+//! Every import ends: what the sweeper finds, resumes and settles, case by case.
+
+mod support;
+
+use std::{path::Path, time::Duration};
+
+use penstock_local::FunctionOptions;
+use penstock_model::{ImportOptions, Status};
+use support::{Stack, files, upload};
+
+/// A stack with small chunks, whose functions die at the crash points that the folder holds.
+async fn stack_with_crashes(folder: &Path) -> Stack {
+    Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
+        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
+        let directory = ("PENSTOCK_CRASH_DIR".to_owned(), folder.display().to_string());
+        let functions = &mut options.functions;
+        for function in [&mut functions.split, &mut functions.validate, &mut functions.report, &mut functions.sweep] {
+            function.environment.push(directory.clone());
+        }
+    })
+    .await
+}
+
+fn arm(folder: &Path, point: &str) {
+    std::fs::write(folder.join(point), []).expect("a crash point is set");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_event_was_lost_is_found_and_split() {
+    let stack = Stack::with(|options| options.faults.event_lost = 1.0).await;
+    let import = stack.import(&files::plain(0, 10, "1")).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 10));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_never_used_expires_after_its_url_and_not_before() {
+    let stack = Stack::start().await;
+    let import = stack.create(ImportOptions::default()).await;
+    let status = async || {
+        stack.cloud.sweep_now().await.expect("the sweeper looks");
+        stack.client.import(&import.id).await.expect("there").status
+    };
+    stack.pass(Duration::from_secs(29 * 60)).await;
+    assert_eq!(status().await, Status::AwaitingUpload);
+    assert_eq!(upload(&import, b"sku,name,brand\n").await, 200, "the last moment has not come");
+    let import = stack.create(ImportOptions::default()).await;
+    stack.pass(Duration::from_secs(34 * 60)).await;
+    stack.cloud.sweep_now().await.expect("the sweeper looks");
+    assert_eq!(stack.client.import(&import.id).await.expect("there").status, Status::AwaitingUpload);
+    stack.pass(Duration::from_secs(7 * 60)).await;
+    let expired = stack.ended(&import.id).await;
+    assert_eq!(expired.status, Status::Expired);
+    assert_eq!(expired.rows.total, None);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_was_stored_in_time_counts_however_late_its_event_is() {
+    let stack = Stack::with(|options| {
+        options.faults.event_lost = 1.0;
+        options.scheduled = false;
+    })
+    .await;
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&import, &files::plain(0, 10, "1")).await, 200);
+    stack.pass(Duration::from_secs(48 * 3600)).await;
+    stack.cloud.sweep_now().await.expect("the sweeper looks");
+    stack.cloud.idle().await;
+    let import = stack.client.import(&import.id).await.expect("there");
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 10));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_kills_every_validator_fails_its_rows_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    let good = stack.import(&files::plain(0, 250, "1")).await;
+    assert_eq!(good.status, Status::Completed);
+    arm(folder.path(), "validate.received.always");
+    let import = stack.import(&files::plain(1000, 250, "1")).await;
+    assert_eq!(import.status, Status::CompletedWithErrors);
+    assert_eq!((import.rows.failed, import.rows.total), (250, Some(250)));
+    let errors = stack.errors(&import.id).await;
+    let rows: Vec<u64> = errors.iter().map(|error| error.row).collect();
+    assert_eq!(rows, (1..=250).collect::<Vec<_>>());
+    assert!(errors.iter().all(|error| error.code == "not_processed" && error.line == error.row + 1));
+    std::fs::remove_file(folder.path().join("validate.received.always")).expect("removed");
+    // The rows come back as they were sent, and can be sent again.
+    let path = folder.path().join("rejected.csv");
+    stack.client.save_rejected(&import.id, &path).await.expect("saved");
+    let again = stack.import(&std::fs::read(&path).expect("a file")).await;
+    assert_eq!((again.status, again.rows.created), (Status::Completed, 250));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_has_begun_is_finished_however_often_its_validator_dies() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    arm(folder.path(), "validate.records.always");
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&import, &files::plain(0, 250, "1")).await, 200);
+    // Each chunk is received five times, dead-lettered and sent again, at least twice over.
+    for _ in 0..80 {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(61)).await;
+    }
+    let running = stack.client.import(&import.id).await.expect("there");
+    assert_eq!((running.status, running.rows.processed), (Status::Processing, 0));
+    std::fs::remove_file(folder.path().join("validate.records.always")).expect("removed");
+    let import = stack.ended(&import.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 250));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_that_never_gets_anywhere_ends_its_import_with_a_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    arm(folder.path(), "split.columns.always");
+    let import = stack.import(&files::plain(0, 250, "1")).await;
+    assert_eq!(import.status, Status::Failed);
+    let failure = import.failure.expect("a reason");
+    assert_eq!(failure.code, "split_failed");
+    assert!(failure.message.contains("row 0"), "{}", failure.message);
+    assert_eq!((import.rows.total, import.rows.processed), (Some(0), 0));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_after_any_named_step_changes_nothing() {
+    for point in penstock_store::crash::POINTS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = stack_with_crashes(folder.path()).await;
+        arm(folder.path(), point);
+        let mut file = files::plain(0, 950, "1");
+        file.extend(b"SKU-bad,,Brand,1\n");
+        let import = stack.import(&file).await;
+        assert_eq!(import.status, Status::CompletedWithErrors, "{point}");
+        let rows = import.rows;
+        assert_eq!((rows.created, rows.failed, rows.total), (950, 1, Some(951)), "{point}");
+        assert_eq!(import.rejected.expect("rejected rows").rows, 1, "{point}");
+        let reached = !folder.path().join(point).exists();
+        let elsewhere = [
+            "split.continued",
+            "halt.ordered",
+            "halt.block_closed",
+            "sweep.sent_again",
+            "sweep.chunk_failed",
+            "sweep.expired",
+        ];
+        assert_eq!(reached, !elsewhere.contains(point), "{point}");
+        stack.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
+    let stack = Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
+        options.functions.split = FunctionOptions::new(2, Duration::from_secs(1));
+    })
+    .await;
+    let import = stack.import(&files::plain(0, 100_000, "1")).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));
+    let invocations: u64 = stack
+        .cloud
+        .processes()
+        .iter()
+        .filter(|process| process.function == "split")
+        .map(|process| process.invocations)
+        .sum();
+    println!("{invocations} invocations of split");
+    assert!(stack.cloud.logs("split").contains("handed on"), "{}", stack.cloud.logs("split"));
+    assert!(invocations > 1);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_are_lost_are_made_again_from_the_file() {
+    let stack = Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
+        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
+        // Messages stay on their way for as long as the test wants.
+        options.faults.message_delayed = 1.0;
+        options.faults.delay = Duration::from_secs(24 * 3600);
+        options.faults.seed = 11;
+    })
+    .await;
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&import, &files::plain(0, 950, "1")).await, 200);
+    stack.cloud.quiet().await;
+    let split = stack.client.import(&import.id).await.expect("there");
+    assert_eq!((split.status, split.rows.total), (Status::Processing, Some(950)));
+    stack.cloud.queue("chunks").expect("the queue").purge();
+    stack.cloud.faults().clear();
+    let import = stack.ended(&import.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 950));
+    stack.stop().await;
+}
