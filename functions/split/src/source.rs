@@ -2,8 +2,7 @@
 
 use penstock_model::Import;
 use penstock_store::{
-    Result, Store, StoreError,
-    records::Backoff,
+    Backoff, Result, Store,
     uploads::{Bytes, Stream},
 };
 
@@ -42,12 +41,7 @@ impl<'a> Source<'a> {
                 }
                 Some(Err(_)) | None => {
                     self.stream = None;
-                    if !pause.wait().await {
-                        return Err(StoreError::Unavailable {
-                            call: "s3:GetObject",
-                            reason: "the stream broke".into(),
-                        });
-                    }
+                    pause.wait("s3:GetObject").await?;
                 }
             }
         }

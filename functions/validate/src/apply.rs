@@ -11,8 +11,8 @@ use penstock_engine::{
 };
 use penstock_model::{Job, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
-    Result, Store, StoreError,
-    records::{Backoff, READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
+    Backoff, Result, Store,
+    records::{READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
 };
 
 /// Groups of [`READ_BATCH`] records that are under way at once.
@@ -84,10 +84,7 @@ async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold]) -> R
         if pending.is_empty() {
             return Ok(applied);
         }
-        if !pause.wait().await {
-            let reason = format!("{} records were not taken", pending.len());
-            return Err(StoreError::Unavailable { call: "dynamodb:BatchExecuteStatement", reason });
-        }
+        pause.wait("dynamodb:BatchExecuteStatement").await?;
     }
 }
 

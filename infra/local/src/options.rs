@@ -77,7 +77,7 @@ impl FunctionOptions {
 /// How each of the functions runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Functions {
-    /// Storage event → chunks. Default: 2 at once, 15 minutes.
+    /// Storage event → chunks. Default: 2 at once, 5 minutes; a longer file goes on in another invocation.
     pub split: FunctionOptions,
     /// Chunks → records. Default: one per core, from 2 to 4; 1 minute.
     pub validate: FunctionOptions,
@@ -94,7 +94,7 @@ impl Default for Functions {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let seconds = Duration::from_secs;
         Self {
-            split: FunctionOptions::new(2, seconds(900)),
+            split: FunctionOptions::new(2, seconds(300)),
             validate: FunctionOptions::new(cores.clamp(2, 4), seconds(60)),
             report: FunctionOptions::new(1, seconds(300)),
             sweep: FunctionOptions::new(1, seconds(60)),

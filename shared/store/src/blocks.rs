@@ -21,7 +21,7 @@ use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, Store, StoreError, crash,
+    Backoff, Result, Store, StoreError, crash,
     dynamo::{self, Item, cancelled, condition_failed, from_item, n, s, value},
     imports::{Step, import_key},
 };
@@ -129,6 +129,7 @@ impl Store {
             .expression_attribute_values(":processing", s(Status::Processing.as_str()))
             .build()
             .expect("table, key and expression are set");
+        let mut pause = Backoff::default();
         loop {
             let sent = self
                 .dynamodb()
@@ -150,6 +151,7 @@ impl Store {
                     if now.opened_blocks > block {
                         return Ok(Step::Made);
                     }
+                    pause.wait("dynamodb:TransactWriteItems").await?;
                 }
                 Err(error) => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
             }
@@ -295,7 +297,7 @@ impl Store {
     pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         let mut wanted = keys;
-        let mut pause = crate::records::Backoff::default();
+        let mut pause = Backoff::default();
         while !wanted.is_empty() {
             let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
             let request = request.expect("keys are set");
@@ -309,11 +311,8 @@ impl Store {
             items.extend(output.responses.unwrap_or_default().into_values().flatten());
             wanted =
                 output.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
-            if !wanted.is_empty() && !pause.wait().await {
-                return Err(StoreError::Unavailable {
-                    call: "dynamodb:BatchGetItem",
-                    reason: "unprocessed keys".into(),
-                });
+            if !wanted.is_empty() {
+                pause.wait("dynamodb:BatchGetItem").await?;
             }
         }
         Ok(items)

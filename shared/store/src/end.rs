@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Up
 use penstock_model::{Import, Rows, Status, Tally};
 
 use crate::{
-    Result, Store, StoreError,
+    Backoff, Result, Store, StoreError,
     blocks::Block,
     crash,
     dynamo::{cancelled, condition_failed, from_item, n, s, value},
@@ -121,6 +121,7 @@ impl Store {
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]))
             .build()
             .expect("table, key and expression are set");
+        let mut pause = Backoff::default();
         loop {
             let sent = self
                 .dynamodb()
@@ -135,7 +136,7 @@ impl Store {
                     // Someone else ended it.
                     Some(reasons) if reasons.first() == Some(&"ConditionalCheckFailed") => break,
                     // An import of the same kind is being accepted or ended at this moment.
-                    Some(_) => tokio::task::yield_now().await,
+                    Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
                     None => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
                 },
             }

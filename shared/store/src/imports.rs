@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Result, Store, StoreError, crash,
+    Backoff, Result, Store, StoreError, crash,
     dynamo::{self, Item, cancelled, condition_failed, from_item, n, s, value},
 };
 
@@ -138,6 +138,7 @@ impl Store {
                 .expect("table and item are set");
             actions.push(TransactWriteItem::builder().put(put).build());
         }
+        let mut pause = Backoff::default();
         loop {
             let sent = self.dynamodb().transact_write_items().set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Creation::Created) };
@@ -155,7 +156,9 @@ impl Store {
                         None => {}
                     }
                 }
-                (Some(reasons), _) if reasons.contains(&"TransactionConflict") => tokio::task::yield_now().await,
+                (Some(reasons), _) if reasons.contains(&"TransactionConflict") => {
+                    pause.wait("dynamodb:TransactWriteItems").await?
+                }
                 _ => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
             }
         }
@@ -223,6 +226,7 @@ impl Store {
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
+        let mut pause = Backoff::default();
         loop {
             let Some(import) = self.import(account, id).await? else {
                 return Ok(Acceptance::Nothing("there is no such import"));
@@ -271,7 +275,7 @@ impl Store {
             match sent {
                 Ok(_) => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
-                Err(error) if cancelled(&error).is_some() => tokio::task::yield_now().await,
+                Err(error) if cancelled(&error).is_some() => pause.wait("dynamodb:TransactWriteItems").await?,
                 Err(error) => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
             }
         }

@@ -3,6 +3,7 @@
 //! Every call that changes something says what a repeat of it does, since every caller may be interrupted after any of them and start
 //! again. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
 
+mod backoff;
 pub mod blocks;
 pub mod clock;
 pub mod crash;
@@ -19,6 +20,7 @@ pub mod uploads;
 
 use std::sync::Arc;
 
+pub use backoff::Backoff;
 pub use dynamo::from_item;
 pub use error::{Result, StoreError};
 pub use settings::{Settings, SettingsError};

@@ -4,7 +4,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use penstock_model::{AccountId, Checkpoint, ChunkMessage, Import, ImportId, limits::MESSAGE_BYTES};
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Store, StoreError, crash};
+use crate::{Backoff, Result, Store, StoreError, crash};
 
 /// Messages of one batch, at most (Amazon SQS API Reference, SendMessageBatch).
 const BATCH: usize = 10;
@@ -65,7 +65,7 @@ impl Store {
     }
 
     async fn send_batch(&self, mut entries: Vec<SendMessageBatchRequestEntry>) -> Result<()> {
-        let mut pause = crate::records::Backoff::default();
+        let mut pause = Backoff::default();
         while !entries.is_empty() {
             let output = self
                 .inner
@@ -81,8 +81,8 @@ impl Store {
                 return Err(StoreError::Unavailable { call: "sqs:SendMessageBatch", reason: fault.code.clone() });
             }
             entries.retain(|entry| failed.iter().any(|failure| failure.id == entry.id));
-            if !entries.is_empty() && !pause.wait().await {
-                return Err(StoreError::Unavailable { call: "sqs:SendMessageBatch", reason: "entries failed".into() });
+            if !entries.is_empty() {
+                pause.wait("sqs:SendMessageBatch").await?;
             }
         }
         Ok(())

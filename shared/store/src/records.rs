@@ -1,6 +1,6 @@
 //! Records: read a hundred to a request, written twenty-five to a request, each write conditional on what was read.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
@@ -40,26 +40,6 @@ pub enum Written {
     Stored,
     /// Unknown or no: the record was another one than was read, or the table did not say. Read it again and look whether it holds the rows.
     ReadAgain,
-}
-
-/// Waits longer each time, up to a bound. It waits for the services, not for a condition of ours.
-#[derive(Debug, Default)]
-pub struct Backoff {
-    waits: u32,
-}
-
-impl Backoff {
-    /// Waits between 0 and 20 ms × 2^n, at most 2 s, so that writers of one record part ways; `false`, without waiting, after 16 times.
-    pub async fn wait(&mut self) -> bool {
-        if self.waits == 16 {
-            return false;
-        }
-        let bound_ms = (20u64 << self.waits.min(7)).min(2_000);
-        self.waits += 1;
-        let jitter = u64::from_be_bytes(crate::random()) % bound_ms;
-        tokio::time::sleep(Duration::from_millis(jitter)).await;
-        true
-    }
 }
 
 /// What is stored of a record beside its fields: short names, since a million records have it each.

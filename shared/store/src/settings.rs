@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Credentials, Region, SharedHttpClient,
+    interceptors::InterceptorContext,
+    retry::{ClassifyRetry, RetryAction, RetryConfig},
+    timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::{Chunking, limits};
@@ -143,8 +146,28 @@ fn behavior() -> BehaviorVersion {
 }
 
 /// Throttling slows the caller down and then gives the work back; it never fails a row.
+///
+/// Not the SDK's adaptive mode: it holds back every request of the client to what a single throttled one suggests, down to one in two
+/// seconds, and there is one client for all tables.
 fn retries() -> RetryConfig {
-    RetryConfig::adaptive().with_max_attempts(6).with_max_backoff(Duration::from_secs(5))
+    RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5))
+}
+
+/// Has a single write tried again that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide,
+/// "Transaction conflict handling"). The SDK does not count that among what is worth another try.
+#[derive(Debug)]
+struct TransactionConflicts;
+
+impl ClassifyRetry for TransactionConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let body = context.response().and_then(|response| response.body().bytes()).unwrap_or_default();
+        let found = memchr::memmem::find(body, b"TransactionConflictException").is_some();
+        if found { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "transaction conflicts"
+    }
 }
 
 fn timeouts(operation_attempt: Duration) -> TimeoutConfig {
@@ -172,7 +195,9 @@ macro_rules! client {
 
 impl Clients<'_> {
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::from_conf(client!(self, aws_sdk_dynamodb, dynamodb_endpoint, 10).build())
+        aws_sdk_dynamodb::Client::from_conf(
+            client!(self, aws_sdk_dynamodb, dynamodb_endpoint, 10).retry_classifier(TransactionConflicts).build(),
+        )
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {

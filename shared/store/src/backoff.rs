@@ -1,0 +1,28 @@
+//! Waiting for a service, or for those who were first.
+
+use std::time::Duration;
+
+use crate::{Result, StoreError};
+
+/// Waits longer each time, up to a bound. It waits for the services, not for a condition of ours.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    waits: u32,
+}
+
+impl Backoff {
+    /// Waits between 0 and 20 ms × 2^n, at most 2 s, so that those who write the same item part ways.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] in the name of a call, without waiting, when it has waited 16 times.
+    pub async fn wait(&mut self, call: &'static str) -> Result<()> {
+        if self.waits == 16 {
+            return Err(StoreError::Unavailable { call, reason: "not in many tries".to_owned() });
+        }
+        let bound_ms = (20u64 << self.waits.min(7)).min(2_000);
+        self.waits += 1;
+        let jitter_ms = u64::from_be_bytes(crate::random()) % bound_ms;
+        tokio::time::sleep(Duration::from_millis(jitter_ms)).await;
+        Ok(())
+    }
+}
