@@ -677,8 +677,7 @@ async fn the_rejected_rows_are_one_redirect_away() {
     let without = stack.ended(&running.id).await;
     assert_eq!(stack.get(&format!("/v1/imports/{}/rejected", without.id)).await.refusal(), (404, "not_found".into()));
 
-    assert_eq!(upload(&waiting, b"sku,name,brand\nA,a,b\nB,b\n").await, 200);
-    let import = stack.ended(&waiting.id).await;
+    let import = stack.import(b"sku,name,brand\nA,a,b\nB,b\n").await;
     let rejected = import.rejected.expect("a file");
     assert_eq!((rejected.rows, &rejected.href), (1, &format!("/v1/imports/{}/rejected", import.id)));
     let answer = stack.get(&rejected.href).await;

@@ -8,7 +8,7 @@ mod view;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path},
+    extract::{DefaultBodyLimit, Path, rejection::PathRejection},
     routing::{get, post},
 };
 use penstock_model::{AccountId, Import, limits};
@@ -29,9 +29,12 @@ pub(crate) fn router() -> Router<Store> {
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }
 
+/// The id in a path. One that is no UTF-8 is no import's.
+type IdPath = Result<Path<String>, PathRejection>;
+
 /// The account's import of this id; another account's looks like none.
-async fn find(store: &Store, account: &AccountId, id: &Path<String>) -> Result<Import, Problem> {
+async fn find(store: &Store, account: &AccountId, id: &IdPath) -> Result<Import, Problem> {
     let missing = || Problem::not_found("there is no such import");
-    let id = id.parse().map_err(|_| missing())?;
+    let id = id.as_ref().ok().and_then(|id| id.parse().ok()).ok_or_else(missing)?;
     store.import(account, &id).await?.ok_or_else(missing)
 }

@@ -53,7 +53,7 @@ impl Plan {
             .collect();
         if !missing.is_empty() {
             let message = format!(
-                "kind `{}` needs the column {}, which the header (line 1, {} columns) does not name",
+                "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
                 schema.name,
                 missing.join(" and the column "),
                 columns.len(),

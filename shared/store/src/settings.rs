@@ -150,7 +150,10 @@ fn behavior() -> BehaviorVersion {
 /// Not the SDK's adaptive mode: it holds back every request of the client to what a single throttled one suggests, down to one in two
 /// seconds, and there is one client for all tables.
 fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(5))
+    RetryConfig::standard()
+        .with_max_attempts(8)
+        .with_initial_backoff(Duration::from_millis(50))
+        .with_max_backoff(Duration::from_secs(5))
 }
 
 /// Has a single write tried again that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide,

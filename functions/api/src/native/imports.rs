@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -11,7 +11,7 @@ use penstock_store::{Store, errors::ErrorCursor, imports::Filter};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{find, view::ImportView};
+use super::{IdPath, find, view::ImportView};
 use crate::{Problem, auth::Account};
 
 /// The query of a list.
@@ -61,7 +61,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(store): State<Store>,
     Account(account): Account,
-    id: Path<String>,
+    id: IdPath,
 ) -> Result<Json<ImportView>, Problem> {
     let import = find(&store, &account, &id).await?;
     Ok(Json(ImportView::new(&store, import).await?))
@@ -70,7 +70,7 @@ pub(super) async fn show(
 pub(super) async fn errors(
     State(store): State<Store>,
     Account(account): Account,
-    id: Path<String>,
+    id: IdPath,
     query: PageQuery,
 ) -> Result<Response, Problem> {
     let (page, limit) = page(query)?;
@@ -94,7 +94,7 @@ fn read_cursor(text: &str) -> Option<ErrorCursor> {
 pub(super) async fn rejected(
     State(store): State<Store>,
     Account(account): Account,
-    id: Path<String>,
+    id: IdPath,
 ) -> Result<Response, Problem> {
     let import = find(&store, &account, &id).await?;
     match &import.report {
@@ -114,7 +114,7 @@ pub(super) async fn rejected(
 pub(super) async fn cancel(
     State(store): State<Store>,
     Account(account): Account,
-    id: Path<String>,
+    id: IdPath,
 ) -> Result<Response, Problem> {
     let import = find(&store, &account, &id).await?;
     store.order_halt(&account, &import.id, &Halt { status: Status::Cancelled, failure: None }).await?;
@@ -132,7 +132,7 @@ pub(super) async fn cancel(
 pub(super) async fn delete(
     State(store): State<Store>,
     Account(account): Account,
-    id: Path<String>,
+    id: IdPath,
 ) -> Result<StatusCode, Problem> {
     let import = find(&store, &account, &id).await?;
     if store.delete(&import).await? {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
 };
 use penstock_engine::kinds;
 use penstock_model::{KindName, Value};
@@ -24,8 +24,10 @@ pub(super) struct RecordView {
 pub(super) async fn show(
     State(store): State<Store>,
     Account(account): Account,
-    Path((kind, key)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<RecordView>, Problem> {
+    // A key that is no UTF-8 is no record's.
+    let Path((kind, key)) = path.map_err(|_| Problem::not_found("there is no such record"))?;
     let kind: KindName = kind
         .parse()
         .ok()
