@@ -113,6 +113,9 @@ pub enum MessageError {
         /// Bytes found.
         found: u64,
     },
+    /// A number is none that a splitter writes.
+    #[error("the chunk message's {0} is out of bounds")]
+    OutOfBounds(&'static str),
     /// The message would be larger than SQS takes.
     #[error("the chunk message has {bytes} bytes, the limit is {MESSAGE_BYTES}")]
     TooLarge {
@@ -174,6 +177,20 @@ impl ChunkMessage {
         let (header, rows) = body.split_once('\n').ok_or(MessageError::NoHeader)?;
         let Header { job, chunk: index, first_row, first_line, offset, bytes, rows: count, encoding } =
             serde_json::from_str(header).map_err(MessageError::Header)?;
+        // Half the range, so that sums of two stay inside it.
+        let most = u64::MAX / 2;
+        for (what, number, least) in [
+            ("first row", first_row, 1),
+            ("first line", first_line, 1),
+            ("number of rows", count, 1),
+            ("number of chunks to a block", job.chunking.per_block.into(), 1),
+            ("offset", offset, 0),
+            ("number of bytes", bytes, 0),
+        ] {
+            if !(least..=most).contains(&number) {
+                return Err(MessageError::OutOfBounds(what));
+            }
+        }
         let body = match encoding {
             Encoding::Refused(refusal) => Body::Refused(refusal),
             Encoding::Text => Body::Rows(rows.as_bytes().to_vec()),
@@ -251,6 +268,10 @@ mod tests {
             ChunkMessage::decode(&wire[..wire.len() - 1]),
             Err(MessageError::Length { stated: 8, found: 7 })
         ));
+        let no_rows = wire.replacen("\"rows\":1", "\"rows\":0", 1);
+        assert!(matches!(ChunkMessage::decode(&no_rows), Err(MessageError::OutOfBounds("number of rows"))));
+        let no_row = wire.replacen("\"first_row\":10", "\"first_row\":0", 1);
+        assert!(matches!(ChunkMessage::decode(&no_row), Err(MessageError::OutOfBounds("first row"))));
         assert!(matches!(ChunkMessage::decode("{}"), Err(MessageError::NoHeader)));
         assert!(matches!(ChunkMessage::decode("{}\nrows"), Err(MessageError::Header(_))));
     }

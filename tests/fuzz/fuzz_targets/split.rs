@@ -1,0 +1,57 @@
+//! The splitter's records are those of the `csv` crate on every input, however the input is cut, and whatever the chunks.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_model::{Body, Chunk};
+
+fn split(options: SplitOptions, file: &[u8], piece_bytes: usize) -> Option<(Vec<u8>, Vec<Chunk>, u64)> {
+    let mut splitter = Splitter::new(options);
+    let mut pieces = Vec::new();
+    for bytes in file.chunks(piece_bytes.max(1)) {
+        pieces.extend(splitter.push(bytes).ok()?);
+    }
+    let (rest, rows) = splitter.finish().ok()?;
+    pieces.extend(rest);
+    let (mut header, mut chunks) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        match piece {
+            Piece::Header(bytes) => header = bytes,
+            Piece::Chunk(chunk, _) => chunks.push(chunk),
+        }
+    }
+    Some((header, chunks, rows))
+}
+
+fn records(bytes: &[u8]) -> Vec<csv::ByteRecord> {
+    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    reader.into_byte_records().map(|record| record.expect("bytes in memory")).collect()
+}
+
+fuzz_target!(|input: (u8, u8, u8, Vec<u8>)| {
+    let (cut, chunk_bytes, chunk_rows, file) = input;
+    let options = SplitOptions {
+        delimiter: b',',
+        chunk_bytes: usize::from(chunk_bytes) + 1,
+        chunk_rows: u64::from(chunk_rows) + 1,
+        record_bytes: usize::MAX,
+    };
+    let wanted = records(&file);
+    let Some((header, chunks, rows)) = split(options, &file, usize::from(cut)) else {
+        assert_eq!(wanted.len(), 1, "only a header can be unterminated");
+        return;
+    };
+    assert_eq!(rows as usize, wanted.len().saturating_sub(1));
+    let mut found = records(&header);
+    for chunk in &chunks {
+        let bytes = match &chunk.body {
+            Body::Rows(bytes) => bytes.as_slice(),
+            Body::Refused(_) => &file[chunk.offset as usize..][..chunk.bytes as usize],
+        };
+        // The reference skips a mark at the start of what it is given; inside the file it is data.
+        found.extend(records(&[b"\n", bytes].concat()));
+    }
+    assert_eq!(found, wanted);
+    assert_eq!(split(options, &file, usize::MAX).map(|(_, chunks, _)| chunks), Some(chunks));
+});
