@@ -90,7 +90,8 @@ impl Dev {
                 break;
             }
         }
-        let url = said.first().and_then(|line| line.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")));
+        let url =
+            said.first().and_then(|line| line.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")));
         let url = url.unwrap_or_else(|| panic!("no URL: {said:?}")).to_owned();
         Self { child, url, said, temporary }
     }
@@ -201,7 +202,9 @@ fn an_import_that_fails_exits_with_1_and_says_why() {
 
 #[test]
 fn json_prints_the_import_and_nothing_else() {
-    for (content, code, status) in [(GOOD, 0, "completed"), (SOME_BAD, 2, "completed_with_errors"), (HOPELESS, 1, "failed")] {
+    for (content, code, status) in
+        [(GOOD, 0, "completed"), (SOME_BAD, 2, "completed_with_errors"), (HOPELESS, 1, "failed")]
+    {
         let (folder, file) = folder_with("file.csv", content);
         let rejected = folder.path().join("else where.csv");
         let output = run(&["import", &file, "--json", "--rejected", rejected.to_str().expect("UTF-8")]);
@@ -298,7 +301,8 @@ fn the_command_works_against_a_running_service() {
     // The same by the environment.
     let output = penstock(&["status", id]).env("PENSTOCK_URL", &dev.url).env("PENSTOCK_TOKEN", token).output();
     assert_eq!(import_of(&output.expect("the command runs")), import);
-    let output = penstock(&["import", &file, "--json"]).env("PENSTOCK_URL", &dev.url).env("PENSTOCK_TOKEN", token).output();
+    let output =
+        penstock(&["import", &file, "--json"]).env("PENSTOCK_URL", &dev.url).env("PENSTOCK_TOKEN", token).output();
     let third = import_of(&output.expect("the command runs"));
     assert_eq!(dev.run(token, &["status", third["id"].as_str().expect("an id")]).status.code(), Some(0));
 
@@ -335,7 +339,11 @@ fn a_signal_ends_dev_and_all_its_children() {
 fn a_local_import_leaves_no_process_and_no_file_behind() {
     let (_folder, file) = folder_with("some bad.csv", SOME_BAD);
     let temporary = tempfile::tempdir().expect("a folder");
-    let mut child = penstock(&["import", &file]).env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = penstock(&["import", &file])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
     let child = child.as_mut().expect("the command runs");
     let mut children = BTreeMap::new();
     let status = until("the end", || {

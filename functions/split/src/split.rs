@@ -12,9 +12,9 @@ use penstock_model::{
 use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
+    accept::{Acceptance, Step},
     blocks::Block,
     crash,
-    imports::{Acceptance, Step},
     queues::{SplitOrder, SplitTask},
 };
 use tracing::info;
@@ -194,7 +194,7 @@ impl Sender<'_> {
             .ok_or_else(|| Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists")))?;
         let plan = Plan::compile(schema, &columns).map_err(Stop::Failed)?;
         let ignored: Vec<String> = plan.ignored(&columns).map(str::to_owned).collect();
-        self.store.set_columns(self.import, &columns, &ignored).await?;
+        made(self.store.set_columns(self.import, &columns, &ignored).await?)?;
         self.job.columns = columns;
         Ok(())
     }

@@ -104,9 +104,10 @@ async fn split(store: &Store, account: &AccountId, id: &ImportId) -> Result<()> 
     if import.status.is_final() || import.halt.is_some() || import.total.is_some() {
         return store.settle(account, id).await.map(drop);
     }
-    if store.note_dead_split(&import).await? {
+    if import.split_died_at.is_none_or(|died_at| died_at < import.checkpoint.chunk) {
         let order = SplitOrder { account: account.clone(), import: id.clone(), task: SplitTask::GoOn };
-        return store.send_split(&order).await;
+        store.send_split(&order).await?;
+        return store.note_dead_split(&import).await;
     }
     info!(import.id = %id, "a split is given up");
     let message = format!(

@@ -14,16 +14,16 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Backoff, Result, Store, StoreError, crash,
-    dynamo::{self, Item, cancelled, condition_failed, from_item, n, s, value},
-    imports::{Step, import_key},
+    Backoff, Result, Store, StoreError,
+    accept::Step,
+    crash,
+    dynamo::{self, Item, Updated, from_item, is_made, n, putting, s, send, updating, value},
+    imports::import_key,
 };
 
 /// A block as it is stored.
@@ -112,59 +112,35 @@ impl Store {
         let mut item: Item = serde_dynamo::to_item(Block { size: import.chunking.per_block, ..Block::default() })
             .map_err(StoreError::unreadable("a block"))?;
         item.extend(block_key(&import.id, block));
-        let put = Put::builder()
-            .table_name(self.imports_table())
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .expect("table and item are set");
-        let counted = Update::builder()
-            .table_name(self.imports_table())
-            .set_key(Some(import_key(&import.account, &import.id)))
+        let put = putting(self.put_action(item).condition_expression("attribute_not_exists(pk)"));
+        let counted = self
+            .update_action(import_key(&import.account, &import.id))
             .update_expression("SET opened_blocks = :opened")
             .condition_expression("opened_blocks = :block AND #status = :processing AND attribute_not_exists(halt)")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":opened", n(block + 1))
             .expression_attribute_values(":block", n(block))
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .build()
-            .expect("table, key and expression are set");
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()));
+        let actions = vec![put, updating(counted)];
         let mut pause = Backoff::default();
-        loop {
-            let sent = self
-                .dynamodb()
-                .transact_write_items()
-                .transact_items(TransactWriteItem::builder().put(put.clone()).build())
-                .transact_items(TransactWriteItem::builder().update(counted.clone()).build())
-                .send()
-                .await;
-            match sent {
-                Ok(_) => {
-                    crash::point("split.block_opened");
-                    return Ok(Step::Made);
-                }
-                Err(error) if cancelled(&error).is_some() => {
-                    let Some(now) = self.import(&import.account, &import.id).await? else { return Ok(Step::Overtaken) };
-                    if now.status != Status::Processing || now.halt.is_some() {
-                        return Ok(Step::Overtaken);
-                    }
-                    if now.opened_blocks > block {
-                        return Ok(Step::Made);
-                    }
-                    pause.wait("dynamodb:TransactWriteItems").await?;
-                }
-                Err(error) => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
+        while self.transact(actions.clone()).await?.is_some() {
+            let Some(now) = self.import(&import.account, &import.id).await? else { return Ok(Step::Overtaken) };
+            if now.status != Status::Processing || now.halt.is_some() {
+                return Ok(Step::Overtaken);
             }
+            if now.opened_blocks > block {
+                return Ok(Step::Made);
+            }
+            pause.wait("dynamodb:TransactWriteItems").await?;
         }
+        crash::point("split.block_opened");
+        Ok(Step::Made)
     }
 
     /// Says how many chunks the last block has. A repeat writes the same.
     pub async fn size_block(&self, import: &Import, block: u32, size: u32) -> Result<Block> {
         let output = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(block_key(&import.id, block)))
+            .update(block_key(&import.id, block))
             .update_expression("SET #size = :size")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#size", "size")
@@ -180,26 +156,18 @@ impl Store {
     /// Decides a chunk's fate, unless it has been decided: the first wins, and everyone finds what it decided.
     pub async fn decide(&self, job: &Job, chunk: &Chunk, verdict: Verdict) -> Result<Begin> {
         let fate = Fate { verdict, last_row: chunk.first_row + chunk.rows - 1 };
-        let sent = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk.index))))
+        let update = self
+            .update(block_key(&job.import, job.chunking.block_of(chunk.index)))
             .update_expression("SET fates.#chunk = :fate")
             .condition_expression("attribute_exists(pk) AND closed = :open AND attribute_not_exists(fates.#chunk)")
             .expression_attribute_names("#chunk", chunk.index.to_string())
             .expression_attribute_values(":fate", value("a fate", &fate)?)
             .expression_attribute_values(":open", AttributeValue::Bool(false))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let found = match sent {
-            Ok(_) => return Ok(Begin::Verdict(verdict)),
-            Err(error) => match condition_failed(&error) {
-                Some(found) if found.is_empty() => return Ok(Begin::Closed),
-                Some(found) => from_item::<Block>("a block", found)?,
-                None => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
-            },
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let found: Block = match send(update).await? {
+            Updated::Made(_) => return Ok(Begin::Verdict(verdict)),
+            Updated::Unmet(item) if item.is_empty() => return Ok(Begin::Closed),
+            Updated::Unmet(item) => from_item("a block", item)?,
         };
         let name = chunk.index.to_string();
         Ok(if found.tallies.contains_key(&name) {
@@ -213,38 +181,23 @@ impl Store {
 
     /// Writes a chunk's tally, unless it has one: the first wins. Gives the block as it is afterwards; `None` if the import is gone.
     pub async fn tally(&self, job: &Job, chunk: u32, tally: &Tally) -> Result<Option<Block>> {
-        let sent = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk))))
+        let update = self
+            .update(block_key(&job.import, job.chunking.block_of(chunk)))
             .update_expression("SET tallies.#chunk = :tally")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(tallies.#chunk)")
             .expression_attribute_names("#chunk", crash::tally_name(chunk))
             .expression_attribute_values(":tally", value("a tally", tally)?)
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let block = match sent {
-            Ok(output) => output.attributes,
-            Err(error) => match condition_failed(&error) {
-                Some(found) if found.is_empty() => None,
-                Some(found) => Some(found),
-                None => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
-            },
-        };
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let (Updated::Made(block) | Updated::Unmet(block)) = send(update).await?;
         crash::point("validate.tally");
-        block.map(|item| from_item("a block", item)).transpose()
+        if block.is_empty() { Ok(None) } else { from_item("a block", block).map(Some) }
     }
 
     /// Closes a block: no chunk of it begins any more. Gives the block as it is afterwards. A repeat writes the same.
     pub(crate) async fn close_block(&self, import: &Import, block: u32) -> Result<Block> {
         let output = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(block_key(&import.id, block)))
+            .update(block_key(&import.id, block))
             .update_expression("SET closed = :closed")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":closed", AttributeValue::Bool(true))
@@ -258,22 +211,13 @@ impl Store {
 
     /// Remembers that a dead-lettered chunk has been sent once more. A repeat writes the same.
     pub async fn note_sent_again(&self, job: &Job, chunk: u32) -> Result<()> {
-        let sent = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(block_key(&job.import, job.chunking.block_of(chunk))))
+        let update = self
+            .update(block_key(&job.import, job.chunking.block_of(chunk)))
             .update_expression("SET sent_again.#chunk = :yes")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#chunk", chunk.to_string())
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error).is_some() => Ok(()),
-            Err(error) => Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
-        }
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        is_made(update).await.map(drop)
     }
 
     /// Blocks of an import by their numbers, read consistently; one that does not exist is left out.

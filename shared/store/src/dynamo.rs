@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::AttributeValue,
+    operation::{
+        transact_write_items::TransactWriteItemsError,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
+    types::{
+        AttributeValue, CancellationReason, Put, TransactWriteItem, Update,
+        builders::{PutBuilder, UpdateBuilder},
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, StoreError};
+use crate::{Result, Store, StoreError};
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -40,22 +45,85 @@ pub fn from_item<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<
     serde_dynamo::from_item(item).map_err(StoreError::unreadable(what))
 }
 
-/// What a conditional update found instead of what it asked for: `Some(item)`, empty where there is no item; `None` for another error.
-pub(crate) fn condition_failed(error: &SdkError<UpdateItemError>) -> Option<Item> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-            Some(failed.item().cloned().unwrap_or_default())
+/// What a conditional update came to.
+pub(crate) enum Updated {
+    /// It was made; what it was told to return, else nothing.
+    Made(Item),
+    /// Its condition was not met; the item as it was found where it was told to return that, else nothing.
+    Unmet(Item),
+}
+
+impl Store {
+    /// An update of one item of the imports table, without its expressions.
+    pub(crate) fn update(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.dynamodb().update_item().table_name(self.imports_table()).set_key(Some(key))
+    }
+
+    /// The same as an action of a transaction.
+    pub(crate) fn update_action(&self, key: Item) -> UpdateBuilder {
+        Update::builder().table_name(self.imports_table()).set_key(Some(key))
+    }
+
+    /// A put of one item into the imports table as an action of a transaction, without its condition.
+    pub(crate) fn put_action(&self, item: Item) -> PutBuilder {
+        Put::builder().table_name(self.imports_table()).set_item(Some(item))
+    }
+
+    /// Sends actions as one transaction: `None` when it was made, else for each action why it was cancelled (`None`,
+    /// `ConditionalCheckFailed`, `TransactionConflict`, …).
+    pub(crate) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Option<Vec<String>>> {
+        match self.dynamodb().transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let reason = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
+                    Ok(Some(cancelled.cancellation_reasons().iter().map(reason).collect()))
+                }
+                _ => Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
+            },
         }
-        _ => None,
+    }
+
+    /// Reads one item of the imports table consistently.
+    pub(crate) async fn get_item<T: DeserializeOwned>(&self, what: &'static str, key: Item) -> Result<Option<T>> {
+        let output = self
+            .dynamodb()
+            .get_item()
+            .table_name(self.imports_table())
+            .set_key(Some(key))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:GetItem"))?;
+        output.item.map(|item| from_item(what, item)).transpose()
     }
 }
 
-/// Why a transaction was cancelled: the code of each of its actions (`None`, `ConditionalCheckFailed`, `TransactionConflict`, …).
-pub(crate) fn cancelled(error: &SdkError<TransactWriteItemsError>) -> Option<Vec<&str>> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            Some(cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect())
-        }
-        _ => None,
+/// Sends a conditional update.
+pub(crate) async fn send(update: UpdateItemFluentBuilder) -> Result<Updated> {
+    match update.send().await {
+        Ok(output) => Ok(Updated::Made(output.attributes.unwrap_or_default())),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Updated::Unmet(failed.item().cloned().unwrap_or_default()))
+            }
+            _ => Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
+        },
     }
+}
+
+/// Sends a conditional update; whether it was made.
+pub(crate) async fn is_made(update: UpdateItemFluentBuilder) -> Result<bool> {
+    Ok(matches!(send(update).await?, Updated::Made(_)))
+}
+
+/// An update as an action of a transaction.
+pub(crate) fn updating(update: UpdateBuilder) -> TransactWriteItem {
+    let update = update.build().expect("table, key and expression are set");
+    TransactWriteItem::builder().update(update).build()
+}
+
+/// A put as an action of a transaction.
+pub(crate) fn putting(put: PutBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
 }

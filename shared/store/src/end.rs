@@ -1,44 +1,69 @@
 //! The end of an import: found by whoever is last, made once.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
-use penstock_model::{Import, Rows, Status, Tally};
+use aws_sdk_dynamodb::types::AttributeValue;
+use penstock_model::{AccountId, Halt, Import, ImportId, Rows, Status, Tally};
 
 use crate::{
-    Backoff, Result, Store, StoreError,
+    Backoff, Result, Store,
     blocks::Block,
     crash,
-    dynamo::{cancelled, condition_failed, from_item, n, s, value},
+    dynamo::{is_made, n, s, updating, value},
     imports::{import_key, kind_key},
 };
 
 impl Store {
-    /// Notes a full block's sums in the import, once: a repeat changes nothing. Gives the import as it is afterwards, if it changed.
-    pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<Option<Import>> {
+    /// Notes a full block's sums in the import, once: a repeat changes nothing.
+    pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<()> {
         debug_assert!(block.is_full());
         let sums: [u64; 7] = block.sum().into();
         let mut update = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.imports_table())
-            .set_key(Some(import_key(&import.account, &import.id)))
+            .update(import_key(&import.account, &import.id))
             .condition_expression("#status = :processing AND NOT contains(noted_blocks, :number)")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":processing", s(Status::Processing.as_str()))
             .expression_attribute_values(":number", n(number))
-            .expression_attribute_values(":numbers", AttributeValue::L(vec![n(number)]))
-            .return_values(ReturnValue::AllNew);
+            .expression_attribute_values(":numbers", AttributeValue::L(vec![n(number)]));
         let mut sets = vec!["noted_blocks = list_append(noted_blocks, :numbers)".to_owned()];
         for (at, sum) in sums.iter().enumerate() {
             sets.push(format!("noted_tally[{at}] = noted_tally[{at}] + :sum{at}"));
             update = update.expression_attribute_values(format!(":sum{at}"), n(sum));
         }
-        let noted = match update.update_expression(format!("SET {}", sets.join(", "))).send().await {
-            Ok(output) => output.attributes.map(|item| from_item("an import", item)).transpose()?,
-            Err(error) if condition_failed(&error).is_some() => None,
-            Err(error) => return Err(StoreError::unavailable("dynamodb:UpdateItem")(error)),
-        };
+        is_made(update.update_expression(format!("SET {}", sets.join(", ")))).await?;
         crash::point("validate.noted");
-        Ok(noted)
+        Ok(())
+    }
+
+    /// Orders an import to end early, unless it has been ordered to or has ended.
+    ///
+    /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing: [`Store::settle`]
+    /// closes its blocks. A repeat changes nothing.
+    pub async fn order_halt(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<()> {
+        let mut sets = "SET #status = :final, completed_at = :now".to_owned();
+        let mut ended = self.update(import_key(account, id));
+        if let Some(failure) = &halt.failure {
+            sets.push_str(", failure = :failure");
+            ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
+        }
+        let ended = ended
+            .update_expression(sets + " REMOVE due_at, due_shard")
+            .condition_expression("#status = :awaiting")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":final", s(halt.status.as_str()))
+            .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
+            .expression_attribute_values(":now", n(self.now_ms()));
+        if is_made(ended).await? {
+            return Ok(());
+        }
+        let ordered = self
+            .update(import_key(account, id))
+            .update_expression("SET halt = :halt")
+            .condition_expression("#status = :processing AND attribute_not_exists(halt)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
+            .expression_attribute_values(":halt", value("an order", halt)?);
+        is_made(ordered).await?;
+        crash::point("halt.ordered");
+        Ok(())
     }
 
     /// Notes every full block that is not noted yet. For the sweeper: whoever filled a block may have died before noting it.
@@ -55,11 +80,7 @@ impl Store {
     ///
     /// Called after every step that may have been the last: by the splitter, by validators, by whoever halts, by the sweeper. Any number of
     /// calls, at once or again, end it once. A halted import has its blocks closed here first.
-    pub async fn settle(
-        &self,
-        account: &penstock_model::AccountId,
-        id: &penstock_model::ImportId,
-    ) -> Result<Option<Import>> {
+    pub async fn settle(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
         let Some(import) = self.import(account, id).await? else { return Ok(None) };
         if import.status != Status::Processing {
             if import.has_rejected_rows() && import.report.is_none() {
@@ -98,9 +119,8 @@ impl Store {
     async fn end(&self, import: Import, status: Status, rows: Rows) -> Result<Option<Import>> {
         let key = import_key(&import.account, &import.id);
         let remove = if rows.failed > 0 { "" } else { " REMOVE due_at, due_shard" };
-        let mut ended = Update::builder()
-            .table_name(self.imports_table())
-            .set_key(Some(key))
+        let mut ended = self
+            .update_action(key)
             .condition_expression("#status = :processing")
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#rows", "rows")
@@ -113,33 +133,20 @@ impl Store {
             sets.push_str(", failure = :failure");
             ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
         }
-        let ended = ended.update_expression(sets + remove).build().expect("table, key and expression are set");
-        let left = Update::builder()
-            .table_name(self.imports_table())
-            .set_key(Some(kind_key(&import.account, &import.kind)))
+        let ended = updating(ended.update_expression(sets + remove));
+        let left = self
+            .update_action(kind_key(&import.account, &import.kind))
             .update_expression("DELETE running :running")
-            .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]))
-            .build()
-            .expect("table, key and expression are set");
+            .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
+        let actions = vec![ended, updating(left)];
         let mut pause = Backoff::default();
-        loop {
-            let sent = self
-                .dynamodb()
-                .transact_write_items()
-                .transact_items(TransactWriteItem::builder().update(ended.clone()).build())
-                .transact_items(TransactWriteItem::builder().update(left.clone()).build())
-                .send()
-                .await;
-            match sent {
-                Ok(_) => break,
-                Err(error) => match cancelled(&error) {
-                    // Someone else ended it.
-                    Some(reasons) if reasons.first() == Some(&"ConditionalCheckFailed") => break,
-                    // An import of the same kind is being accepted or ended at this moment.
-                    Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
-                    None => return Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
-                },
+        while let Some(reasons) = self.transact(actions.clone()).await? {
+            // Someone else ended it.
+            if reasons[0] == "ConditionalCheckFailed" {
+                break;
             }
+            // An import of the same kind is being accepted or ended at this moment.
+            pause.wait("dynamodb:TransactWriteItems").await?;
         }
         crash::point("end.ended");
         let import = self.import(&import.account, &import.id).await?;

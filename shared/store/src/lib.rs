@@ -3,10 +3,12 @@
 //! Every call that changes something says what a repeat of it does, since every caller may be interrupted after any of them and start
 //! again. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
 
+pub mod accept;
 mod backoff;
 pub mod blocks;
 pub mod clock;
 pub mod crash;
+pub mod due;
 mod dynamo;
 mod end;
 mod error;

@@ -1,0 +1,121 @@
+//! What is printed is so: the limits that the README prints are those of the code, and the code keeps to them.
+//!
+//! What a client sees of a limit is in `bad_input.rs` and `api.rs`, limit by limit.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_model::{Chunk, Chunking, Decimal, Status, limits};
+use support::{Stack, adds_up};
+
+const README: &str = include_str!("../README.md");
+
+/// Every limit that has to be printed: the constant, its value in the printed unit, and that unit.
+fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
+    BTreeMap::from([
+        ("UPLOAD_BYTES", (limits::UPLOAD_BYTES, "bytes")),
+        ("RECORD_BYTES", (limits::RECORD_BYTES as u64, "bytes")),
+        ("COLUMNS", (limits::COLUMNS as u64, "")),
+        ("RECORD_ITEM_BYTES", (limits::RECORD_ITEM_BYTES as u64, "bytes")),
+        ("Decimal::DIGITS", (Decimal::DIGITS as u64, "digits")),
+        ("UPLOAD_TTL_SECONDS", (limits::UPLOAD_TTL_SECONDS, "seconds")),
+        ("EXPIRY_GRACE_MS", (limits::EXPIRY_GRACE_MS as u64 / 1000, "seconds")),
+        ("IDEMPOTENCY_MS", (limits::IDEMPOTENCY_MS as u64 / 3_600_000, "hours")),
+        ("REQUEST_BYTES", (limits::REQUEST_BYTES as u64, "bytes")),
+        ("PAGE_DEFAULT", (limits::PAGE_DEFAULT as u64, "items")),
+        ("PAGE_MAX", (limits::PAGE_MAX as u64, "at most")),
+        ("ABORT_ROWS", (limits::ABORT_ROWS, "rows")),
+        ("ERROR_VALUE_CHARS", (limits::ERROR_VALUE_CHARS as u64, "characters")),
+        ("CHUNK_BYTES", (limits::CHUNK_BYTES as u64, "bytes")),
+        ("CHUNK_ROWS", (limits::CHUNK_ROWS, "rows")),
+    ])
+}
+
+/// The rows of the README's table of limits: limit, value, where.
+fn table() -> Vec<[&'static str; 3]> {
+    let (_, section) = README.split_once("\n## Limits\n").expect("the README has a section on limits");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |line: &'static str| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        cells.try_into().unwrap_or_else(|cells| panic!("three columns: {cells:?}"))
+    };
+    let mut rows: Vec<[&str; 3]> = section.lines().filter(|line| line.starts_with('|')).map(cells).collect();
+    assert_eq!(rows.remove(0), ["limit", "value", "where"]);
+    assert_eq!(rows.remove(0), ["---", "---", "---"]);
+    rows
+}
+
+/// The numbers in a text, commas between digits left out, each with what follows it.
+fn numbers(text: &str) -> Vec<(u64, String)> {
+    let text: Vec<char> = text.chars().collect();
+    let mut found: Vec<(u64, String)> = Vec::new();
+    for (at, &c) in text.iter().enumerate() {
+        let digit = |at: usize| text.get(at).is_some_and(char::is_ascii_digit);
+        let in_number = at > 0 && (digit(at - 1) || (text[at - 1] == ',' && at > 1 && digit(at - 2)));
+        match (c.to_digit(10), found.last_mut()) {
+            (Some(digit), Some((number, _))) if in_number => *number = *number * 10 + u64::from(digit),
+            (Some(digit), _) => found.push((digit.into(), String::new())),
+            (None, Some((_, rest))) if !(c == ',' && in_number && digit(at + 1)) => rest.push(c),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn numbers_are_read_with_what_follows_them() {
+    let read = |text| numbers(text).into_iter().map(|(number, rest)| format!("{number}{rest}")).collect::<Vec<_>>();
+    assert_eq!(read("5,368,709,120 bytes"), ["5368709120 bytes"]);
+    assert_eq!(read("at 262,144 bytes, 4,096 rows"), ["262144 bytes, ", "4096 rows"]);
+    assert!(read("none").is_empty());
+}
+
+#[test]
+fn the_readme_prints_every_limit_as_the_code_has_it() {
+    let mut wanted = printed();
+    for [limit, value, place] in table() {
+        let constants: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
+        let numbers = numbers(value);
+        assert_eq!(constants.len(), numbers.len(), "{limit}: {value} | {place}");
+        for (constant, (number, rest)) in constants.into_iter().zip(numbers) {
+            let (is, unit) = wanted.remove(constant).unwrap_or_else(|| panic!("{limit}: {constant} is no limit, or twice"));
+            assert_eq!(number, is, "{limit}: {constant}");
+            assert!(rest.contains(unit), "{limit}: {constant} is in {unit:?}, not {rest:?}");
+        }
+    }
+    assert!(wanted.is_empty(), "not in the README: {wanted:?}");
+}
+
+fn chunks(file: &[u8]) -> Vec<Chunk> {
+    let mut splitter = Splitter::new(SplitOptions::new(b',', &Chunking::default()));
+    let mut pieces = splitter.push(file).expect("a header");
+    pieces.extend(splitter.finish().expect("a header").0);
+    let chunks = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Chunk(chunk, _) => Some(chunk),
+        Piece::Header(_) => None,
+    });
+    chunks.collect()
+}
+
+#[test]
+fn chunks_are_as_large_as_they_may_be_and_no_larger() {
+    let short = chunks(&[b"h\n".to_vec(), b"r\n".repeat(10_000)].concat());
+    assert_eq!(short.iter().map(|chunk| chunk.rows).collect::<Vec<_>>(), [limits::CHUNK_ROWS, limits::CHUNK_ROWS, 10_000 - 2 * limits::CHUNK_ROWS]);
+    let row = [vec![b'x'; 1023], b"\n".to_vec()].concat();
+    let long = chunks(&[b"h\n".to_vec(), row.repeat(300)].concat());
+    assert_eq!(long.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(), [limits::CHUNK_BYTES as u64, 300 * 1024 - limits::CHUNK_BYTES as u64]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_as_many_columns_as_there_may_be_is_imported() {
+    let more: String = (0..limits::COLUMNS - 3).map(|column| format!(",c{column}")).collect();
+    let cells = ",x".repeat(limits::COLUMNS - 3);
+    let stack = Stack::start().await;
+    let import = stack.import(format!("sku,name,brand{more}\nA,a,b{cells}\n").as_bytes()).await;
+    adds_up(&import);
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 1), "{:?}", import.failure);
+    assert_eq!(import.ignored_columns.len(), limits::COLUMNS - 3);
+    stack.stop().await;
+}
