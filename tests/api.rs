@@ -624,7 +624,7 @@ async fn a_deleted_import_is_gone_and_its_records_stay() {
     assert_eq!(send(http::client().get(&file)).await.storage_refusal(), (404, "NoSuchKey"));
     let left: Vec<String> =
         stack.client.list(None, 100).await.expect("a list").imports.into_iter().map(|i| i.id).collect();
-    assert_eq!(left, [kept.id.clone()]);
+    assert_eq!(left.iter().collect::<Vec<_>>(), [&kept.id]);
     assert_eq!(stack.errors(&kept.id).await.len(), 1);
     for sku in ["A", "C"] {
         assert!(stack.client.record("products", sku).await.expect("answers").is_some(), "{sku}");

@@ -80,7 +80,8 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
         let numbers = numbers(value);
         assert_eq!(constants.len(), numbers.len(), "{limit}: {value} | {place}");
         for (constant, (number, rest)) in constants.into_iter().zip(numbers) {
-            let (is, unit) = wanted.remove(constant).unwrap_or_else(|| panic!("{limit}: {constant} is no limit, or twice"));
+            let (is, unit) =
+                wanted.remove(constant).unwrap_or_else(|| panic!("{limit}: {constant} is no limit, or twice"));
             assert_eq!(number, is, "{limit}: {constant}");
             assert!(rest.contains(unit), "{limit}: {constant} is in {unit:?}, not {rest:?}");
         }
@@ -102,10 +103,16 @@ fn chunks(file: &[u8]) -> Vec<Chunk> {
 #[test]
 fn chunks_are_as_large_as_they_may_be_and_no_larger() {
     let short = chunks(&[b"h\n".to_vec(), b"r\n".repeat(10_000)].concat());
-    assert_eq!(short.iter().map(|chunk| chunk.rows).collect::<Vec<_>>(), [limits::CHUNK_ROWS, limits::CHUNK_ROWS, 10_000 - 2 * limits::CHUNK_ROWS]);
+    assert_eq!(
+        short.iter().map(|chunk| chunk.rows).collect::<Vec<_>>(),
+        [limits::CHUNK_ROWS, limits::CHUNK_ROWS, 10_000 - 2 * limits::CHUNK_ROWS]
+    );
     let row = [vec![b'x'; 1023], b"\n".to_vec()].concat();
     let long = chunks(&[b"h\n".to_vec(), row.repeat(300)].concat());
-    assert_eq!(long.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(), [limits::CHUNK_BYTES as u64, 300 * 1024 - limits::CHUNK_BYTES as u64]);
+    assert_eq!(
+        long.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>(),
+        [limits::CHUNK_BYTES as u64, 300 * 1024 - limits::CHUNK_BYTES as u64]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

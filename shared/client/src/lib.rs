@@ -197,10 +197,7 @@ async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
 
 async fn refusal(answer: Response) -> ClientError {
     let status = answer.status();
-    let problem: ProblemBody = match answer.json().await {
-        Ok(problem) => problem,
-        Err(_) => ProblemBody::default(),
-    };
+    let problem: ProblemBody = answer.json().await.unwrap_or_default();
     let detail = if problem.detail.is_empty() { "the service gave no reason".to_owned() } else { problem.detail };
     ClientError::Refused { status, code: problem.code, detail }
 }
