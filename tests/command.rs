@@ -263,6 +263,42 @@ fn what_cannot_be_imported_is_said_with_exit_code_1() {
     }
 }
 
+#[test]
+fn a_call_that_is_none_exits_with_1_and_not_as_if_rows_had_failed() {
+    for arguments in [&["import"][..], &["import", "x.csv", "--url", "http://127.0.0.1:1"], &["fly"], &[]] {
+        let output = run(arguments);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert_eq!(run(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_an_import_with_its_local_cloud() {
+    let rows: String = (0..200_000).map(|row| format!("SKU-{row},Product,Brand\n")).collect();
+    let (_folder, file) = folder_with("long.csv", &format!("sku,name,brand\n{rows}"));
+    for signal in ["TERM", "INT"] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let mut child = penstock(&["import", &file])
+            .env("TMPDIR", temporary.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut progress = BufReader::new(child.stderr.take().expect("piped")).lines();
+        while !progress.next().expect("a line").expect("text").starts_with("processing") {}
+        let children = descendants(child.id());
+        assert!(!children.is_empty());
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+        let rest: Vec<String> = progress.map_while(Result::ok).collect();
+        let status = until("the end", || child.try_wait().expect("a child"));
+        assert_eq!(status.code(), Some(1), "{rest:?}");
+        assert!(rest.last().is_some_and(|line| line.contains("interrupted")), "{rest:?}");
+        assert_eq!(still_there(&children), [0; 0], "SIG{signal}");
+        assert_eq!(std::fs::read_dir(temporary.path()).expect("a folder").count(), 0, "a temporary folder is left");
+    }
+}
+
 // penstock dev, and the command against it.
 
 #[test]

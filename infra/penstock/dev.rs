@@ -5,9 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use penstock_local::{LocalCloud, Options};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, program};
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interruption, program};
 
 #[derive(Args)]
 pub(crate) struct DevArgs {
@@ -29,8 +28,7 @@ pub(crate) struct DevArgs {
 }
 
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let interrupted = interruption()?;
     let (id, secret) = args.key.split_once(':').context("--key is <id>:<secret>")?;
     anyhow::ensure!(penstock_store::keys::is_key_id(id), "a key's id is 1 to 64 of A-Z, a-z, 0-9, _ and -");
     let cloud = LocalCloud::start(Options {
@@ -49,10 +47,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     println!("  penstock import FILE --url {url} --token {id}.{secret}");
     println!();
     println!("Interrupt it to end it.");
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    interrupted.await;
     cloud.stop().await;
     Ok(ExitCode::SUCCESS)
 }

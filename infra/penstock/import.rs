@@ -12,7 +12,7 @@ use penstock_client::{Client, Import, NewImport};
 use penstock_local::{LocalCloud, Options};
 use penstock_model::{ImportOptions, Status};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, program, progress::Progress};
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, program, progress::Progress};
 
 /// How long to wait between two looks at the import.
 const POLL: Duration = Duration::from_millis(200);
@@ -53,6 +53,7 @@ const SOME_FAILED: u8 = 2;
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let file = tokio::fs::metadata(&args.file).await.with_context(|| args.file.display().to_string())?;
     anyhow::ensure!(file.is_file(), "{} is not a file", args.file.display());
+    let interrupted = interruption()?;
     let (local, client) = match (&args.url, &args.token) {
         (Some(url), Some(token)) => (None, Client::new(url, token)?),
         _ => {
@@ -65,7 +66,10 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     };
     let code = tokio::select! {
         code = import(&args, &client, file.len()) => code,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; an import that has begun goes on")),
+        () = interrupted => {
+            let what = if local.is_some() { "the local cloud ends with it" } else { "an import that has begun goes on" };
+            Err(anyhow::anyhow!("interrupted; {what}"))
+        }
     };
     if let Some(cloud) = local {
         cloud.stop().await;

@@ -12,6 +12,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use penstock_client::Client;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Serverless bulk imports: a CSV on a presigned URL becomes validated, counted records.
 #[derive(Parser)]
@@ -97,9 +98,29 @@ fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?)
 }
 
+/// From the call on, SIGINT and SIGTERM no longer end the process: what is returned resolves at the first of them.
+fn interruption() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let run = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Not clap's own exit code, 2: that says that some rows failed.
+            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return error.print().map_or(ExitCode::FAILURE, |()| code);
+        }
+    };
+    let run = match cli.command {
         Command::Import(args) => import::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Status { id, service } => show::status(&service, &id).await,

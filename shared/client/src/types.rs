@@ -50,7 +50,7 @@ pub struct Import {
     pub ending: Option<Status>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// Where its rejected rows are to be had.
+    /// Its rejected rows file, once it is there.
     pub rejected: Option<Rejected>,
     /// How to upload the file by one PUT, right after creation.
     #[serde(default, skip_serializing)]
@@ -60,13 +60,11 @@ pub struct Import {
     pub form: Option<Form>,
 }
 
-/// Where the rejected rows are to be had.
+/// The rejected rows file, once it is there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rejected {
     /// How many they are.
     pub rows: u64,
-    /// The path, which redirects to the file.
-    pub href: String,
 }
 
 /// How to upload a file by one request.

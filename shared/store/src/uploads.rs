@@ -75,10 +75,14 @@ impl Store {
     }
 
     fn presigning(&self, expires_at: i64) -> Result<PresigningConfig> {
-        let now = self.now_ms();
-        let valid = Duration::from_millis(u64::try_from(expires_at - now).unwrap_or(0)).max(Duration::from_secs(1));
-        let start = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
-        let config = PresigningConfig::builder().start_time(start).expires_in(valid).build();
+        // URLs tell whole seconds: the last moment must not be cut off.
+        let unsigned = |at_ms: i64| u64::try_from(at_ms).unwrap_or(0);
+        let start = unsigned(self.now_ms()) / 1000;
+        let end = unsigned(expires_at).div_ceil(1000).max(start + 1);
+        let config = PresigningConfig::builder()
+            .start_time(SystemTime::UNIX_EPOCH + Duration::from_secs(start))
+            .expires_in(Duration::from_secs(end - start))
+            .build();
         config.map_err(StoreError::unreadable("a URL's validity"))
     }
 

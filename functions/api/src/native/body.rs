@@ -4,6 +4,7 @@ use axum::{body::Bytes, extract::FromRequest, extract::Request, http::StatusCode
 use penstock_model::limits;
 use penstock_store::Store;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Problem;
@@ -31,9 +32,23 @@ impl<T: DeserializeOwned> FromRequest<Store> for JsonBody<T> {
         })?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         // serde_json's messages name the place and what is wrong there.
-        let value = serde_json::from_slice(text)
-            .map_err(|error| Problem::bad_request("invalid_body", format!("the body: {error}")))?;
+        let invalid = |error| Problem::bad_request("invalid_body", format!("the body: {error}"));
+        // serde would read an array as an object's values in their order.
+        if let Some(pointer) = array_in(&serde_json::from_slice(text).map_err(invalid)?) {
+            let detail = format!("the body: an array at `{pointer}`, where an object or a single value belongs");
+            return Err(Problem::bad_request("invalid_body", detail));
+        }
+        let value = serde_json::from_slice(text).map_err(invalid)?;
         let hash = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { value, hash })
+    }
+}
+
+/// The JSON pointer of the first array: nothing that the API reads holds one.
+fn array_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(_) => Some(String::new()),
+        Value::Object(object) => object.iter().find_map(|(name, member)| Some(format!("/{name}{}", array_in(member)?))),
+        _ => None,
     }
 }

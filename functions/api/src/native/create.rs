@@ -93,7 +93,8 @@ pub(super) async fn create(
             Problem::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
         })?,
     };
-    let location = format!("/v1/imports/{}", import.id);
+    // Relative to this request, so that it holds behind a stage too.
+    let location = format!("imports/{}", import.id);
     let view = ImportView::with_upload(&store, import).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }

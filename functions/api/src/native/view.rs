@@ -30,11 +30,10 @@ pub(super) struct ImportView {
     form: Option<Form>,
 }
 
-/// Where the rejected rows are to be had.
+/// The rejected rows file is there, at `…/rejected`.
 #[derive(Debug, Serialize)]
 struct Rejected {
     rows: u64,
-    href: String,
 }
 
 /// How to upload the file by one PUT.
@@ -56,10 +55,7 @@ impl ImportView {
     /// The import with its rows as they are now.
     pub(super) async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
         let rows = store.rows(&import).await?;
-        let rejected = import
-            .report
-            .as_ref()
-            .map(|report| Rejected { rows: report.rows, href: format!("/v1/imports/{}/rejected", import.id) });
+        let rejected = import.report.as_ref().map(|report| Rejected { rows: report.rows });
         Ok(Self {
             id: import.id.to_string(),
             kind: import.kind.to_string(),
