@@ -1,6 +1,6 @@
 //! The promises under faults: random schedules from a printed seed, over the real function processes.
 //!
-//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --release --test chaos -- long --nocapture` runs as many schedules as one likes; the
+//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --test chaos long -- --nocapture` runs as many schedules as one likes; the
 //! ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points; timing is the machine's.
 
 mod support;

@@ -5,7 +5,7 @@ mod support;
 use std::{path::Path, time::Duration};
 
 use penstock_local::FunctionOptions;
-use penstock_model::{ImportOptions, Status};
+use penstock_model::{Abort, ImportOptions, Status};
 use support::{Stack, files, upload};
 
 /// A stack with small chunks, whose functions die at the crash points that the folder holds.
@@ -24,6 +24,12 @@ async fn stack_with_crashes(folder: &Path) -> Stack {
 
 fn arm(folder: &Path, point: &str) {
     std::fs::write(folder.join(point), []).expect("a crash point is set");
+}
+
+/// The crash points at which nothing died.
+fn armed(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +86,9 @@ async fn a_chunk_that_kills_every_validator_fails_its_rows_and_nothing_else() {
     let good = stack.import(&files::plain(0, 250, "1")).await;
     assert_eq!(good.status, Status::Completed);
     arm(folder.path(), "validate.received.always");
+    // The sweeper dies on the way, too.
+    arm(folder.path(), "sweep.sent_again");
+    arm(folder.path(), "sweep.chunk_failed");
     let import = stack.import(&files::plain(1000, 250, "1")).await;
     assert_eq!(import.status, Status::CompletedWithErrors);
     assert_eq!((import.rows.failed, import.rows.total), (250, Some(250)));
@@ -88,6 +97,7 @@ async fn a_chunk_that_kills_every_validator_fails_its_rows_and_nothing_else() {
     assert_eq!(rows, (1..=250).collect::<Vec<_>>());
     assert!(errors.iter().all(|error| error.code == "not_processed" && error.line == error.row + 1));
     std::fs::remove_file(folder.path().join("validate.received.always")).expect("removed");
+    assert_eq!(armed(folder.path()), [""; 0]);
     // The rows come back as they were sent, and can be sent again.
     let path = folder.path().join("rejected.csv");
     stack.client.save_rejected(&import.id, &path).await.expect("saved");
@@ -158,10 +168,48 @@ async fn a_death_after_any_named_step_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_death_while_an_import_is_ended_early_changes_nothing() {
+    for point in ["halt.ordered", "halt.block_closed", "end.ended", "end.report_sent"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = stack_with_crashes(folder.path()).await;
+        arm(folder.path(), point);
+        let mut file = b"sku,name,brand\n".to_vec();
+        (0..950).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
+        let options = ImportOptions { abort: Some(Abort { rows: 100, percent: 50 }), ..ImportOptions::default() };
+        let import = stack.import_with(&file, options).await;
+        assert_eq!(
+            (import.status, import.failure.expect("a reason").code.as_str()),
+            (Status::Failed, "too_many_rejected")
+        );
+        let rows = import.rows;
+        assert!(rows.failed > 50 && rows.created == 0, "{point}: {rows:?}");
+        assert_eq!(rows.total, Some(rows.failed + rows.unprocessed), "{point}: {rows:?}");
+        assert_eq!(stack.errors(&import.id).await.len() as u64, rows.failed, "{point}");
+        assert_eq!(armed(folder.path()), [""; 0], "{point}");
+        stack.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_of_the_sweeper_that_expires_an_import_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    arm(folder.path(), "sweep.expired");
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(stack.ended(&import.id).await.status, Status::Expired);
+    assert_eq!(armed(folder.path()), [""; 0]);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // It dies, once, after it has handed on.
+    arm(folder.path(), "split.continued");
     let stack = Stack::with(|options| {
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
         options.functions.split = FunctionOptions::new(2, Duration::from_secs(1));
+        options.functions.split.environment.push(("PENSTOCK_CRASH_DIR".into(), folder.path().display().to_string()));
     })
     .await;
     let import = stack.import(&files::plain(0, 100_000, "1")).await;
@@ -176,6 +224,7 @@ async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
     println!("{invocations} invocations of split");
     assert!(stack.cloud.logs("split").contains("handed on"), "{}", stack.cloud.logs("split"));
     assert!(invocations > 1);
+    assert_eq!(armed(folder.path()), [""; 0]);
     stack.stop().await;
 }
 
