@@ -165,10 +165,24 @@ fn modes() -> impl Strategy<Value = (Mode, bool)> {
     ]
 }
 
-fn one_import() -> impl Strategy<Value = (Mode, Option<Vec<Says>>, Vec<Says>, Vec<Vec<usize>>)> {
+/// An import on top of what an older one left, and how its rows are delivered.
+#[derive(Debug, Clone)]
+struct OneImport {
+    mode: Mode,
+    older: Option<Vec<Says>>,
+    rows: Vec<Says>,
+    deliveries: Vec<Vec<usize>>,
+}
+
+fn one_import() -> impl Strategy<Value = OneImport> {
     modes().prop_flat_map(|(mode, clears)| {
         let older = prop::option::of(prop::collection::vec(says(true), 1..3));
-        (older, schedule(clears)).prop_map(move |(older, (rows, deliveries))| (mode, older, rows, deliveries))
+        (older, schedule(clears)).prop_map(move |(older, (rows, deliveries))| OneImport {
+            mode,
+            older,
+            rows,
+            deliveries,
+        })
     })
 }
 
@@ -176,7 +190,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn any_schedule_of_one_import_gives_what_rows_one_at_a_time_give((mode, older, rows, deliveries) in one_import()) {
+    fn any_schedule_of_one_import_gives_what_rows_one_at_a_time_give(import in one_import()) {
+        let OneImport { mode, older, rows, deliveries } = import;
         let before = older.map(|older| {
             let in_order: Vec<Vec<usize>> = (0..older.len()).map(|place| vec![place]).collect();
             deliver(None, Mode::Upsert, 1, &older, &in_order).0.expect("made")
