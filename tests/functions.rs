@@ -239,7 +239,7 @@ async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<Stri
         Piece::Chunk(chunk, _) => Some(chunk),
         Piece::Header(_) => None,
     });
-    chunks.map(|chunk| ChunkMessage { job: job.clone(), chunk }.encode().expect("small")).collect()
+    chunks.map(|chunk| ChunkMessage { job: job.clone(), chunk, last_try: false }.encode().expect("small")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -410,7 +410,7 @@ async fn an_order_to_go_on_is_a_message_of_the_splits_queue() {
     let stack = still().await;
     let import = stack.create(ImportOptions::default()).await;
     assert_eq!(upload(&import, &files::plain(0, 10, "1")).await, 200);
-    let order = SplitOrder { account: account(), import: id_of(&import), task: SplitTask::GoOn };
+    let order = SplitOrder { account: account(), import: id_of(&import), task: SplitTask::GoOn { died_at: None } };
     let order = serde_json::to_string(&order).expect("JSON");
     let answer = invoke(&stack, "split", messages("splits", "no order", &order)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));
@@ -434,7 +434,8 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     let (header, rows) = good.split_once('\n').expect("a header line");
     let decoded = ChunkMessage::decode(&good).expect("as written");
     let unknown_kind = Job { kind: "unicorns".parse().expect("valid"), ..decoded.job.clone() };
-    let unknown_kind = ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone() }.encode().expect("small");
+    let unknown_kind =
+        ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone(), last_try: false }.encode().expect("small");
     for corrupt in [
         String::new(),
         "no header".to_owned(),
@@ -452,7 +453,7 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     assert_eq!(stack.client.import(&import.id).await.expect("is there").rows.processed, 0);
     // A chunk of an import that nobody knows is nothing to do, and nothing to try again.
     let nobody = Job { import: "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id"), ..decoded.job.clone() };
-    let nobody = ChunkMessage { job: nobody, chunk: decoded.chunk.clone() }.encode().expect("small");
+    let nobody = ChunkMessage { job: nobody, chunk: decoded.chunk.clone(), last_try: false }.encode().expect("small");
     // The bad one first, and the good one twice, the second time with its rows in base64.
     let answer = invoke(&stack, "validate", messages("chunks", "bad", &good)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));

@@ -17,6 +17,7 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
     BTreeMap::from([
         ("UPLOAD_BYTES", (limits::UPLOAD_BYTES, "bytes")),
         ("RECORD_BYTES", (limits::RECORD_BYTES as u64, "bytes")),
+        ("HEADER_BYTES", (limits::HEADER_BYTES as u64, "bytes")),
         ("COLUMNS", (limits::COLUMNS as u64, "")),
         ("RECORD_ITEM_BYTES", (limits::RECORD_ITEM_BYTES as u64, "bytes")),
         ("Decimal::DIGITS", (Decimal::DIGITS as u64, "digits")),

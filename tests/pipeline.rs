@@ -52,8 +52,10 @@ async fn a_hostile_file_of_50_000_rows_gives_what_the_reference_gives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn splitting_twice_and_delivering_every_message_twice_changes_nothing() {
-    let file = files::hostile(2, 50_000);
+    let file = files::hostile(1, 50_000);
     let stack = Stack::with(|options| {
+        // One message to an invocation, so that invocations count deliveries.
+        options.queues.chunks.batch_size = 1;
         options.faults.seed = 2;
         options.faults.event_twice = 1.0;
         options.faults.message_twice = 1.0;
@@ -66,6 +68,79 @@ async fn splitting_twice_and_delivering_every_message_twice_changes_nothing() {
     let again = stack.client.import(&import.id).await.expect("the import is there");
     assert_eq!(again.rows, import.rows);
     assert_eq!(again.completed_at, import.completed_at);
+    // Everything did come twice.
+    let invocations = |function: &str| -> u64 {
+        stack
+            .cloud
+            .processes()
+            .iter()
+            .filter(|process| process.function == function)
+            .map(|process| process.invocations)
+            .sum()
+    };
+    let (account, id) = ("1".parse().expect("valid"), import.id.parse().expect("valid"));
+    let stored = stack.cloud.store().import(&account, &id).await.expect("read").expect("there");
+    let blocks = stack.cloud.store().blocks(&id, &(0..stored.opened_blocks).collect::<Vec<_>>()).await.expect("read");
+    let chunks: usize = blocks.values().map(|block| block.fates.len()).sum();
+    assert_eq!(invocations("split"), 2);
+    assert!(invocations("validate") >= 2 * chunks as u64, "{} for {chunks} chunks", invocations("validate"));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_only_grow_and_the_total_is_told_when_the_file_is_split() {
+    let stack = Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "20".into()));
+        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
+    })
+    .await;
+    let created = stack.create(Default::default()).await;
+    assert_eq!(created.rows.total, None);
+    assert_eq!(support::upload(&created, &files::hostile(3, 3_000)).await, 200);
+    let (mut last, mut running) = (created.rows, 0);
+    loop {
+        let import = stack.client.import(&created.id).await.expect("there");
+        let rows = import.rows;
+        let counters = |rows: &penstock_model::Rows| {
+            [
+                rows.processed,
+                rows.created,
+                rows.updated,
+                rows.unchanged,
+                rows.skipped,
+                rows.failed,
+                rows.total.unwrap_or(0),
+            ]
+        };
+        let grown = counters(&last).into_iter().zip(counters(&rows)).all(|(before, now)| before <= now);
+        assert!(grown && (last.total.is_none() || rows.total == last.total), "{last:?} became {rows:?}");
+        running += u64::from(rows.processed > 0 && !import.status.is_final());
+        last = rows;
+        if import.status.is_final() {
+            break;
+        }
+    }
+    assert!(running > 3, "it was seen on its way {running} times");
+    assert_eq!(last.total, Some(last.processed));
+    stack.stop().await;
+}
+
+/// One short row reads a record of hundreds of kilobytes: a chunk of them must not be held at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow_with_the_stored_records() {
+    let stack = Stack::start().await;
+    let large = "x".repeat(250_000);
+    let (mut first, mut second) = (String::from("sku,name,brand,description\n"), String::from("sku,name,brand\n"));
+    for row in 0..400 {
+        first.push_str(&format!("B{row},n,b,{large}\n"));
+        second.push_str(&format!("B{row},n2,b\n"));
+    }
+    assert_eq!(stack.import(first.as_bytes()).await.rows.created, 400);
+    assert_eq!(stack.import(second.as_bytes()).await.rows.updated, 400);
+    for process in stack.cloud.processes() {
+        println!("{process:?}");
+        assert!(process.peak_rss_bytes <= 128 << 20, "{process:?}");
+    }
     stack.stop().await;
 }
 

@@ -2,35 +2,15 @@
 
 mod support;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use penstock_local::FunctionOptions;
 use penstock_model::{Abort, ImportOptions, Status};
-use support::{Stack, files, upload};
-
-/// A stack with small chunks, whose functions die at the crash points that the folder holds.
-async fn stack_with_crashes(folder: &Path) -> Stack {
-    Stack::with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
-        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
-        let directory = ("PENSTOCK_CRASH_DIR".to_owned(), folder.display().to_string());
-        let functions = &mut options.functions;
-        for function in [&mut functions.split, &mut functions.validate, &mut functions.report, &mut functions.sweep] {
-            function.environment.push(directory.clone());
-        }
-    })
-    .await
-}
-
-fn arm(folder: &Path, point: &str) {
-    std::fs::write(folder.join(point), []).expect("a crash point is set");
-}
-
-/// The crash points at which nothing died.
-fn armed(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
-}
+use support::{
+    Stack,
+    crashes::{arm, armed, stack_with_crashes},
+    files, upload,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_whose_event_was_lost_is_found_and_split() {

@@ -3,6 +3,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod crashes;
 pub mod files;
 pub mod http;
 pub mod reference;
@@ -88,6 +89,12 @@ impl Stack {
             self.pass(Duration::from_secs(61)).await;
             minutes += 1;
         }
+    }
+
+    /// As [`Stack::ended`], for an import that has expired and is taken up all the same.
+    pub async fn ended_after_expiry(&self, id: &str) -> Import {
+        while self.client.import(id).await.expect("the import is there").status == penstock_model::Status::Expired {}
+        self.ended(id).await
     }
 
     /// Lets time pass and the sweeper look.

@@ -4,6 +4,7 @@
 //! sends duplicates of the same chunks, never other ones, so an event may come twice, late or after a crash: it goes on at the checkpoint,
 //! and a splitter that finds itself overtaken stops.
 
+mod again;
 mod event;
 mod source;
 mod split;
@@ -12,7 +13,7 @@ pub use event::{SplitEvent, UploadEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use penstock_runtime::{Deadline, answer, each_message};
 use penstock_store::{Store, StoreError, queues::SplitOrder};
-pub use split::{run, send_again};
+pub use split::run;
 
 /// Serves invocations until the process is ended.
 ///

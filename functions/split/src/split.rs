@@ -6,20 +6,19 @@ use penstock_engine::{
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
-    AccountId, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Status, StoredObject,
+    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Status, StoredObject,
     limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
-    blocks::Block,
     crash,
     queues::{SplitOrder, SplitTask},
 };
 use tracing::info;
 
-use crate::source::Source;
+use crate::{again, source::Source};
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the checkpoint, and ends
 /// splitting, or hands the rest on when the invocation's time is near its end.
@@ -33,9 +32,12 @@ pub async fn run(
     object: Option<&StoredObject>,
     deadline: Deadline,
 ) -> Result<()> {
-    let found = match object {
-        Some(object) => Some(object.clone()),
-        None => store.find_upload(account, id).await?,
+    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+    // What the import is about already goes before what is stored under its key now: a form may have stored another version since.
+    let found = match (object, import.object) {
+        (Some(object), _) => Some(object.clone()),
+        (None, Some(pinned)) => Some(pinned),
+        (None, None) => store.find_upload(account, id).await?,
     };
     let Some(object) = found else {
         info!(import.id = %id, "nothing has been uploaded");
@@ -75,8 +77,8 @@ pub async fn run(
 /// Does what a message of the splits queue orders.
 pub(crate) async fn take_up(store: &Store, order: &SplitOrder, deadline: Deadline) -> Result<()> {
     match order.task {
-        SplitTask::GoOn => run(store, &order.account, &order.import, None, deadline).await,
-        SplitTask::SendAgain(from) => send_again(store, order, from, deadline).await,
+        SplitTask::GoOn { .. } => run(store, &order.account, &order.import, None, deadline).await,
+        SplitTask::SendAgain(from) => again::run(store, order, from, deadline).await,
     }
 }
 
@@ -112,7 +114,7 @@ impl From<SplitError> for Stop {
 }
 
 /// The messages of one import.
-fn job(import: &Import) -> Job {
+pub(crate) fn job(import: &Import) -> Job {
     Job {
         account: import.account.clone(),
         import: import.id.clone(),
@@ -140,7 +142,7 @@ async fn split(store: &Store, import: Import, deadline: Deadline) -> Result<(), 
         }
         if deadline.is_near() && sender.next.chunk > from.chunk {
             sender.checkpoint().await?;
-            return Ok(hand_on(store, &import, SplitTask::GoOn).await?);
+            return Ok(hand_on(store, &import, SplitTask::GoOn { died_at: None }).await?);
         }
     }
     let (pieces, total) = splitter.finish()?;
@@ -176,7 +178,7 @@ impl Sender<'_> {
         if chunk.index.is_multiple_of(self.job.chunking.per_block) {
             made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
-        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk });
+        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk, last_try: false });
         self.next = next;
         let waiting_bytes: u64 = self.waiting.iter().map(|message| message.chunk.bytes).sum();
         if waiting_bytes * 4 >= MESSAGE_BYTES as u64 * 3 {
@@ -237,67 +239,10 @@ async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Resu
 }
 
 /// Leaves the rest to another invocation. A repeat makes it go on twice, of which one stops.
-async fn hand_on(store: &Store, import: &Import, task: SplitTask) -> Result<()> {
+pub(crate) async fn hand_on(store: &Store, import: &Import, task: SplitTask) -> Result<()> {
     let order = SplitOrder { account: import.account.clone(), import: import.id.clone(), task };
     store.send_split(&order).await?;
     info!(import.id = %import.id, "the invocation's time is near its end: the rest is handed on");
     crash::point("split.continued");
     Ok(())
-}
-
-/// Sends again the chunks of a split import that have no tally, from a checkpoint on: their messages were lost. Duplicates are harmless.
-///
-/// # Errors
-/// What may be different next time.
-pub async fn send_again(store: &Store, order: &SplitOrder, from: Checkpoint, deadline: Deadline) -> Result<()> {
-    let Some(import) = store.import(&order.account, &order.import).await? else { return Ok(()) };
-    if import.status != Status::Processing || import.halt.is_some() || import.total.is_none() {
-        store.settle(&order.account, &order.import).await?;
-        return Ok(());
-    }
-    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
-    let mut source = Source::new(store, &import, from.offset);
-    let mut tallied = Tallied { store, import: &import, block: None };
-    let job = job(&import);
-    let mut next = from;
-    while let Some(bytes) = source.next().await? {
-        // The header was fine when the file was split.
-        for piece in splitter.push(&bytes).unwrap_or_default() {
-            next = tallied.send_if_missing(&job, piece).await?.unwrap_or(next);
-        }
-        if deadline.is_near() && next.chunk > from.chunk {
-            return hand_on(store, &import, SplitTask::SendAgain(next)).await;
-        }
-    }
-    for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {
-        tallied.send_if_missing(&job, piece).await?;
-    }
-    Ok(())
-}
-
-/// Looks up tallies, a block at a time.
-struct Tallied<'a> {
-    store: &'a Store,
-    import: &'a Import,
-    block: Option<(u32, Block)>,
-}
-
-impl Tallied<'_> {
-    /// Sends a chunk that has no tally; gives where the file goes on after it.
-    async fn send_if_missing(&mut self, job: &Job, piece: Piece) -> Result<Option<Checkpoint>> {
-        let Piece::Chunk(chunk, next) = piece else { return Ok(None) };
-        if !self.holds(&chunk).await? {
-            self.store.send_chunks(&[ChunkMessage { job: job.clone(), chunk }]).await?;
-        }
-        Ok(Some(next))
-    }
-
-    async fn holds(&mut self, chunk: &Chunk) -> Result<bool> {
-        let number = self.import.chunking.block_of(chunk.index);
-        if self.block.as_ref().is_none_or(|(held, _)| *held != number) {
-            let block = self.store.blocks(&self.import.id, &[number]).await?.remove(&number).unwrap_or_default();
-            self.block = Some((number, block));
-        }
-        Ok(self.block.as_ref().is_some_and(|(_, block)| block.tallies.contains_key(&chunk.index.to_string())))
-    }
 }

@@ -56,19 +56,19 @@ impl DeadLetter {
 /// What may be different next time: the message stays in its queue.
 pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     match DeadLetter::read(body)? {
-        DeadLetter::Chunk(message) => chunk(store, body, &message).await,
+        DeadLetter::Chunk(message) => chunk(store, &message).await,
         // The sweeper orders these again for as long as they are missing.
         DeadLetter::Report(_) => Ok(()),
         DeadLetter::Split(SplitOrder { task: SplitTask::SendAgain(_), .. }) => Ok(()),
-        DeadLetter::Split(SplitOrder { account, import, task: SplitTask::GoOn }) => {
-            split(store, &account, &import).await
+        DeadLetter::Split(SplitOrder { account, import, task: SplitTask::GoOn { died_at } }) => {
+            split(store, &account, &import, died_at).await
         }
         DeadLetter::Uploads(uploads) => {
             for upload in uploads {
                 let import = store.import(&upload.account, &upload.import).await?;
                 // An event for another object than the import is about says nothing of it.
                 if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(&upload.object)) {
-                    split(store, &upload.account, &upload.import).await?;
+                    split(store, &upload.account, &upload.import, None).await?;
                 }
             }
             Ok(())
@@ -76,19 +76,23 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     }
 }
 
-/// A chunk that has begun is sent again, for all its accepted rows will be applied; one that has not is sent once more, then its rows fail.
-async fn chunk(store: &Store, body: &str, message: &ChunkMessage) -> Result<()> {
-    let ChunkMessage { job, chunk } = message;
+/// A chunk that has begun is sent again, for all its accepted rows will be applied; one that has not is sent once more, marked as its last
+/// try, and given up when that is dead-lettered too. Other copies of its message say nothing of that try: they are dropped.
+async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
+    let ChunkMessage { job, chunk, last_try } = message;
     let (number, name) = (job.chunking.block_of(chunk.index), chunk.index.to_string());
     let Some(block) = store.blocks(&job.import, &[number]).await?.remove(&number) else { return Ok(()) };
     let undecided = !block.fates.contains_key(&name) && !block.closed;
-    if undecided && !block.sent_again.contains_key(&name) {
-        store.send_chunk_again(&job.account, body).await?;
+    if undecided && !last_try {
+        if block.sent_again.contains_key(&name) {
+            return Ok(());
+        }
+        store.send_chunk_again(message).await?;
         return store.note_sent_again(job, chunk.index).await;
     }
     match store.decide(job, chunk, Verdict::Failed).await? {
-        Begin::Verdict(Verdict::Begun) => store.send_chunk_again(&job.account, body).await,
-        Begin::Verdict(Verdict::Failed) => {
+        Begin::Verdict { verdict: Verdict::Begun, .. } => store.send_chunk_again(message).await,
+        Begin::Verdict { verdict: Verdict::Failed, .. } => {
             crash::point("sweep.chunk_failed");
             info!(import.id = %job.import, chunk.index, "a chunk is given up");
             penstock_validate::fail_chunk(store, job, chunk).await
@@ -98,15 +102,20 @@ async fn chunk(store: &Store, body: &str, message: &ChunkMessage) -> Result<()> 
     }
 }
 
-/// A split that got further than the last time goes on; one that did not ends its import.
-async fn split(store: &Store, account: &AccountId, id: &ImportId) -> Result<()> {
+/// A split that is dead-lettered goes on once more from where it stands, marked so; it ends its import when it was marked and got no further.
+/// Other copies of its event say nothing of that try: they are dropped.
+async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Option<u32>) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
     if import.status.is_final() || import.halt.is_some() || import.total.is_some() {
         return store.settle(account, id).await.map(drop);
     }
-    if import.split_died_at.is_none_or(|died_at| died_at < import.checkpoint.chunk) {
-        let order = SplitOrder { account: account.clone(), import: id.clone(), task: SplitTask::GoOn };
-        store.send_split(&order).await?;
+    let stands_at = import.checkpoint.chunk;
+    if died_at.is_none_or(|chunk| chunk < stands_at) {
+        if import.split_died_at == Some(stands_at) {
+            return Ok(());
+        }
+        let task = SplitTask::GoOn { died_at: Some(stands_at) };
+        store.send_split(&SplitOrder { account: account.clone(), import: id.clone(), task }).await?;
         return store.note_dead_split(&import).await;
     }
     info!(import.id = %id, "a split is given up");

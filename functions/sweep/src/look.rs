@@ -52,7 +52,7 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
 async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
     // The object is looked for before the time is: an upload that S3 accepted in time counts.
     if store.find_upload(&import.account, &import.id).await?.is_some() {
-        store.send_split(&order(import, SplitTask::GoOn)).await?;
+        store.send_split(&order(import, SplitTask::GoOn { died_at: import.split_died_at })).await?;
         store.looked_at(&import.account, &import.id, Some("found")).await?;
         return Ok(Sight::Found);
     }
@@ -72,9 +72,12 @@ async fn processing(store: &Store, import: &Import) -> Result<Sight> {
     store.note_full_blocks(import).await?;
     let settled = store.settle(&import.account, &import.id).await?;
     if settled.is_some_and(|import| import.status == Status::Processing) {
-        let task = match import.total {
-            None => SplitTask::GoOn,
-            Some(_) => SplitTask::SendAgain(Checkpoint::START),
+        // No further chunk is cut from a file that has been split, or whose import is to end early; some may have been lost on their way.
+        let task = if import.total.is_some() || import.halt.is_some() {
+            SplitTask::SendAgain(Checkpoint::START)
+        } else {
+            // A split that died here before must not start over as if it never had, or it would never be given up.
+            SplitTask::GoOn { died_at: import.split_died_at.filter(|at| *at == import.checkpoint.chunk) }
         };
         store.send_split(&order(import, task)).await?;
     }

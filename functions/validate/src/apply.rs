@@ -7,23 +7,27 @@ use penstock_engine::{
     key,
     merge::{Draft, Outcome},
     plan::Plan,
-    rows::{Finding, Row},
+    rows::Row,
 };
-use penstock_model::{Job, Tally, limits::RECORD_ITEM_BYTES};
+use penstock_model::{Job, Record, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
     Backoff, Result, Store,
-    records::{READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
+    records::{Page, READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
 };
+use tokio::sync::Mutex;
 
 /// Groups of [`READ_BATCH`] records that are under way at once.
 const GROUPS: usize = 4;
+
+/// Bytes of records in one page over which it is worked off alone.
+const LARGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// What became of a chunk's accepted rows.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) tally: Tally,
-    /// Rows whose write can never succeed, and why.
-    pub(crate) refused: Vec<(u64, Finding)>,
+    /// Rows whose write can never succeed: the record would be too large.
+    pub(crate) refused: Vec<u64>,
 }
 
 /// The rows of one record, in the file's order: they become one write.
@@ -48,7 +52,8 @@ pub(crate) async fn apply(store: &Store, plan: &Plan, job: &Job, rows: Vec<Row>)
             None => folds.push(Fold { key, rows: vec![row] }),
         }
     }
-    let groups = folds.chunks(READ_BATCH).map(|group| apply_group(store, plan, job, group));
+    let reading = Mutex::new(());
+    let groups = folds.chunks(READ_BATCH).map(|group| apply_group(store, plan, job, group, &reading));
     stream::iter(groups)
         .buffer_unordered(GROUPS)
         .try_fold(Applied::default(), |mut all, group| async move {
@@ -59,37 +64,49 @@ pub(crate) async fn apply(store: &Store, plan: &Plan, job: &Job, rows: Vec<Row>)
         .await
 }
 
-async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold]) -> Result<Applied> {
+/// Applies the folds of one group.
+///
+/// Groups read one at a time. A page of large records is written before anything more is read, so that memory does not grow with the records
+/// either; small ones are written beside the other groups' reads and writes.
+async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold], reading: &Mutex<()>) -> Result<Applied> {
     let mut applied = Applied::default();
     let mut pending: Vec<&Fold> = group.iter().collect();
     let mut pause = Backoff::default();
-    loop {
+    while !pending.is_empty() {
+        let turn = reading.lock().await;
         let keys: Vec<RecordKey> = pending.iter().map(|fold| fold.key).collect();
-        let mut stored = store.records(&keys).await?;
-        let drafts: Vec<Merged<'_>> =
-            pending.iter().map(|fold| merge(plan, job, fold, Draft::stored(stored.remove(&fold.key)))).collect();
-        let (to_write, done): (Vec<Merged<'_>>, _) =
-            drafts.into_iter().partition(|merged| merged.draft.changed && !job.dry_run);
-        done.into_iter().for_each(|merged| merged.count(&mut applied));
-        pending.clear();
-        for batch in to_write.chunks(WRITE_BATCH) {
-            let writes: Vec<Write<'_>> = batch.iter().filter_map(Merged::write).collect();
-            for (merged, written) in batch.iter().zip(store.write_records(&writes).await?) {
+        let Page { mut records, unread } = store.records_page(&keys).await?;
+        let large = records.values().map(Record::bytes).sum::<usize>() > LARGE_PAGE_BYTES;
+        let _turn = large.then_some(turn);
+        let (read, mut left): (Vec<&Fold>, Vec<&Fold>) = pending.iter().partition(|fold| !unread.contains(&fold.key));
+        let mut met_others = read.is_empty();
+        for batch in read.chunks(WRITE_BATCH) {
+            let mut to_write = Vec::with_capacity(batch.len());
+            for &fold in batch {
+                let merged = merge(plan, job, fold, Draft::stored(records.remove(&fold.key)));
+                if merged.draft.changed && !job.dry_run { to_write.push(merged) } else { merged.count(&mut applied) }
+            }
+            let writes: Vec<Write<'_>> = to_write.iter().filter_map(Merged::write).collect();
+            let written = if writes.is_empty() { Vec::new() } else { store.write_records(&writes).await? };
+            for (merged, written) in to_write.iter().zip(written) {
                 match written {
-                    Written::Stored => merged.clone().count(&mut applied),
-                    Written::ReadAgain => pending.push(merged.fold),
+                    Written::Stored => merged.count(&mut applied),
+                    Written::ReadAgain => {
+                        met_others = true;
+                        left.push(merged.fold);
+                    }
                 }
             }
         }
-        if pending.is_empty() {
-            return Ok(applied);
+        pending = left;
+        if met_others {
+            pause.wait("dynamodb:BatchExecuteStatement").await?;
         }
-        pause.wait("dynamodb:BatchExecuteStatement").await?;
     }
+    Ok(applied)
 }
 
 /// A record with a fold's rows in it, not written yet.
-#[derive(Clone)]
 struct Merged<'a> {
     fold: &'a Fold,
     draft: Draft,
@@ -102,8 +119,8 @@ impl Merged<'_> {
         self.draft.record.as_ref().map(|record| Write { key: self.fold.key, record })
     }
 
-    fn count(self, applied: &mut Applied) {
-        for outcome in self.outcomes {
+    fn count(&self, applied: &mut Applied) {
+        for outcome in &self.outcomes {
             let tally = &mut applied.tally;
             *match outcome {
                 Outcome::Created => &mut tally.created,
@@ -112,19 +129,16 @@ impl Merged<'_> {
                 Outcome::Skipped => &mut tally.skipped,
             } += 1;
         }
-        for row in self.refused {
-            let message = format!("with this row the record would have more than {RECORD_ITEM_BYTES} bytes");
-            applied.refused.push((row, Finding::row("record_item_too_large", message)));
-        }
+        applied.refused.extend(&self.refused);
     }
 }
 
 /// Applies a fold's rows to what is stored: one on top of the other, or in a dry run each for itself.
 fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold, stored: Draft) -> Merged<'a> {
-    let mut merged =
-        Merged { fold, draft: stored.clone(), outcomes: Vec::with_capacity(fold.rows.len()), refused: Vec::new() };
+    let alone = job.dry_run.then(|| stored.clone());
+    let mut merged = Merged { fold, draft: stored, outcomes: Vec::with_capacity(fold.rows.len()), refused: Vec::new() };
     for row in &fold.rows {
-        if job.dry_run {
+        if let Some(stored) = &alone {
             merged.draft = stored.clone();
         }
         let before = merged.draft.record.as_ref().map_or(0, |record| record.bytes());

@@ -1,12 +1,12 @@
 //! Validating one chunk.
 
 use penstock_engine::{kinds, plan::Plan, rows};
-use penstock_model::{Chunk, ChunkMessage, Failure, Halt, Job, RowError, Status, Tally};
+use penstock_model::{Chunk, ChunkMessage, Halt, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
     Result, Store, StoreError,
     blocks::{Begin, Block, Verdict},
     crash,
-    errors::Extent,
+    errors::{Extent, RECORD_ITEM_TOO_LARGE},
 };
 use tracing::{debug, info};
 
@@ -21,25 +21,30 @@ use crate::apply;
 /// # Errors
 /// What may be different next time: the message goes back to its queue.
 pub async fn run(store: &Store, body: &str) -> Result<()> {
-    let ChunkMessage { job, chunk } = ChunkMessage::decode(body)?;
+    let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
     crash::point("validate.received");
     let schema = kinds::bundled(&job.kind).ok_or_else(|| unreadable("the kind is unknown"))?;
     let plan = Plan::compile(schema, &job.columns).map_err(|failure| unreadable(&failure.message))?;
     let parsed = rows::parse(&plan, &job, &chunk);
     match store.decide(&job, &chunk, Verdict::Begun).await? {
-        Begin::Verdict(Verdict::Begun) => {
+        Begin::Verdict { verdict: Verdict::Begun, before } => {
             crash::point("validate.begun");
-            let applied = apply::apply(store, &plan, &job, parsed.rows).await?;
+            // A row that was refused before, beside a record that has become smaller since, stays refused: its error is stored.
+            let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
+            let (rows, mut errors) = (parsed.rows, parsed.errors);
+            let (rows, again): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
+            let applied = apply::apply(store, &plan, &job, rows).await?;
             crash::point("validate.records");
-            let mut errors = parsed.errors;
-            for (row, error) in applied.refused {
-                errors.push(error.at(row, rows::line_of(&job, &chunk, row)));
+            for row in again.into_iter().map(|row| row.row).chain(applied.refused) {
+                let message = format!("with this row the record would have more than {RECORD_ITEM_BYTES} bytes");
+                let finding = rows::Finding::row(RECORD_ITEM_TOO_LARGE, message);
+                errors.push(finding.at(row, rows::line_of(&job, &chunk, row)));
             }
             errors.sort_by_key(|error| error.row);
             finish_chunk(store, &job, &chunk, applied.tally, &errors).await
         }
         // The sweeper gave the chunk up before it began, and may have died before its rows were accounted for.
-        Begin::Verdict(Verdict::Failed) => fail_chunk(store, &job, &chunk).await,
+        Begin::Verdict { verdict: Verdict::Failed, .. } => fail_chunk(store, &job, &chunk).await,
         Begin::Tallied(block) => after_tally(store, &job, &chunk, &block).await,
         Begin::Closed => {
             debug!(import.id = %job.import, chunk.index, "the import is to end, or is gone");
@@ -109,11 +114,7 @@ pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block)
         let failed = store.sum(&import).await?.failed_early;
         if abort.exceeded(failed) {
             info!(import.id = %job.import, failed, "too many of the first rows are rejected");
-            let message = format!(
-                "{failed} of the first {} rows were rejected, the limit is {} %; nothing further was begun",
-                abort.rows, abort.percent
-            );
-            let halt = Halt { status: Status::Failed, failure: Some(Failure::new("too_many_rejected", message)) };
+            let halt = Halt { status: Status::Failed, failure: Some(abort.failure(failed)) };
             store.order_halt(&job.account, &job.import, &halt).await?;
             store.settle(&job.account, &job.import).await?;
         }

@@ -88,7 +88,8 @@ fn engine(criterion: &mut Criterion) {
             }
         });
     });
-    let messages: Vec<_> = chunks.into_iter().map(|chunk| ChunkMessage { job: job.clone(), chunk }).collect();
+    let messages: Vec<_> =
+        chunks.into_iter().map(|chunk| ChunkMessage { job: job.clone(), chunk, last_try: false }).collect();
     group.bench_function("encode for the queue", |bencher| {
         bencher.iter(|| messages.iter().map(|message| message.encode().expect("fits").len()).sum::<usize>());
     });

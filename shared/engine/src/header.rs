@@ -5,8 +5,13 @@ use penstock_model::{Failure, limits};
 /// The columns that the file's first record names, in its order.
 ///
 /// # Errors
-/// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`].
+/// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
+/// `header_too_large` over [`limits::HEADER_BYTES`].
 pub fn columns(header: &[u8], delimiter: u8) -> Result<Vec<String>, Failure> {
+    if header.len() > limits::HEADER_BYTES {
+        let message = format!("the header has {} bytes, the limit is {}", header.len(), limits::HEADER_BYTES);
+        return Err(Failure::new("header_too_large", message));
+    }
     let text = std::str::from_utf8(header).ok().filter(|text| !text.contains('\0'));
     let Some(text) = text else {
         return Err(Failure::new(
@@ -14,8 +19,13 @@ pub fn columns(header: &[u8], delimiter: u8) -> Result<Vec<String>, Failure> {
             "the first line is not UTF-8 text, so this is not a CSV file in UTF-8; its first line must name the columns",
         ));
     };
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+    // A byte order mark at the start of the file has been taken away; another one is data, as for the rows.
+    let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(behind_an_empty_line);
     let mut record = csv::StringRecord::new();
     reader.read_record(&mut record).expect("UTF-8 text in memory is a record");
     if record.len() > limits::COLUMNS {

@@ -91,6 +91,8 @@ pub struct ChunkMessage {
     pub job: Job,
     /// The chunk.
     pub chunk: Chunk,
+    /// Whether the chunk is given up if this message is dead-lettered before it has begun: it was, once, before.
+    pub last_try: bool,
 }
 
 /// What is wrong with a message body; it never repeats any of it.
@@ -101,7 +103,7 @@ pub enum MessageError {
     NoHeader,
     /// The header is not what this version writes.
     #[error("the chunk message's header cannot be read")]
-    Header(#[source] serde_json::Error),
+    Header,
     /// The rows are not the base64 that the header announces.
     #[error("the chunk message's rows are not base64")]
     Base64(#[source] base64::DecodeError),
@@ -133,6 +135,8 @@ struct Header {
     offset: u64,
     bytes: u64,
     rows: u64,
+    #[serde(default)]
+    last_try: bool,
     encoding: Encoding,
 }
 
@@ -158,9 +162,18 @@ impl ChunkMessage {
             },
         };
         let Chunk { index, first_row, first_line, offset, bytes, rows: count, .. } = self.chunk;
-        let header =
-            Header { job: self.job.clone(), chunk: index, first_row, first_line, offset, bytes, rows: count, encoding };
-        let mut body = serde_json::to_string(&header).map_err(MessageError::Header)?;
+        let header = Header {
+            job: self.job.clone(),
+            chunk: index,
+            first_row,
+            first_line,
+            offset,
+            bytes,
+            rows: count,
+            last_try: self.last_try,
+            encoding,
+        };
+        let mut body = serde_json::to_string(&header).map_err(|_| MessageError::Header)?;
         body.push('\n');
         body.push_str(&rows);
         if body.len() > MESSAGE_BYTES {
@@ -175,8 +188,8 @@ impl ChunkMessage {
     /// [`MessageError`] for anything else.
     pub fn decode(body: &str) -> Result<Self, MessageError> {
         let (header, rows) = body.split_once('\n').ok_or(MessageError::NoHeader)?;
-        let Header { job, chunk: index, first_row, first_line, offset, bytes, rows: count, encoding } =
-            serde_json::from_str(header).map_err(MessageError::Header)?;
+        let Header { job, chunk: index, first_row, first_line, offset, bytes, rows: count, last_try, encoding } =
+            serde_json::from_str(header).map_err(|_| MessageError::Header)?;
         // Half the range, so that sums of two stay inside it.
         let most = u64::MAX / 2;
         for (what, number, least) in [
@@ -201,7 +214,7 @@ impl ChunkMessage {
         {
             return Err(MessageError::Length { stated: bytes, found: carried.len() as u64 });
         }
-        Ok(Self { job, chunk: Chunk { index, first_row, first_line, offset, bytes, rows: count, body } })
+        Ok(Self { job, chunk: Chunk { index, first_row, first_line, offset, bytes, rows: count, body }, last_try })
     }
 }
 
@@ -234,6 +247,7 @@ mod tests {
                 columns: vec!["sku".into(), "näme\n".into()],
             },
             chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },
+            last_try: false,
         }
     }
 
@@ -273,6 +287,6 @@ mod tests {
         let no_row = wire.replacen("\"first_row\":10", "\"first_row\":0", 1);
         assert!(matches!(ChunkMessage::decode(&no_row), Err(MessageError::OutOfBounds("first row"))));
         assert!(matches!(ChunkMessage::decode("{}"), Err(MessageError::NoHeader)));
-        assert!(matches!(ChunkMessage::decode("{}\nrows"), Err(MessageError::Header(_))));
+        assert!(matches!(ChunkMessage::decode("{}\nrows"), Err(MessageError::Header)));
     }
 }

@@ -99,6 +99,15 @@ impl Abort {
     pub fn exceeded(&self, failed: u64) -> bool {
         failed * 100 > self.rows * u64::from(self.percent)
     }
+
+    /// Why an import fails of whose first rows this many were rejected.
+    pub fn failure(&self, failed: u64) -> Failure {
+        let message = format!(
+            "{failed} of the first {} rows were rejected, the limit is {} %; nothing further was begun",
+            self.rows, self.percent
+        );
+        Failure::new("too_many_rejected", message)
+    }
 }
 
 /// How an import is to be done, as its creator chose.

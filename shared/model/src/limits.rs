@@ -12,6 +12,9 @@ pub const CHUNK_ROWS: u64 = 4_096;
 /// Chunks whose fates and tallies share one block item. A checkpoint is written four times a block.
 pub const BLOCK_CHUNKS: u32 = 64;
 
+/// Bytes of a file's header, at most: it travels with every chunk and is stored with its import.
+pub const HEADER_BYTES: usize = 64 * 1024;
+
 /// Columns of a file, at most.
 pub const COLUMNS: usize = 1_000;
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     Backoff, Result, Store, crash,
+    due::due_shard,
     dynamo::{Updated, from_item, is_made, n, s, send, updating, value},
     imports::{import_key, kind_key},
 };
@@ -46,7 +47,10 @@ impl Store {
                 return Ok(Acceptance::Nothing("there is no such import"));
             };
             match &import.object {
-                _ if import.status.is_final() => return Ok(Acceptance::Nothing("the import has ended")),
+                // S3 judges a URL when its request begins: an upload may be stored long after the import has expired, and still counts.
+                _ if import.status.is_final() && import.status != Status::Expired => {
+                    return Ok(Acceptance::Nothing("the import has ended"));
+                }
                 Some(pinned) if pinned.is(object) => return Ok(Acceptance::Go(Box::new(import))),
                 Some(_) => return Ok(Acceptance::Nothing("the import is about another object")),
                 None => {}
@@ -55,13 +59,18 @@ impl Store {
             let order = kind.map_or(1, |kind| kind.next);
             let started = self
                 .update_action(import_key(account, id))
-                .update_expression("SET #status = :processing, #object = :object, #order = :order, due_at = :due")
-                .condition_expression("#status = :awaiting")
+                .update_expression(
+                    "SET #status = :processing, #object = :object, #order = :order, due_at = :due, due_shard = :shard \
+                     REMOVE completed_at",
+                )
+                .condition_expression("#status IN (:awaiting, :expired)")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_names("#object", "object")
                 .expression_attribute_names("#order", "order")
                 .expression_attribute_values(":processing", s(Status::Processing.as_str()))
                 .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
+                .expression_attribute_values(":expired", s(Status::Expired.as_str()))
+                .expression_attribute_values(":shard", s(due_shard(id)))
                 .expression_attribute_values(":object", value("an object", object)?)
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":due", n(self.next_look()));

@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use penstock_model::{Chunk, Import, ImportId, Job, Status, Tally};
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +67,13 @@ pub enum Verdict {
 /// What a chunk finds when it asks for its fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    /// This verdict, made now or before, and not tallied yet.
-    Verdict(Verdict),
+    /// A verdict, not tallied yet.
+    Verdict {
+        /// It.
+        verdict: Verdict,
+        /// Whether it was made before, so that some of what follows may have been done.
+        before: bool,
+    },
     /// It has been tallied; what follows a tally may still be missing.
     Tallied(Box<Block>),
     /// The import is to end early, or is gone: nothing is to be done with the chunk.
@@ -165,7 +170,7 @@ impl Store {
             .expression_attribute_values(":open", AttributeValue::Bool(false))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let found: Block = match send(update).await? {
-            Updated::Made(_) => return Ok(Begin::Verdict(verdict)),
+            Updated::Made(_) => return Ok(Begin::Verdict { verdict, before: false }),
             Updated::Unmet(item) if item.is_empty() => return Ok(Begin::Closed),
             Updated::Unmet(item) => from_item("a block", item)?,
         };
@@ -173,7 +178,7 @@ impl Store {
         Ok(if found.tallies.contains_key(&name) {
             Begin::Tallied(Box::new(found))
         } else if let Some(fate) = found.fates.get(&name) {
-            Begin::Verdict(fate.verdict)
+            Begin::Verdict { verdict: fate.verdict, before: true }
         } else {
             Begin::Closed
         })
@@ -235,31 +240,6 @@ impl Store {
             }
         }
         Ok(blocks)
-    }
-
-    /// Reads at most 100 items by their keys, consistently, all that exist of them. Fails when the table leaves some out for too long.
-    pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
-        let mut items = Vec::with_capacity(keys.len());
-        let mut wanted = keys;
-        let mut pause = Backoff::default();
-        while !wanted.is_empty() {
-            let request = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
-            let request = request.expect("keys are set");
-            let output = self
-                .dynamodb()
-                .batch_get_item()
-                .request_items(table, request)
-                .send()
-                .await
-                .map_err(StoreError::unavailable("dynamodb:BatchGetItem"))?;
-            items.extend(output.responses.unwrap_or_default().into_values().flatten());
-            wanted =
-                output.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
-            if !wanted.is_empty() {
-                pause.wait("dynamodb:BatchGetItem").await?;
-            }
-        }
-        Ok(items)
     }
 
     /// Removes a block. A repeat finds it gone.

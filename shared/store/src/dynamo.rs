@@ -8,13 +8,13 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
     types::{
-        AttributeValue, CancellationReason, Put, TransactWriteItem, Update,
+        AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update,
         builders::{PutBuilder, UpdateBuilder},
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, Store, StoreError};
+use crate::{Backoff, Result, Store, StoreError};
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -82,6 +82,39 @@ impl Store {
                 _ => Err(StoreError::unavailable("dynamodb:TransactWriteItems")(error)),
             },
         }
+    }
+
+    /// Reads at most 100 items of a table by their keys, consistently, all that exist of them. Fails when the table leaves some out for too
+    /// long.
+    pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
+        let (mut items, mut unread) = self.batch_get_page(table, keys).await?;
+        let mut pause = Backoff::default();
+        while !unread.is_empty() {
+            pause.wait("dynamodb:BatchGetItem").await?;
+            let (more, rest) = self.batch_get_page(table, unread).await?;
+            items.extend(more);
+            unread = rest;
+        }
+        Ok(items)
+    }
+
+    /// The same by one request: what it read, and the keys that it did not.
+    pub(crate) async fn batch_get_page(&self, table: &str, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>)> {
+        if keys.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let output = self
+            .dynamodb()
+            .batch_get_item()
+            .request_items(table, request.expect("keys are set"))
+            .send()
+            .await
+            .map_err(StoreError::unavailable("dynamodb:BatchGetItem"))?;
+        let items = output.responses.unwrap_or_default().into_values().flatten().collect();
+        let unread =
+            output.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
+        Ok((items, unread))
     }
 
     /// Reads one item of the imports table consistently.

@@ -1,7 +1,7 @@
 //! The end of an import: found by whoever is last, made once.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use penstock_model::{AccountId, Halt, Import, ImportId, Rows, Status, Tally};
+use penstock_model::{AccountId, Failure, Halt, Import, ImportId, Rows, Status, Tally};
 
 use crate::{
     Backoff, Result, Store,
@@ -38,6 +38,23 @@ impl Store {
     /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing: [`Store::settle`]
     /// closes its blocks. A repeat changes nothing.
     pub async fn order_halt(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<()> {
+        if self.end_awaiting(account, id, halt).await? {
+            return Ok(());
+        }
+        let ordered = self
+            .update(import_key(account, id))
+            .update_expression("SET halt = :halt")
+            .condition_expression("#status = :processing AND attribute_not_exists(halt)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
+            .expression_attribute_values(":halt", value("an order", halt)?);
+        is_made(ordered).await?;
+        crash::point("halt.ordered");
+        Ok(())
+    }
+
+    /// Ends an import that awaits its upload; whether this call did. A repeat changes nothing.
+    pub(crate) async fn end_awaiting(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<bool> {
         let mut sets = "SET #status = :final, completed_at = :now".to_owned();
         let mut ended = self.update(import_key(account, id));
         if let Some(failure) = &halt.failure {
@@ -51,19 +68,7 @@ impl Store {
             .expression_attribute_values(":final", s(halt.status.as_str()))
             .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
             .expression_attribute_values(":now", n(self.now_ms()));
-        if is_made(ended).await? {
-            return Ok(());
-        }
-        let ordered = self
-            .update(import_key(account, id))
-            .update_expression("SET halt = :halt")
-            .condition_expression("#status = :processing AND attribute_not_exists(halt)")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .expression_attribute_values(":halt", value("an order", halt)?);
-        is_made(ordered).await?;
-        crash::point("halt.ordered");
-        Ok(())
+        is_made(ended).await
     }
 
     /// Notes every full block that is not noted yet. For the sweeper: whoever filled a block may have died before noting it.
@@ -88,7 +93,7 @@ impl Store {
             }
             return Ok(Some(import));
         }
-        let (status, rows) = if let Some(halt) = &import.halt {
+        let (status, failure, rows) = if let Some(halt) = &import.halt {
             let mut sum = Tally::default();
             let mut last_row = import.checkpoint.row - 1;
             let mut at_rest = true;
@@ -103,20 +108,32 @@ impl Store {
             }
             let total = import.total.unwrap_or(last_row);
             let rows = Rows::new(Some(total), &sum);
-            (halt.status, Rows { unprocessed: total - rows.processed, ..rows })
+            (halt.status, halt.failure.clone(), Rows { unprocessed: total - rows.processed, ..rows })
         } else {
             let Some(total) = import.total else { return Ok(Some(import)) };
             if import.noted_blocks.len() < import.opened_blocks as usize {
                 return Ok(Some(import));
             }
             let rows = Rows::new(Some(total), &import.noted_tally);
-            (if rows.failed > 0 { Status::CompletedWithErrors } else { Status::Completed }, rows)
+            let early = import.noted_tally.failed_early;
+            match import.options.abort.filter(|abort| abort.exceeded(early)) {
+                // The tally that showed it was also the last one.
+                Some(abort) => (Status::Failed, Some(abort.failure(early)), rows),
+                None if rows.failed > 0 => (Status::CompletedWithErrors, None, rows),
+                None => (Status::Completed, None, rows),
+            }
         };
-        self.end(import, status, rows).await
+        self.end(import, status, failure, rows).await
     }
 
     /// Ends the import and takes it from those of its kind that run, in one transaction.
-    async fn end(&self, import: Import, status: Status, rows: Rows) -> Result<Option<Import>> {
+    async fn end(
+        &self,
+        import: Import,
+        status: Status,
+        failure: Option<Failure>,
+        rows: Rows,
+    ) -> Result<Option<Import>> {
         let key = import_key(&import.account, &import.id);
         let remove = if rows.failed > 0 { "" } else { " REMOVE due_at, due_shard" };
         let mut ended = self
@@ -129,7 +146,7 @@ impl Store {
             .expression_attribute_values(":rows", value("rows", &rows)?)
             .expression_attribute_values(":now", n(self.now_ms()));
         let mut sets = "SET #status = :status, #rows = :rows, completed_at = :now".to_owned();
-        if let Some(failure) = import.halt.as_ref().and_then(|halt| halt.failure.as_ref()) {
+        if let Some(failure) = &failure {
             sets.push_str(", failure = :failure");
             ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
         }

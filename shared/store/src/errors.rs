@@ -2,7 +2,6 @@
 //!
 //! A part is `errors#<import>` / `<chunk>#<part>`, numbers padded, so that one query reads them in the order of the file.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{ImportId, RowError, limits::ERROR_PART_BYTES};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,9 @@ use crate::{
     Result, Store, StoreError, crash,
     dynamo::{self, Item, n, s},
 };
+
+/// The code of a row that would make its record too large.
+pub const RECORD_ITEM_TOO_LARGE: &str = "record_item_too_large";
 
 /// Where in an import's errors a page starts: a part, and an error in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +80,8 @@ fn parts(errors: &[RowError]) -> Result<Vec<String>> {
 }
 
 impl Store {
-    /// Stores the errors of a chunk. A repeat writes the same items again, since the same chunk has the same errors.
+    /// Stores the errors of a chunk. A repeat writes the same items again, since the same chunk has the same errors: rows that were
+    /// refused beside their records stay refused, see [`Store::refused_rows`].
     pub async fn put_errors(&self, import: &ImportId, chunk: u32, extent: Extent, errors: &[RowError]) -> Result<()> {
         if errors.is_empty() {
             return Ok(());
@@ -160,31 +163,36 @@ impl Store {
         }
     }
 
-    /// Removes an import's errors, its blocks, its files and then its item. A repeat goes on where the last one stopped; `false` while it runs.
-    pub async fn delete(&self, import: &penstock_model::Import) -> Result<bool> {
-        if !import.status.is_final() && import.status != penstock_model::Status::AwaitingUpload {
-            return Ok(false);
-        }
+    /// The rows of a chunk that are stored as refused beside their records.
+    pub async fn refused_rows(&self, import: &ImportId, chunk: u32) -> Result<Vec<u64>> {
+        let mut rows = Vec::new();
+        let mut next = ErrorCursor { chunk, ..ErrorCursor::default() };
         loop {
-            let parts = self.error_parts(&import.id, ErrorCursor::default(), 25).await?;
+            let parts = self.error_parts(import, next, 4).await?;
+            let Some(last) = parts.last() else { return Ok(rows) };
+            next = ErrorCursor { part: last.cursor.part + 1, ..last.cursor };
+            let of_chunk = parts.iter().filter(|part| part.cursor.chunk == chunk).flat_map(|part| &part.errors);
+            rows.extend(of_chunk.filter(|error| error.code == RECORD_ITEM_TOO_LARGE).map(|error| error.row));
+            if next.chunk != chunk {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Removes an import's errors. A repeat goes on where the last one stopped.
+    pub(crate) async fn delete_errors(&self, import: &ImportId) -> Result<()> {
+        loop {
+            let parts = self.error_parts(import, ErrorCursor::default(), 25).await?;
             if parts.is_empty() {
-                break;
+                return Ok(());
             }
             for part in parts {
-                let key = Item::from([
-                    ("pk".to_owned(), AttributeValue::S(errors_pk(&import.id))),
-                    ("sk".to_owned(), AttributeValue::S(part_sk(part.cursor.chunk, part.cursor.part))),
-                ]);
+                let key = dynamo::key(errors_pk(import), part_sk(part.cursor.chunk, part.cursor.part));
                 let sent =
                     self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
                 sent.map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
             }
         }
-        for block in 0..import.opened_blocks {
-            self.delete_block(&import.id, block).await?;
-        }
-        self.delete_files(import).await?;
-        self.delete_import(import).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! An import's item is `account#<account>` / `import#<id>`, so that a list is one query and a foreign id looks like a missing one. While
 //! there may be something to do for it, the item carries `due_at`, by which the sweeper finds it through the index `due`.
 
-use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits};
+use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Report, Status, limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -181,24 +181,23 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the item of an import that does not run; whether it is gone. A repeat finds it gone.
-    pub async fn delete_import(&self, import: &Import) -> Result<bool> {
-        let sent = self
-            .dynamodb()
-            .delete_item()
-            .table_name(self.imports_table())
-            .set_key(Some(import_key(&import.account, &import.id)))
-            .condition_expression("attribute_not_exists(pk) OR #status <> :processing")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::unavailable("dynamodb:DeleteItem")(error)),
+    /// Removes an import with its errors, blocks and files; `false`, with nothing removed, while it runs. A repeat goes on where the last one
+    /// stopped.
+    pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
+        // One that awaits its upload is ended first, so that no upload is accepted while its traces are removed.
+        self.end_awaiting(account, id, &Halt { status: Status::Cancelled, failure: None }).await?;
+        let Some(import) = self.import(account, id).await? else { return Ok(true) };
+        if !import.status.is_final() {
+            return Ok(false);
         }
+        self.delete_errors(id).await?;
+        for block in 0..import.opened_blocks {
+            self.delete_block(id, block).await?;
+        }
+        self.delete_files(&import).await?;
+        let key = import_key(account, id);
+        let sent = self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
+        sent.map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
+        Ok(true)
     }
 }

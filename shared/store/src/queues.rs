@@ -25,7 +25,11 @@ pub struct SplitOrder {
 #[serde(rename_all = "snake_case")]
 pub enum SplitTask {
     /// Look for the upload, accept it if it has not been, and go on at the checkpoint.
-    GoOn,
+    GoOn {
+        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if this order is
+        /// dead-lettered without getting further.
+        died_at: Option<u32>,
+    },
     /// Send the chunks again that have no tally, from here on.
     SendAgain(Checkpoint),
 }
@@ -88,9 +92,10 @@ impl Store {
         Ok(())
     }
 
-    /// Sends a dead-lettered chunk to the validators once more, as it came.
-    pub async fn send_chunk_again(&self, account: &AccountId, body: &str) -> Result<()> {
-        self.send(&self.settings().chunks_queue_url, account, body.to_owned()).await?;
+    /// Sends a dead-lettered chunk to the validators once more, marked so.
+    pub async fn send_chunk_again(&self, message: &ChunkMessage) -> Result<()> {
+        let marked = ChunkMessage { last_try: true, ..message.clone() };
+        self.send(&self.settings().chunks_queue_url, &message.job.account, marked.encode()?).await?;
         crash::point("sweep.sent_again");
         Ok(())
     }

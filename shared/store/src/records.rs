@@ -24,6 +24,15 @@ pub const READ_BATCH: usize = 100;
 /// Statements of one write, at most (Amazon DynamoDB API Reference, BatchExecuteStatement).
 pub const WRITE_BATCH: usize = 25;
 
+/// What one request read.
+#[derive(Debug)]
+pub struct Page {
+    /// The records that exist among those that were read.
+    pub records: HashMap<RecordKey, Record>,
+    /// Keys that were not read this time.
+    pub unread: Vec<RecordKey>,
+}
+
 /// A record to be written in place of what was read.
 #[derive(Debug, Clone)]
 pub struct Write<'a> {
@@ -134,6 +143,14 @@ fn read(item: &Item) -> Option<(RecordKey, Record)> {
     Some((key, record))
 }
 
+fn item_key(key: &RecordKey) -> Item {
+    Item::from([("pk".to_owned(), AttributeValue::B(Blob::new(key)))])
+}
+
+fn unknown() -> StoreError {
+    StoreError::Unreadable { what: "a record", source: "unknown form".into() }
+}
+
 impl Store {
     /// The account's record of this kind and canonical key, read consistently.
     pub async fn record(&self, account: &AccountId, kind: &KindName, canonical: &str) -> Result<Option<Record>> {
@@ -143,14 +160,17 @@ impl Store {
 
     /// The records of at most [`READ_BATCH`] keys, read consistently; one that does not exist is left out.
     pub async fn records(&self, keys: &[RecordKey]) -> Result<HashMap<RecordKey, Record>> {
-        let keys = keys.iter().map(|key| Item::from([("pk".to_owned(), AttributeValue::B(Blob::new(key)))])).collect();
-        let mut records = HashMap::new();
-        for item in self.batch_get(&self.settings().records_table, keys).await? {
-            let (key, record) =
-                read(&item).ok_or(StoreError::Unreadable { what: "a record", source: "unknown form".into() })?;
-            records.insert(key, record);
-        }
-        Ok(records)
+        let items = self.batch_get(&self.settings().records_table, keys.iter().map(item_key).collect()).await?;
+        items.into_iter().map(|item| read(&item).ok_or_else(unknown)).collect()
+    }
+
+    /// What one request reads of at most [`READ_BATCH`] records, consistently: DynamoDB answers at most 16 MB.
+    pub async fn records_page(&self, keys: &[RecordKey]) -> Result<Page> {
+        let (items, unread) =
+            self.batch_get_page(&self.settings().records_table, keys.iter().map(item_key).collect()).await?;
+        let records = items.into_iter().map(|item| read(&item).ok_or_else(unknown)).collect::<Result<_>>()?;
+        let key = |item: &Item| item.get("pk")?.as_b().ok()?.as_ref().try_into().ok();
+        Ok(Page { records, unread: unread.iter().filter_map(key).collect() })
     }
 
     /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it is still the one that was read.

@@ -135,7 +135,7 @@ pub(super) async fn delete(
     id: IdPath,
 ) -> Result<StatusCode, Problem> {
     let import = find(&store, &account, &id).await?;
-    if store.delete(&import).await? {
+    if store.delete(&account, &import.id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))

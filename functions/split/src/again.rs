@@ -1,0 +1,90 @@
+//! Sending again what was lost on its way to the validators.
+
+use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_model::{Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, Job, Status};
+use penstock_runtime::Deadline;
+use penstock_store::{
+    Result, Store, StoreError,
+    blocks::Block,
+    queues::{SplitOrder, SplitTask},
+};
+
+use crate::{
+    source::Source,
+    split::{hand_on, job},
+};
+
+/// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an import that is to end
+/// early only those that had begun. Duplicates are harmless.
+///
+/// # Errors
+/// What may be different next time.
+pub(crate) async fn run(store: &Store, order: &SplitOrder, from: Checkpoint, deadline: Deadline) -> Result<()> {
+    let Some(import) = store.import(&order.account, &order.import).await? else { return Ok(()) };
+    if import.status == Status::Processing && (import.halt.is_some() || import.total.is_some()) {
+        match send(store, &import, from, deadline).await {
+            Err(StoreError::ObjectGone) => {
+                let failure = Failure::new("upload_gone", "the uploaded file is no longer stored");
+                let halt = Halt { status: Status::Failed, failure: Some(failure) };
+                store.order_halt(&order.account, &order.import, &halt).await?;
+            }
+            sent => sent?,
+        }
+    }
+    store.settle(&order.account, &order.import).await.map(drop)
+}
+
+async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<()> {
+    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
+    let mut source = Source::new(store, import, from.offset);
+    let mut missing = Missing { store, import, job: job(import), block: None };
+    let mut next = from;
+    while let Some(bytes) = source.next().await? {
+        // The header was fine when the file was split.
+        for piece in splitter.push(&bytes).unwrap_or_default() {
+            next = missing.send(piece).await?.unwrap_or(next);
+        }
+        if deadline.is_near() && next.chunk > from.chunk {
+            return hand_on(store, import, SplitTask::SendAgain(next)).await;
+        }
+    }
+    for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {
+        missing.send(piece).await?;
+    }
+    Ok(())
+}
+
+/// Tells which chunks are missing, a block at a time.
+struct Missing<'a> {
+    store: &'a Store,
+    import: &'a Import,
+    job: Job,
+    block: Option<(u32, Block)>,
+}
+
+impl Missing<'_> {
+    /// Sends a chunk that is missing; gives where the file goes on after it.
+    async fn send(&mut self, piece: Piece) -> Result<Option<Checkpoint>> {
+        let Piece::Chunk(chunk, next) = piece else { return Ok(None) };
+        let halted = self.import.halt.is_some();
+        let block = self.block_of(&chunk).await?;
+        let name = chunk.index.to_string();
+        let begun = block.fates.contains_key(&name);
+        // A chunk that was dead-lettered before must not start over as if it never had been, or it would never be given up.
+        let last_try = block.sent_again.contains_key(&name);
+        if !block.tallies.contains_key(&name) && (begun || !halted) {
+            let message = ChunkMessage { job: self.job.clone(), chunk, last_try };
+            self.store.send_chunks(&[message]).await?;
+        }
+        Ok(Some(next))
+    }
+
+    async fn block_of(&mut self, chunk: &Chunk) -> Result<&Block> {
+        let number = self.import.chunking.block_of(chunk.index);
+        let held = match self.block.take() {
+            Some(held) if held.0 == number => held,
+            _ => (number, self.store.blocks(&self.import.id, &[number]).await?.remove(&number).unwrap_or_default()),
+        };
+        Ok(&self.block.insert(held).1)
+    }
+}

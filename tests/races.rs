@@ -1,0 +1,258 @@
+//! Schedules that once broke a promise, and must not again.
+
+mod support;
+
+use std::time::Duration;
+
+use penstock_local::FunctionOptions;
+use penstock_model::{Abort, ImportOptions, Status, limits};
+use support::{
+    Stack,
+    crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
+    files,
+    http::post_form,
+    upload,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A stack whose splits are handed on again and again.
+async fn handing_on() -> Stack {
+    Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
+        options.functions.split = FunctionOptions::new(2, Duration::from_secs(1));
+    })
+    .await
+}
+
+async fn until_processing(stack: &Stack, id: &str) {
+    while stack.client.import(id).await.expect("there").status != Status::Processing {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_posted_again_while_a_split_is_handed_on_changes_nothing() {
+    let stack = handing_on().await;
+    let created = stack.create(ImportOptions::default()).await;
+    let form = created.form.as_ref().expect("a form");
+    assert_eq!(post_form(form, &files::plain(0, 100_000, "1")).await.status, 204);
+    until_processing(&stack, &created.id).await;
+    assert_eq!(post_form(form, &files::plain(500_000, 5, "2")).await.status, 204);
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));
+    assert!(stack.records("1", &["SKU-500000".to_owned()]).await.is_empty());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_posted_again_while_a_split_is_dead_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    arm(folder.path(), "split.checkpoint.always");
+    let created = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&created, &files::plain(0, 950, "1")).await, 200);
+    stack.cloud.quiet().await;
+    let form = created.form.as_ref().expect("a form");
+    assert_eq!(post_form(form, &files::plain(5000, 5, "2")).await.status, 204);
+    for _ in 0..6 {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(61)).await;
+    }
+    std::fs::remove_file(folder.path().join("split.checkpoint.always")).expect("removed");
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 950));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_meets_the_upload_is_refused_and_removes_nothing() {
+    let stack = Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "50".into()));
+        options.functions.validate.concurrency = 1;
+    })
+    .await;
+    let created = stack.create(ImportOptions::default()).await;
+    let mut file = b"sku,name,brand\n".to_vec();
+    (0..20_000).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
+    assert_eq!(upload(&created, &file).await, 200);
+    while stack.client.import(&created.id).await.expect("there").rows.failed <= 500 {}
+    let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
+    assert!(!stack.cloud.store().delete(&account, &id).await.expect("answers"), "it runs");
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, 20_000));
+    assert_eq!(stack.errors(&created.id).await.len(), 20_000);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_of_an_import_that_awaits_its_upload_ends_it_first() {
+    let stack = Stack::with(|options| {
+        // The event waits until the clock is advanced.
+        options.faults.event_late = 1.0;
+    })
+    .await;
+    let created = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
+    let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
+    assert!(stack.cloud.store().delete(&account, &id).await.expect("answers"));
+    stack.pass(Duration::from_secs(61)).await;
+    stack.cloud.idle().await;
+    assert_eq!(support::refused(stack.client.import(&created.id).await).0, 404);
+    assert!(stack.records("1", &["SKU-1".to_owned()]).await.is_empty());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_import_whose_begun_chunk_was_lost_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    arm(folder.path(), "validate.begun");
+    let created = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&created, &files::plain(0, 950, "1")).await, 200);
+    stack.cloud.quiet().await;
+    assert_eq!(armed(folder.path()), [""; 0]);
+    assert_eq!(stack.client.cancel(&created.id).await.expect("cancelled").status, Status::Processing);
+    stack.cloud.queue("chunks").expect("the queue").purge();
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.total), (Status::Cancelled, Some(950)));
+    assert_eq!(import.rows.created + import.rows.unprocessed, 950);
+    stack.stop().await;
+}
+
+/// S3 judges a URL when its request begins: a long upload may end after the import has expired.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_began_in_time_counts_however_long_it_takes() {
+    let stack = Stack::with(|options| options.scheduled = false).await;
+    let created = stack.create(ImportOptions::default()).await;
+    let target = created.upload.clone().expect("an upload URL");
+    let file = files::plain(0, 10, "1");
+    let (host, path) = target.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL");
+    let mut connection = tokio::net::TcpStream::connect(host).await.expect("a connection");
+    let mut head = format!(
+        "PUT /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\nexpect: 100-continue\r\n",
+        file.len()
+    );
+    target.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    connection.write_all(format!("{head}\r\n").as_bytes()).await.expect("sent");
+    // The storage has taken the request when it asks for its body.
+    let mut asked = [0; 25];
+    connection.read_exact(&mut asked).await.expect("an answer");
+    assert!(asked.starts_with(b"HTTP/1.1 100 Continue"), "{}", String::from_utf8_lossy(&asked));
+    stack.pass(Duration::from_secs(36 * 60)).await;
+    stack.cloud.sweep_now().await.expect("the sweeper looks");
+    assert_eq!(stack.client.import(&created.id).await.expect("there").status, Status::Expired);
+    connection.write_all(&file).await.expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let import = stack.ended_after_expiry(&created.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 10));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_dead_letter_do_not_use_up_a_chunks_last_try() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes_and(folder.path(), |options| {
+        options.faults.seed = 5;
+        options.faults.message_twice = 1.0;
+        options.scheduled = false;
+    })
+    .await;
+    arm(folder.path(), "validate.received.always");
+    let created = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
+    let id = created.id.parse().expect("valid");
+    for _ in 0..120 {
+        stack.cloud.quiet().await;
+        let blocks = stack.cloud.store().blocks(&id, &[0]).await.expect("read");
+        if blocks.get(&0).is_some_and(|block| !block.sent_again.is_empty()) {
+            break;
+        }
+        stack.pass(Duration::from_secs(61)).await;
+    }
+    std::fs::remove_file(folder.path().join("validate.received.always")).expect("removed");
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 90));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_dead_letter_do_not_use_up_a_splits_last_try() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes_and(folder.path(), |options| {
+        options.faults.seed = 5;
+        options.faults.event_twice = 1.0;
+        options.scheduled = false;
+    })
+    .await;
+    arm(folder.path(), "split.columns.always");
+    let created = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
+    let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
+    for _ in 0..60 {
+        stack.cloud.quiet().await;
+        let import = stack.cloud.store().import(&account, &id).await.expect("read").expect("there");
+        if import.split_died_at.is_some() {
+            break;
+        }
+        stack.pass(Duration::from_secs(61)).await;
+    }
+    std::fs::remove_file(folder.path().join("split.columns.always")).expect("removed");
+    let import = stack.ended(&created.id).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 90));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_threshold_holds_when_the_deciding_tally_is_the_last() {
+    let options = ImportOptions { abort: Some(Abort { rows: 10, percent: 10 }), ..ImportOptions::default() };
+    let mut file = String::from("sku,name,brand\n");
+    (0..50).for_each(|row| file.push_str(&format!("BAD-{row}\n")));
+    for delayed in [0.0, 1.0] {
+        let stack = Stack::with(|options| {
+            options.faults.message_delayed = delayed;
+            options.faults.delay = Duration::from_secs(60);
+        })
+        .await;
+        let import = stack.import_with(file.as_bytes(), options.clone()).await;
+        assert_eq!(
+            (import.status, import.failure.map(|failure| failure.code)),
+            (Status::Failed, Some("too_many_rejected".into()))
+        );
+        assert_eq!((import.rows.failed, import.rows.total, import.rows.unprocessed), (50, Some(50), 0));
+        stack.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_its_record_has_no_room_for_is_rejected_or_applied_and_not_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes(folder.path()).await;
+    let part = "x".repeat(limits::RECORD_BYTES - 1000);
+    stack.import(format!("sku,name,brand,description\nA,a,b,{part}\n").as_bytes()).await;
+    arm(folder.path(), "validate.errors");
+    let refused = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&refused, format!("sku,name,brand,category\nA,a,b,{part}\n").as_bytes()).await, 200);
+    stack.cloud.quiet().await;
+    assert_eq!(armed(folder.path()), [""; 0]);
+    // There is room when the chunk comes back; its row has been refused all the same.
+    stack.import(b"sku,name,brand,description\nA,a,b,short\n").await;
+    let refused = stack.ended(&refused.id).await;
+    assert_eq!((refused.status, refused.rows.failed), (Status::CompletedWithErrors, 1));
+    let codes: Vec<String> = stack.errors(&refused.id).await.into_iter().map(|error| error.code).collect();
+    assert_eq!(codes, ["record_item_too_large"]);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_no_item_could_hold_fails_at_once_with_its_limit() {
+    let stack = Stack::start().await;
+    let import = stack.import(format!("sku,name,brand,{}\nA,a,b,c\n", "c".repeat(220_000)).as_bytes()).await;
+    let failure = import.failure.expect("a reason");
+    assert_eq!(failure.code, "header_too_large");
+    assert!(failure.message.contains("65536"), "{}", failure.message);
+    // The widest that is taken, of characters that take most room on their way.
+    let widest = format!("sku,name,brand,{}", "\u{1}".repeat(limits::HEADER_BYTES - 20));
+    let import = stack.import(format!("{widest}\nA,a,b,c\n").as_bytes()).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 1));
+    stack.stop().await;
+}
