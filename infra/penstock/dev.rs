@@ -22,6 +22,9 @@ pub(crate) struct DevArgs {
     /// The account whose key it is.
     #[arg(long, default_value = LOCAL_ACCOUNT)]
     account: String,
+    /// How long an upload URL is valid.
+    #[arg(long, env = "PENSTOCK_UPLOAD_TTL_SECONDS", default_value_t = penstock_model::limits::UPLOAD_TTL_SECONDS)]
+    upload_ttl_seconds: u64,
     /// Shows what the functions log.
     #[arg(long)]
     verbose: bool,
@@ -35,6 +38,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         listen: args.listen,
         data: args.data,
         keys: vec![(args.account.clone(), id.to_owned(), secret.to_owned())],
+        environment: vec![("PENSTOCK_UPLOAD_TTL_SECONDS".to_owned(), args.upload_ttl_seconds.to_string())],
         verbose: args.verbose,
         ..Options::new(program()?)
     })

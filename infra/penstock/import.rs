@@ -100,14 +100,14 @@ async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result
     let seconds = started.elapsed().as_secs_f64();
     progress.end();
     let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file));
-    if ended.rejected.is_some() {
-        client.save_rejected(&ended.id, &rejected).await?;
-    }
+    let saved = if ended.rejected.is_some() { client.save_rejected(&ended.id, &rejected).await } else { Ok(()) };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&ended)?);
     } else {
         summary(client, &ended, seconds, &rejected).await?;
     }
+    // What was imported is said before that its rejected rows could not be saved.
+    saved?;
     Ok(match ended.status {
         Status::Completed => ExitCode::SUCCESS,
         Status::CompletedWithErrors => SOME_FAILED.into(),

@@ -93,8 +93,12 @@ impl Stack {
 
     /// As [`Stack::ended`], for an import that has expired and is taken up all the same.
     pub async fn ended_after_expiry(&self, id: &str) -> Import {
-        while self.client.import(id).await.expect("the import is there").status == penstock_model::Status::Expired {}
-        self.ended(id).await
+        for _ in 0..100_000 {
+            if self.client.import(id).await.expect("the import is there").status != penstock_model::Status::Expired {
+                return self.ended(id).await;
+            }
+        }
+        panic!("{id} stays expired\n{}", self.logs());
     }
 
     /// Lets time pass and the sweeper look.

@@ -42,8 +42,8 @@ pub enum ClientError {
     /// There was no answer, or one that is none of Penstock's.
     #[error("there is no answer from the service")]
     Http(#[source] reqwest::Error),
-    /// The file cannot be read.
-    #[error("{path} cannot be read")]
+    /// The file cannot be read or written.
+    #[error("{path} cannot be read or written")]
     File {
         /// Its path.
         path: String,

@@ -86,7 +86,7 @@ pub enum EmptyCells {
 
 /// Stops an import whose first rows are bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Abort {
     /// How many rows are looked at, from the first: 1 to [`crate::limits::ABORT_ROWS`].
     pub rows: u64,
@@ -112,7 +112,7 @@ impl Abort {
 
 /// How an import is to be done, as its creator chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ImportOptions {
     /// The byte between two cells; `,` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,11 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// The environment variable that is missing, by name.
 pub fn start() -> Result<Store, Error> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // At their finest these log what they carry, which is cells.
+    for library in ["lambda_runtime", "lambda_http", "aws_smithy_runtime", "aws_smithy_http_client", "hyper", "h2"] {
+        filter = filter.add_directive(format!("{library}=info").parse()?);
+    }
     // A second start in one process, as in a test, keeps the first one's logs.
     let _ = tracing_subscriber::fmt()
         .json()

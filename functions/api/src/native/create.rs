@@ -19,7 +19,7 @@ use crate::{Problem, auth::Account};
 
 /// `POST /v1/imports`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NewImport {
     kind: Option<KindName>,
     format: Option<String>,

@@ -27,7 +27,10 @@ type PageQuery = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
 
 /// The query, and the limit within its bounds.
 fn page(query: PageQuery) -> Result<(Page, usize), Problem> {
-    let Query(page) = query.map_err(|rejection| Problem::bad_request("invalid_query", rejection.body_text()))?;
+    let Query(page) = query.map_err(|_| {
+        let detail = "the query takes limit, a number, and cursor; a list of imports also status and kind";
+        Problem::bad_request("invalid_query", detail)
+    })?;
     let limit = page.limit.unwrap_or(limits::PAGE_DEFAULT);
     if !(1..=limits::PAGE_MAX).contains(&limit) {
         return Err(Problem::bad_request("invalid_limit", format!("limit is 1 to {}", limits::PAGE_MAX)));
