@@ -24,17 +24,13 @@ async fn handing_on() -> Stack {
     .await
 }
 
-async fn until_processing(stack: &Stack, id: &str) {
-    while stack.client.import(id).await.expect("there").status != Status::Processing {}
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_posted_again_while_a_split_is_handed_on_changes_nothing() {
     let stack = handing_on().await;
     let created = stack.create(ImportOptions::default()).await;
     let form = created.form.as_ref().expect("a form");
     assert_eq!(post_form(form, &files::plain(0, 100_000, "1")).await.status, 204);
-    until_processing(&stack, &created.id).await;
+    stack.begun(&created.id).await;
     assert_eq!(post_form(form, &files::plain(500_000, 5, "2")).await.status, 204);
     let import = stack.ended(&created.id).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));

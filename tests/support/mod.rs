@@ -66,6 +66,13 @@ impl Stack {
         self.ended(&import.id).await
     }
 
+    /// Waits until an import's upload has been accepted.
+    pub async fn begun(&self, id: &str) {
+        while self.client.import(id).await.expect("the import is there").status
+            == penstock_model::Status::AwaitingUpload
+        {}
+    }
+
     /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left waits for it.
     pub async fn ended(&self, id: &str) -> Import {
         match self.ended_for(&self.client, id).await {
