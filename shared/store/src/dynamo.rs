@@ -41,7 +41,7 @@ pub(crate) fn value<T: Serialize>(what: &'static str, value: &T) -> Result<Attri
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] when it is not what this version writes.
-pub fn from_item<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<T> {
+pub(crate) fn from_item<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<T> {
     serde_dynamo::from_item(item).map_err(StoreError::unreadable(what))
 }
 

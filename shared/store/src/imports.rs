@@ -5,12 +5,12 @@
 
 use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Report, Status, limits};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     Backoff, Result, Store, StoreError, crash,
     due::due_shard,
     dynamo::{self, Item, from_item, is_made, n, putting, s, value},
+    sha256_hex,
 };
 
 /// What an `Idempotency-Key` stands for.
@@ -66,8 +66,7 @@ pub(crate) fn kind_key(account: &AccountId, kind: &KindName) -> Item {
 }
 
 fn idempotency_key(account: &AccountId, key: &str) -> Item {
-    let hash: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    dynamo::key(account_pk(account), format!("idempotency#{hash}"))
+    dynamo::key(account_pk(account), format!("idempotency#{}", sha256_hex(key.as_bytes())))
 }
 
 impl Store {

@@ -22,8 +22,9 @@ pub mod uploads;
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 pub use backoff::Backoff;
-pub use dynamo::from_item;
 pub use error::{Result, StoreError};
 pub use settings::{Settings, SettingsError};
 
@@ -77,4 +78,13 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
+}
+
+/// SHA-256 in hexadecimal: how secrets, idempotency keys and request bodies are stored.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,10 +2,9 @@
 
 use axum::{body::Bytes, extract::FromRequest, extract::Request, http::StatusCode};
 use penstock_model::limits;
-use penstock_store::Store;
+use penstock_store::{Store, sha256_hex};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::Problem;
 
@@ -39,7 +38,7 @@ impl<T: DeserializeOwned> FromRequest<Store> for JsonBody<T> {
             return Err(Problem::bad_request("invalid_body", detail));
         }
         let value = serde_json::from_slice(text).map_err(invalid)?;
-        let hash = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256_hex(&bytes);
         Ok(Self { value, hash })
     }
 }
