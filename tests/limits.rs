@@ -21,6 +21,8 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
         ("COLUMNS", (limits::COLUMNS as u64, "")),
         ("RECORD_ITEM_BYTES", (limits::RECORD_ITEM_BYTES as u64, "bytes")),
         ("Decimal::DIGITS", (Decimal::DIGITS as u64, "digits")),
+        ("NESTING", (limits::NESTING as u64, "levels")),
+        ("CELL_ERRORS", (limits::CELL_ERRORS as u64, "")),
         ("UPLOAD_TTL_SECONDS", (limits::UPLOAD_TTL_SECONDS, "seconds")),
         ("EXPIRY_GRACE_MS", (limits::EXPIRY_GRACE_MS as u64 / 1000, "seconds")),
         ("IDEMPOTENCY_MS", (limits::IDEMPOTENCY_MS as u64 / 3_600_000, "hours")),

@@ -169,8 +169,9 @@ impl<'a> Lines<'a> {
 pub fn shown(record: &penstock_model::Record) -> BTreeMap<String, String> {
     let text = |value: &penstock_model::Value| match value {
         penstock_model::Value::Text(text) => text.clone(),
-        penstock_model::Value::Number(number) => number.as_str().to_owned(),
+        penstock_model::Value::Number(number) => number.to_string(),
         penstock_model::Value::Boolean(boolean) => boolean.to_string(),
+        nested => serde_json::to_string(nested).expect("a value is JSON"),
     };
     record.fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }

@@ -1,7 +1,9 @@
 //! Splitting one import.
 
 use penstock_engine::{
-    header, kinds,
+    header,
+    kind::Kind,
+    kinds,
     plan::Plan,
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
@@ -194,7 +196,9 @@ impl Sender<'_> {
         let columns = header::columns(header, self.job.delimiter).map_err(Stop::Failed)?;
         let schema = kinds::bundled(&self.job.kind)
             .ok_or_else(|| Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists")))?;
-        let plan = Plan::compile(schema, &columns).map_err(Stop::Failed)?;
+        let kind = Kind::compile(schema, &self.job.account)
+            .map_err(|error| Stop::Failed(Failure::new("invalid_schema", error.to_string())))?;
+        let plan = Plan::compile(kind, &columns).map_err(Stop::Failed)?;
         let ignored: Vec<String> = plan.ignored(&columns).map(str::to_owned).collect();
         made(self.store.set_columns(self.import, &columns, &ignored).await?)?;
         self.job.columns = columns;

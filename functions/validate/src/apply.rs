@@ -143,7 +143,8 @@ fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold, stored: Draft) -> Merged<'a
         }
         let before = merged.draft.record.as_ref().map_or(0, |record| record.bytes());
         // Only a record that might become too large is worth a copy to fall back on.
-        let fallback = (before + row.bytes() > RECORD_ITEM_BYTES).then(|| merged.draft.clone());
+        let added = plan.kind().bytes_with_defaults(row.bytes());
+        let fallback = (before + added > RECORD_ITEM_BYTES).then(|| merged.draft.clone());
         let outcome = merged.draft.apply(plan, job.mode, job.stamp(row.row), row);
         match fallback {
             Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > RECORD_ITEM_BYTES) => {

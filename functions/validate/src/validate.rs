@@ -1,6 +1,6 @@
 //! Validating one chunk.
 
-use penstock_engine::{kinds, plan::Plan, rows};
+use penstock_engine::{kind::Kind, kinds, plan::Plan, rows};
 use penstock_model::{Chunk, ChunkMessage, Halt, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
     Result, Store, StoreError,
@@ -24,7 +24,8 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
     let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
     crash::point("validate.received");
     let schema = kinds::bundled(&job.kind).ok_or_else(|| unreadable("the kind is unknown"))?;
-    let plan = Plan::compile(schema, &job.columns).map_err(|failure| unreadable(&failure.message))?;
+    let kind = Kind::compile(schema, &job.account).map_err(|error| unreadable(&error.to_string()))?;
+    let plan = Plan::compile(kind, &job.columns).map_err(|failure| unreadable(&failure.message))?;
     let parsed = rows::parse(&plan, &job, &chunk);
     match store.decide(&job, &chunk, Verdict::Begun).await? {
         Begin::Verdict { verdict: Verdict::Begun, before } => {

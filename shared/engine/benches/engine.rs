@@ -3,6 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use penstock_engine::{
+    kind::Kind,
     kinds,
     merge::Draft,
     plan::Plan,
@@ -45,7 +46,8 @@ fn split(file: &[u8]) -> Vec<Chunk> {
 fn engine(criterion: &mut Criterion) {
     let file = file();
     let columns: Vec<String> = kinds::all()[0].fields.iter().map(|field| field.name.clone()).collect();
-    let plan = Plan::compile(&kinds::all()[0], &columns).expect("its own columns");
+    let kind = Kind::compile(&kinds::all()[0], &"1".parse().expect("valid")).expect("valid");
+    let plan = Plan::compile(kind, &columns).expect("its own columns");
     let job = Job {
         account: "1".parse().expect("valid"),
         import: ImportId::new(0, [0; 10]),

@@ -11,22 +11,29 @@ pub fn canonical<'a>(parts: impl Iterator<Item = Option<&'a Value>>) -> String {
         if at > 0 {
             key.push(',');
         }
-        match part {
-            None => {}
-            Some(Value::Boolean(boolean)) => key.push_str(if *boolean { "true" } else { "false" }),
-            Some(Value::Number(number)) => key.push_str(number.as_str()),
-            Some(Value::Text(text)) => {
-                for c in text.chars() {
-                    match c {
-                        '%' => key.push_str("%25"),
-                        ',' => key.push_str("%2C"),
-                        other => key.push(other),
-                    }
-                }
-            }
+        if let Some(value) = part {
+            push(&mut key, value);
         }
     }
     key
+}
+
+/// Writes one part of a key. An array or an object is never a part of one.
+pub(crate) fn push(key: &mut String, part: &Value) {
+    match part {
+        Value::Boolean(boolean) => key.push_str(if *boolean { "true" } else { "false" }),
+        Value::Number(number) => key.push_str(&number.to_string()),
+        Value::Text(text) => {
+            for c in text.chars() {
+                match c {
+                    '%' => key.push_str("%25"),
+                    ',' => key.push_str("%2C"),
+                    other => key.push(other),
+                }
+            }
+        }
+        Value::List(_) | Value::Object(_) | Value::Null => {}
+    }
 }
 
 /// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than DynamoDB's 2,048 bytes.

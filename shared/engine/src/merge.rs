@@ -4,11 +4,14 @@
 //! *upsert* this holds over any number of imports; for *create* and *fill* over one import on top of what was there before.
 //!
 //! *upsert*: field by field the greatest stamp wins, and a cleared field keeps its stamp as a tombstone. A kind's defaults come with the
-//! record, under the lowest stamp, so any row that names the field wins over them.
+//! record, under a stamp derived from that of the row that made it, [`Stamp::of_default`]: lower than every row's, so any row that names the
+//! field wins over them, and the greater the earlier the row is, so a row that comes late but stands before the one that made the record
+//! replaces that one's defaults by its own. Together the greatest stamp still wins.
 //!
 //! *create* and *fill* let the earliest row win, so a row that comes late but stands earlier in the file takes back what a later one did.
 //! Which rows of this import are in a record is told by its stamps: every row has the key, so the least stamp of this import in the record
-//! is the earliest row that made or filled it.
+//! is the earliest row that made or filled it. A default always holds a value (see [`Kind::defaults`]): were it empty after one row and not after
+//! another, a `fill` that found it full could not be undone when the other row turns out to be the earlier.
 //!
 //! What a row did is told from the record too, when it is delivered again: `made` says that it created, `last` and its own stamp that it
 //! was applied. Only where a file names a record twice may a second look call a row unchanged that was an update before, or the other way
@@ -18,7 +21,7 @@ use std::collections::BTreeMap;
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
-use crate::{plan::Plan, rows::Row};
+use crate::{kind::Kind, plan::Plan, rows::Row};
 
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,20 +53,21 @@ impl Draft {
 
     /// Applies a row whose stamp is `stamp`. `rev` is left as it is: it counts writes, not rows.
     pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row) -> Outcome {
+        let kind = plan.kind();
         let Some(record) = &mut self.record else {
-            self.record = Some(made_by(plan, stamp, row));
+            self.record = Some(made_by(kind, stamp, row));
             self.changed = true;
             return Outcome::Created;
         };
         match mode {
-            Mode::Upsert => upsert(record, plan, stamp, row, &mut self.changed),
-            Mode::Create => create(record, plan, stamp, row, &mut self.changed),
-            Mode::Fill => fill(record, plan, stamp, row, &mut self.changed),
+            Mode::Upsert => upsert(record, kind, stamp, row, &mut self.changed),
+            Mode::Create => create(record, kind, stamp, row, &mut self.changed),
+            Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }
     }
 }
 
-fn made_by(plan: &Plan, stamp: Stamp, row: &Row) -> Record {
+fn made_by(kind: &Kind, stamp: Stamp, row: &Row) -> Record {
     let mut record = Record {
         rev: 0,
         made: stamp,
@@ -71,26 +75,22 @@ fn made_by(plan: &Plan, stamp: Stamp, row: &Row) -> Record {
         fields: BTreeMap::new(),
         stamps: BTreeMap::new(),
     };
-    put_cells(&mut record, plan, stamp, row);
-    put_defaults(&mut record, plan);
+    put_newer(&mut record, kind, stamp, &row.cells);
+    put_newer(&mut record, kind, stamp.of_default(), &kind.defaults(&row.cells));
     record
 }
 
-/// Sets the cells of a row whatever stands there.
-fn put_cells(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row) {
-    for (field, value) in &row.cells {
-        put(record, &plan.fields[*field].name, stamp, value.clone());
-    }
-}
-
-fn put_defaults(record: &mut Record, plan: &Plan) {
-    for field in &plan.fields {
-        if let Some(default) = &field.default
-            && !record.stamps.contains_key(&field.name)
-        {
-            put(record, &field.name, Stamp::LOWEST, Some(default.clone()));
+/// Sets the cells that are newer than what stands there; whether there were any, and whether that changed what the record shows.
+fn put_newer(record: &mut Record, kind: &Kind, stamp: Stamp, cells: &[(usize, Option<Value>)]) -> (bool, bool) {
+    let (mut touched, mut shows) = (false, false);
+    for (field, value) in cells {
+        let name = kind.field(*field).name();
+        if record.stamps.get(name).is_none_or(|at| *at < stamp) {
+            touched = true;
+            shows |= put(record, name, stamp, value.clone());
         }
     }
+    (touched, shows)
 }
 
 /// Sets one field; whether that changed what the record shows.
@@ -114,21 +114,20 @@ fn applied_before(record: &Record, stamp: Stamp) -> Option<Outcome> {
     } else if record.last.stamp == stamp {
         Some(outcome(record.last.changed))
     } else {
-        record.stamps.values().any(|at| *at == stamp).then_some(Outcome::Updated)
+        let derived = stamp.of_default();
+        record.stamps.values().any(|at| *at == stamp || *at == derived).then_some(Outcome::Updated)
     }
 }
 
-fn upsert(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn upsert(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
     if let Some(outcome) = applied_before(record, stamp) {
         return outcome;
     }
-    let (mut touched, mut shows) = (false, false);
-    for (field, value) in &row.cells {
-        let name = &plan.fields[*field].name;
-        if record.stamps.get(name).is_none_or(|at| *at < stamp) {
-            touched = true;
-            shows |= put(record, name, stamp, value.clone());
-        }
+    let (mut touched, mut shows) = put_newer(record, kind, stamp, &row.cells);
+    // In the order of the rows this one would have made the record, or come before the one that did.
+    if stamp < record.made {
+        let (newer, other) = put_newer(record, kind, stamp.of_default(), &kind.defaults(&row.cells));
+        (touched, shows) = (touched | newer, shows | other);
     }
     settle(record, stamp, touched, shows, changed)
 }
@@ -151,44 +150,40 @@ fn earliest(record: &Record, order: u64) -> Option<Stamp> {
 }
 
 /// The row is earlier than all of its import that the record holds: what they set is taken out, so that the row can make the record anew.
-fn take_back(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row) -> BTreeMap<String, Value> {
+fn take_back(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row) -> BTreeMap<String, Value> {
     let before = record.fields.clone();
-    let taken = |at: &Stamp| *at == Stamp::LOWEST || (at.order == stamp.order && *at > stamp);
+    // Only the rows of this import made the record, so every default in it is one of theirs.
+    let taken = |at: &Stamp| at.order == 0 || (at.order == stamp.order && *at > stamp);
     let names: Vec<String> = record.stamps.iter().filter(|(_, at)| taken(at)).map(|(name, _)| name.clone()).collect();
     for name in names {
         record.stamps.remove(&name);
         record.fields.remove(&name);
     }
-    for (field, value) in &row.cells {
-        let name = &plan.fields[*field].name;
-        if record.stamps.get(name).is_none_or(|at| *at < stamp) {
-            put(record, name, stamp, value.clone());
-        }
-    }
-    put_defaults(record, plan);
+    put_newer(record, kind, stamp, &row.cells);
+    put_newer(record, kind, stamp.of_default(), &kind.defaults(&row.cells));
     before
 }
 
-fn create(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn create(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
     if record.made == stamp {
         return Outcome::Created;
     }
     // The record was made by a later row of this import, which has been counted as its creator: this one's values replace that row's.
     if earliest(record, stamp.order).is_some_and(|earliest| earliest > stamp) {
-        take_back(record, plan, stamp, row);
+        take_back(record, kind, stamp, row);
         *changed = true;
     }
     Outcome::Skipped
 }
 
-fn fill(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
     if let Some(outcome) = applied_before(record, stamp) {
         return outcome;
     }
     if earliest(record, stamp.order).is_some_and(|earliest| earliest > stamp) {
         // Later rows filled what this one left: keep what they set in fields that it does not.
         let later = record.clone();
-        let before = take_back(record, plan, stamp, row);
+        let before = take_back(record, kind, stamp, row);
         for (name, at) in later.stamps.iter().filter(|(_, at)| at.order == stamp.order) {
             if !record.fields.contains_key(name)
                 && let Some(value) = later.fields.get(name)
@@ -201,7 +196,7 @@ fn fill(record: &mut Record, plan: &Plan, stamp: Stamp, row: &Row, changed: &mut
     }
     let (mut touched, mut shows) = (false, false);
     for (field, value) in &row.cells {
-        let name = &plan.fields[*field].name;
+        let name = kind.field(*field).name();
         let Some(value) = value else { continue };
         let free = match record.stamps.get(name) {
             None => true,

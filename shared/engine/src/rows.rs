@@ -3,8 +3,9 @@
 use penstock_model::{Body, Chunk, EmptyCells, Job, Refusal, RowError, Value, limits};
 
 use crate::{
-    key, lines,
-    plan::{CellError, Plan},
+    kind::{CellError, Input},
+    lines,
+    plan::Plan,
 };
 
 /// A row that its kind accepts.
@@ -161,42 +162,37 @@ fn check(plan: &Plan, job: &Job, record: &csv::ByteRecord) -> Result<(String, Ce
     let mut cells = Cells::with_capacity(plan.columns.len());
     for (cell, field) in record.iter().zip(&plan.columns) {
         let Some(field) = *field else { continue };
-        let wanted = &plan.fields[field];
-        match text(cell) {
-            Err(error) => findings.push(Finding::cell(&wanted.name, cell, error.code, error.message)),
-            Ok(text) if plan.missing_values.iter().any(|missing| missing == text) => {
-                if wanted.required {
-                    let message = format!("`{}` must hold a value", wanted.name);
-                    findings.push(Finding::cell(&wanted.name, cell, "required", message));
-                } else if job.empty_cells == EmptyCells::Clear {
-                    cells.push((field, None));
-                }
+        let wanted = plan.kind().field(field);
+        match text(cell).map_err(|error| vec![error]).and_then(|text| wanted.check(Input::Text(text))) {
+            Ok(Some(value)) => cells.push((field, Some(value.into()))),
+            // A row never clears what names its record.
+            Ok(None) if job.empty_cells == EmptyCells::Clear && !plan.kind().key_fields().contains(&field) => {
+                cells.push((field, None));
             }
-            Ok(text) => match wanted.value(text) {
-                Ok(value) => cells.push((field, Some(value))),
-                Err(error) => {
-                    let message = format!("`{}`: {}", wanted.name, error.message);
-                    findings.push(Finding::cell(&wanted.name, cell, error.code, message));
-                }
-            },
+            Ok(None) => {}
+            Err(errors) => findings.extend(errors.into_iter().map(|CellError { path, code, message }| {
+                let name = format!("{}{path}", wanted.name());
+                let message = match code {
+                    "required" => format!("`{name}` {message}"),
+                    _ => format!("`{name}`: {message}"),
+                };
+                Finding::cell(&name, cell, code, message)
+            })),
         }
     }
     if !findings.is_empty() {
         return Err(findings);
     }
-    let part = |field: &usize| cells.iter().find(|(cell, _)| cell == field).and_then(|(_, value)| value.as_ref());
-    let key = key::canonical(plan.key.iter().map(part));
-    Ok((key, cells))
+    Ok((plan.kind().key_of(&cells), cells))
 }
 
 fn text(cell: &[u8]) -> Result<&str, CellError> {
-    let text = std::str::from_utf8(cell).map_err(|error| CellError {
-        code: "invalid_utf8",
-        message: format!("byte {} of the cell is not UTF-8", error.valid_up_to() + 1),
-    })?;
+    let error = |code, message| CellError { path: String::new(), code, message };
+    let text = std::str::from_utf8(cell)
+        .map_err(|found| error("invalid_utf8", format!("byte {} of the cell is not UTF-8", found.valid_up_to() + 1)))?;
     match text.find('\0') {
         None => Ok(text),
-        Some(at) => Err(CellError { code: "nul_byte", message: format!("byte {} of the cell is NUL", at + 1) }),
+        Some(at) => Err(error("nul_byte", format!("byte {} of the cell is NUL", at + 1))),
     }
 }
 
@@ -225,7 +221,7 @@ mod tests {
 
     fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed {
         let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
-        let plan = Plan::compile(&crate::kinds::all()[0], &columns).expect("columns");
+        let plan = Plan::compile(crate::kinds::compiled("products"), &columns).expect("columns");
         let job = Job {
             account: "1".parse().expect("valid"),
             import: ImportId::new(1, [0; 10]),

@@ -1,15 +1,19 @@
 //! Exact decimals: a price is never a float.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// An exact decimal number in canonical plain notation: `0`, `-12.5`, `1200`. At most 38 digits, the precision of a DynamoDB number.
+/// An exact decimal number of at most 38 digits, the precision of a DynamoDB number.
 ///
-/// Equal numbers have equal text: `9.90`, `+9.9` and `99e-1` all read `9.9`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Decimal(String);
+/// Equal numbers are equal and have equal text, in plain notation: `9.90`, `+9.9` and `99e-1` all read `9.9`. Serialized as that text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    /// The digits, without the point: at most 38 fit. Does not end in 0 unless `scale` is 0.
+    mantissa: i128,
+    /// How many of the digits stand behind the point, 38 at most.
+    scale: u8,
+}
 
 /// Why a text is not a [`Decimal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +30,7 @@ impl Decimal {
     /// Significant digits that are kept, at most (Amazon DynamoDB Developer Guide, "Data types: Number").
     pub const DIGITS: usize = 38;
 
-    /// Reads `[+-] digits [. digits] [(e|E) [+-] digits]`; one side of the point may be empty, not both.
+    /// Reads `[+-] digits [. digits] [(e|E) [+-] digits]`; one side of the point may be empty, not both. Nothing is allocated.
     ///
     /// # Errors
     /// [`DecimalError::Syntax`] for anything else, `NaN` and `INF` included; [`DecimalError::Digits`] where the plain notation needs
@@ -37,66 +41,57 @@ impl Decimal {
             Some(b'+') => (false, &text[1..]),
             _ => (false, text),
         };
-        let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        let (digits, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => (&unsigned[..at], exponent(&unsigned[at + 1..])?),
             None => (unsigned, 0),
         };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let digits = || whole.bytes().chain(fraction.bytes());
+        if whole.len() + fraction.len() == 0 || !digits().all(|b| b.is_ascii_digit()) {
             return Err(DecimalError::Syntax);
         }
-        let digits = format!("{whole}{fraction}");
-        let significant = digits.trim_start_matches('0');
-        if significant.is_empty() {
-            return Ok(Self("0".to_owned()));
-        }
+        let Some(first) = digits().position(|b| b != b'0') else { return Ok(Self { mantissa: 0, scale: 0 }) };
+        let last = digits().enumerate().filter(|(_, b)| *b != b'0').last().map_or(first, |(at, _)| at);
+        let significant = (last - first + 1) as i64;
         // The value is 0.significant × 10^point.
-        let point = whole.len() as i64 - (digits.len() - significant.len()) as i64 + exponent;
-        let significant = significant.trim_end_matches('0');
-        let bound = Self::DIGITS as i64;
-        let fraction_digits = (significant.len() as i64 - point).max(0);
-        if point.max(0) + fraction_digits > bound {
+        let point = whole.len() as i64 - first as i64 + exponent;
+        let scale = (significant - point).max(0);
+        if point.max(0) + scale > Self::DIGITS as i64 {
             return Err(DecimalError::Digits);
         }
-        let mut plain = String::from(if negative { "-" } else { "" });
-        if point <= 0 {
-            plain.push_str("0.");
-            plain.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
-            plain.push_str(significant);
-        } else {
-            let whole_digits = point as usize;
-            if significant.len() <= whole_digits {
-                plain.push_str(significant);
-                plain.extend(std::iter::repeat_n('0', whole_digits - significant.len()));
-            } else {
-                plain.push_str(&significant[..whole_digits]);
-                plain.push('.');
-                plain.push_str(&significant[whole_digits..]);
-            }
+        let mut mantissa: i128 = 0;
+        for digit in digits().skip(first).take(last - first + 1) {
+            mantissa = mantissa * 10 + i128::from(digit - b'0');
         }
-        Ok(Self(plain))
+        mantissa *= power((point - significant).max(0) as u8);
+        Ok(Self { mantissa: if negative { -mantissa } else { mantissa }, scale: scale as u8 })
     }
 
-    /// The canonical text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// How many digits stand behind the point: 1 for `9.90`.
+    pub fn scale(&self) -> u8 {
+        self.scale
     }
 
-    /// Compares by value.
-    pub fn cmp_value(&self, other: &Self) -> std::cmp::Ordering {
-        let magnitude = |text: &str| {
-            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-            let whole = whole.trim_start_matches('0');
-            (whole.len(), whole.to_owned(), fraction.to_owned())
-        };
-        match (self.0.strip_prefix('-'), other.0.strip_prefix('-')) {
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, None) => magnitude(&self.0).cmp(&magnitude(&other.0)),
-            (Some(mine), Some(theirs)) => magnitude(theirs).cmp(&magnitude(mine)),
-        }
+    /// How many digits the number has, leading zeros not counted: 2 for `9.90`.
+    pub fn digits(&self) -> usize {
+        self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1)
     }
+
+    /// The number as an integer of 64 bits, if it is one.
+    pub fn as_i64(&self) -> Option<i64> {
+        (self.scale == 0).then(|| i64::try_from(self.mantissa).ok())?
+    }
+
+    /// What stands before the point, and behind it in units of 10^-38; both have the number's sign.
+    fn parts(&self) -> (i128, i128) {
+        let one = power(self.scale);
+        (self.mantissa / one, self.mantissa % one * power(Self::DIGITS as u8 - self.scale))
+    }
+}
+
+/// 10 to the power of at most 38.
+fn power(exponent: u8) -> i128 {
+    10_i128.pow(u32::from(exponent))
 }
 
 fn exponent(text: &str) -> Result<i64, DecimalError> {
@@ -111,23 +106,54 @@ fn exponent(text: &str) -> Result<i64, DecimalError> {
 
 impl From<i64> for Decimal {
     fn from(number: i64) -> Self {
-        Self(number.to_string())
+        Self { mantissa: i128::from(number), scale: 0 }
+    }
+}
+
+/// By value.
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let magnitude = self.mantissa.unsigned_abs();
+        let one = power(self.scale).unsigned_abs();
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", magnitude / one)?;
+        match self.scale {
+            0 => Ok(()),
+            scale => write!(f, ".{:0width$}", magnitude % one, width = usize::from(scale)),
+        }
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cmp::Ordering;
 
     fn canonical(text: &str) -> Result<String, DecimalError> {
-        Decimal::parse(text).map(|d| d.as_str().to_owned())
+        Decimal::parse(text).map(|d| d.to_string())
     }
 
     #[test]
@@ -146,8 +172,12 @@ mod tests {
             ("-0.00120", "-0.0012"),
             ("1e-3", "0.001"),
             ("0e999999999999999999999", "0"),
+            ("0000000000000000000000000000000000000000000000001.50000000000000000000000000000000000000000", "1.5"),
+            ("1e-38", "0.00000000000000000000000000000000000001"),
+            ("-1e37", "-10000000000000000000000000000000000000"),
         ] {
             assert_eq!(canonical(text).as_deref(), Ok(plain), "{text}");
+            assert_eq!(Decimal::parse(text), Decimal::parse(plain), "{text}");
         }
     }
 
@@ -165,13 +195,42 @@ mod tests {
 
     #[test]
     fn compares_by_value() {
-        let decimal = |text| Decimal::parse(text).expect("a number");
-        for (less, more) in
-            [("0.00001", "0.0001"), ("-5", "0"), ("-5.1", "-5"), ("9", "10"), ("1.5", "1.51"), ("0.5", "1")]
-        {
-            assert_eq!(decimal(less).cmp_value(&decimal(more)), Ordering::Less, "{less} {more}");
-            assert_eq!(decimal(more).cmp_value(&decimal(less)), Ordering::Greater, "{less} {more}");
+        let decimal = |text: &str| Decimal::parse(text).expect("a number");
+        let nines = "9".repeat(38);
+        let tiny = format!("0.{}1", "0".repeat(37));
+        for (less, more) in [
+            ("0.00001", "0.0001"),
+            ("-5", "0"),
+            ("-5.1", "-5"),
+            ("-0.5", "0"),
+            ("-0.5", "-0.4"),
+            ("9", "10"),
+            ("1.5", "1.51"),
+            ("0.5", "1"),
+            ("0", &tiny),
+            (&tiny, &nines),
+        ] {
+            assert_eq!(decimal(less).cmp(&decimal(more)), Ordering::Less, "{less} {more}");
+            assert_eq!(decimal(more).cmp(&decimal(less)), Ordering::Greater, "{less} {more}");
         }
-        assert_eq!(decimal("1.50").cmp_value(&decimal("1.5")), Ordering::Equal);
+        assert_eq!(decimal("1.50").cmp(&decimal("1.5")), Ordering::Equal);
+    }
+
+    #[test]
+    fn whole_numbers_and_decimals_are_told_apart() {
+        let decimal = |text: &str| Decimal::parse(text).expect("a number");
+        assert_eq!(decimal("5.0").as_i64(), Some(5));
+        assert_eq!(decimal("5.5").as_i64(), None);
+        assert_eq!(decimal("-9223372036854775808").as_i64(), Some(i64::MIN));
+        assert_eq!(decimal("9223372036854775808").as_i64(), None);
+        assert_eq!((decimal("9.90").scale(), decimal("9.90").digits(), decimal("0").digits()), (1, 2, 1));
+    }
+
+    #[test]
+    fn it_is_serialized_as_its_text() {
+        let decimal = Decimal::parse("-0.10").expect("a number");
+        assert_eq!(serde_json::to_string(&decimal).expect("writes"), r#""-0.1""#);
+        assert_eq!(serde_json::from_str::<Decimal>(r#""-0.10""#).expect("reads"), decimal);
+        assert!(serde_json::from_str::<Decimal>(r#""x""#).is_err());
     }
 }

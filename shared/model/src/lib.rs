@@ -21,6 +21,9 @@ pub use import::{
 };
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
-pub use schema::{AdditionalFields, Constraints, Field, FieldType, Schema};
+pub use schema::{
+    AdditionalFields, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, ItemSchema, Scalar, Schema,
+    Scope,
+};
 pub use tally::{Rows, Tally};
 pub use timestamp::rfc3339;

@@ -30,6 +30,13 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
+/// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer Guide, "Constraints"),
+/// less one for the map that a record's fields are in and one for what is innermost.
+pub const NESTING: usize = 30;
+
+/// Errors that one cell is told to have, at most: an array of ten thousand items that are all wrong needs no more.
+pub const CELL_ERRORS: usize = 50;
+
 /// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
 pub const ERROR_PART_BYTES: usize = 300 * 1024;
 

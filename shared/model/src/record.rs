@@ -18,19 +18,33 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a kind's defaults: older than any row.
-    pub const LOWEST: Self = Self { order: 0, row: 0 };
+    /// The stamp of the defaults that a row with this stamp gives to a record that it makes: older than that of any row, and the earlier the
+    /// row, the *newer*. So the defaults of the earliest row, which in file order is the one that makes the record, win over those of others,
+    /// in whatever order the rows come.
+    ///
+    /// Orders and rows below 2^32 are told apart: no upload has as many rows (each is two bytes or more, of 5 GiB), and no account as many
+    /// imports of a kind.
+    pub fn of_default(self) -> Self {
+        let bound = |number: u64| number.min(u64::from(u32::MAX));
+        Self { order: 0, row: u64::MAX - (bound(self.order) << 32 | bound(self.row)) }
+    }
 }
 
 /// The value of a field. A field that holds nothing has no value at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Text; never empty.
+    /// Text. That of a field is empty only where the kind's `missingValues` leave the empty cell out.
     Text(String),
-    /// A number or an integer.
+    /// A number, an integer or a year.
     Number(Decimal),
     /// A boolean.
     Boolean(bool),
+    /// An array.
+    List(Vec<Value>),
+    /// An object.
+    Object(BTreeMap<String, Value>),
+    /// Nothing, inside an array or an object alone.
+    Null,
 }
 
 impl Value {
@@ -38,8 +52,12 @@ impl Value {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len() + 3,
-            Self::Number(number) => number.as_str().len() / 2 + 3,
-            Self::Boolean(_) => 1,
+            Self::Number(number) => number.digits() / 2 + 3,
+            Self::Boolean(_) | Self::Null => 1,
+            Self::List(items) => items.iter().map(|item| item.bytes() + 1).sum::<usize>() + 3,
+            Self::Object(members) => {
+                members.iter().map(|(name, member)| name.len() + member.bytes() + 1).sum::<usize>() + 3
+            }
         }
     }
 }
@@ -53,6 +71,9 @@ impl Serialize for Value {
             Self::Number(number) => serde_json::value::RawValue::from_string(number.to_string())
                 .expect("a canonical decimal is a JSON number")
                 .serialize(serializer),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(members) => serializer.collect_map(members),
+            Self::Null => serializer.serialize_unit(),
         }
     }
 }
@@ -87,5 +108,27 @@ impl Record {
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes() + 1).sum();
         let stamps: usize = self.stamps.keys().map(|name| name.len() + 16).sum();
         fields + stamps + 100
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_values_are_written_with_every_digit() {
+        let number = Value::Number(Decimal::parse("12345678901234567890.000000001").expect("a number"));
+        let line = BTreeMap::from([("quantity".to_owned(), number), ("note".to_owned(), Value::Null)]);
+        let value = Value::List(vec![Value::Object(line), Value::Text("x".into()), Value::Boolean(true)]);
+        let json = serde_json::to_string(&value).expect("writes");
+        assert_eq!(json, r#"[{"note":null,"quantity":12345678901234567890.000000001},"x",true]"#);
+        assert!(value.bytes() > 20);
+    }
+
+    #[test]
+    fn the_defaults_of_an_earlier_row_are_newer_and_older_than_any_row() {
+        let at = |order, row| Stamp { order, row };
+        let order = [at(2, 1), at(1, 9), at(1, 2), at(1, 1)].map(Stamp::of_default);
+        assert!(order.is_sorted() && order[0] < order[3] && order[3] < at(1, 1));
     }
 }

@@ -1,8 +1,15 @@
 //! A record kind as data: the part of Table Schema (Frictionless Data, <https://specs.frictionlessdata.io/table-schema/>) that is supported.
+//!
+//! What goes beyond Table Schema is marked as an extension of Penstock's. Read with serde_json alone: numbers keep every digit that they
+//! have, which other formats of serde do not pass on.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+use serde_json::value::RawValue;
 
-use crate::KindName;
+use crate::{Decimal, KindName, Value};
 
 /// A kind of record: what its fields are called, what they may hold, and which of them name the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,9 +20,13 @@ pub struct Schema {
     /// A title for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// A description for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// The fields, in the order in which a template lists them.
     pub fields: Vec<Field>,
-    /// The fields that together name a record, in the order in which a key is written.
+    /// The fields that together name a record, in the order in which a key is written. A single one may stand without an array.
+    #[serde(deserialize_with = "one_or_many")]
     pub primary_key: Vec<String>,
     /// Cells that hold nothing; the empty cell unless the schema says otherwise.
     #[serde(default = "empty_cell")]
@@ -29,13 +40,15 @@ pub struct Schema {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdditionalFields {
+    /// It is kept, as a field of type `any`.
+    Keep,
     /// It is left out of the record and listed in the import.
     #[default]
     Ignore,
 }
 
 /// One field of a kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Field {
     /// The field's name, which is also its column's.
@@ -46,52 +59,265 @@ pub struct Field {
     /// A description for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// What its cells hold.
-    #[serde(rename = "type")]
+    /// What its cells hold; text unless the schema says otherwise.
+    #[serde(rename = "type", default)]
     pub field_type: FieldType,
-    /// What its values must keep to.
-    #[serde(default)]
-    pub constraints: Constraints,
-    /// The cell that a new record gets where its row has none. An extension of Penstock's.
+    /// How its cells are written: for text `email`, `uri`, `uuid`, or of Penstock's own `gtin` and `ean`; for a date or a time a pattern of
+    /// `strptime`; `default` for what the type says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
+    pub format: Option<String>,
+    /// What its values must keep to.
+    #[serde(default, skip_serializing_if = "Constraints::is_empty")]
+    pub constraints: Constraints,
+    /// Of numbers: what stands between the whole part and the fraction; `.` unless the schema says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal_char: Option<char>,
+    /// Of numbers: what groups digits and is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_char: Option<char>,
+    /// Of numbers: `false` where a currency or a percent sign may stand before or behind them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bare_number: Option<bool>,
+    /// Of booleans: the cells that are true; `true`, `True`, `TRUE`, `1` unless the schema says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_values: Option<Vec<String>>,
+    /// Of booleans: the cells that are false; `false`, `False`, `FALSE`, `0` unless the schema says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_values: Option<Vec<String>>,
+    /// What a new record gets where its row does not name the field. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<FieldDefault>,
+    /// Within what its values are told apart. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Of arrays: the schema of their items, which are objects. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item_schema: Option<ItemSchema>,
 }
 
-/// The types of Table Schema that are supported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The types of Table Schema that are supported; all but `yearmonth`, `duration`, `geopoint` and `geojson`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
     /// Text, kept as it came: leading zeros and spaces stay.
+    #[default]
     String,
-    /// An exact decimal, see [`crate::Decimal`].
+    /// An exact decimal, see [`Decimal`].
     Number,
     /// A whole number of 64 bits, signed.
     Integer,
-    /// `true`, `True`, `TRUE`, `1`, or `false`, `False`, `FALSE`, `0`: the defaults of Table Schema.
+    /// True or false.
     Boolean,
+    /// A day, kept as `2026-01-31`.
+    Date,
+    /// A moment, kept in UTC as `2026-01-31T09:30:00Z`, or without the `Z` where the cell names no offset from UTC.
+    Datetime,
+    /// A time of day, kept in UTC as `09:30:00Z`, or without the `Z` where the cell names no offset from UTC.
+    Time,
+    /// A year of four digits, kept as a number.
+    Year,
+    /// A JSON array.
+    Array,
+    /// A JSON object.
+    Object,
+    /// Whatever comes.
+    Any,
 }
 
 /// The constraints of Table Schema that are supported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Constraints {
-    /// Whether a row without a value fails.
-    #[serde(default)]
-    pub required: bool,
-    /// Fewest characters (Unicode scalar values) of a string.
+    /// Whether a row without a value fails. A field of the key is required if it has no default and the schema does not say `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
+    /// Says of a field of the key what is so anyway: there are no two records with the same key. Other fields cannot be unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<bool>,
+    /// Fewest characters (Unicode scalar values) of text, items of an array, members of an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_length: Option<usize>,
-    /// Most characters (Unicode scalar values) of a string.
+    /// Most characters (Unicode scalar values) of text, items of an array, members of an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-    /// Least number, as a cell.
+    /// The least value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minimum: Option<String>,
-    /// Greatest number, as a cell.
+    pub minimum: Option<Scalar>,
+    /// The greatest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maximum: Option<String>,
+    pub maximum: Option<Scalar>,
+    /// Most digits behind the point of a number. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_scale: Option<u8>,
+    /// A regular expression that the whole of a text matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// The values that there are.
+    #[serde(rename = "enum", default, skip_serializing_if = "Option::is_none")]
+    pub enumeration: Option<Vec<Scalar>>,
+}
+
+impl Constraints {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a new record gets where its row does not name a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldDefault {
+    /// Always the same.
+    Constant(Scalar),
+    /// The value of another field of the same row, or that field's own default.
+    From(DefaultFrom),
+}
+
+/// The field that a default is taken from: `{"from": "weekStarting", "as": "isoWeek"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultFrom {
+    /// The other field, of the same type.
+    pub from: String,
+    /// What is made of its value.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<Conversion>,
+}
+
+/// What a default makes of the value of another field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Conversion {
+    /// Of a date the ISO 8601 week in which it is, as text: `2026-W05`.
+    IsoWeek,
+}
+
+/// Within what the values of a field are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The account: a text is stored as `{account}-{text}`.
+    Account,
+}
+
+/// The schema of an array's items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ItemSchema {
+    /// The fields of an item. Other members are kept or left out as the kind's additional fields are.
+    pub fields: Vec<Field>,
+}
+
+/// A value in a schema: a cell's text, or a number or a boolean as JSON has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    /// Text, read as a cell of the field is.
+    Text(String),
+    /// A number, with every digit that it has.
+    Number(Decimal),
+    /// A boolean.
+    Boolean(bool),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        scalar(raw.get()).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Scalar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => Value::Number(*number).serialize(serializer),
+            Self::Boolean(boolean) => serializer.serialize_bool(*boolean),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldDefault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        if raw.get().starts_with('{') {
+            // The place inside these few bytes would be told as one in the document.
+            let place = |error: serde_json::Error| without_place(&error);
+            serde_json::from_str(raw.get()).map(Self::From).map_err(place).map_err(D::Error::custom)
+        } else {
+            scalar(raw.get()).map(Self::Constant).map_err(D::Error::custom)
+        }
+    }
+}
+
+impl Serialize for FieldDefault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Constant(scalar) => scalar.serialize(serializer),
+            Self::From(from) => from.serialize(serializer),
+        }
+    }
+}
+
+fn scalar(raw: &str) -> Result<Scalar, String> {
+    match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw).map(Scalar::Text).map_err(|error| without_place(&error)),
+        Some(b't') => Ok(Scalar::Boolean(true)),
+        Some(b'f') => Ok(Scalar::Boolean(false)),
+        Some(b'n' | b'[' | b'{') | None => Err("a string, a number or a boolean is expected".to_owned()),
+        Some(_) => Decimal::parse(raw).map(Scalar::Number).map_err(|error| error.to_string()),
+    }
+}
+
+/// What is wrong with a JSON text, without the line and column, which serde_json puts at the end.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
 fn empty_cell() -> Vec<String> {
     vec![String::new()]
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("a field's name or an array of them")
+        }
+
+        fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(vec![name.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(names))
+        }
+    }
+
+    deserializer.deserialize_any(OneOrMany)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_comes_back_as_it_was_with_every_digit() {
+        let text = r#"{"name":"things","fields":[{"name":"a","type":"string","default":{"from":"b","as":"isoWeek"},"scope":"account"},{"name":"b","type":"number","constraints":{"minimum":0.00001,"maximum":123456789012345678901234567.5,"enum":["1,5",2,true]},"decimalChar":","},{"name":"c","type":"array","itemSchema":{"fields":[{"name":"d","type":"any","default":false}]}}],"primaryKey":["a","b"],"missingValues":["","-"],"additionalFields":"keep"}"#;
+        let schema: Schema = serde_json::from_str(text).expect("reads");
+        assert_eq!(serde_json::to_string(&schema).expect("writes"), text);
+        let single = text.replace(r#"["a","b"]"#, r#""a""#);
+        assert_eq!(serde_json::from_str::<Schema>(&single).expect("reads").primary_key, ["a"]);
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_defaults_of_table_schema() {
+        let schema: Schema =
+            serde_json::from_str(r#"{"name":"x","fields":[{"name":"a"}],"primaryKey":"a"}"#).expect("reads");
+        assert_eq!(schema.fields[0], Field { name: "a".into(), ..Default::default() });
+        assert_eq!((schema.missing_values, schema.additional_fields), (vec![String::new()], AdditionalFields::Ignore));
+    }
 }

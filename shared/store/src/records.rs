@@ -63,6 +63,9 @@ struct Bookkeeping {
     /// Fields that have that stamp and no value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     t: Vec<String>,
+    /// Fields that have the default of the row that made the record, and its stamp.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    d: Vec<String>,
     /// Fields with another stamp.
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     x: HashMap<String, (u64, u64)>,
@@ -88,10 +91,14 @@ impl Bookkeeping {
             l: (record.last.stamp.order, record.last.stamp.row, u8::from(record.last.changed)),
             s: pair(most),
             t: Vec::new(),
+            d: Vec::new(),
             x: HashMap::new(),
         };
+        let default = record.made.of_default();
         for (name, at) in &record.stamps {
-            if *at != most {
+            if *at == default && record.fields.contains_key(name) {
+                book.d.push(name.clone());
+            } else if *at != most {
                 book.x.insert(name.clone(), pair(*at));
             } else if !record.fields.contains_key(name) {
                 book.t.push(name.clone());
@@ -103,19 +110,36 @@ impl Bookkeeping {
 
 fn attributes(record: &Record) -> Result<(AttributeValue, AttributeValue)> {
     let book = serde_json::to_string(&Bookkeeping::of(record)).map_err(StoreError::unreadable("a record's stamps"))?;
-    let fields = record
-        .fields
-        .iter()
-        .map(|(name, value)| {
-            let attribute = match value {
-                Value::Text(text) => s(text.as_str()),
-                Value::Number(number) => n(number),
-                Value::Boolean(boolean) => AttributeValue::Bool(*boolean),
-            };
-            (name.clone(), attribute)
-        })
-        .collect();
+    let fields = record.fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
     Ok((s(book), AttributeValue::M(fields)))
+}
+
+fn attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Text(text) => s(text.as_str()),
+        Value::Number(number) => n(number),
+        Value::Boolean(boolean) => AttributeValue::Bool(*boolean),
+        Value::List(items) => AttributeValue::L(items.iter().map(attribute).collect()),
+        Value::Object(members) => {
+            AttributeValue::M(members.iter().map(|(name, member)| (name.clone(), attribute(member))).collect())
+        }
+        Value::Null => AttributeValue::Null(true),
+    }
+}
+
+fn value(attribute: &AttributeValue) -> Option<Value> {
+    Some(match attribute {
+        AttributeValue::S(text) => Value::Text(text.clone()),
+        AttributeValue::N(number) => Value::Number(Decimal::parse(number).ok()?),
+        AttributeValue::Bool(boolean) => Value::Boolean(*boolean),
+        AttributeValue::L(items) => Value::List(items.iter().map(value).collect::<Option<_>>()?),
+        AttributeValue::M(members) => {
+            let member = |(name, member): (&String, &AttributeValue)| Some((name.clone(), value(member)?));
+            Value::Object(members.iter().map(member).collect::<Option<_>>()?)
+        }
+        AttributeValue::Null(_) => Value::Null,
+        _ => return None,
+    })
 }
 
 fn read(item: &Item) -> Option<(RecordKey, Record)> {
@@ -130,15 +154,10 @@ fn read(item: &Item) -> Option<(RecordKey, Record)> {
         stamps: book.t.into_iter().map(|name| (name, stamp(book.s))).collect(),
     };
     for (name, attribute) in item.get("fields")?.as_m().ok()? {
-        let value = match attribute {
-            AttributeValue::S(text) => Value::Text(text.clone()),
-            AttributeValue::N(number) => Value::Number(Decimal::parse(number).ok()?),
-            AttributeValue::Bool(boolean) => Value::Boolean(*boolean),
-            _ => return None,
-        };
         record.stamps.insert(name.clone(), stamp(book.s));
-        record.fields.insert(name.clone(), value);
+        record.fields.insert(name.clone(), value(attribute)?);
     }
+    record.stamps.extend(book.d.into_iter().map(|name| (name, record.made.of_default())));
     record.stamps.extend(book.x.into_iter().map(|(name, at)| (name, stamp(at))));
     Some((key, record))
 }
@@ -235,6 +254,14 @@ mod tests {
         let at = |order, row| Stamp { order, row };
         let text = |text: &str| Value::Text(text.into());
         let number = Value::Number(Decimal::parse("-0.10").expect("a number"));
+        let exact = Decimal::parse("12345678901234567890.000000001").expect("a number");
+        let line = BTreeMap::from([
+            ("quantity".into(), Value::Number(exact)),
+            ("note".into(), Value::Null),
+            ("gift".into(), Value::Boolean(true)),
+            ("empty".into(), text("")),
+        ]);
+        let lines = Value::List(vec![Value::Object(line), Value::List(Vec::new()), text("x")]);
         let record = Record {
             rev: 4,
             made: at(1, 9),
@@ -244,12 +271,15 @@ mod tests {
                 ("b".into(), number),
                 ("c".into(), Value::Boolean(false)),
                 ("d".into(), text("0012")),
+                ("lines".into(), lines),
             ]),
             stamps: BTreeMap::from([
                 ("a".into(), at(3, 2)),
                 ("b".into(), at(3, 2)),
-                ("c".into(), Stamp::LOWEST),
+                ("c".into(), at(1, 9).of_default()),
                 ("d".into(), at(3, 2)),
+                ("lines".into(), at(1, 2).of_default()),
+                ("never".into(), at(1, 9).of_default()),
                 ("gone".into(), at(3, 2)),
                 ("long gone".into(), at(2, 1)),
             ]),

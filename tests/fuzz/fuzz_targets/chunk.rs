@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penstock_engine::{kinds, plan::Plan, rows};
+use penstock_engine::{kind::Kind, kinds, plan::Plan, rows};
 use penstock_model::ChunkMessage;
 
 fuzz_target!(|body: &str| {
@@ -11,7 +11,8 @@ fuzz_target!(|body: &str| {
     if let Ok(again) = message.encode() {
         assert_eq!(ChunkMessage::decode(&again).expect("as encoded"), message);
     }
-    if let Ok(plan) = Plan::compile(&kinds::all()[0], &message.job.columns) {
+    let kind = Kind::compile(&kinds::all()[0], &message.job.account).expect("a bundled kind compiles");
+    if let Ok(plan) = Plan::compile(kind, &message.job.columns) {
         rows::parse(&plan, &message.job, &message.chunk);
     }
 });

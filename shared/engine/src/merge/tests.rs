@@ -1,33 +1,22 @@
 //! The law of merge, and its agreement with a model that applies rows one at a time in their order.
 
-use penstock_model::{Field, FieldType, Schema};
 use proptest::prelude::*;
 
 use super::*;
 
-/// Fields `k` (the key), `a`, `b`, and `d`, which has a default.
+/// Fields `k` (the key), `a`, `b`, `d`, which has a default, and `e` and `f`, whose defaults are the row's `d` and `e`.
 fn plan() -> Plan {
-    let field = |name: &str, default: Option<&str>| Field {
-        name: name.into(),
-        title: String::new(),
-        description: String::new(),
-        field_type: FieldType::String,
-        constraints: Default::default(),
-        default: default.map(str::to_owned),
-    };
-    let schema = Schema {
-        name: "things".parse().expect("valid"),
-        title: String::new(),
-        fields: vec![field("k", None), field("a", None), field("b", None), field("d", Some("default"))],
-        primary_key: vec!["k".into()],
-        missing_values: vec![String::new()],
-        additional_fields: Default::default(),
-    };
-    Plan::compile(&schema, &["k", "a", "b", "d"].map(str::to_owned)).expect("valid")
+    let schema = br#"{ "name": "things", "primaryKey": "k", "fields": [
+        { "name": "k" }, { "name": "a" }, { "name": "b" }, { "name": "d", "default": "default" },
+        { "name": "e", "default": { "from": "d" } }, { "name": "f", "default": { "from": "e" } }
+    ] }"#;
+    let schema = Kind::parse(schema).expect("valid");
+    let kind = Kind::compile(&schema, &"1".parse().expect("valid")).expect("valid");
+    Plan::compile(kind, &["k", "a", "b", "d", "e"].map(str::to_owned)).expect("valid")
 }
 
-/// What a row says of `a`, `b` and `d`: nothing, that it shall be empty, or a value.
-type Says = [Option<Option<u8>>; 3];
+/// What a row says of `a`, `b`, `d` and `e`: nothing, that it shall be empty, or a value.
+type Says = [Option<Option<u8>>; 4];
 
 fn row(number: u64, says: &Says) -> Row {
     let mut cells = vec![(0, Some(Value::Text("key".into())))];
@@ -42,7 +31,7 @@ fn row(number: u64, says: &Says) -> Row {
 fn says(clears: bool) -> impl Strategy<Value = Says> {
     let cell =
         prop_oneof![2 => Just(None), 1 => Just(clears.then_some(None)), 3 => (0u8..3).prop_map(|v| Some(Some(v)))];
-    prop::array::uniform3(cell)
+    prop::array::uniform4(cell)
 }
 
 /// A straightforward catalogue of one record: what it shows after rows were applied one at a time.
@@ -54,13 +43,22 @@ fn sequential(
     let mut shown = start.cloned();
     let mut counts = [0; 4];
     for says in rows {
-        let named =
-            ["a", "b", "d"].iter().zip(says).filter_map(|(name, said)| said.map(|value| (name.to_string(), value)));
+        let named = ["a", "b", "d", "e"]
+            .iter()
+            .zip(says)
+            .filter_map(|(name, said)| said.map(|value| (name.to_string(), value)));
         match &mut shown {
             None => {
+                let text =
+                    |value: Option<u8>| Value::Text(value.map_or("default".to_owned(), |value| value.to_string()));
+                let (d, e) = (text(says[2].flatten()), says[3].flatten());
+                let e = e.map_or(d.clone(), |e| text(Some(e)));
                 let mut made = BTreeMap::from([
                     ("k".to_owned(), Value::Text("key".into())),
-                    ("d".to_owned(), Value::Text("default".into())),
+                    ("d".to_owned(), d.clone()),
+                    // What a row clears has its own default for those that are taken from it.
+                    ("e".to_owned(), if says[3] == Some(None) { d } else { e.clone() }),
+                    ("f".to_owned(), e),
                 ]);
                 for (name, value) in named {
                     match value {

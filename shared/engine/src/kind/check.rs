@@ -1,0 +1,189 @@
+//! Checking a cell against its field.
+
+use std::{borrow::Cow, sync::Arc};
+
+use penstock_model::{Decimal, Value};
+
+use super::{
+    Cell, CellError, Input,
+    nested::{self, Items},
+    number::NumberRule,
+    temporal::TemporalRule,
+    text::{Length, TextRule},
+};
+
+/// One field of a kind, ready to check cells.
+#[derive(Debug, Clone)]
+pub struct FieldCheck {
+    pub(super) name: String,
+    pub(super) required: bool,
+    pub(super) missing: Arc<[String]>,
+    pub(super) rule: Rule,
+    /// The values that there are, and the sentence that names them.
+    pub(super) enumeration: Option<(Vec<Value>, String)>,
+    /// What is put before a text.
+    pub(super) prefix: Option<String>,
+}
+
+/// What the type of a field asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Rule {
+    String(TextRule),
+    Number(NumberRule),
+    Integer(NumberRule),
+    Boolean { true_values: Vec<String>, false_values: Vec<String> },
+    Temporal(TemporalRule),
+    Year(NumberRule),
+    Array { length: Length, items: Option<Items> },
+    Object { length: Length },
+    Any,
+}
+
+impl FieldCheck {
+    /// A field that takes anything.
+    pub(super) fn anything(name: &str, missing: Arc<[String]>) -> Self {
+        Self { name: name.to_owned(), required: false, missing, rule: Rule::Any, enumeration: None, prefix: None }
+    }
+
+    /// The field's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a row needs a value for it.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// The value of a cell; `None` where it holds nothing and need not. Nothing is allocated for a text, a number, an integer or a boolean
+    /// that is accepted and is written as it is kept.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the cell, at most [`penstock_model::limits::CELL_ERRORS`] things.
+    pub fn check<'a>(&self, input: Input<'a>) -> Result<Option<Cell<'a>>, Vec<CellError>> {
+        self.check_at(input, 1)
+    }
+
+    /// The same at a depth, 1 for a field that is not in an array or object.
+    pub(super) fn check_at<'a>(&self, input: Input<'a>, depth: usize) -> Result<Option<Cell<'a>>, Vec<CellError>> {
+        let missing = match input {
+            Input::Null => true,
+            Input::Text(text) | Input::Number(text) => self.missing.iter().any(|missing| missing == text),
+            Input::Boolean(_) | Input::Json(_) => false,
+        };
+        if missing && self.required {
+            return Err(vec![CellError::new("required", "must hold a value")]);
+        }
+        if missing {
+            return Ok(None);
+        }
+        let cell = self.rule.read(input, depth)?;
+        if let Some((values, names)) = &self.enumeration
+            && !values.iter().any(|value| is(&cell, value))
+        {
+            return Err(vec![CellError::new("not_in_enum", names.clone())]);
+        }
+        Ok(Some(match (cell, &self.prefix) {
+            (Cell::Text(text), Some(prefix)) => Cell::Text(Cow::Owned(format!("{prefix}{text}"))),
+            (cell, _) => cell,
+        }))
+    }
+}
+
+fn is(cell: &Cell<'_>, value: &Value) -> bool {
+    match (cell, value) {
+        (Cell::Text(text), Value::Text(value)) => text == value,
+        (Cell::Number(number), Value::Number(value)) => number == value,
+        (Cell::Boolean(boolean), Value::Boolean(value)) => boolean == value,
+        _ => false,
+    }
+}
+
+impl Rule {
+    pub(super) fn read<'a>(&self, input: Input<'a>, depth: usize) -> Result<Cell<'a>, Vec<CellError>> {
+        let cell = match (self, input) {
+            (Self::Array { length, items: Some(items) }, Input::Text(json) | Input::Json(json)) => {
+                if matches!(input, Input::Json(_)) && !json.starts_with('[') {
+                    return Err(vec![wrong_type("an array")]);
+                }
+                // Whoever writes no lines is told that, not what is wrong with each.
+                let value = items.check(json)?;
+                return sized(value, *length).map(Cell::Nested).map_err(|error| vec![error]);
+            }
+            (Self::String(rule), Input::Text(text) | Input::Number(text)) => {
+                rule.check(text).map(|()| Cell::Text(Cow::Borrowed(text)))
+            }
+            (Self::String(_), _) => Err(wrong_type("text")),
+            (Self::Number(rule), Input::Text(text)) => rule.number(text).map(Cell::Number),
+            (Self::Number(rule), Input::Number(literal)) => rule.json(literal).map(Cell::Number),
+            (Self::Number(_), _) => Err(wrong_type("a number")),
+            (Self::Integer(rule), Input::Text(text)) => rule.integer(text).map(Cell::Number),
+            (Self::Integer(rule), Input::Number(literal)) => rule.json_integer(literal).map(Cell::Number),
+            (Self::Integer(_), _) => Err(wrong_type("a whole number")),
+            (Self::Boolean { .. }, Input::Boolean(boolean)) => Ok(Cell::Boolean(boolean)),
+            (Self::Boolean { true_values, false_values }, Input::Text(text)) => {
+                boolean(text, true_values, false_values).map(Cell::Boolean)
+            }
+            (Self::Boolean { .. }, _) => Err(wrong_type("true or false")),
+            (Self::Temporal(rule), Input::Text(text)) => rule.check(text).map(Cell::Text),
+            (Self::Temporal(_), _) => Err(wrong_type("a string with a date or a time")),
+            (Self::Year(rule), Input::Text(text)) => {
+                match text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) {
+                    true => rule.integer(text).map(Cell::Number),
+                    false => Err(no_year()),
+                }
+            }
+            (Self::Year(rule), Input::Number(literal)) => match Decimal::parse(literal).map(|year| year.as_i64()) {
+                Ok(Some(0..=9999)) => rule.json_integer(literal).map(Cell::Number),
+                _ => Err(no_year()),
+            },
+            (Self::Year(_), _) => Err(wrong_type("a year")),
+            (Self::Array { .. }, Input::Json(json)) if !json.starts_with('[') => Err(wrong_type("an array")),
+            (Self::Array { length, .. }, Input::Text(json) | Input::Json(json)) => {
+                nested::array(json, depth).and_then(|value| sized(value, *length)).map(Cell::Nested)
+            }
+            (Self::Array { .. }, _) => Err(wrong_type("an array")),
+            (Self::Object { .. }, Input::Json(json)) if !json.starts_with('{') => Err(wrong_type("an object")),
+            (Self::Object { length }, Input::Text(json) | Input::Json(json)) => {
+                nested::object(json, depth).and_then(|value| sized(value, *length)).map(Cell::Nested)
+            }
+            (Self::Object { .. }, _) => Err(wrong_type("an object")),
+            (Self::Any, Input::Text(text)) => Ok(Cell::Text(Cow::Borrowed(text))),
+            (Self::Any, Input::Number(literal)) => NumberRule::default().json(literal).map(Cell::Number),
+            (Self::Any, Input::Boolean(boolean)) => Ok(Cell::Boolean(boolean)),
+            (Self::Any, Input::Json(json)) => nested::value(json, depth).map(Cell::Nested),
+            (Self::Any, Input::Null) => Err(wrong_type("a value")),
+        };
+        cell.map_err(|error| vec![error])
+    }
+}
+
+fn sized(value: Value, length: Length) -> Result<Value, CellError> {
+    match &value {
+        Value::List(items) => length.check("items", || items.len())?,
+        Value::Object(members) => length.check("members", || members.len())?,
+        _ => {}
+    }
+    Ok(value)
+}
+
+/// Exactly one of the values, or one with spaces around it.
+fn boolean(text: &str, true_values: &[String], false_values: &[String]) -> Result<bool, CellError> {
+    for text in [text, text.trim()] {
+        for (values, boolean) in [(true_values, true), (false_values, false)] {
+            if values.iter().any(|value| value == text) {
+                return Ok(boolean);
+            }
+        }
+    }
+    let (yes, no) = (true_values.join(", "), false_values.join(", "));
+    Err(CellError::new("invalid_boolean", format!("neither true ({yes}) nor false ({no})")))
+}
+
+fn no_year() -> CellError {
+    CellError::new("invalid_year", "not a year of four digits")
+}
+
+fn wrong_type(wanted: &str) -> CellError {
+    CellError::new("wrong_type", format!("{wanted} is expected"))
+}

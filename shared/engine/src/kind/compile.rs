@@ -1,0 +1,440 @@
+//! From a document to a kind: everything that a schema can have wrong is found here, with its place.
+
+use std::{collections::HashMap, fmt::Display, sync::Arc};
+
+use penstock_model::{
+    AccountId, AdditionalFields, Constraints, Decimal, Field, FieldDefault, FieldType, Scalar, Schema, Value, limits,
+};
+use serde_path_to_error::Segment;
+
+use super::{
+    CellError, Default, FieldCheck, Input, Kind, SchemaError,
+    check::Rule,
+    nested::Items,
+    number::NumberRule,
+    temporal::{Temporal, TemporalRule},
+    text::{Format, Length, Pattern, TextRule},
+};
+
+/// Cells that are true and cells that are false where a schema does not say (Table Schema v1, "boolean").
+const TRUE_VALUES: [&str; 4] = ["true", "True", "TRUE", "1"];
+const FALSE_VALUES: [&str; 4] = ["false", "False", "FALSE", "0"];
+
+/// Values that the message of an enumeration names, at most.
+const NAMED_VALUES: usize = 10;
+
+/// Schemas of items inside one another, at most.
+const ITEM_DEPTH: usize = 8;
+
+/// A place in a schema.
+#[derive(Debug, Clone)]
+struct At(String);
+
+impl At {
+    fn then(&self, step: impl Display) -> Self {
+        let step = step.to_string().replace('~', "~0").replace('/', "~1");
+        Self(format!("{}/{step}", self.0))
+    }
+
+    fn error(&self, message: impl Into<String>) -> SchemaError {
+        SchemaError { pointer: self.0.clone(), message: message.into() }
+    }
+
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T, SchemaError> {
+        Err(self.error(message))
+    }
+}
+
+pub(super) fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let schema = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let at = error.path().iter().fold(At(String::new()), |at, segment| match segment {
+            Segment::Seq { index } => at.then(index),
+            Segment::Map { key } => at.then(key),
+            Segment::Enum { .. } | Segment::Unknown => at,
+        });
+        at.error(error.inner().to_string())
+    })?;
+    deserializer.end().map_err(|error| At(String::new()).error(error.to_string()))?;
+    Ok(schema)
+}
+
+/// What the fields of a schema have in common.
+struct Common<'a> {
+    account: &'a AccountId,
+    missing: Arc<[String]>,
+    keeps_additional: bool,
+}
+
+pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
+    let common = Common {
+        account,
+        missing: schema.missing_values.as_slice().into(),
+        keeps_additional: schema.additional_fields == AdditionalFields::Keep,
+    };
+    let root = At(String::new());
+    let at_fields = root.then("fields");
+    let places = places(&schema.fields, &at_fields)?;
+    let mut key = Vec::with_capacity(schema.primary_key.len());
+    for (part, name) in schema.primary_key.iter().enumerate() {
+        let at = root.then("primaryKey").then(part);
+        let place = *places.get(name).ok_or_else(|| at.error("no field has this name"))?;
+        if key.contains(&place) {
+            return at.fail("the field is named twice");
+        }
+        if let FieldType::Array | FieldType::Object | FieldType::Any = schema.fields[place].field_type {
+            return at.fail("an array, an object or anything cannot name a record");
+        }
+        key.push(place);
+    }
+    let mut fields = Vec::with_capacity(schema.fields.len());
+    for (place, field) in schema.fields.iter().enumerate() {
+        let (at, in_key) = (at_fields.then(place), key.contains(&place));
+        if field.constraints.unique == Some(true) && !in_key {
+            return at.then("constraints").then("unique").fail("only fields of the primaryKey are unique, together");
+        }
+        let required = field.constraints.required.unwrap_or(in_key && field.default.is_none());
+        fields.push(compile_field(field, &at, &common, required, 0)?);
+    }
+    // The row that a record was made of is known by its key, see `merge`; so no row is without one.
+    if !key.iter().any(|place| fields[*place].is_required()) {
+        return root.then("primaryKey").fail("at least one field of the key must be required");
+    }
+    let defaults = defaults(schema, &fields, &places, &at_fields)?;
+    Ok(Kind {
+        name: schema.name.clone(),
+        fields,
+        places,
+        key,
+        defaults,
+        keeps_additional: common.keeps_additional,
+        missing: common.missing,
+    })
+}
+
+fn places(fields: &[Field], at: &At) -> Result<HashMap<String, usize>, SchemaError> {
+    let mut places = HashMap::with_capacity(fields.len());
+    if fields.is_empty() || fields.len() > limits::COLUMNS {
+        return at.fail(format!("from 1 to {} fields are expected", limits::COLUMNS));
+    }
+    for (place, field) in fields.iter().enumerate() {
+        let at = at.then(place).then("name");
+        if field.name.is_empty() {
+            return at.fail("a field needs a name");
+        }
+        if places.insert(field.name.clone(), place).is_some() {
+            return at.fail(format!("another field is called `{}` too", field.name));
+        }
+    }
+    Ok(places)
+}
+
+fn defaults(
+    schema: &Schema,
+    checks: &[FieldCheck],
+    places: &HashMap<String, usize>,
+    at_fields: &At,
+) -> Result<Vec<(usize, Default)>, SchemaError> {
+    let mut defaults = Vec::new();
+    for (place, field) in schema.fields.iter().enumerate() {
+        let at = at_fields.then(place).then("default");
+        let from = match &field.default {
+            None => continue,
+            Some(FieldDefault::Constant(scalar)) => {
+                defaults.push((place, Default::Constant(constant(scalar, &checks[place], &at)?)));
+                continue;
+            }
+            Some(FieldDefault::From(from)) => from,
+        };
+        let at_from = at.then("from");
+        let source = *places.get(&from.from).ok_or_else(|| at_from.error("no field has this name"))?;
+        let other = &schema.fields[source];
+        if !checks[source].required && other.default.is_none() {
+            return at_from.fail("a default is taken from a field that is required or has a default itself");
+        }
+        let (wanted, gives) = match from.conversion {
+            None => (other.field_type, other.field_type),
+            Some(_) => (FieldType::Date, FieldType::String),
+        };
+        if other.field_type != wanted {
+            return at.then("as").fail("only a date has a week");
+        }
+        if field.field_type != gives {
+            return at_from.fail("the two fields have different types");
+        }
+        let rules = Constraints { required: None, unique: None, ..field.constraints.clone() };
+        let kept = field.format.is_none() || field.format == other.format;
+        if !rules.is_empty() || !kept || field.item_schema.is_some() || field.scope.is_some() {
+            return at_from.fail(
+                "a field with constraints, a format, an itemSchema or a scope of its own takes no other field's value",
+            );
+        }
+        defaults.push((place, Default::From { field: source, conversion: from.conversion }));
+    }
+    let source = |place: usize| {
+        defaults.iter().find(|(field, _)| *field == place).and_then(|(_, default)| match default {
+            Default::From { field, .. } => Some(*field),
+            Default::Constant(_) => None,
+        })
+    };
+    for (place, _) in &defaults {
+        let chain = std::iter::successors(source(*place), |field| source(*field)).take(defaults.len() + 1);
+        if chain.count() > defaults.len() {
+            return at_fields.then(place).then("default").then("from").fail("the defaults go round in a circle");
+        }
+    }
+    Ok(defaults)
+}
+
+/// The value of a default that is always the same.
+fn constant(scalar: &Scalar, check: &FieldCheck, at: &At) -> Result<Value, SchemaError> {
+    let (mut number, refused) = (String::new(), |errors: Vec<CellError>| at.error(because(&errors)));
+    let cell = check.check(input(scalar, &mut number)).map_err(refused)?;
+    cell.map(Value::from).ok_or_else(|| at.error("a default holds a value"))
+}
+
+fn input<'a>(scalar: &'a Scalar, number: &'a mut String) -> Input<'a> {
+    match scalar {
+        Scalar::Text(text) => Input::Text(text),
+        Scalar::Boolean(boolean) => Input::Boolean(*boolean),
+        Scalar::Number(literal) => {
+            *number = literal.to_string();
+            Input::Number(number)
+        }
+    }
+}
+
+fn because(errors: &[CellError]) -> String {
+    let why = errors.first().map_or("", |error| error.message.as_str());
+    format!("the field does not take this value: {why}")
+}
+
+fn compile_field(
+    field: &Field,
+    at: &At,
+    common: &Common<'_>,
+    required: bool,
+    depth: usize,
+) -> Result<FieldCheck, SchemaError> {
+    supported(field, at)?;
+    if required && field.default.is_some() {
+        return at.then("default").fail("a required field never takes a default");
+    }
+    let rule = rule(field, at, common, depth)?;
+    let enumeration = match &field.constraints.enumeration {
+        None => None,
+        Some(values) => Some(enumeration(values, &rule, &at.then("constraints").then("enum"))?),
+    };
+    let prefix = field.scope.map(|_| format!("{}-", common.account));
+    let missing = common.missing.clone();
+    Ok(FieldCheck { name: field.name.clone(), required, missing, rule, enumeration, prefix })
+}
+
+/// Whether the field has nothing that its type has no use for.
+fn supported(field: &Field, at: &At) -> Result<(), SchemaError> {
+    use FieldType::{Any, Array, Boolean, Date, Datetime, Integer, Number, Object, String, Time, Year};
+    let constraints = &field.constraints;
+    let given: [(&str, bool, &[FieldType]); 7] = [
+        ("minLength", constraints.min_length.is_some(), &[String, Array, Object]),
+        ("maxLength", constraints.max_length.is_some(), &[String, Array, Object]),
+        ("minimum", constraints.minimum.is_some(), &[Number, Integer, Date, Datetime, Time, Year]),
+        ("maximum", constraints.maximum.is_some(), &[Number, Integer, Date, Datetime, Time, Year]),
+        ("maxScale", constraints.max_scale.is_some(), &[Number]),
+        ("pattern", constraints.pattern.is_some(), &[String]),
+        (
+            "enum",
+            constraints.enumeration.is_some(),
+            &[String, Number, Integer, Boolean, Date, Datetime, Time, Year, Any],
+        ),
+    ];
+    let unsupported = |at: At| at.fail("the type of the field does not have this");
+    for (name, given, types) in given {
+        if given && !types.contains(&field.field_type) {
+            return unsupported(at.then("constraints").then(name));
+        }
+    }
+    let default = field.format.as_deref().is_none_or(|format| format == "default");
+    let given: [(&str, bool, &[FieldType]); 8] = [
+        ("format", !default, &[String, Date, Datetime, Time]),
+        ("decimalChar", field.decimal_char.is_some(), &[Number]),
+        ("groupChar", field.group_char.is_some(), &[Number, Integer]),
+        ("bareNumber", field.bare_number.is_some(), &[Number, Integer]),
+        ("trueValues", field.true_values.is_some(), &[Boolean]),
+        ("falseValues", field.false_values.is_some(), &[Boolean]),
+        ("scope", field.scope.is_some(), &[String]),
+        ("itemSchema", field.item_schema.is_some(), &[Array]),
+    ];
+    for (name, given, types) in given {
+        if given && !types.contains(&field.field_type) {
+            return unsupported(at.then(name));
+        }
+    }
+    Ok(())
+}
+
+fn rule(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Rule, SchemaError> {
+    let constraints = &field.constraints;
+    let length = Length { least: constraints.min_length, most: constraints.max_length };
+    if let (Some(least), Some(most)) = (length.least, length.most)
+        && least > most
+    {
+        return at.then("constraints").then("maxLength").fail("is less than minLength");
+    }
+    Ok(match field.field_type {
+        FieldType::String => Rule::String(text(field, at, length)?),
+        FieldType::Number => Rule::Number(number(field, at, NumberRule::number)?),
+        FieldType::Integer => Rule::Integer(number(field, at, NumberRule::integer)?),
+        FieldType::Year => Rule::Year(number(field, at, NumberRule::integer)?),
+        FieldType::Boolean => boolean(field, at)?,
+        FieldType::Date => Rule::Temporal(temporal(field, at, Temporal::Date)?),
+        FieldType::Datetime => Rule::Temporal(temporal(field, at, Temporal::Datetime)?),
+        FieldType::Time => Rule::Temporal(temporal(field, at, Temporal::Time)?),
+        FieldType::Array => Rule::Array { length, items: items(field, at, common, depth)? },
+        FieldType::Object => Rule::Object { length },
+        FieldType::Any => Rule::Any,
+    })
+}
+
+fn text(field: &Field, at: &At, length: Length) -> Result<TextRule, SchemaError> {
+    let format = match field.format.as_deref() {
+        None | Some("default") => Format::Plain,
+        Some("email") => Format::Email,
+        Some("uri") => Format::Uri,
+        Some("uuid") => Format::Uuid,
+        Some("gtin") => Format::Gtin,
+        Some("ean") => Format::Ean,
+        Some(other) => {
+            let message = format!("`{other}` is not supported; default, email, uri, uuid, gtin and ean are");
+            return at.then("format").fail(message);
+        }
+    };
+    let pattern = field.constraints.pattern.as_deref().map(Pattern::compile).transpose();
+    let pattern = pattern.map_err(|error| at.then("constraints").then("pattern").error(error))?;
+    Ok(TextRule { format, length, pattern })
+}
+
+/// Reads a bound as the field reads a cell.
+fn bound(
+    scalar: &Option<Scalar>,
+    at: &At,
+    read: impl Fn(&str) -> Result<Decimal, CellError>,
+) -> Result<Option<Decimal>, SchemaError> {
+    let number = match scalar {
+        None => return Ok(None),
+        Some(Scalar::Number(number)) => Ok(*number),
+        Some(Scalar::Text(text)) => read(text).map_err(|error| at.error(because(&[error]))),
+        Some(Scalar::Boolean(_)) => at.fail("a number is expected"),
+    };
+    number.map(Some)
+}
+
+fn number(
+    field: &Field,
+    at: &At,
+    read: impl Fn(&NumberRule, &str) -> Result<Decimal, CellError>,
+) -> Result<NumberRule, SchemaError> {
+    let odd = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-');
+    for (name, c) in [("decimalChar", field.decimal_char), ("groupChar", field.group_char)] {
+        if c.is_some_and(odd) {
+            return at.then(name).fail("neither a letter, a digit nor a sign can be it");
+        }
+    }
+    let mut rule = NumberRule {
+        decimal_char: field.decimal_char.unwrap_or('.'),
+        group_char: field.group_char,
+        bare: field.bare_number.unwrap_or(true),
+        max_scale: field.constraints.max_scale,
+        ..NumberRule::default()
+    };
+    if field.field_type == FieldType::Integer {
+        // An integer has no point; one that groups digits is not one.
+        rule.decimal_char = if rule.group_char == Some('.') { ',' } else { '.' };
+    } else if Some(rule.decimal_char) == rule.group_char {
+        return at.then("groupChar").fail("is the decimalChar too");
+    }
+    let at = at.then("constraints");
+    let minimum = bound(&field.constraints.minimum, &at.then("minimum"), |text| read(&rule, text))?;
+    let maximum = bound(&field.constraints.maximum, &at.then("maximum"), |text| read(&rule, text))?;
+    if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
+        return at.then("maximum").fail("is less than minimum");
+    }
+    Ok(NumberRule { minimum, maximum, ..rule })
+}
+
+fn temporal(field: &Field, at: &At, what: Temporal) -> Result<TemporalRule, SchemaError> {
+    let rule = TemporalRule::new(what, field.format.as_deref());
+    let mut rule = rule.map_err(|error| at.then("format").error(error))?;
+    let bound = |name: &str, scalar: &Option<Scalar>| match scalar {
+        None => Ok(None),
+        Some(Scalar::Text(text)) => {
+            let moment =
+                rule.read(text).ok_or_else(|| at.then("constraints").then(name).error("not as the format says"));
+            moment.map(Some)
+        }
+        Some(_) => at.then("constraints").then(name).fail("a string is expected"),
+    };
+    let minimum = bound("minimum", &field.constraints.minimum)?;
+    let maximum = bound("maximum", &field.constraints.maximum)?;
+    (rule.minimum, rule.maximum) = (minimum, maximum);
+    Ok(rule)
+}
+
+fn boolean(field: &Field, at: &At) -> Result<Rule, SchemaError> {
+    let values = |given: &Option<Vec<String>>, default: [&str; 4]| {
+        given.clone().unwrap_or_else(|| default.map(str::to_owned).to_vec())
+    };
+    let (true_values, false_values) =
+        (values(&field.true_values, TRUE_VALUES), values(&field.false_values, FALSE_VALUES));
+    if let Some(both) = false_values.iter().position(|value| true_values.contains(value)) {
+        return at.then("falseValues").then(both).fail("is one of trueValues too");
+    }
+    Ok(Rule::Boolean { true_values, false_values })
+}
+
+fn items(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Option<Items>, SchemaError> {
+    let Some(schema) = &field.item_schema else { return Ok(None) };
+    let at = at.then("itemSchema").then("fields");
+    if depth == ITEM_DEPTH {
+        return at.fail(format!("more than {ITEM_DEPTH} schemas of items inside one another"));
+    }
+    places(&schema.fields, &at)?;
+    let mut fields = Vec::with_capacity(schema.fields.len());
+    for (place, field) in schema.fields.iter().enumerate() {
+        let at = at.then(place);
+        if field.constraints.unique == Some(true) {
+            return at.then("constraints").then("unique").fail("only fields of the primaryKey are unique, together");
+        }
+        let check = compile_field(field, &at, common, field.constraints.required.unwrap_or(false), depth + 1)?;
+        let default = match &field.default {
+            None => None,
+            Some(FieldDefault::Constant(scalar)) => Some(constant(scalar, &check, &at.then("default"))?),
+            Some(FieldDefault::From(_)) => return at.then("default").fail("a default inside an item is a constant"),
+        };
+        fields.push((check, default));
+    }
+    Ok(Some(Items { fields, keeps_additional: common.keeps_additional }))
+}
+
+fn enumeration(values: &[Scalar], rule: &Rule, at: &At) -> Result<(Vec<Value>, String), SchemaError> {
+    if values.is_empty() {
+        return at.fail("at least one value is expected");
+    }
+    let mut read = Vec::with_capacity(values.len());
+    let mut names = Vec::new();
+    for (place, scalar) in values.iter().enumerate() {
+        let mut number = String::new();
+        let cell = rule.read(input(scalar, &mut number), 1).map_err(|errors| at.then(place).error(because(&errors)))?;
+        read.push(Value::from(cell));
+        names.push(match scalar {
+            Scalar::Text(text) => format!("`{text}`"),
+            Scalar::Number(number) => number.to_string(),
+            Scalar::Boolean(boolean) => boolean.to_string(),
+        });
+    }
+    let more = match names.len().saturating_sub(NAMED_VALUES) {
+        0 => String::new(),
+        more => format!(" or {more} more"),
+    };
+    names.truncate(NAMED_VALUES);
+    Ok((read, format!("none of {}{more}", names.join(", "))))
+}

@@ -1,0 +1,60 @@
+//! Defaults: what a new record gets in fields that its row does not name.
+
+use std::borrow::Cow;
+
+use penstock_model::{Conversion, Value};
+
+use super::{Default, Kind, temporal};
+
+impl Kind {
+    /// What a row gives to a record that it makes, beside what it says: for every field that has a default and that the row does not name,
+    /// its place and value. A field that the row clears is named; its value does not come back by a default of its own, while the defaults
+    /// taken from it take its own default instead.
+    ///
+    /// There is always a value: a schema may take defaults only from fields that are required or have a default themselves. The law of
+    /// merging needs that for `fill`, see [`crate::merge`].
+    pub fn defaults(&self, row: &[(usize, Option<Value>)]) -> Vec<(usize, Option<Value>)> {
+        let named = |field: usize| row.iter().any(|(named, _)| *named == field);
+        self.defaults
+            .iter()
+            .filter(|(field, _)| !named(*field))
+            .map(|(field, default)| (*field, self.default_value(row, default).map(Cow::into_owned)))
+            .collect()
+    }
+
+    /// Bytes that a row can add to a record, at most, if its cells can add `cells` bytes: defaults repeat what other fields say.
+    pub fn bytes_with_defaults(&self, cells: usize) -> usize {
+        let constants = self.defaults.iter().map(|(_, default)| match default {
+            Default::Constant(value) => value.bytes(),
+            Default::From { .. } => 0,
+        });
+        let longest = cells.max(constants.max().unwrap_or(0));
+        cells + self.defaults.len() * (longest + 300)
+    }
+
+    /// The value of a field of a row, or its default.
+    pub(super) fn value<'a>(&'a self, row: &'a [(usize, Option<Value>)], field: usize) -> Option<Cow<'a, Value>> {
+        if let Some(value) = row.iter().find(|(named, _)| *named == field).and_then(|(_, value)| value.as_ref()) {
+            return Some(Cow::Borrowed(value));
+        }
+        let (_, default) = self.defaults.iter().find(|(defaulted, _)| *defaulted == field)?;
+        self.default_value(row, default)
+    }
+
+    /// Ends, since a compiled kind has no circle of defaults.
+    fn default_value<'a>(&'a self, row: &'a [(usize, Option<Value>)], default: &'a Default) -> Option<Cow<'a, Value>> {
+        match default {
+            Default::Constant(value) => Some(Cow::Borrowed(value)),
+            Default::From { field, conversion } => {
+                let value = self.value(row, *field)?;
+                match (conversion, value.as_ref()) {
+                    (None, _) => Some(value),
+                    (Some(Conversion::IsoWeek), Value::Text(date)) => {
+                        Some(Cow::Owned(Value::Text(temporal::iso_week(date)?)))
+                    }
+                    (Some(Conversion::IsoWeek), _) => None,
+                }
+            }
+        }
+    }
+}

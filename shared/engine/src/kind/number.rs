@@ -1,0 +1,116 @@
+//! Numbers as people and programs write them.
+
+use std::borrow::Cow;
+
+use penstock_model::Decimal;
+
+use super::CellError;
+
+/// How a field's numbers are written, and their bounds.
+#[derive(Debug, Clone)]
+pub(super) struct NumberRule {
+    pub(super) decimal_char: char,
+    pub(super) group_char: Option<char>,
+    pub(super) bare: bool,
+    pub(super) minimum: Option<Decimal>,
+    pub(super) maximum: Option<Decimal>,
+    pub(super) max_scale: Option<u8>,
+}
+
+impl Default for NumberRule {
+    fn default() -> Self {
+        Self { decimal_char: '.', group_char: None, bare: true, minimum: None, maximum: None, max_scale: None }
+    }
+}
+
+impl NumberRule {
+    /// A number in text.
+    pub(super) fn number(&self, text: &str) -> Result<Decimal, CellError> {
+        let plain = self.plain(text.trim()).ok_or_else(|| self.no_number("not a number"))?;
+        let number = Decimal::parse(&plain).map_err(|error| self.no_number(&error.to_string()))?;
+        self.within(number)
+    }
+
+    /// A whole number in text, without a point: `5.0` is none.
+    pub(super) fn integer(&self, text: &str) -> Result<Decimal, CellError> {
+        let plain = self.plain(text.trim()).ok_or_else(no_integer)?;
+        self.within(plain.parse::<i64>().map_err(|_| no_integer())?.into())
+    }
+
+    /// The literal of a JSON number.
+    pub(super) fn json(&self, literal: &str) -> Result<Decimal, CellError> {
+        let number = Decimal::parse(literal);
+        self.within(number.map_err(|error| CellError::new("invalid_number", error.to_string()))?)
+    }
+
+    /// The literal of a JSON number that is whole: `5.0` is 5.
+    pub(super) fn json_integer(&self, literal: &str) -> Result<Decimal, CellError> {
+        let integer = Decimal::parse(literal).ok().and_then(|number| number.as_i64());
+        self.within(integer.ok_or_else(no_integer)?.into())
+    }
+
+    /// The text as a program writes numbers; borrowed where it is that already. `None` for what cannot be one.
+    fn plain<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let mut text = text;
+        if !self.bare {
+            text = self.without_unit(text)?;
+        }
+        if self.decimal_char == '.' && self.group_char.is_none_or(|group| !text.contains(group)) {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut plain = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                c if Some(c) == self.group_char => {}
+                c if c == self.decimal_char => plain.push('.'),
+                '.' => return None,
+                other => plain.push(other),
+            }
+        }
+        Some(Cow::Owned(plain))
+    }
+
+    /// Takes off what stands before and behind a number. What may be the sign of a negative one is not taken off silently.
+    fn without_unit<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let starts = |(at, c): &(usize, char)| {
+            let digit_follows = || text[*at + c.len_utf8()..].starts_with(|next: char| next.is_ascii_digit());
+            c.is_ascii_digit() || *c == '-' || (*c == self.decimal_char && digit_follows())
+        };
+        let start = text.char_indices().find(starts).map(|(at, _)| at)?;
+        let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
+        let sign = |c: char| matches!(c, '-' | '(' | ')' | '\u{2212}');
+        let unit = [text.get(..start)?, text.get(end..)?];
+        (!unit.iter().any(|unit| unit.contains(sign))).then(|| text.get(start..end))?
+    }
+
+    fn no_number(&self, what: &str) -> CellError {
+        let (decimal, group) = (self.decimal_char, self.group_char.map(String::from).unwrap_or_default());
+        let without = match (self.bare, self.group_char) {
+            (true, None) => ", without currency or thousands separators",
+            (true, Some(_)) => ", without currency",
+            (false, None) => ", without thousands separators",
+            (false, Some(_)) => "",
+        };
+        CellError::new("invalid_number", format!("{what}; write it as 1{group}234{decimal}56{without}"))
+    }
+
+    fn within(&self, number: Decimal) -> Result<Decimal, CellError> {
+        if let Some(limit) = self.minimum.filter(|limit| number < *limit) {
+            return Err(CellError::new("too_small", format!("the least is {limit}")));
+        }
+        if let Some(limit) = self.maximum.filter(|limit| number > *limit) {
+            return Err(CellError::new("too_large", format!("the limit is {limit}")));
+        }
+        match self.max_scale {
+            Some(limit) if number.scale() > limit => Err(CellError::new(
+                "too_precise",
+                format!("{} digits behind the point, the limit is {limit}", number.scale()),
+            )),
+            _ => Ok(number),
+        }
+    }
+}
+
+fn no_integer() -> CellError {
+    CellError::new("invalid_integer", format!("not a whole number from {} to {}", i64::MIN, i64::MAX))
+}

@@ -1,0 +1,335 @@
+//! Dates, moments and times of day: read as the schema says they are written, kept in one way, so that equal ones are equal text.
+
+use std::borrow::Cow;
+
+use time::{Date, Duration, Month, PrimitiveDateTime, Time};
+
+use super::CellError;
+
+/// What is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Temporal {
+    Date,
+    Datetime,
+    Time,
+}
+
+/// How a field's dates or times are written, and their bounds.
+#[derive(Debug, Clone)]
+pub(super) struct TemporalRule {
+    what: Temporal,
+    /// `None` for ISO 8601 as Table Schema takes it.
+    pattern: Option<Pattern>,
+    pub(super) minimum: Option<Moment>,
+    pub(super) maximum: Option<Moment>,
+}
+
+/// A value: its place in time, in nanoseconds, and its text.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    order: i128,
+    text: String,
+}
+
+impl TemporalRule {
+    /// A rule without bounds.
+    pub(super) fn new(what: Temporal, format: Option<&str>) -> Result<Self, String> {
+        let format = format.map(|format| format.strip_prefix("fmt:").unwrap_or(format));
+        let pattern = match format {
+            None | Some("default") => match what {
+                Temporal::Date => Some(Pattern::compile("%Y-%m-%d", what)?),
+                Temporal::Datetime | Temporal::Time => None,
+            },
+            Some("any") => return Err("`any` is not supported: it would guess".to_owned()),
+            Some(pattern) => Some(Pattern::compile(pattern, what)?),
+        };
+        Ok(Self { what, pattern, minimum: None, maximum: None })
+    }
+
+    /// The canonical text of a cell.
+    pub(super) fn check<'a>(&self, cell: &'a str) -> Result<Cow<'a, str>, CellError> {
+        let Moment { order, text } = self.read(cell).ok_or_else(|| self.invalid())?;
+        if let Some(limit) = self.minimum.as_ref().filter(|limit| order < limit.order) {
+            return Err(CellError::new("too_small", format!("the least is {}", limit.text)));
+        }
+        if let Some(limit) = self.maximum.as_ref().filter(|limit| order > limit.order) {
+            return Err(CellError::new("too_large", format!("the limit is {}", limit.text)));
+        }
+        Ok(if text == cell { Cow::Borrowed(cell) } else { Cow::Owned(text) })
+    }
+
+    pub(super) fn read(&self, cell: &str) -> Option<Moment> {
+        let parts = match (&self.pattern, self.what) {
+            (Some(pattern), _) => pattern.read(cell)?,
+            (None, Temporal::Time) => Parts::default().with_iso_time(cell)?,
+            (None, _) => iso_datetime(cell)?,
+        };
+        parts.moment(self.what)
+    }
+
+    fn invalid(&self) -> CellError {
+        let (code, example) = match self.what {
+            Temporal::Date => ("invalid_date", "2026-01-31"),
+            Temporal::Datetime => ("invalid_datetime", "2026-01-31T09:30:00Z"),
+            Temporal::Time => ("invalid_time", "09:30:00"),
+        };
+        let how = match &self.pattern {
+            Some(pattern) if pattern.text != "%Y-%m-%d" => format!("as `{}` says", pattern.text),
+            _ => format!("as {example}"),
+        };
+        CellError::new(code, format!("write it {how}"))
+    }
+}
+
+/// The ISO 8601 week of a canonical date: `2026-W05`.
+pub(super) fn iso_week(date: &str) -> Option<String> {
+    let Parts { year, month, day, .. } = Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(date)?;
+    let (year, week, _) = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?.to_iso_week_date();
+    Some(format!("{year:04}-W{week:02}"))
+}
+
+/// What a cell says.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    year: i32,
+    month: u8,
+    day: u8,
+    /// Day of the year, in place of month and day.
+    ordinal: Option<u16>,
+    hour: u8,
+    minute: u8,
+    second: u8,
+    nanosecond: u32,
+    afternoon: Option<bool>,
+    /// Seconds east of UTC.
+    offset: Option<i32>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            year: 1970,
+            month: 1,
+            day: 1,
+            ordinal: None,
+            hour: 0,
+            minute: 0,
+            second: 0,
+            nanosecond: 0,
+            afternoon: None,
+            offset: None,
+        }
+    }
+}
+
+impl Parts {
+    fn moment(self, what: Temporal) -> Option<Moment> {
+        let date = match self.ordinal {
+            Some(ordinal) => Date::from_ordinal_date(self.year, ordinal).ok()?,
+            None => Date::from_calendar_date(self.year, Month::try_from(self.month).ok()?, self.day).ok()?,
+        };
+        let hour = match self.afternoon {
+            None => self.hour,
+            Some(afternoon) if (1..=12).contains(&self.hour) => self.hour % 12 + 12 * u8::from(afternoon),
+            Some(_) => return None,
+        };
+        let time = Time::from_hms_nano(hour, self.minute, self.second, self.nanosecond).ok()?;
+        let offset = Duration::seconds(self.offset.unwrap_or(0).into());
+        let at = PrimitiveDateTime::new(date, time).checked_sub(offset)?;
+        if what != Temporal::Time && at.year() < 1 {
+            return None;
+        }
+        let day = format!("{:04}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day());
+        let mut clock = format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second());
+        if at.nanosecond() > 0 {
+            clock = format!("{clock}.{:09}", at.nanosecond()).trim_end_matches('0').to_owned();
+        }
+        let zone = if self.offset.is_some() { "Z" } else { "" };
+        let since_midnight = (at.time() - Time::MIDNIGHT).whole_nanoseconds();
+        let days = i128::from(at.date().to_julian_day()) * 86_400_000_000_000;
+        Some(match what {
+            Temporal::Date => Moment { order: days, text: day },
+            Temporal::Datetime => Moment { order: days + since_midnight, text: format!("{day}T{clock}{zone}") },
+            Temporal::Time => Moment { order: since_midnight, text: format!("{clock}{zone}") },
+        })
+    }
+
+    /// Reads `HH:MM:SS`, a fraction of up to nine digits behind `.` or `,`, and `Z`, `+HH`, `+HHMM` or `+HH:MM`.
+    fn with_iso_time(mut self, text: &str) -> Option<Self> {
+        let clock = text.get(..8)?.as_bytes();
+        if clock[2] != b':' || clock[5] != b':' {
+            return None;
+        }
+        self.hour = digits(&text[..2], 2, 2)?.0 as u8;
+        self.minute = digits(&text[3..5], 2, 2)?.0 as u8;
+        self.second = digits(&text[6..8], 2, 2)?.0 as u8;
+        let mut rest = &text[8..];
+        if let Some(fraction) = rest.strip_prefix(['.', ',']) {
+            (self.nanosecond, rest) = fraction_of_second(fraction, 9)?;
+        }
+        if !rest.is_empty() {
+            let (offset, end) = zone(rest)?;
+            self.offset = end.is_empty().then_some(Some(offset))?;
+        }
+        Some(self)
+    }
+}
+
+/// Reads a date, one character, and a time.
+fn iso_datetime(text: &str) -> Option<Parts> {
+    let date = text.get(..10)?;
+    let parts = Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(date)?;
+    let behind = text[10..].strip_prefix(|c: char| !c.is_ascii_digit())?;
+    parts.with_iso_time(behind)
+}
+
+/// Between `least` and `most` digits at the start of a text, as many as there are; and what is behind them.
+fn digits(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
+    let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    (count >= least).then(|| Some((text[..count].parse().ok()?, &text[count..])))?
+}
+
+fn fraction_of_second(text: &str, most: usize) -> Option<(u32, &str)> {
+    let (number, rest) = digits(text, 1, most)?;
+    Some((number * 10_u32.pow(9 - (text.len() - rest.len()) as u32), rest))
+}
+
+/// An offset from UTC in seconds, and what is behind it.
+fn zone(text: &str) -> Option<(i32, &str)> {
+    if let Some(rest) = text.strip_prefix(['Z', 'z']) {
+        return Some((0, rest));
+    }
+    let sign = match text.bytes().next()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, rest) = digits(&text[1..], 2, 2)?;
+    let (minutes, rest) = match rest.strip_prefix(':') {
+        Some(rest) => digits(rest, 2, 2)?,
+        None => digits(rest, 2, 2).unwrap_or((0, rest)),
+    };
+    (hours < 24 && minutes < 60).then_some((sign * (hours * 3_600 + minutes * 60) as i32, rest))
+}
+
+/// A pattern of `strptime`, as Python's `datetime.strptime` reads it in the C locale.
+#[derive(Debug, Clone)]
+struct Pattern {
+    items: Vec<Item>,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Item {
+    Literal(char),
+    Space,
+    Directive(char),
+}
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+impl Pattern {
+    fn compile(pattern: &str, what: Temporal) -> Result<Self, String> {
+        let (mut items, mut chars) = (Vec::new(), pattern.chars());
+        while let Some(c) = chars.next() {
+            items.push(match c {
+                '%' => match chars.next() {
+                    Some('%') => Item::Literal('%'),
+                    Some(directive) if "YymdjHIMSfpbBaAz".contains(directive) => Item::Directive(directive),
+                    Some(other) => return Err(format!("`%{other}` is not supported")),
+                    None => return Err("ends in `%`".to_owned()),
+                },
+                c if c.is_whitespace() => Item::Space,
+                other => Item::Literal(other),
+            });
+        }
+        let has =
+            |any: &str| items.iter().any(|item| matches!(item, Item::Directive(directive) if any.contains(*directive)));
+        let day = has("Yy") && (has("j") || (has("mbB") && has("d")));
+        let hour = has("H") || (has("I") && has("p"));
+        let clock = has("HIMSfpz");
+        match what {
+            Temporal::Date if !day => Err("does not say year, month and day".to_owned()),
+            Temporal::Date if clock => Err("says a time; the type is `datetime`".to_owned()),
+            Temporal::Datetime if !day => Err("does not say year, month and day".to_owned()),
+            Temporal::Time if has("YymdjbBaA") => Err("says a date; the type is `datetime`".to_owned()),
+            Temporal::Datetime | Temporal::Time if !hour && (clock || what == Temporal::Time) => {
+                Err("does not say the hour: `%H`, or `%I` with `%p`".to_owned())
+            }
+            _ => Ok(Self { items, text: pattern.to_owned() }),
+        }
+    }
+
+    fn read(&self, text: &str) -> Option<Parts> {
+        let (mut parts, mut rest) = (Parts::default(), text);
+        for item in &self.items {
+            rest = match item {
+                Item::Literal(wanted) => rest.strip_prefix(|c: char| c.eq_ignore_ascii_case(wanted))?,
+                Item::Space => rest.strip_prefix(char::is_whitespace)?.trim_start(),
+                Item::Directive(directive) => parts.read(*directive, rest)?,
+            };
+        }
+        rest.is_empty().then_some(parts)
+    }
+}
+
+impl Parts {
+    fn read<'a>(&mut self, directive: char, text: &'a str) -> Option<&'a str> {
+        let number = |most| digits(text, 1, most);
+        let (value, rest) = match directive {
+            'Y' => digits(text, 4, 4)?,
+            'y' => digits(text, 2, 2)?,
+            'j' => number(3)?,
+            'f' => fraction_of_second(text, 6)?,
+            'b' => name(text, &MONTHS.map(|month| &month[..3]))?,
+            'B' => name(text, &MONTHS)?,
+            'a' => name(text, &DAYS.map(|day| &day[..3]))?,
+            'A' => name(text, &DAYS)?,
+            'p' => name(text, &["am", "pm"])?,
+            'z' => {
+                let (offset, rest) = zone(text)?;
+                self.offset = Some(offset);
+                (0, rest)
+            }
+            _ => number(2)?,
+        };
+        match directive {
+            'Y' => self.year = value as i32,
+            // POSIX: 69 to 99 are of the last century.
+            'y' => self.year = value as i32 + if value >= 69 { 1900 } else { 2000 },
+            'm' => self.month = value as u8,
+            'b' | 'B' => self.month = value as u8 + 1,
+            'd' => self.day = value as u8,
+            'j' => self.ordinal = Some(value as u16),
+            'H' | 'I' => self.hour = value as u8,
+            'M' => self.minute = value as u8,
+            'S' => self.second = value as u8,
+            'f' => self.nanosecond = value,
+            'p' => self.afternoon = Some(value == 1),
+            _ => {}
+        }
+        Some(rest)
+    }
+}
+
+/// The place of the name at the start of a text, in any case; and what is behind it.
+fn name<'a>(text: &'a str, names: &[&str]) -> Option<(u32, &'a str)> {
+    names.iter().enumerate().find_map(|(at, name)| {
+        let found = text.get(..name.len())?.eq_ignore_ascii_case(name);
+        found.then(|| (at as u32, &text[name.len()..]))
+    })
+}
