@@ -255,7 +255,7 @@ async fn look<'a>(
         .filter(|(_, fate)| fate.verdict == Verdict::Begun)
         .map(|(chunk, _)| chunk.clone())
         .collect();
-    let mut splitter = Splitter::new(SplitOptions::new(b',', &stored.chunking));
+    let mut splitter = Splitter::new(SplitOptions::new(penstock_model::Grammar::CSV, &stored.chunking));
     let mut pieces = splitter.push(&planned.file).expect("a header");
     pieces.extend(splitter.finish().expect("a header").0);
     let begun = pieces

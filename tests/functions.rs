@@ -11,7 +11,9 @@ use std::time::Duration;
 use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
-use penstock_model::{AccountId, Body, Chunk, ChunkMessage, ImportId, ImportOptions, Job, Status, StoredObject};
+use penstock_model::{
+    AccountId, Body, Chunk, ChunkMessage, Grammar, ImportId, ImportOptions, Job, Status, StoredObject,
+};
 use penstock_store::{
     queues::{SplitOrder, SplitTask},
     uploads::upload_key,
@@ -229,10 +231,12 @@ async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<Stri
         dry_run: import.options.dry_run,
         abort: import.options.abort,
         chunking: import.chunking,
-        delimiter: import.delimiter(),
+        kind_version: 0,
+        grammar: Grammar::CSV,
         columns: import.columns.clone().expect("a header that has been read"),
+        mapping: import.options.mapping.clone(),
     };
-    let mut splitter = Splitter::new(SplitOptions::new(import.delimiter(), &import.chunking));
+    let mut splitter = Splitter::new(SplitOptions::new(Grammar::CSV, &import.chunking));
     let mut pieces = splitter.push(file).expect("a header");
     pieces.extend(splitter.finish().expect("a header").0);
     let chunks = pieces.into_iter().filter_map(|piece| match piece {

@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
-use penstock_model::{Chunk, Chunking, Decimal, Status, limits};
+use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
 use support::{Stack, adds_up};
 
 const README: &str = include_str!("../README.md");
@@ -26,6 +26,16 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
         ("UPLOAD_TTL_SECONDS", (limits::UPLOAD_TTL_SECONDS, "seconds")),
         ("EXPIRY_GRACE_MS", (limits::EXPIRY_GRACE_MS as u64 / 1000, "seconds")),
         ("IDEMPOTENCY_MS", (limits::IDEMPOTENCY_MS as u64 / 3_600_000, "hours")),
+        ("DETECT_BYTES", (limits::DETECT_BYTES as u64, "bytes")),
+        ("UNPACKED_RATIO", (limits::UNPACKED_RATIO, "times")),
+        ("UNPACKED_LEAST_BYTES", (limits::UNPACKED_LEAST_BYTES, "bytes")),
+        ("UNPACKED_BYTES", (limits::UNPACKED_BYTES, "bytes")),
+        ("WORKBOOK_BYTES", (limits::WORKBOOK_BYTES, "bytes")),
+        ("WORKBOOK_UNPACKED_BYTES", (limits::WORKBOOK_UNPACKED_BYTES, "bytes")),
+        ("WORKBOOK_PART_BYTES", (limits::WORKBOOK_PART_BYTES, "bytes")),
+        ("WORKBOOK_TEXT_BYTES", (limits::WORKBOOK_TEXT_BYTES as u64, "bytes")),
+        ("SHEET_ROWS", (limits::SHEET_ROWS.into(), "rows")),
+        ("PREVIEW_BYTES", (limits::PREVIEW_BYTES as u64, "bytes")),
         ("REQUEST_BYTES", (limits::REQUEST_BYTES as u64, "bytes")),
         ("PAGE_DEFAULT", (limits::PAGE_DEFAULT as u64, "items")),
         ("PAGE_MAX", (limits::PAGE_MAX as u64, "at most")),
@@ -93,7 +103,7 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {
-    let mut splitter = Splitter::new(SplitOptions::new(b',', &Chunking::default()));
+    let mut splitter = Splitter::new(SplitOptions::new(Grammar::CSV, &Chunking::default()));
     let mut pieces = splitter.push(file).expect("a header");
     pieces.extend(splitter.finish().expect("a header").0);
     let chunks = pieces.into_iter().filter_map(|piece| match piece {

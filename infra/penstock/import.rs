@@ -10,9 +10,9 @@ use anyhow::Context;
 use clap::Args;
 use penstock_client::{Client, Import, NewImport};
 use penstock_local::{LocalCloud, Options};
-use penstock_model::{ImportOptions, Status};
+use penstock_model::{Format, ImportOptions, Status};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, program, progress::Progress};
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, preview, program, progress::Progress};
 
 /// How long to wait between two looks at the import.
 const POLL: Duration = Duration::from_millis(200);
@@ -27,12 +27,30 @@ pub(crate) struct ImportArgs {
     /// The kind of its records.
     #[arg(long, default_value = "products")]
     kind: String,
-    /// The byte between two cells.
+    /// What the file is: csv, tsv, ndjson, json or xlsx; found out if not given.
+    #[arg(long, value_parser = format)]
+    format: Option<Format>,
+    /// The byte between two cells; found out if not given.
     #[arg(long)]
     delimiter: Option<char>,
+    /// Takes quotes for data.
+    #[arg(long)]
+    no_quoting: bool,
+    /// The encoding of the text, such as windows-1252; found out if not given.
+    #[arg(long)]
+    encoding: Option<String>,
+    /// The sheet of a workbook; the first if not given.
+    #[arg(long)]
+    sheet: Option<String>,
+    /// What a column means whose name does not say it; any number of times.
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped)]
+    mapping: Vec<(String, String)>,
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
+    /// Shows what the file would be taken for, and its first rows; imports nothing.
+    #[arg(long)]
+    preview: bool,
     /// The service's base URL; without one a local cloud is started for this import.
     #[arg(long, env = "PENSTOCK_URL", requires = "token")]
     url: Option<String>,
@@ -47,12 +65,56 @@ pub(crate) struct ImportArgs {
     json: bool,
 }
 
+impl ImportArgs {
+    fn options(&self) -> ImportOptions {
+        ImportOptions {
+            delimiter: self.delimiter,
+            quoting: self.no_quoting.then_some(false),
+            encoding: self.encoding.clone(),
+            sheet: self.sheet.clone(),
+            mapping: self.mapping.iter().cloned().collect(),
+            dry_run: self.dry_run,
+            ..ImportOptions::default()
+        }
+    }
+
+    fn filename(&self) -> Option<String> {
+        self.file.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    let known = serde_json::from_value(serde_json::Value::String(name.to_owned()));
+    known.map_err(|_| "csv, tsv, ndjson, json and xlsx are read".to_owned())
+}
+
+/// `COLUMN=FIELD`; a field's name holds no `=`, a column's may.
+fn mapped(text: &str) -> Result<(String, String), String> {
+    let (column, field) = text.rsplit_once('=').ok_or("write it as COLUMN=FIELD")?;
+    Ok((column.to_owned(), field.to_owned()))
+}
+
 /// Exit code when some rows failed; 0 when none did, 1 when the import did.
 const SOME_FAILED: u8 = 2;
 
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let file = tokio::fs::metadata(&args.file).await.with_context(|| args.file.display().to_string())?;
     anyhow::ensure!(file.is_file(), "{} is not a file", args.file.display());
+    if args.preview {
+        let client = match (&args.url, &args.token) {
+            (Some(url), Some(token)) => Some(Client::new(url, token)?),
+            _ => None,
+        };
+        let (options, filename) = (args.options(), args.filename());
+        let subject = preview::Subject {
+            file: &args.file,
+            filename: filename.as_deref(),
+            kind: &args.kind,
+            format: args.format,
+            options: &options,
+        };
+        return preview::run(&subject, client.as_ref()).await;
+    }
     let interrupted = interruption()?;
     let (local, client) = match (&args.url, &args.token) {
         (Some(url), Some(token)) => (None, Client::new(url, token)?),
@@ -78,9 +140,13 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result<ExitCode> {
-    let filename = args.file.file_name().map(|name| name.to_string_lossy().into_owned());
-    let options = ImportOptions { delimiter: args.delimiter, dry_run: args.dry_run, ..ImportOptions::default() };
-    let new = NewImport { kind: Some(args.kind.clone()), filename, size: Some(size), options };
+    let new = NewImport {
+        kind: Some(args.kind.clone()),
+        format: args.format,
+        filename: args.filename(),
+        size: Some(size),
+        options: args.options(),
+    };
     let mut progress = Progress::new();
     let started = Instant::now();
     let created = client.create(&new, None).await?;

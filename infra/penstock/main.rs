@@ -5,6 +5,7 @@
 
 mod dev;
 mod import;
+mod preview;
 mod progress;
 mod show;
 

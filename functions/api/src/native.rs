@@ -3,6 +3,8 @@
 mod body;
 mod create;
 mod imports;
+mod kinds;
+mod preview;
 mod records;
 mod view;
 
@@ -25,6 +27,10 @@ pub(crate) fn router() -> Router<Store> {
         .route("/v1/imports/{id}/errors", get(imports::errors))
         .route("/v1/imports/{id}/rejected", get(imports::rejected))
         .route("/v1/imports/{id}/cancel", post(imports::cancel))
+        .route("/v1/imports/{id}/preview", post(preview::preview).layer(DefaultBodyLimit::max(limits::PREVIEW_BYTES)))
+        .route("/v1/kinds", get(kinds::list))
+        .route("/v1/kinds/{kind}", get(kinds::show).put(kinds::put))
+        .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
         .route("/v1/records/{kind}/{key}", get(records::show))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }

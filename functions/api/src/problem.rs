@@ -1,5 +1,7 @@
 //! Errors as clients see them: problem details (RFC 9457). Nothing internal is in them.
 
+use std::borrow::Cow;
+
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -12,15 +14,16 @@ use serde_json::json;
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     detail: String,
+    pointer: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// A problem with a stable word for programs and a sentence for people.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), headers: Vec::new() }
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { status, code: code.into(), detail: detail.into(), pointer: None, headers: Vec::new() }
     }
 
     /// The request is not what the API takes.
@@ -29,7 +32,7 @@ impl Problem {
     }
 
     /// The request is well-formed and cannot be done.
-    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn unprocessable(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
@@ -54,6 +57,12 @@ impl Problem {
             .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// Adds the place in the request's document that is at fault, as a JSON pointer.
+    pub fn at(mut self, pointer: String) -> Self {
+        self.pointer = Some(pointer);
+        self
+    }
+
     /// Adds a header.
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -63,10 +72,13 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, code, detail, headers } = self;
+        let Self { status, code, detail, pointer, headers } = self;
         let title = status.canonical_reason().unwrap_or("Error");
-        let body =
+        let mut body =
             json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+        if let Some(pointer) = pointer {
+            body["pointer"] = pointer.into();
+        }
         let mut response = (status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

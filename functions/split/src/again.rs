@@ -7,12 +7,10 @@ use penstock_store::{
     Result, Store, StoreError,
     blocks::Block,
     queues::{SplitOrder, SplitTask},
+    text::TextError,
 };
 
-use crate::{
-    source::Source,
-    split::{hand_on, job},
-};
+use crate::split::{grammar, hand_on, job};
 
 /// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an import that is to end
 /// early only those that had begun. Duplicates are harmless.
@@ -22,30 +20,34 @@ use crate::{
 pub(crate) async fn run(store: &Store, order: &SplitOrder, from: Checkpoint, deadline: Deadline) -> Result<()> {
     let Some(import) = store.import(&order.account, &order.import).await? else { return Ok(()) };
     if import.status == Status::Processing && (import.halt.is_some() || import.total.is_some()) {
-        match send(store, &import, from, deadline).await {
-            Err(StoreError::ObjectGone) => {
-                let failure = Failure::new("upload_gone", "the uploaded file is no longer stored");
-                let halt = Halt { status: Status::Failed, failure: Some(failure) };
-                store.order_halt(&order.account, &order.import, &halt).await?;
+        let failure = match send(store, &import, from, deadline).await {
+            Ok(()) => None,
+            Err(TextError::Store(StoreError::ObjectGone)) => {
+                Some(Failure::new("upload_gone", "the uploaded file is no longer stored"))
             }
-            sent => sent?,
+            Err(TextError::Failed(failure)) => Some(failure),
+            Err(TextError::Store(error)) => return Err(error),
+        };
+        if failure.is_some() {
+            let halt = Halt { status: Status::Failed, failure };
+            store.order_halt(&order.account, &order.import, &halt).await?;
         }
     }
     store.settle(&order.account, &order.import).await.map(drop)
 }
 
-async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<()> {
-    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
-    let mut source = Source::new(store, import, from.offset);
+async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<(), TextError> {
+    let mut splitter = Splitter::resume(SplitOptions::new(grammar(import), &import.chunking), from);
+    let mut text = store.text(import, from.offset);
     let mut missing = Missing { store, import, job: job(import), block: None };
     let mut next = from;
-    while let Some(bytes) = source.next().await? {
+    while let Some(bytes) = text.next().await? {
         // The header was fine when the file was split.
         for piece in splitter.push(&bytes).unwrap_or_default() {
             next = missing.send(piece).await?.unwrap_or(next);
         }
         if deadline.is_near() && next.chunk > from.chunk {
-            return hand_on(store, import, SplitTask::SendAgain(next)).await;
+            return Ok(hand_on(store, import, SplitTask::SendAgain(next)).await?);
         }
     }
     for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {

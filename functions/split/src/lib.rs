@@ -6,7 +6,6 @@
 
 mod again;
 mod event;
-mod source;
 mod split;
 
 pub use event::{SplitEvent, UploadEvent};

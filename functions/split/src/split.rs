@@ -1,15 +1,15 @@
 //! Splitting one import.
 
 use penstock_engine::{
+    detect::{self, Hints},
     header,
     kind::Kind,
-    kinds,
     plan::Plan,
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
-    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Status, StoredObject,
-    limits::MESSAGE_BYTES,
+    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Grammar, Halt, Import, ImportId, Job, Layout, Status,
+    StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
@@ -17,10 +17,11 @@ use penstock_store::{
     accept::{Acceptance, Step},
     crash,
     queues::{SplitOrder, SplitTask},
+    text::TextError,
 };
 use tracing::info;
 
-use crate::{again, source::Source};
+use crate::again;
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the checkpoint, and ends
 /// splitting, or hands the rest on when the invocation's time is near its end.
@@ -105,13 +106,18 @@ impl From<StoreError> for Stop {
     }
 }
 
+impl From<TextError> for Stop {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Failed(failure) => Self::Failed(failure),
+            TextError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<SplitError> for Stop {
     fn from(error: SplitError) -> Self {
-        let code = match error {
-            SplitError::HeaderTooLarge { .. } => "header_too_large",
-            SplitError::HeaderUnterminated { .. } => "unterminated_quote",
-        };
-        Self::Failed(Failure::new(code, error.to_string()))
+        Self::Failed(error.into())
     }
 }
 
@@ -127,18 +133,55 @@ pub(crate) fn job(import: &Import) -> Job {
         dry_run: import.options.dry_run,
         abort: import.options.abort,
         chunking: import.chunking,
-        delimiter: import.delimiter(),
+        kind_version: import.kind_version,
+        grammar: grammar(import),
         columns: import.columns.clone().unwrap_or_default(),
+        mapping: import.options.mapping.clone(),
     }
 }
 
-async fn split(store: &Store, import: Import, deadline: Deadline) -> Result<(), Stop> {
+/// How rows stand in an import's text. Before that is known there are none.
+pub(crate) fn grammar(import: &Import) -> Grammar {
+    import.layout.as_ref().map_or(Grammar::CSV, |layout| layout.grammar)
+}
+
+/// The kind of an import, as it was when the import was created.
+async fn kind(store: &Store, import: &Import) -> Result<Kind, Stop> {
+    let gone = || Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists"));
+    let schema = store.schema(&import.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
+    Kind::compile(&schema, &import.account).map_err(|_| gone())
+}
+
+/// Finds out what the upload is. The same upload always gives the same answer.
+async fn detect(store: &Store, import: &Import, kind: &Kind) -> Result<Layout, Stop> {
+    let Import { format, filename, options, .. } = import.clone();
+    let fields: Vec<String> = kind.fields().iter().map(|field| field.name().to_owned()).collect();
+    let layout = store.look_at_upload(import, move |upload, bytes| {
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        detect::detect(
+            upload,
+            bytes,
+            &Hints { format, filename: filename.as_deref(), options: &options, fields: &fields, partial: false },
+        )
+    });
+    Ok(layout.await?)
+}
+
+async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<(), Stop> {
     let from = import.checkpoint;
-    let mut splitter = Splitter::resume(SplitOptions::new(import.delimiter(), &import.chunking), from);
-    let mut source = Source::new(store, &import, from.offset);
+    if import.layout.is_none() {
+        let layout = detect(store, &import, &kind(store, &import).await?).await?;
+        info!(import.id = %import.id, format = layout.format.as_str(), layout.encoding, "the upload is recognised");
+        import.layout = Some(layout);
+    }
+    let mut splitter = Splitter::resume(SplitOptions::new(grammar(&import), &import.chunking), from);
+    let mut text = store.text(&import, from.offset);
     let mut sender =
         Sender { store, import: &import, job: job(&import), reached: from, next: from, waiting: Vec::new() };
-    while let Some(bytes) = source.next().await? {
+    if !grammar(&import).has_header() && import.columns.is_none() {
+        sender.set_columns(Vec::new()).await?;
+    }
+    while let Some(bytes) = text.next().await.map_err(|error| broken_off(error, sender.next))? {
         for piece in splitter.push(&bytes)? {
             sender.take(piece).await?;
         }
@@ -152,10 +195,20 @@ async fn split(store: &Store, import: Import, deadline: Deadline) -> Result<(), 
         sender.take(piece).await?;
     }
     sender.send().await?;
-    if sender.job.columns.is_empty() {
+    if sender.job.columns.is_empty() && grammar(&import).has_header() {
         return Err(Stop::Failed(Failure::new("empty_file", "the file holds no header and no row")));
     }
     finish(store, &import, sender.next.chunk, total).await
+}
+
+/// A file that cannot be read on says from where; of the rows before, those that had begun are finished.
+fn broken_off(error: TextError, at: Checkpoint) -> Stop {
+    match error.into() {
+        Stop::Failed(Failure { code, message }) => {
+            Stop::Failed(Failure::new(&code, format!("{message}; nothing from row {} on can be read", at.row)))
+        }
+        other => other,
+    }
 }
 
 /// Sends chunks and keeps the import's checkpoint behind them.
@@ -193,14 +246,16 @@ impl Sender<'_> {
     }
 
     async fn read_header(&mut self, header: &[u8]) -> Result<(), Stop> {
-        let columns = header::columns(header, self.job.delimiter).map_err(Stop::Failed)?;
-        let schema = kinds::bundled(&self.job.kind)
-            .ok_or_else(|| Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists")))?;
-        let kind = Kind::compile(schema, &self.job.account)
-            .map_err(|error| Stop::Failed(Failure::new("invalid_schema", error.to_string())))?;
-        let plan = Plan::compile(kind, &columns).map_err(Stop::Failed)?;
+        self.set_columns(header::columns(header, self.job.grammar).map_err(Stop::Failed)?).await
+    }
+
+    /// Records what the file is and what its columns are, if its kind takes them.
+    async fn set_columns(&mut self, columns: Vec<String>) -> Result<(), Stop> {
+        let kind = kind(self.store, self.import).await?;
+        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.mapping).map_err(Stop::Failed)?;
         let ignored: Vec<String> = plan.ignored(&columns).map(str::to_owned).collect();
-        made(self.store.set_columns(self.import, &columns, &ignored).await?)?;
+        let layout = self.import.layout.as_ref().expect("what the upload is has been found out");
+        made(self.store.set_layout(self.import, layout, &columns, &ignored).await?)?;
         self.job.columns = columns;
         Ok(())
     }

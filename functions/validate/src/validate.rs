@@ -1,6 +1,6 @@
 //! Validating one chunk.
 
-use penstock_engine::{kind::Kind, kinds, plan::Plan, rows};
+use penstock_engine::{kind::Kind, plan::Plan, rows};
 use penstock_model::{Chunk, ChunkMessage, Halt, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
     Result, Store, StoreError,
@@ -23,10 +23,12 @@ use crate::apply;
 pub async fn run(store: &Store, body: &str) -> Result<()> {
     let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
     crash::point("validate.received");
-    let schema = kinds::bundled(&job.kind).ok_or_else(|| unreadable("the kind is unknown"))?;
-    let kind = Kind::compile(schema, &job.account).map_err(|error| unreadable(&error.to_string()))?;
-    let plan = Plan::compile(kind, &job.columns).map_err(|failure| unreadable(&failure.message))?;
-    let parsed = rows::parse(&plan, &job, &chunk);
+    let schema = store.schema(&job.account, &job.kind, job.kind_version).await?;
+    let schema = schema.ok_or_else(|| unreadable("the kind is unknown"))?;
+    let kind = Kind::compile(&schema, &job.account).map_err(|error| unreadable(&error.message))?;
+    let plan = Plan::compile(kind, job.grammar, &job.columns, &job.mapping);
+    let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
+    let parsed = rows::parse(&mut plan, &job, &chunk);
     match store.decide(&job, &chunk, Verdict::Begun).await? {
         Begin::Verdict { verdict: Verdict::Begun, before } => {
             crash::point("validate.begun");

@@ -4,11 +4,12 @@ mod types;
 
 use std::path::Path;
 
+use penstock_model::Schema;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde::de::DeserializeOwned;
 use tokio_util::io::ReaderStream;
 
-pub use types::{ErrorPage, Form, Import, ImportPage, NewImport, ProblemBody, Rejected, Upload};
+pub use types::{Detected, ErrorPage, Form, Import, ImportPage, KindLine, NewImport, ProblemBody, Rejected, Upload};
 
 /// A client of one Penstock with one API key.
 #[derive(Debug, Clone)]
@@ -172,6 +173,32 @@ impl Client {
             tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)
+    }
+
+    /// A kind's schema, in its newest version.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn kind(&self, kind: &str) -> Result<Schema> {
+        read(self.request(Method::GET, &format!("/v1/kinds/{kind}")).send().await?).await
+    }
+
+    /// Registers a schema as the account's kind of its name. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn put_kind(&self, schema: &serde_json::Value) -> Result<KindLine> {
+        let name = schema["name"].as_str().unwrap_or_default();
+        read(self.request(Method::PUT, &format!("/v1/kinds/{name}")).json(schema).send().await?).await
+    }
+
+    /// What a file, or with `whole` unset its first part, would be taken for under an import's options. Nothing is written.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn preview(&self, id: &str, file: Vec<u8>, whole: bool) -> Result<serde_json::Value> {
+        let request = self.request(Method::POST, &format!("/v1/imports/{id}/preview")).query(&[("whole", whole)]);
+        read(request.body(file).send().await?).await
     }
 
     /// A record by kind and canonical key, as JSON; `None` if there is none.

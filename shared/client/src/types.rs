@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Failure, ImportOptions, RowError, Rows, Status};
+use penstock_model::{Compression, Failure, Format, ImportOptions, RowError, Rows, Status};
 use serde::{Deserialize, Serialize};
 
 /// What an import is asked for with.
@@ -11,6 +11,9 @@ pub struct NewImport {
     /// The kind of its records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// What its file is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// What its file is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
@@ -38,8 +41,14 @@ pub struct Import {
     pub completed_at: Option<String>,
     /// What its file is called.
     pub filename: Option<String>,
+    /// The version of an account's own kind.
+    pub kind_version: Option<u32>,
+    /// What its creator says the file is.
+    pub format: Option<Format>,
     /// How it is done.
     pub options: ImportOptions,
+    /// What the upload turned out to be, once it has been looked at.
+    pub detected: Option<Detected>,
     /// The file's columns, once its header has been read.
     pub columns: Option<Vec<String>>,
     /// The columns that no field is named after.
@@ -58,6 +67,25 @@ pub struct Import {
     /// How to upload the file from a browser's form, right after creation.
     #[serde(default, skip_serializing)]
     pub form: Option<Form>,
+}
+
+/// What an upload turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detected {
+    /// Its format.
+    pub format: Format,
+    /// What it is packed in.
+    pub compression: Option<Compression>,
+    /// The encoding of its text.
+    pub encoding: String,
+    /// The byte between two cells.
+    pub delimiter: Option<char>,
+    /// Whether a quote at the start of a cell opens a quoted one.
+    pub quoting: Option<bool>,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
+    /// Where content, declaration and name contradict one another.
+    pub notes: Vec<String>,
 }
 
 /// The rejected rows file, once it is there.
@@ -85,6 +113,17 @@ pub struct Form {
     pub url: String,
     /// Fields that go before the file.
     pub fields: BTreeMap<String, String>,
+}
+
+/// One line of the list of kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KindLine {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// The newest version of an account's own kind.
+    pub version: Option<u32>,
 }
 
 /// A page of imports.

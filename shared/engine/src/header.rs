@@ -1,13 +1,15 @@
-//! The header of a delimited text file: its columns.
+//! The header of a file: its columns.
 
-use penstock_model::{Failure, limits};
+use penstock_model::{Failure, Grammar, limits};
+
+use crate::sheet;
 
 /// The columns that the file's first record names, in its order.
 ///
 /// # Errors
 /// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
 /// `header_too_large` over [`limits::HEADER_BYTES`].
-pub fn columns(header: &[u8], delimiter: u8) -> Result<Vec<String>, Failure> {
+pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> {
     if header.len() > limits::HEADER_BYTES {
         let message = format!("the header has {} bytes, the limit is {}", header.len(), limits::HEADER_BYTES);
         return Err(Failure::new("header_too_large", message));
@@ -16,44 +18,64 @@ pub fn columns(header: &[u8], delimiter: u8) -> Result<Vec<String>, Failure> {
     let Some(text) = text else {
         return Err(Failure::new(
             "not_csv",
-            "the first line is not UTF-8 text, so this is not a CSV file in UTF-8; its first line must name the columns",
+            "the first line is not text, so this is not a CSV file; its first line must name the columns",
         ));
     };
+    let columns = match grammar {
+        Grammar::Delimited { delimiter, quoting } => delimited(text, delimiter, quoting),
+        Grammar::Sheet => sheet::cells_as_text(text.as_bytes()),
+        Grammar::Lines | Grammar::Elements { .. } => Vec::new(),
+    };
+    if columns.len() > limits::COLUMNS {
+        let message = format!("the header names {} columns, the limit is {}", columns.len(), limits::COLUMNS);
+        return Err(Failure::new("too_many_columns", message));
+    }
+    Ok(columns)
+}
+
+fn delimited(header: &str, delimiter: u8, quoting: bool) -> Vec<String> {
     // A byte order mark at the start of the file has been taken away; another one is data, as for the rows.
-    let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], text.as_bytes());
+    let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], header.as_bytes());
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
+        .quoting(quoting)
         .delimiter(delimiter)
         .from_reader(behind_an_empty_line);
     let mut record = csv::StringRecord::new();
     reader.read_record(&mut record).expect("UTF-8 text in memory is a record");
-    if record.len() > limits::COLUMNS {
-        let message = format!("the header names {} columns, the limit is {}", record.len(), limits::COLUMNS);
-        return Err(Failure::new("too_many_columns", message));
-    }
-    Ok(record.iter().map(str::to_owned).collect())
+    record.iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SEMICOLON: Grammar = Grammar::Delimited { delimiter: b';', quoting: true };
+
     #[test]
     fn reads_quoted_names() {
-        assert_eq!(columns(b"sku;\"the; name\"\r\n", b';').expect("text"), ["sku", "the; name"]);
+        assert_eq!(columns(b"sku;\"the; name\"\r\n", SEMICOLON).expect("text"), ["sku", "the; name"]);
+        let unquoted = Grammar::Delimited { delimiter: b';', quoting: false };
+        assert_eq!(columns(b"sku;\"the; name\"\r\n", unquoted).expect("text"), ["sku", "\"the", " name\""]);
+    }
+
+    #[test]
+    fn a_sheets_first_row_names_columns() {
+        let header = br#"["sku",null,2024,{"date":"2026-11-21"}]"#;
+        assert_eq!(columns(header, Grammar::Sheet).expect("text"), ["sku", "", "2024", "2026-11-21"]);
     }
 
     #[test]
     fn binary_is_not_csv() {
         for bytes in [&b"\x89PNG\r\n"[..], b"PK\x03\x04\0\0", b"\xff\xfes\0k\0u\0"] {
-            assert_eq!(columns(bytes, b',').expect_err("no text").code, "not_csv");
+            assert_eq!(columns(bytes, Grammar::CSV).expect_err("no text").code, "not_csv");
         }
     }
 
     #[test]
     fn names_the_limit_of_columns() {
-        let failure = columns(",".repeat(1000).as_bytes(), b',').expect_err("1001 columns");
+        let failure = columns(",".repeat(1000).as_bytes(), Grammar::CSV).expect_err("1001 columns");
         assert!(failure.message.contains("1001") && failure.message.contains("1000"), "{}", failure.message);
     }
 }

@@ -72,6 +72,8 @@ pub enum Input<'a> {
     Boolean(bool),
     /// The text of a JSON array or object.
     Json(&'a str),
+    /// A date, a time or both as a spreadsheet keeps them, in ISO 8601 whatever the field's format says of text.
+    Date(&'a str),
 }
 
 /// A cell that its field accepts.

@@ -1,14 +1,20 @@
 //! The engine: bytes in, values out. No AWS, no tokio, no clock.
 //!
-//! A [`kind`] is a schema compiled. A file passes through in this order: [`split`] cuts it into chunks, [`header`] reads its columns, [`plan`]
-//! matches them to a kind's fields, [`rows`] turns a chunk into typed rows and row errors, [`merge`] applies a row to a record, [`key`] names the record.
+//! A [`kind`] is a schema compiled. A file passes through in this order: [`detect`] finds out what it is, [`decode`] gives its text, [`split`] cuts that into chunks, [`header`]
+//! reads its columns, [`mapping`] and [`plan`] match them to a kind's fields, [`rows`] turns a chunk into typed rows and row errors, [`merge`]
+//! applies a row to a record, [`key`] names the record.
 
+pub mod decode;
+pub mod detect;
 pub mod header;
 pub mod key;
 pub mod kind;
 pub mod kinds;
 pub mod lines;
+pub mod mapping;
 pub mod merge;
 pub mod plan;
+pub mod preview;
 pub mod rows;
+pub mod sheet;
 pub mod split;

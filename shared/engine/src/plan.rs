@@ -1,60 +1,93 @@
-//! A plan: a kind matched to a file's columns, made once and used for every row.
+//! A plan: a kind matched to a file's columns, once, and used for every row.
 
-use penstock_model::Failure;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::kind::Kind;
+use penstock_model::{Failure, Grammar};
+
+use crate::{
+    kind::{FieldCheck, Kind},
+    mapping::Names,
+};
 
 /// How the columns of a file become the fields of a kind.
 #[derive(Debug, Clone)]
 pub struct Plan {
     kind: Kind,
-    /// For each column its field, a place in the kind; `None` where the column is ignored.
-    pub(crate) columns: Vec<Option<usize>>,
+    mapping: BTreeMap<String, String>,
+    /// For each column of a header its field; `None` where the column is ignored.
+    columns: Vec<Option<usize>>,
+    /// The same for members of rows that are JSON objects, as they are met.
+    members: HashMap<String, Option<usize>>,
 }
 
 impl Plan {
-    /// Matches columns to fields by exact name. A kind that keeps additional columns gets a field for each.
+    /// Matches columns to a kind's fields, see [`crate::mapping`]. A file without a header has no columns to match: its rows' members are
+    /// matched as they are met.
     ///
     /// # Errors
-    /// A permanent failure: `duplicate_column`, or `missing_column` (a required field has no column).
-    pub fn compile(mut kind: Kind, columns: &[String]) -> Result<Self, Failure> {
-        for (at, column) in columns.iter().enumerate() {
-            if let Some(first) = columns[..at].iter().position(|earlier| earlier == column) {
-                let message = format!("columns {} and {} are both called `{column}`", first + 1, at + 1);
-                return Err(Failure::new("duplicate_column", message));
+    /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field has no column).
+    pub fn compile(
+        mut kind: Kind,
+        grammar: Grammar,
+        columns: &[String],
+        mapping: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        let mut places = Vec::new();
+        {
+            let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
+            names.check()?;
+            if grammar.has_header() {
+                places = names.fields(columns)?;
+                let is_missing = |at: &usize| kind.field(*at).is_required() && !places.contains(&Some(*at));
+                let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
+                if !missing.is_empty() {
+                    return Err(names.missing(&missing, columns, &places));
+                }
             }
         }
-        let missing: Vec<String> = kind
-            .fields()
-            .iter()
-            .filter(|field| field.is_required() && !columns.iter().any(|column| column == field.name()))
-            .map(|field| format!("`{}`", field.name()))
-            .collect();
-        if !missing.is_empty() {
-            let message = format!(
-                "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
-                kind.name(),
-                missing.join(" and the column "),
-                columns.len(),
-            );
-            return Err(Failure::new("missing_column", message));
+        if kind.keeps_additional() {
+            for (at, column) in columns.iter().enumerate().filter(|(_, column)| !column.is_empty()) {
+                if places[at].is_some() {
+                    continue;
+                }
+                if columns[..at].contains(column) {
+                    let message = format!("two columns are called `{column}`, and additional columns are kept by name");
+                    return Err(Failure::new("duplicate_column", message));
+                }
+                places[at] = Some(kind.add_field(column));
+            }
         }
-        let place = |column: &String| match kind.keeps_additional() {
-            true => Some(kind.add_field(column)),
-            false => kind.index_of(column),
-        };
-        let columns = columns.iter().map(place).collect();
-        Ok(Self { kind, columns })
+        Ok(Self { kind, mapping: mapping.clone(), columns: places, members: HashMap::new() })
     }
 
-    /// The kind.
+    /// The kind, with the fields that were added for additional columns.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
 
-    /// The columns that no field is named after.
+    /// The fields of a header's columns.
+    pub fn columns(&self) -> &[Option<usize>] {
+        &self.columns
+    }
+
+    /// The columns that are no field.
     pub fn ignored<'a>(&'a self, columns: &'a [String]) -> impl Iterator<Item = &'a str> {
         columns.iter().zip(&self.columns).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
+    }
+
+    /// The field of a row's member, one that is added for it where the kind keeps additional ones. The same name always gives the same field
+    /// of the record, whatever was met before.
+    pub(crate) fn member(&mut self, name: &str) -> Option<usize> {
+        if let Some(found) = self.members.get(name) {
+            return *found;
+        }
+        let names = Names::new(self.kind.name(), self.kind.fields().iter().map(FieldCheck::name), &self.mapping);
+        let found = match names.field(name) {
+            None if self.kind.keeps_additional() && !name.is_empty() => Some(self.kind.add_field(name)),
+            found => found,
+        };
+        self.members.insert(name.to_owned(), found);
+        found
     }
 }
 
@@ -62,35 +95,27 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(kind: &str, columns: &[&str]) -> Result<Plan, Failure> {
+    fn plan(columns: &[&str]) -> Result<(Plan, Vec<String>), Failure> {
         let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
-        Plan::compile(crate::kinds::compiled(kind), &columns)
+        let kind = crate::kinds::compiled("products");
+        Ok((Plan::compile(kind, Grammar::CSV, &columns, &BTreeMap::new())?, columns))
     }
 
     #[test]
     fn columns_that_cannot_be_matched_fail_with_their_names() {
-        let failure = plan("products", &["sku", "name", "brand", "name"]).expect_err("twice");
+        let failure = plan(&["sku", "name", "brand", "name"]).expect_err("twice");
         assert_eq!(
             (failure.code.as_str(), failure.message.as_str()),
-            ("duplicate_column", "columns 2 and 4 are both called `name`")
+            ("duplicate_column", "columns 2 (`name`) and 4 (`name`) both mean the field `name`")
         );
-        let failure = plan("products", &["sku", "Name", "brand"]).expect_err("case matters");
+        let failure = plan(&["sku", "nmae", "brand"]).expect_err("a slip");
         assert_eq!(failure.code, "missing_column");
-        assert!(failure.message.contains("`name`") && !failure.message.contains("`brand`"), "{}", failure.message);
+        assert!(failure.message.ends_with("`nmae` is not a field; did you mean `name`?"), "{}", failure.message);
     }
 
     #[test]
     fn unknown_columns_are_ignored_and_listed() {
-        let columns = ["sku", "colour", "name", "brand"];
-        let plan = plan("products", &columns).expect("all required");
-        assert_eq!(plan.ignored(&columns.map(str::to_owned)).collect::<Vec<_>>(), ["colour"]);
-    }
-
-    #[test]
-    fn unknown_columns_of_a_kind_that_keeps_them_become_fields() {
-        let columns = ["colour", "externalId"];
-        let plan = plan("catalog", &columns).expect("all required");
-        assert_eq!(plan.ignored(&columns.map(str::to_owned)).count(), 0);
-        assert_eq!(plan.columns[0], plan.kind().index_of("colour"));
+        let (plan, columns) = plan(&["sku", "colour", "name", "", "brand", ""]).expect("all required");
+        assert_eq!(plan.ignored(&columns).collect::<Vec<_>>(), ["colour", "", ""]);
     }
 }

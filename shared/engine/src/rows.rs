@@ -1,11 +1,14 @@
 //! Rows: a chunk's bytes become typed rows, and row errors for those that cannot.
 
-use penstock_model::{Body, Chunk, EmptyCells, Job, Refusal, RowError, Value, limits};
+mod json;
+
+use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, Value, limits};
 
 use crate::{
     kind::{CellError, Input},
     lines,
     plan::Plan,
+    split,
 };
 
 /// A row that its kind accepts.
@@ -15,9 +18,12 @@ pub struct Row {
     pub row: u64,
     /// The canonical key of the record that it is about.
     pub key: String,
-    /// What it says: a field of the plan, and a value or `None` to clear it. A field that it leaves as it is is not here.
-    pub cells: Vec<(usize, Option<Value>)>,
+    /// What it says: a field of the plan's kind, and a value or `None` to clear it. A field that it leaves as it is is not here.
+    pub cells: Cells,
 }
+
+/// What a row says of its record's fields.
+pub type Cells = Vec<(usize, Option<Value>)>;
 
 impl Row {
     /// Bytes that the row can add to a record, at most.
@@ -35,15 +41,20 @@ pub struct Parsed {
     pub errors: Vec<RowError>,
 }
 
-/// Parses and validates every row of a chunk. The same chunk always gives the same answer.
-pub fn parse(plan: &Plan, job: &Job, chunk: &Chunk) -> Parsed {
+/// Parses and validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON
+/// objects.
+pub fn parse(plan: &mut Plan, job: &Job, chunk: &Chunk) -> Parsed {
     match &chunk.body {
         Body::Rows(bytes) => {
             let mut parsed = Parsed::default();
-            for_each_record(job.delimiter, chunk.first_row, chunk.first_line, bytes, |record| {
+            let mut reader = RowReader::new(plan, job.empty_cells);
+            for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
                 let Located { row, line, .. } = record;
-                match check(plan, job, record.cells) {
-                    Ok((key, cells)) => parsed.rows.push(Row { row, key, cells }),
+                match reader.read(&record) {
+                    Ok(cells) => {
+                        let key = reader.plan.kind().key_of(&cells);
+                        parsed.rows.push(Row { row, key, cells });
+                    }
                     Err(found) => parsed.errors.extend(found.into_iter().map(|error| error.at(row, line))),
                 };
             });
@@ -57,7 +68,7 @@ pub fn parse(plan: &Plan, job: &Job, chunk: &Chunk) -> Parsed {
 pub fn line_of(job: &Job, chunk: &Chunk, row: u64) -> u64 {
     let mut found = chunk.first_line;
     if let Body::Rows(bytes) = &chunk.body {
-        for_each_record(job.delimiter, chunk.first_row, chunk.first_line, bytes, |record| {
+        for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
             if record.row == row {
                 found = record.line;
             }
@@ -70,7 +81,7 @@ pub fn line_of(job: &Job, chunk: &Chunk, row: u64) -> u64 {
 pub fn reject_all(job: &Job, chunk: &Chunk, code: &str, message: &str) -> Vec<RowError> {
     let mut errors = Vec::new();
     match &chunk.body {
-        Body::Rows(bytes) => for_each_record(job.delimiter, chunk.first_row, chunk.first_line, bytes, |record| {
+        Body::Rows(bytes) => for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
             errors.push(Finding::row(code, message.to_owned()).at(record.row, record.line));
         }),
         Body::Refused(refusal) => errors.push(refused(*refusal, chunk)),
@@ -85,38 +96,63 @@ pub struct Located<'a> {
     pub row: u64,
     /// The physical line on which it starts, from 1.
     pub line: u64,
-    /// Its cells.
-    pub cells: &'a csv::ByteRecord,
+    /// What it is made of.
+    pub content: Content<'a>,
     /// Its bytes as they came, without the terminator.
     pub bytes: &'a [u8],
 }
 
+/// What a record is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Cells between delimiters.
+    Cells(&'a csv::ByteRecord),
+    /// What is to be a JSON object.
+    Object,
+    /// A sheet's row, a JSON array.
+    SheetRow,
+}
+
 /// Calls `visit` with every record in a chunk's bytes, in their order.
 pub fn for_each_record(
-    delimiter: u8,
+    grammar: Grammar,
     first_row: u64,
     first_line: u64,
     bytes: &[u8],
     mut visit: impl FnMut(Located<'_>),
 ) {
+    let (mut row, mut line, mut counted) = (first_row, first_line, 0);
+    let mut locate = |start: usize, bytes_of_record: &[u8], content: Content<'_>| {
+        line += lines::ended_in(&bytes[counted..start]);
+        counted = start;
+        visit(Located { row, line, content, bytes: bytes_of_record });
+        row += 1;
+    };
+    match grammar {
+        Grammar::Delimited { delimiter, quoting } => for_each_delimited(delimiter, quoting, bytes, locate),
+        Grammar::Lines | Grammar::Elements { .. } => {
+            split::for_each_value(grammar, bytes, |start, value| locate(start, value, Content::Object));
+        }
+        Grammar::Sheet => split::for_each_value(grammar, bytes, |start, value| locate(start, value, Content::SheetRow)),
+    }
+}
+
+fn for_each_delimited(delimiter: u8, quoting: bool, bytes: &[u8], mut visit: impl FnMut(usize, &[u8], Content<'_>)) {
     // The reader takes a byte order mark at its start away. Inside a file it is data, so a chunk is read behind an empty line.
     let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], bytes);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
+        .quoting(quoting)
         .delimiter(delimiter)
         .from_reader(behind_an_empty_line);
     let mut cells = csv::ByteRecord::new();
-    let (mut row, mut line, mut counted) = (first_row, first_line, 0);
     let place = |position: &csv::Position| (position.byte().saturating_sub(1) as usize).min(bytes.len());
     while reader.read_byte_record(&mut cells).expect("bytes in memory are always records") {
         let before = cells.position().map_or(0, place);
         let start = before + bytes[before..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        line += lines::ended_in(&bytes[counted..start]);
-        counted = start;
         let raw = &bytes[start..place(reader.position()).max(start)];
-        visit(Located { row, line, cells: &cells, bytes: without_terminator(raw) });
-        row += 1;
+        visit(start, without_terminator(raw), Content::Cells(&cells));
     }
 }
 
@@ -140,8 +176,13 @@ impl Finding {
         Self { field: None, value: None, code: code.to_owned(), message }
     }
 
-    fn cell(field: &str, cell: &[u8], code: &str, message: String) -> Self {
-        Self { field: Some(field.to_owned()), value: Some(RowError::shown(cell)), code: code.to_owned(), message }
+    fn cell(field: &str, cell: &[u8], error: CellError) -> Self {
+        let field = format!("{field}{}", error.path);
+        let message = match error.code {
+            "required" => format!("`{field}` {}", error.message),
+            _ => format!("`{field}`: {}", error.message),
+        };
+        Self { field: Some(field), value: Some(RowError::shown(cell)), code: error.code.to_owned(), message }
     }
 
     /// The finding as the error of a row that starts on a physical line.
@@ -151,48 +192,85 @@ impl Finding {
     }
 }
 
-type Cells = Vec<(usize, Option<Value>)>;
+/// Reads records one after the other.
+struct RowReader<'a> {
+    plan: &'a mut Plan,
+    empty_cells: EmptyCells,
+    /// For each field the record that named it last, counted from 1.
+    named_by: Vec<u64>,
+    records: u64,
+}
 
-fn check(plan: &Plan, job: &Job, record: &csv::ByteRecord) -> Result<(String, Cells), Vec<Finding>> {
-    if record.len() != plan.columns.len() {
-        let message = format!("the row has {} cells, the header names {} columns", record.len(), plan.columns.len());
-        return Err(vec![Finding::row("ragged_row", message)]);
+/// What is read of one row: its cells, or what is wrong with it.
+struct Reading {
+    cells: Cells,
+    findings: Vec<Finding>,
+}
+
+impl<'a> RowReader<'a> {
+    fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
+        Self { plan, empty_cells, named_by: Vec::new(), records: 0 }
     }
-    let mut findings = Vec::new();
-    let mut cells = Cells::with_capacity(plan.columns.len());
-    for (cell, field) in record.iter().zip(&plan.columns) {
-        let Some(field) = *field else { continue };
-        let wanted = plan.kind().field(field);
-        match text(cell).map_err(|error| vec![error]).and_then(|text| wanted.check(Input::Text(text))) {
-            Ok(Some(value)) => cells.push((field, Some(value.into()))),
+
+    fn read(&mut self, record: &Located<'_>) -> Result<Cells, Vec<Finding>> {
+        self.records += 1;
+        let reading = match record.content {
+            Content::Cells(cells) => self.delimited(cells),
+            Content::Object => self.object(record.bytes),
+            Content::SheetRow => self.sheet_row(record.bytes),
+        };
+        let Reading { cells, findings } = reading.map_err(|finding| vec![finding])?;
+        if findings.is_empty() { Ok(cells) } else { Err(findings) }
+    }
+
+    fn delimited(&mut self, record: &csv::ByteRecord) -> Result<Reading, Finding> {
+        let columns = self.plan.columns().len();
+        if record.len() != columns {
+            let message = format!("the row has {} cells, the header names {columns} columns", record.len());
+            return Err(Finding::row("ragged_row", message));
+        }
+        let mut reading = Reading { cells: Cells::with_capacity(columns), findings: Vec::new() };
+        for (at, cell) in record.iter().enumerate() {
+            let Some(field) = self.plan.columns()[at] else { continue };
+            match text(cell) {
+                Ok(text) => self.cell(&mut reading, field, Input::Text(text), cell),
+                Err(error) => reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error)),
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Checks one cell; `shown` is what an error shows of it.
+    fn cell(&self, reading: &mut Reading, field: usize, input: Input<'_>, shown: &[u8]) {
+        let check = self.plan.kind().field(field);
+        match check.check(input) {
+            Ok(Some(cell)) => reading.cells.push((field, Some(cell.into()))),
             // A row never clears what names its record.
-            Ok(None) if job.empty_cells == EmptyCells::Clear && !plan.kind().key_fields().contains(&field) => {
-                cells.push((field, None));
+            Ok(None) if self.empty_cells == EmptyCells::Clear && !self.plan.kind().key_fields().contains(&field) => {
+                reading.cells.push((field, None));
             }
             Ok(None) => {}
-            Err(errors) => findings.extend(errors.into_iter().map(|CellError { path, code, message }| {
-                let name = format!("{}{path}", wanted.name());
-                let message = match code {
-                    "required" => format!("`{name}` {message}"),
-                    _ => format!("`{name}`: {message}"),
-                };
-                Finding::cell(&name, cell, code, message)
-            })),
+            Err(errors) => {
+                reading.findings.extend(errors.into_iter().map(|error| Finding::cell(check.name(), shown, error)));
+            }
         }
     }
-    if !findings.is_empty() {
-        return Err(findings);
-    }
-    Ok((plan.kind().key_of(&cells), cells))
 }
 
 fn text(cell: &[u8]) -> Result<&str, CellError> {
-    let error = |code, message| CellError { path: String::new(), code, message };
-    let text = std::str::from_utf8(cell)
-        .map_err(|found| error("invalid_utf8", format!("byte {} of the cell is not UTF-8", found.valid_up_to() + 1)))?;
+    let text = std::str::from_utf8(cell).map_err(|error| {
+        let message = format!(
+            "byte {} of the cell is not in the file's encoding; `encoding` may name another",
+            error.valid_up_to() + 1
+        );
+        CellError { path: String::new(), code: "invalid_utf8", message }
+    })?;
     match text.find('\0') {
         None => Ok(text),
-        Some(at) => Err(error("nul_byte", format!("byte {} of the cell is NUL", at + 1))),
+        Some(at) => {
+            let message = format!("byte {} of the cell is NUL", at + 1);
+            Err(CellError { path: String::new(), code: "nul_byte", message })
+        }
     }
 }
 
@@ -209,19 +287,42 @@ fn refused(refusal: Refusal, chunk: &Chunk) -> RowError {
                 chunk.bytes, chunk.first_line
             ),
         ),
+        Refusal::BrokenDocument { line, flaw: Flaw::Ends } => Finding::row(
+            "broken_document",
+            format!(
+                "the file ends inside the JSON document, on line {line}: what may follow row {} is missing",
+                chunk.first_row - 1
+            ),
+        ),
+        Refusal::BrokenDocument { line, flaw } => Finding::row(
+            "broken_document",
+            format!(
+                "on line {line} {}: nothing from row {} on can be trusted, and all {} bytes to the end of the file are this row",
+                flaw.as_str(),
+                chunk.first_row,
+                chunk.bytes
+            ),
+        ),
     };
     finding.at(chunk.first_row, chunk.first_line)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use penstock_model::{ImportId, Mode};
 
     use super::*;
 
     fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed {
+        parse_as(Grammar::CSV, text, empty_cells)
+    }
+
+    fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed {
         let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
-        let plan = Plan::compile(crate::kinds::compiled("products"), &columns).expect("columns");
+        let mut plan =
+            Plan::compile(crate::kinds::compiled("products"), grammar, &columns, &BTreeMap::new()).expect("columns");
         let job = Job {
             account: "1".parse().expect("valid"),
             import: ImportId::new(1, [0; 10]),
@@ -232,8 +333,10 @@ mod tests {
             dry_run: false,
             abort: None,
             chunking: Default::default(),
-            delimiter: b',',
+            kind_version: 0,
+            grammar,
             columns,
+            mapping: BTreeMap::new(),
         };
         let chunk = Chunk {
             index: 0,
@@ -244,7 +347,7 @@ mod tests {
             rows: 0,
             body: Body::Rows(text.to_vec()),
         };
-        parse(&plan, &job, &chunk)
+        parse(&mut plan, &job, &chunk)
     }
 
     #[test]

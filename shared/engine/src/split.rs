@@ -1,27 +1,25 @@
-//! Splitting: where the records of a delimited text file end, and how they are gathered into chunks.
+//! Splitting: where the records of a file's text end, and how they are gathered into chunks.
 //!
-//! Boundaries are those of the `csv` crate with its defaults (RFC 4180 as it is met in the wild), on every input: `\n`, `\r` and `\r\n` end
-//! a record, empty lines are no records, a UTF-8 byte order mark at the start is skipped, a record at the end needs no terminator. A quote
-//! opens a quoted field only where a field starts; anywhere else in an unquoted field it is data. That is why counting quotes is not
-//! enough: `12" wide` holds one and opens nothing. Inside quotes everything is data up to a quote that is not doubled; what follows that
-//! quote up to the delimiter is data again, quotes included.
-//!
-//! Outside quotes only three bytes matter, a terminator or a quote, and whether a quote opens is told by the byte before it. So the scan is
-//! a vectorised search for those bytes that never looks at delimiters.
+//! Where records end is up to the file's grammar, see [`Grammar`]; everything else is the same for all of them: a byte order mark at the start
+//! is skipped, records are gathered until a chunk is full, one that is too long is dropped as it is scanned and refused by itself, and what
+//! cannot be trusted any more is refused as one record to the end of the file.
 
-use memchr::{memchr, memchr3};
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Refusal, limits};
+mod delimited;
+mod json;
+
+use delimited::Delimited;
+use json::{Elements, Lines};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Grammar, Refusal, limits};
 
 use crate::lines::{self, LineCounter};
 
-const QUOTE: u8 = b'"';
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a file is cut. The same bytes and options always give the same chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitOptions {
-    /// The byte between two cells.
-    pub delimiter: u8,
+    /// How rows stand in the text.
+    pub grammar: Grammar,
     /// Bytes of one chunk, at most, unless a single record is longer.
     pub chunk_bytes: usize,
     /// Rows of one chunk, at most.
@@ -31,9 +29,9 @@ pub struct SplitOptions {
 }
 
 impl SplitOptions {
-    /// The service's limit of a record with this delimiter and these chunks.
-    pub fn new(delimiter: u8, chunking: &Chunking) -> Self {
-        Self { delimiter, chunk_bytes: chunking.bytes, chunk_rows: chunking.rows, record_bytes: limits::RECORD_BYTES }
+    /// The service's limit of a record with this grammar and these chunks.
+    pub fn new(grammar: Grammar, chunking: &Chunking) -> Self {
+        Self { grammar, chunk_bytes: chunking.bytes, chunk_rows: chunking.rows, record_bytes: limits::RECORD_BYTES }
     }
 }
 
@@ -63,12 +61,24 @@ pub enum SplitError {
     },
 }
 
+impl From<SplitError> for Failure {
+    fn from(error: SplitError) -> Self {
+        let code = match error {
+            SplitError::HeaderTooLarge { .. } => "header_too_large",
+            SplitError::HeaderUnterminated { .. } => "unterminated_quote",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 /// Cuts a file that arrives in pieces of any size into a header and chunks, in memory of a chunk and a piece.
 #[derive(Debug)]
 pub struct Splitter {
     options: SplitOptions,
     /// Where the next chunk starts; `offset` is the byte at `buffer[chunk_start]`.
     next: Checkpoint,
+    /// Nothing of the file has been looked at.
+    at_start: bool,
     in_header: bool,
     buffer: Vec<u8>,
     /// Where the chunk being gathered starts in the buffer.
@@ -76,31 +86,97 @@ pub struct Splitter {
     /// Where its last whole record ends.
     chunk_end: usize,
     chunk_rows: u64,
+    scanner: Scanner,
     /// The record being scanned.
     scan: Scan,
     /// The record being scanned is too long and is dropped as it is scanned.
     dropping: Option<Dropping>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// How far the record that is being looked for has been scanned.
+#[derive(Debug, Clone, Copy, Default)]
 struct Scan {
-    state: State,
     /// Where in the buffer the record starts, if it has started.
     start: Option<usize>,
     /// The next byte to look at.
     at: usize,
-    /// Where in the buffer the last quoted field was opened, if that is still there.
-    quote: Option<usize>,
+    /// Where in the buffer stands what a refusal of the record would name the line of, if that is still there.
+    mark: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Not in quotes.
-    Bare,
-    /// In quotes.
-    Quoted,
-    /// Just after a quote in quotes: doubled, or closing.
-    QuoteInQuotes,
+/// Finds where records start and end, by the file's grammar.
+#[derive(Debug, Clone)]
+enum Scanner {
+    Delimited(Delimited),
+    Lines(Lines),
+    Elements(Elements),
+}
+
+impl Scanner {
+    fn new(grammar: Grammar, at_start: bool) -> Self {
+        match grammar {
+            Grammar::Delimited { delimiter, quoting } => Self::Delimited(Delimited::new(delimiter, quoting)),
+            Grammar::Lines | Grammar::Sheet => Self::Lines(Lines),
+            Grammar::Elements { enveloped } if at_start => Self::Elements(Elements::new(enveloped)),
+            Grammar::Elements { enveloped } => Self::Elements(Elements::resumed(enveloped)),
+        }
+    }
+
+    /// Skips what is no record; where the next one starts, if it is in the buffer.
+    fn start(&mut self, buffer: &[u8], scan: &mut Scan, at_end: bool) -> Option<usize> {
+        match self {
+            Self::Delimited(delimited) => delimited.start(buffer, scan),
+            Self::Lines(lines) => lines.start(buffer, scan),
+            Self::Elements(elements) => elements.start(buffer, scan, at_end),
+        }
+    }
+
+    /// Where the record that starts at `start` ends; `None` when the buffer does not hold its end.
+    fn end(&mut self, buffer: &[u8], scan: &mut Scan, start: usize, at_end: bool) -> Option<usize> {
+        match self {
+            Self::Delimited(delimited) => delimited.end(buffer, scan, start, at_end),
+            Self::Lines(lines) => lines.end(buffer, scan, at_end),
+            Self::Elements(elements) => elements.end(buffer, scan, start, at_end),
+        }
+    }
+
+    /// Why the record that has ended, and with it the rest of the file, cannot be trusted.
+    fn flaw(&self, marked_line: u64) -> Option<Refusal> {
+        match self {
+            Self::Delimited(delimited) => delimited.flaw(marked_line),
+            Self::Lines(_) => None,
+            Self::Elements(elements) => elements.flaw(marked_line),
+        }
+    }
+
+    fn next(&mut self) {
+        match self {
+            Self::Delimited(delimited) => delimited.next(),
+            Self::Lines(_) => {}
+            Self::Elements(elements) => elements.next(),
+        }
+    }
+}
+
+/// Calls `visit` with the place and bytes of every JSON value in a chunk's rows, in their order.
+///
+/// # Panics
+/// For a delimited grammar, whose records the `csv` crate reads.
+pub(crate) fn for_each_value<'a>(grammar: Grammar, rows: &'a [u8], mut visit: impl FnMut(usize, &'a [u8])) {
+    let mut scan = Scan::default();
+    let mut scanner = match grammar {
+        Grammar::Lines | Grammar::Sheet => Scanner::Lines(Lines),
+        Grammar::Elements { .. } => Scanner::Elements(Elements::inside()),
+        Grammar::Delimited { .. } => unreachable!("delimited records are no JSON values"),
+    };
+    while let Some(start) = scanner.start(rows, &mut scan, false) {
+        let end = scanner.end(rows, &mut scan, start, true).unwrap_or(rows.len());
+        visit(start, rows[start..end].trim_ascii_end());
+        scan = Scan { at: end, ..Scan::default() };
+        if let Scanner::Elements(elements) = &mut scanner {
+            elements.next_inside(rows, &mut scan);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -109,38 +185,32 @@ struct Dropping {
     line: u64,
     bytes: u64,
     lines: LineCounter,
-    /// The line of the last quote that opened, counted while dropping.
-    opened_line: u64,
+    /// The line of the scan's last mark, counted while dropping.
+    marked_line: u64,
 }
 
 impl Splitter {
-    /// A splitter at the start of a file; its first piece is the header.
+    /// A splitter at the start of a file; its first piece is the header, where the grammar has one.
     pub fn new(options: SplitOptions) -> Self {
-        Self::starting(options, Checkpoint::START, true)
+        Self::resume(options, Checkpoint::START)
     }
 
-    /// A splitter that goes on at a checkpoint that [`Splitter::checkpoint`] gave; it is to be fed the file from `checkpoint.offset`.
+    /// A splitter that goes on at a checkpoint that came with a chunk; it is to be fed the file's text from `checkpoint.offset`.
     pub fn resume(options: SplitOptions, checkpoint: Checkpoint) -> Self {
-        Self::starting(options, checkpoint, checkpoint.offset == 0)
-    }
-
-    fn starting(options: SplitOptions, next: Checkpoint, in_header: bool) -> Self {
+        let at_start = checkpoint.offset == 0;
         Self {
             options,
-            next,
-            in_header,
+            next: checkpoint,
+            at_start,
+            in_header: at_start && options.grammar.has_header(),
+            scanner: Scanner::new(options.grammar, at_start),
             buffer: Vec::new(),
             chunk_start: 0,
             chunk_end: 0,
             chunk_rows: 0,
-            scan: Scan { state: State::Bare, start: None, at: 0, quote: None },
+            scan: Scan::default(),
             dropping: None,
         }
-    }
-
-    /// Where a splitter must resume to find the chunks that this one has not returned yet.
-    pub fn checkpoint(&self) -> Checkpoint {
-        self.next
     }
 
     /// Takes the next bytes of the file and returns the pieces that they complete.
@@ -166,6 +236,13 @@ impl Splitter {
         Ok((pieces, self.next.row - 1))
     }
 
+    /// Takes that no more of the file is there although it goes on: returns a chunk of the whole records that are.
+    pub(crate) fn so_far(mut self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        self.emit(&mut pieces);
+        pieces
+    }
+
     /// Looks for one whole record; whether there was one.
     fn record(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Result<bool, SplitError> {
         if self.in_header && self.scan.at > self.options.record_bytes {
@@ -179,23 +256,23 @@ impl Splitter {
             },
         };
         self.scan.start = Some(start);
-        let Some(end) = self.record_end(start, at_end) else {
+        let Some(end) = self.scanner.end(&self.buffer, &mut self.scan, start, at_end) else {
             if !self.in_header && (self.buffer.len() - start > self.options.record_bytes || self.dropping.is_some()) {
                 self.drop_scanned(pieces);
             }
             return Ok(false);
         };
-        let unterminated = at_end && self.scan.state == State::Quoted;
+        let flawed = at_end && self.scanner.flaw(0).is_some();
         if let Some(mut dropping) = self.dropping.take() {
-            dropping.take(&self.buffer[start..end], start, self.scan.quote);
-            self.refuse(dropping, unterminated, end, pieces);
+            dropping.take(&self.buffer[start..end], start, self.scan.mark);
+            self.refuse(dropping, flawed, end, pieces);
         } else if self.in_header {
-            self.header(start, end, unterminated, pieces)?;
-        } else if unterminated || end - start > self.options.record_bytes {
+            self.header(start, end, flawed, pieces)?;
+        } else if flawed || end - start > self.options.record_bytes {
             self.emit(pieces);
             let mut dropping = self.dropping_from(start);
-            dropping.take(&self.buffer[start..end], start, self.scan.quote);
-            self.refuse(dropping, unterminated, end, pieces);
+            dropping.take(&self.buffer[start..end], start, self.scan.mark);
+            self.refuse(dropping, flawed, end, pieces);
         } else {
             if self.chunk_rows == self.options.chunk_rows
                 || (self.chunk_rows > 0 && end - self.chunk_start > self.options.chunk_bytes)
@@ -208,13 +285,14 @@ impl Splitter {
             self.chunk_rows += 1;
             self.chunk_end = end;
         }
-        self.scan = Scan { state: State::Bare, start: None, at: end, quote: None };
+        self.scanner.next();
+        self.scan = Scan { at: end, ..Scan::default() };
         Ok(true)
     }
 
-    /// Skips what is no record: a byte order mark at the start of the file, and empty lines.
+    /// Skips what is no record: a byte order mark at the start of the file, and what the grammar has between records.
     fn record_start(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Option<usize> {
-        if self.in_header && self.next.offset == 0 && self.scan.at == 0 {
+        if self.at_start {
             let mark = self.buffer.len().min(BYTE_ORDER_MARK.len());
             if self.buffer[..mark] == BYTE_ORDER_MARK[..mark] {
                 if mark < BYTE_ORDER_MARK.len() && !at_end {
@@ -224,68 +302,14 @@ impl Splitter {
                     self.scan.at = mark;
                 }
             }
+            self.at_start = false;
         }
-        let blank = self.buffer[self.scan.at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        self.scan.at += blank;
-        // However many empty lines there are, no more than a chunk of them is held.
+        let start = self.scanner.start(&self.buffer, &mut self.scan, at_end);
+        // However much there is between records, no more than a chunk of it is held.
         if self.chunk_rows > 0 && self.scan.at - self.chunk_start > self.options.chunk_bytes {
             self.emit(pieces);
         }
-        (self.scan.at < self.buffer.len()).then_some(self.scan.at)
-    }
-
-    /// Where the record ends, its terminator included; `None` when the buffer does not hold its end.
-    fn record_end(&mut self, start: usize, at_end: bool) -> Option<usize> {
-        let buffer = self.buffer.as_slice();
-        let scan = &mut self.scan;
-        loop {
-            match scan.state {
-                State::Bare => match memchr3(QUOTE, b'\n', b'\r', &buffer[scan.at..]) {
-                    None => break,
-                    Some(found) => {
-                        let at = scan.at + found;
-                        match buffer[at] {
-                            QUOTE => {
-                                // What is left of a record that is being dropped starts with a byte that was scanned before.
-                                let field_starts = at == start || buffer[at - 1] == self.options.delimiter;
-                                if field_starts {
-                                    scan.state = State::Quoted;
-                                    scan.quote = Some(at);
-                                }
-                                scan.at = at + 1;
-                            }
-                            b'\r' => match buffer.get(at + 1) {
-                                Some(b'\n') => return Some(at + 2),
-                                Some(_) => return Some(at + 1),
-                                None if at_end => return Some(at + 1),
-                                None => {
-                                    scan.at = at;
-                                    return None;
-                                }
-                            },
-                            _ => return Some(at + 1),
-                        }
-                    }
-                },
-                State::Quoted => match memchr(QUOTE, &buffer[scan.at..]) {
-                    None => break,
-                    Some(found) => {
-                        scan.at += found + 1;
-                        scan.state = State::QuoteInQuotes;
-                    }
-                },
-                State::QuoteInQuotes => match buffer.get(scan.at) {
-                    None => break,
-                    Some(&QUOTE) => {
-                        scan.at += 1;
-                        scan.state = State::Quoted;
-                    }
-                    Some(_) => scan.state = State::Bare,
-                },
-            }
-        }
-        scan.at = buffer.len();
-        at_end.then_some(buffer.len())
+        start
     }
 
     fn start_chunk(&mut self, at: usize) {
@@ -296,18 +320,12 @@ impl Splitter {
         self.chunk_end = at;
     }
 
-    fn header(
-        &mut self,
-        start: usize,
-        end: usize,
-        unterminated: bool,
-        pieces: &mut Vec<Piece>,
-    ) -> Result<(), SplitError> {
+    fn header(&mut self, start: usize, end: usize, flawed: bool, pieces: &mut Vec<Piece>) -> Result<(), SplitError> {
         if end > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
-        if unterminated {
-            let quote = self.scan.quote.expect("a header that does not fit is refused, so its quote is in the buffer");
+        if flawed {
+            let quote = self.scan.mark.expect("a header that does not fit is refused, so its quote is in the buffer");
             let opened_line = 1 + lines::ended_in(&self.buffer[..quote]);
             return Err(SplitError::HeaderUnterminated { opened_line });
         }
@@ -338,7 +356,7 @@ impl Splitter {
     fn dropping_from(&mut self, start: usize) -> Dropping {
         self.start_chunk(start);
         let Checkpoint { offset, line, .. } = self.next;
-        Dropping { offset, line, bytes: 0, lines: LineCounter::default(), opened_line: line }
+        Dropping { offset, line, bytes: 0, lines: LineCounter::default(), marked_line: line }
     }
 
     /// Forgets the scanned part of a record that is too long, but for its last byte, which tells whether a quote after it opens a field.
@@ -352,7 +370,7 @@ impl Splitter {
             }
         };
         let kept = self.scan.at.saturating_sub(1).max(start);
-        dropping.take(&self.buffer[start..kept], start, self.scan.quote);
+        dropping.take(&self.buffer[start..kept], start, self.scan.mark);
         self.dropping = Some(dropping);
         self.buffer.drain(..kept);
         self.chunk_start = 0;
@@ -360,17 +378,12 @@ impl Splitter {
         self.scan = Scan {
             start: Some(0),
             at: self.scan.at - kept,
-            quote: self.scan.quote.and_then(|quote| quote.checked_sub(kept)),
-            ..self.scan
+            mark: self.scan.mark.and_then(|mark| mark.checked_sub(kept)),
         };
     }
 
-    fn refuse(&mut self, dropped: Dropping, unterminated: bool, end: usize, pieces: &mut Vec<Piece>) {
-        let refusal = if unterminated {
-            Refusal::UnterminatedQuote { opened_line: dropped.opened_line }
-        } else {
-            Refusal::TooLarge
-        };
+    fn refuse(&mut self, dropped: Dropping, flawed: bool, end: usize, pieces: &mut Vec<Piece>) {
+        let refusal = self.scanner.flaw(dropped.marked_line).filter(|_| flawed).unwrap_or(Refusal::TooLarge);
         debug_assert_eq!((self.next.offset, self.next.line), (dropped.offset, dropped.line));
         self.push_chunk(dropped.bytes, dropped.lines.ended, 1, Body::Refused(refusal), pieces);
         self.chunk_start = end;
@@ -395,7 +408,7 @@ impl Splitter {
         self.chunk_start -= done;
         self.chunk_end = self.chunk_end.saturating_sub(done);
         self.scan.at -= done;
-        self.scan.quote = self.scan.quote.and_then(|quote| quote.checked_sub(done));
+        self.scan.mark = self.scan.mark.and_then(|mark| mark.checked_sub(done));
         if let Some(start) = &mut self.scan.start {
             *start -= done;
         }
@@ -403,14 +416,14 @@ impl Splitter {
 }
 
 impl Dropping {
-    /// Counts `bytes`, which start at `start` in the buffer in which `quote` is the place of the last quote that opened.
-    fn take(&mut self, bytes: &[u8], start: usize, quote: Option<usize>) {
-        if let Some(before) = quote.and_then(|quote| quote.checked_sub(start))
-            && before < bytes.len()
+    /// Counts `bytes`, which start at `start` in the buffer in which `mark` is the place of the scan's mark.
+    fn take(&mut self, bytes: &[u8], start: usize, mark: Option<usize>) {
+        if let Some(before) = mark.and_then(|mark| mark.checked_sub(start))
+            && before <= bytes.len()
         {
-            let mut up_to_quote = self.lines;
-            up_to_quote.feed(&bytes[..before]);
-            self.opened_line = self.line + up_to_quote.ended;
+            let mut up_to_mark = self.lines;
+            up_to_mark.feed(&bytes[..before]);
+            self.marked_line = self.line + up_to_mark.ended;
         }
         self.lines.feed(bytes);
         self.bytes += bytes.len() as u64;

@@ -1,9 +1,11 @@
 //! Chunks, and the message that carries one from the splitter to a validator.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{Abort, AccountId, Chunking, EmptyCells, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
+use crate::{Abort, AccountId, Chunking, EmptyCells, Grammar, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
 
 /// What is the same for every chunk of an import: all that a validator needs besides the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +29,15 @@ pub struct Job {
     pub abort: Option<Abort>,
     /// How the file is cut.
     pub chunking: Chunking,
-    /// The byte between two cells.
-    pub delimiter: u8,
-    /// The file's columns.
+    /// The version of an account's own kind, from 1; 0 for a bundled kind.
+    pub kind_version: u32,
+    /// How rows stand in the text.
+    pub grammar: Grammar,
+    /// The file's columns, where it names them.
     pub columns: Vec<String>,
+    /// What columns mean whose names do not say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapping: BTreeMap<String, String>,
 }
 
 impl Job {
@@ -79,6 +86,51 @@ pub enum Refusal {
         /// The line of the quote, from 1.
         opened_line: u64,
     },
+    /// The JSON document is broken on this physical line: the record is all that follows.
+    BrokenDocument {
+        /// The line of the first byte that does not belong there, from 1.
+        line: u64,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+}
+
+/// What breaks a JSON document so that nothing after it can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    /// Something else than a comma or the array's end follows an element.
+    ExpectedComma,
+    /// An element or a value is missing where one has to be.
+    ExpectedValue,
+    /// A bracket closes that another one opened.
+    WrongBracket,
+    /// Values are nested deeper than is read.
+    TooDeep,
+    /// The file ends inside the document.
+    Ends,
+    /// The object holds no array.
+    NoArray,
+    /// A second array stands beside the one that holds the rows.
+    SecondArray,
+    /// Something follows the document.
+    Trailing,
+}
+
+impl Flaw {
+    /// What is wrong, as a part of a sentence.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpectedComma => "a comma or the end of the array is missing",
+            Self::ExpectedValue => "a value is missing",
+            Self::WrongBracket => "a bracket closes what another one opened",
+            Self::TooDeep => "values are nested deeper than 128 levels",
+            Self::Ends => "the file ends inside the document",
+            Self::NoArray => "the object holds no array of rows",
+            Self::SecondArray => "a second array stands beside the one that holds the rows",
+            Self::Trailing => "something follows the end of the document",
+        }
+    }
 }
 
 /// One message on the chunks queue.
@@ -243,8 +295,10 @@ mod tests {
                 dry_run: false,
                 abort: None,
                 chunking: Chunking::default(),
-                delimiter: b',',
+                kind_version: 0,
+                grammar: Grammar::CSV,
                 columns: vec!["sku".into(), "näme\n".into()],
+                mapping: BTreeMap::new(),
             },
             chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },
             last_try: false,

@@ -1,8 +1,10 @@
 //! An import: what was asked for, how far it is, how it ended.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, ImportId, KindName, Rows, Tally, limits};
+use crate::{AccountId, Format, ImportId, KindName, Layout, Rows, Tally, limits};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,9 +116,21 @@ impl Abort {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ImportOptions {
-    /// The byte between two cells; `,` when absent.
+    /// The byte between two cells; found out when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Whether a quote at the start of a cell opens a quoted one; it does when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<bool>,
+    /// The encoding of the text, by any label of the WHATWG Encoding Standard; found out when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The sheet of a workbook; the first when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// What columns of the file mean: the field of the kind for each that is named. The others are matched by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapping: BTreeMap<String, String>,
     /// What rows do to records that are there.
     #[serde(default)]
     pub mode: Mode,
@@ -240,6 +254,12 @@ pub struct Import {
     /// What its creator called the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+    /// The version of an account's own kind, from 1; 0 for a bundled kind.
+    #[serde(default)]
+    pub kind_version: u32,
+    /// What its creator says the file is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// How it is to be done.
     #[serde(default)]
     pub options: ImportOptions,
@@ -249,7 +269,10 @@ pub struct Import {
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
-    /// The file's columns; `None` until its header has been read.
+    /// What the upload is; `None` until it has been looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    /// The file's columns; `None` until its header has been read, and for a file without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// The columns that no field is named after.
@@ -293,11 +316,6 @@ pub struct Import {
 }
 
 impl Import {
-    /// The delimiter of its file.
-    pub fn delimiter(&self) -> u8 {
-        self.options.delimiter.and_then(|c| u8::try_from(c).ok()).unwrap_or(b',')
-    }
-
     /// Whether rows of an ended import were rejected, so that there is a file of them to write.
     pub fn has_rejected_rows(&self) -> bool {
         self.rows.is_some_and(|rows| rows.failed > 0)

@@ -6,6 +6,7 @@ mod chunk;
 mod decimal;
 mod id;
 mod import;
+mod layout;
 pub mod limits;
 mod record;
 mod row_error;
@@ -13,12 +14,13 @@ mod schema;
 mod tally;
 mod timestamp;
 
-pub use chunk::{Body, Chunk, ChunkMessage, Job, MessageError, Refusal};
+pub use chunk::{Body, Chunk, ChunkMessage, Flaw, Job, MessageError, Refusal};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
+pub use layout::{Compression, Format, Grammar, Layout, UTF_8};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{

@@ -49,6 +49,10 @@ pub const MESSAGE_BYTES: usize = 1024 * 1024;
 /// Bytes of a request body that the native API reads, at most.
 pub const REQUEST_BYTES: usize = 64 * 1024;
 
+/// Bytes of a file that a preview takes, at most: a synchronous invocation of Lambda has no room for more (AWS Lambda Developer Guide,
+/// "Lambda quotas").
+pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
+
 /// Items on a page when the client names no limit.
 pub const PAGE_DEFAULT: usize = 20;
 
@@ -63,3 +67,30 @@ pub const ABORT_ROWS: u64 = 100_000;
 
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
+
+/// Bytes of a file's text that are looked at to find out what it is.
+pub const DETECT_BYTES: usize = 1024 * 1024;
+
+/// How many times its size a compressed upload may unpack to; [`UNPACKED_LEAST_BYTES`] are always allowed.
+pub const UNPACKED_RATIO: u64 = 200;
+
+/// Bytes to which any compressed upload may unpack: 256 MiB.
+pub const UNPACKED_LEAST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Bytes to which no compressed upload may unpack more: 20 GiB.
+pub const UNPACKED_BYTES: u64 = 20 * 1024 * 1024 * 1024;
+
+/// Largest workbook, in bytes: 100 MiB.
+pub const WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Bytes to which all parts of a workbook may unpack together: 1 GiB.
+pub const WORKBOOK_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack, each: 64 MiB.
+pub const WORKBOOK_PART_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes between two tags of a workbook, at most: 1 MiB. A cell of Excel's holds 32,767 characters.
+pub const WORKBOOK_TEXT_BYTES: usize = 1024 * 1024;
+
+/// Rows of a sheet, at most (Microsoft, "Excel specifications and limits").
+pub const SHEET_ROWS: u32 = 1_048_576;

@@ -1,7 +1,7 @@
 //! Accepting an upload, and what its splitter writes into the import.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use penstock_model::{AccountId, Checkpoint, Import, ImportId, Status, StoredObject};
+use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Status, StoredObject};
 use serde::Deserialize;
 
 use crate::{
@@ -90,13 +90,20 @@ impl Store {
         }
     }
 
-    /// Records the columns of an accepted import's file. A repeat writes the same.
-    pub async fn set_columns(&self, import: &Import, columns: &[String], ignored: &[String]) -> Result<Step> {
+    /// Records what an accepted import's upload is, and its columns where it names them. A repeat writes the same.
+    pub async fn set_layout(
+        &self,
+        import: &Import,
+        layout: &Layout,
+        columns: &[String],
+        ignored: &[String],
+    ) -> Result<Step> {
         let update = self
             .update(import_key(&import.account, &import.id))
-            .update_expression("SET #columns = :columns, ignored_columns = :ignored")
+            .update_expression("SET layout = :layout, #columns = :columns, ignored_columns = :ignored")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#columns", "columns")
+            .expression_attribute_values(":layout", value("a layout", layout)?)
             .expression_attribute_values(":columns", value("columns", &columns)?)
             .expression_attribute_values(":ignored", value("columns", &ignored)?);
         let made = is_made(update).await?;

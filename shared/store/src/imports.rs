@@ -49,7 +49,7 @@ struct Remembered {
     expires_at: i64,
 }
 
-fn account_pk(account: &AccountId) -> String {
+pub(crate) fn account_pk(account: &AccountId) -> String {
     format!("account#{account}")
 }
 

@@ -15,9 +15,11 @@ mod error;
 pub mod errors;
 pub mod imports;
 pub mod keys;
+pub mod kinds;
 pub mod queues;
 pub mod records;
 mod settings;
+pub mod text;
 pub mod uploads;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ struct Inner {
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
+    versions: kinds::Versions,
 }
 
 impl Store {
@@ -51,7 +54,7 @@ impl Store {
         let clock = settings.clock();
         let clients = settings.clients();
         let (dynamodb, s3, sqs) = (clients.dynamodb(), clients.s3(), clients.sqs());
-        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, sqs }) }
+        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, sqs, versions: kinds::Versions::default() }) }
     }
 
     /// What the store was made from.

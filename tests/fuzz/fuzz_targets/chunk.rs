@@ -12,7 +12,7 @@ fuzz_target!(|body: &str| {
         assert_eq!(ChunkMessage::decode(&again).expect("as encoded"), message);
     }
     let kind = Kind::compile(&kinds::all()[0], &message.job.account).expect("a bundled kind compiles");
-    if let Ok(plan) = Plan::compile(kind, &message.job.columns) {
-        rows::parse(&plan, &message.job, &message.chunk);
+    if let Ok(mut plan) = Plan::compile(kind, message.job.grammar, &message.job.columns, &message.job.mapping) {
+        rows::parse(&mut plan, &message.job, &message.chunk);
     }
 });

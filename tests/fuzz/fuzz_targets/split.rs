@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
-use penstock_model::{Body, Chunk};
+use penstock_model::{Body, Chunk, Grammar};
 
 fn split(options: SplitOptions, file: &[u8], piece_bytes: usize) -> Option<(Vec<u8>, Vec<Chunk>, u64)> {
     let mut splitter = Splitter::new(options);
@@ -32,7 +32,7 @@ fn records(bytes: &[u8]) -> Vec<csv::ByteRecord> {
 fuzz_target!(|input: (u8, u8, u8, Vec<u8>)| {
     let (cut, chunk_bytes, chunk_rows, file) = input;
     let options = SplitOptions {
-        delimiter: b',',
+        grammar: Grammar::CSV,
         chunk_bytes: usize::from(chunk_bytes) + 1,
         chunk_rows: u64::from(chunk_rows) + 1,
         record_bytes: usize::MAX,

@@ -6,8 +6,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_engine::kinds;
-use penstock_model::{Checkpoint, Import, ImportId, ImportOptions, KindName, Status, limits};
+use penstock_engine::{detect, kinds, mapping::Names};
+use penstock_model::{Checkpoint, Failure, Format, Import, ImportId, ImportOptions, KindName, Schema, Status, limits};
 use penstock_store::{
     Store,
     imports::{Creation, Idempotency},
@@ -53,6 +53,10 @@ pub(super) async fn create(
         }
     };
     let request = check(body.value)?;
+    let kind = store.kind(&account, &request.kind).await?;
+    let kind =
+        kind.ok_or_else(|| Problem::unprocessable("unknown_kind", format!("there is no kind `{}`", request.kind)))?;
+    check_mapping(&kind.schema, &request.options)?;
     let now = store.now_ms();
     let import = Import {
         id: ImportId::new(now, penstock_store::random()),
@@ -63,9 +67,12 @@ pub(super) async fn create(
         expires_at: now + store.settings().upload_ttl_seconds as i64 * 1000,
         completed_at: None,
         filename: request.filename,
+        kind_version: kind.version,
+        format: request.format,
         options: request.options,
         order: 0,
         object: None,
+        layout: None,
         columns: None,
         ignored_columns: Vec::new(),
         chunking: store.settings().chunking,
@@ -101,6 +108,7 @@ pub(super) async fn create(
 
 struct Checked {
     kind: KindName,
+    format: Option<Format>,
     filename: Option<String>,
     options: ImportOptions,
 }
@@ -111,13 +119,17 @@ fn check(request: NewImport) -> Result<Checked, Problem> {
         Some(kind) => kind,
         None => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
     };
-    if kinds::bundled(&kind).is_none() {
-        return Err(Problem::unprocessable("unknown_kind", format!("there is no kind `{kind}`")));
-    }
-    if let Some(format) = format.filter(|format| format != "csv") {
-        let format: String = format.chars().take(40).collect();
-        return Err(Problem::unprocessable("unknown_format", format!("format `{format}` is not read; csv is")));
-    }
+    let format = match format {
+        None => None,
+        Some(format) => {
+            let known = serde_json::from_value(serde_json::Value::String(format.clone()));
+            Some(known.map_err(|_| {
+                let format: String = format.chars().take(40).collect();
+                let detail = format!("format `{format}` is not read; csv, tsv, ndjson, json and xlsx are");
+                Problem::unprocessable("unknown_format", detail)
+            })?)
+        }
+    };
     if let Some(size) = size.filter(|size| *size > limits::UPLOAD_BYTES) {
         let detail = format!("a file of {size} bytes is larger than the limit of {}", limits::UPLOAD_BYTES);
         return Err(Problem::unprocessable("file_too_large", detail));
@@ -140,5 +152,24 @@ fn check(request: NewImport) -> Result<Checked, Problem> {
         let detail = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
         return Err(Problem::unprocessable("invalid_abort", detail));
     }
-    Ok(Checked { kind, filename, options })
+    if let Some(label) = &options.encoding {
+        detect::known_encoding(label).map_err(refused)?;
+    }
+    if options.mapping.len() > limits::COLUMNS {
+        let detail =
+            format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
+        return Err(Problem::unprocessable("too_many_columns", detail));
+    }
+    Ok(Checked { kind, format, filename, options })
+}
+
+/// A mapping to what is no field would fail every file.
+fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Problem> {
+    let fields = schema.fields.iter().map(|field| field.name.as_str());
+    Names::new(&schema.name, fields, &options.mapping).check().map_err(refused)
+}
+
+/// What would fail the import is refused before it is made.
+fn refused(failure: Failure) -> Problem {
+    Problem::unprocessable(failure.code, failure.message)
 }

@@ -4,7 +4,6 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use penstock_engine::kinds;
 use penstock_model::{KindName, Value};
 use penstock_store::Store;
 use serde::Serialize;
@@ -28,11 +27,9 @@ pub(super) async fn show(
 ) -> Result<Json<RecordView>, Problem> {
     // A key that is no UTF-8 is no record's.
     let Path((kind, key)) = path.map_err(|_| Problem::not_found("there is no such record"))?;
-    let kind: KindName = kind
-        .parse()
-        .ok()
-        .filter(|kind| kinds::bundled(kind).is_some())
-        .ok_or_else(|| Problem::not_found("there is no such kind"))?;
+    let no_kind = || Problem::not_found("there is no such kind");
+    let kind: KindName = kind.parse().map_err(|_| no_kind())?;
+    store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
     let record =
         store.record(&account, &kind, &key).await?.ok_or_else(|| Problem::not_found("there is no such record"))?;
     Ok(Json(RecordView { kind, key, fields: record.fields }))

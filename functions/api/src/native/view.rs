@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Failure, Import, ImportOptions, Rows, Status, rfc3339};
+use penstock_model::{Failure, Format, Grammar, Import, ImportOptions, Layout, Rows, Status, rfc3339};
 use penstock_store::{Store, StoreError};
 use serde::Serialize;
 
@@ -16,7 +16,12 @@ pub(super) struct ImportView {
     expires_at: String,
     completed_at: Option<String>,
     filename: Option<String>,
+    /// The version of an account's own kind.
+    kind_version: Option<u32>,
+    format: Option<Format>,
     options: ImportOptions,
+    /// What the upload turned out to be.
+    detected: Option<Detected>,
     columns: Option<Vec<String>>,
     ignored_columns: Vec<String>,
     rows: Rows,
@@ -28,6 +33,36 @@ pub(super) struct ImportView {
     upload: Option<Upload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     form: Option<Form>,
+}
+
+/// The JSON of what an upload turned out to be.
+#[derive(Debug, Serialize)]
+pub(super) struct Detected {
+    format: Format,
+    compression: Option<&'static str>,
+    encoding: String,
+    delimiter: Option<char>,
+    quoting: Option<bool>,
+    sheet: Option<String>,
+    notes: Vec<String>,
+}
+
+impl From<Layout> for Detected {
+    fn from(layout: Layout) -> Self {
+        let (delimiter, quoting) = match layout.grammar {
+            Grammar::Delimited { delimiter, quoting } => (Some(char::from(delimiter)), Some(quoting)),
+            _ => (None, None),
+        };
+        Self {
+            format: layout.format,
+            compression: layout.compression.map(|compression| compression.as_str()),
+            encoding: layout.encoding,
+            delimiter,
+            quoting,
+            sheet: layout.sheet,
+            notes: layout.notes,
+        }
+    }
 }
 
 /// The rejected rows file is there, at `…/rejected`.
@@ -64,7 +99,10 @@ impl ImportView {
             expires_at: rfc3339(import.expires_at),
             completed_at: import.completed_at.map(rfc3339),
             filename: import.filename,
+            kind_version: Some(import.kind_version).filter(|version| *version > 0),
+            format: import.format,
             options: import.options,
+            detected: import.layout.map(Detected::from),
             columns: import.columns,
             ignored_columns: import.ignored_columns,
             rows,

@@ -69,7 +69,7 @@ impl FieldCheck {
         let missing = match input {
             Input::Null => true,
             Input::Text(text) | Input::Number(text) => self.missing.iter().any(|missing| missing == text),
-            Input::Boolean(_) | Input::Json(_) => false,
+            Input::Boolean(_) | Input::Json(_) | Input::Date(_) => false,
         };
         if missing && self.required {
             return Err(vec![CellError::new("required", "must hold a value")]);
@@ -110,7 +110,7 @@ impl Rule {
                 let value = items.check(json)?;
                 return sized(value, *length).map(Cell::Nested).map_err(|error| vec![error]);
             }
-            (Self::String(rule), Input::Text(text) | Input::Number(text)) => {
+            (Self::String(rule), Input::Text(text) | Input::Number(text) | Input::Date(text)) => {
                 rule.check(text).map(|()| Cell::Text(Cow::Borrowed(text)))
             }
             (Self::String(_), _) => Err(wrong_type("text")),
@@ -126,6 +126,7 @@ impl Rule {
             }
             (Self::Boolean { .. }, _) => Err(wrong_type("true or false")),
             (Self::Temporal(rule), Input::Text(text)) => rule.check(text).map(Cell::Text),
+            (Self::Temporal(rule), Input::Date(text)) => rule.check_iso(text).map(Cell::Text),
             (Self::Temporal(_), _) => Err(wrong_type("a string with a date or a time")),
             (Self::Year(rule), Input::Text(text)) => {
                 match text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -148,7 +149,7 @@ impl Rule {
                 nested::object(json, depth).and_then(|value| sized(value, *length)).map(Cell::Nested)
             }
             (Self::Object { .. }, _) => Err(wrong_type("an object")),
-            (Self::Any, Input::Text(text)) => Ok(Cell::Text(Cow::Borrowed(text))),
+            (Self::Any, Input::Text(text) | Input::Date(text)) => Ok(Cell::Text(Cow::Borrowed(text))),
             (Self::Any, Input::Number(literal)) => NumberRule::default().json(literal).map(Cell::Number),
             (Self::Any, Input::Boolean(boolean)) => Ok(Cell::Boolean(boolean)),
             (Self::Any, Input::Json(json)) => nested::value(json, depth).map(Cell::Nested),

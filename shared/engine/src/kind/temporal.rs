@@ -48,7 +48,21 @@ impl TemporalRule {
 
     /// The canonical text of a cell.
     pub(super) fn check<'a>(&self, cell: &'a str) -> Result<Cow<'a, str>, CellError> {
-        let Moment { order, text } = self.read(cell).ok_or_else(|| self.invalid())?;
+        self.within(cell, self.read(cell))
+    }
+
+    /// The same of a cell in ISO 8601, whatever the pattern. A moment is no date, since its time would be lost.
+    pub(super) fn check_iso<'a>(&self, cell: &'a str) -> Result<Cow<'a, str>, CellError> {
+        let parts = match self.what {
+            Temporal::Time => Parts::default().with_iso_time(cell),
+            Temporal::Date => iso_date(cell),
+            Temporal::Datetime => iso_date(cell).or_else(|| iso_datetime(cell)),
+        };
+        self.within(cell, parts.and_then(|parts| parts.moment(self.what)))
+    }
+
+    fn within<'a>(&self, cell: &'a str, moment: Option<Moment>) -> Result<Cow<'a, str>, CellError> {
+        let Moment { order, text } = moment.ok_or_else(|| self.invalid())?;
         if let Some(limit) = self.minimum.as_ref().filter(|limit| order < limit.order) {
             return Err(CellError::new("too_small", format!("the least is {}", limit.text)));
         }
@@ -83,7 +97,7 @@ impl TemporalRule {
 
 /// The ISO 8601 week of a canonical date: `2026-W05`.
 pub(super) fn iso_week(date: &str) -> Option<String> {
-    let Parts { year, month, day, .. } = Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(date)?;
+    let Parts { year, month, day, .. } = iso_date(date)?;
     let (year, week, _) = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?.to_iso_week_date();
     Some(format!("{year:04}-W{week:02}"))
 }
@@ -177,10 +191,13 @@ impl Parts {
 
 /// Reads a date, one character, and a time.
 fn iso_datetime(text: &str) -> Option<Parts> {
-    let date = text.get(..10)?;
-    let parts = Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(date)?;
+    let parts = iso_date(text.get(..10)?)?;
     let behind = text[10..].strip_prefix(|c: char| !c.is_ascii_digit())?;
     parts.with_iso_time(behind)
+}
+
+fn iso_date(text: &str) -> Option<Parts> {
+    Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(text)
 }
 
 /// Between `least` and `most` digits at the start of a text, as many as there are; and what is behind them.

@@ -1,5 +1,8 @@
 //! The bundled kinds: each reads, compiles, and does what the documents say of it.
 
+use std::collections::BTreeMap;
+
+use penstock_model::Grammar;
 use penstock_model::Value;
 
 use super::*;
@@ -40,7 +43,8 @@ fn text(text: &str) -> Input<'_> {
 fn every_bundled_kind_compiles_with_all_its_columns() {
     for schema in all() {
         let columns: Vec<String> = schema.fields.iter().map(|field| field.name.clone()).collect();
-        Plan::compile(compiled(schema.name.as_str()), &columns).expect("a bundled kind takes its own columns");
+        Plan::compile(compiled(schema.name.as_str()), Grammar::CSV, &columns, &BTreeMap::new())
+            .expect("a bundled kind takes its own columns");
     }
     let names: Vec<&str> = all().iter().map(|schema| schema.name.as_str()).collect();
     assert_eq!((names.len(), names[0]), (DOCUMENTS.len(), DEFAULT));

@@ -1,5 +1,6 @@
 //! The law of merge, and its agreement with a model that applies rows one at a time in their order.
 
+use penstock_model::Grammar;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,7 +13,7 @@ fn plan() -> Plan {
     ] }"#;
     let schema = Kind::parse(schema).expect("valid");
     let kind = Kind::compile(&schema, &"1".parse().expect("valid")).expect("valid");
-    Plan::compile(kind, &["k", "a", "b", "d", "e"].map(str::to_owned)).expect("valid")
+    Plan::compile(kind, Grammar::CSV, &["k", "a", "b", "d", "e"].map(str::to_owned), &BTreeMap::new()).expect("valid")
 }
 
 /// What a row says of `a`, `b`, `d` and `e`: nothing, that it shall be empty, or a value.

@@ -1,0 +1,125 @@
+//! Kinds: the bundled ones, and those that an account registers.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use penstock_engine::{
+    kind::{Kind, SchemaError},
+    kinds,
+};
+use penstock_model::{KindName, Schema, limits};
+use penstock_store::{Store, kinds::KindVersion};
+use serde::Serialize;
+
+use crate::{Problem, auth::Account};
+
+/// One line of the list of kinds.
+#[derive(Debug, Serialize)]
+struct KindLine {
+    name: KindName,
+    title: String,
+    /// The newest version of an account's own kind; `null` for a bundled one.
+    version: Option<u32>,
+}
+
+impl KindLine {
+    fn new(version: u32, schema: &Schema) -> Self {
+        let version = Some(version).filter(|version| *version > 0);
+        Self { name: schema.name.clone(), title: schema.title.clone(), version }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct KindList {
+    kinds: Vec<KindLine>,
+}
+
+/// `GET /v1/kinds`: the bundled kinds, then the account's own by name.
+pub(super) async fn list(State(store): State<Store>, Account(account): Account) -> Result<Json<KindList>, Problem> {
+    let mut lines: Vec<KindLine> = kinds::all().iter().map(|schema| KindLine::new(0, schema)).collect();
+    lines.extend(store.kinds(&account).await?.iter().map(|kind| KindLine::new(kind.version, &kind.schema)));
+    Ok(Json(KindList { kinds: lines }))
+}
+
+/// `GET /v1/kinds/{kind}`: its schema, in the newest version.
+pub(super) async fn show(
+    State(store): State<Store>,
+    Account(account): Account,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let kind = find(&store, &account, name).await?;
+    Ok(([("penstock-kind-version", kind.version.to_string())], Json(&*kind.schema)).into_response())
+}
+
+/// `GET /v1/kinds/{kind}/template.csv`: a file's first line with a column for each field.
+pub(super) async fn template(
+    State(store): State<Store>,
+    Account(account): Account,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let kind = find(&store, &account, name).await?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = kind.schema.fields.iter().map(|field| field.name.as_str());
+    writer.write_record(header).expect("writing to memory succeeds");
+    let file = writer.into_inner().expect("writing to memory succeeds");
+    let disposition = format!("attachment; filename=\"{}.csv\"", kind.schema.name);
+    let headers =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, file).into_response())
+}
+
+/// `PUT /v1/kinds/{kind}`: registers the body's schema as the account's kind of this name. Imports keep the version that they started with;
+/// a repeat of the newest version makes none.
+pub(super) async fn put(
+    State(store): State<Store>,
+    Account(account): Account,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the schema is larger than {} bytes", limits::REQUEST_BYTES);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        }
+        _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+    })?;
+    let invalid_name = || Problem::unprocessable("invalid_kind_name", KIND_NAME);
+    let name: KindName = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(invalid_name)?;
+    if kinds::bundled(&name).is_some() {
+        return Err(Problem::conflict(
+            "bundled_kind",
+            format!("`{name}` is a bundled kind; register yours under another name"),
+        ));
+    }
+    let schema = Kind::parse(&body).map_err(invalid_schema)?;
+    if schema.name != name {
+        let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
+        return Err(invalid_schema(SchemaError { pointer: "/name".to_owned(), message }));
+    }
+    Kind::compile(&schema, &account).map_err(invalid_schema)?;
+    let version = store.put_kind(&account, &schema).await?;
+    let status = if version == 1 { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(KindLine::new(version, &schema))).into_response())
+}
+
+/// What a kind may be called, for who called one something else.
+const KIND_NAME: &str = "a kind's name is 1 to 64 of a-z, 0-9 and -";
+
+fn invalid_schema(error: SchemaError) -> Problem {
+    let place = if error.pointer.is_empty() { "the document".to_owned() } else { format!("`{}`", error.pointer) };
+    Problem::unprocessable("invalid_schema", format!("{place}: {}", error.message)).at(error.pointer)
+}
+
+async fn find(
+    store: &Store,
+    account: &penstock_model::AccountId,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<KindVersion, Problem> {
+    let missing = || Problem::not_found("there is no such kind");
+    let name = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(missing)?;
+    store.kind(account, &name).await?.ok_or_else(missing)
+}

@@ -1,0 +1,129 @@
+//! Previewing a file under an import's options.
+
+use std::{collections::BTreeMap, io::Cursor};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
+    http::StatusCode,
+};
+use penstock_engine::{
+    detect::Hints,
+    kind::Kind,
+    preview::{self, Preview, PreviewRow},
+};
+use penstock_model::{Failure, Import, RowError, Value, limits};
+use penstock_store::{Store, text::TextError};
+use serde::{Deserialize, Serialize};
+
+use super::{IdPath, find, view::Detected};
+use crate::{Problem, auth::Account};
+
+/// What a preview is asked for with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Whether the body is the whole file; else it is the first part of it, and its last row may be cut.
+    #[serde(default)]
+    whole: bool,
+}
+
+/// The JSON of a preview.
+#[derive(Debug, Serialize)]
+pub(super) struct PreviewView {
+    detected: Detected,
+    columns: Vec<Column>,
+    rows: Vec<RowView>,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Serialize)]
+struct Column {
+    column: String,
+    /// The field that it is; `null` for a column that is ignored.
+    field: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RowView {
+    row: u64,
+    fields: BTreeMap<String, Option<Value>>,
+    errors: Vec<RowError>,
+}
+
+impl From<Preview> for PreviewView {
+    fn from(preview: Preview) -> Self {
+        let Preview { layout, columns, rows, failure } = preview;
+        let row = |PreviewRow { row, fields, errors }| RowView { row, fields, errors };
+        Self {
+            detected: layout.into(),
+            columns: columns.into_iter().map(|(column, field)| Column { column, field }).collect(),
+            rows: rows.into_iter().map(row).collect(),
+            failure,
+        }
+    }
+}
+
+/// `POST /v1/imports/{id}/preview`: what the body, a file or its first part, would be taken for under the import's options; without a body,
+/// what the import's upload is. Writes nothing.
+pub(super) async fn preview(
+    State(store): State<Store>,
+    Account(account): Account,
+    id: IdPath,
+    asked: Result<Query<Asked>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<PreviewView>, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        }
+        _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+    })?;
+    let asked = asked.map_err(|_| Problem::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
+    let import = find(&store, &account, &id).await?;
+    let gone = || Problem::conflict("unknown_kind", "the kind of this import no longer exists");
+    let schema = store.schema(&account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
+    let kind = Kind::compile(&schema, &account).map_err(|_| gone())?;
+    let looked = if body.is_empty() {
+        if import.object.is_none() {
+            return Err(Problem::conflict(
+                "nothing_uploaded",
+                "nothing has been uploaded; send the file's first part as the body",
+            ));
+        }
+        let about = import.clone();
+        store.look_at_upload(&import, move |upload, bytes| look(upload, bytes, &about, kind, false)).await
+    } else {
+        // Unpacking and decoding keep a thread busy.
+        let partial = !asked.0.whole;
+        let looked =
+            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, kind, partial));
+        looked.await.expect("a preview does not panic").map_err(TextError::Failed)
+    };
+    match looked {
+        Ok(preview) => Ok(Json(preview.into())),
+        Err(TextError::Failed(failure)) => Err(Problem::unprocessable(failure.code, failure.message)),
+        Err(TextError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn look(
+    upload: impl penstock_engine::decode::Upload,
+    bytes: u64,
+    import: &Import,
+    kind: Kind,
+    partial: bool,
+) -> Result<Preview, Failure> {
+    let fields: Vec<String> = kind.fields().iter().map(|field| field.name().to_owned()).collect();
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let hints = Hints {
+        format: import.format,
+        filename: import.filename.as_deref(),
+        options: &import.options,
+        fields: &fields,
+        partial,
+    };
+    preview::preview(upload, bytes, &hints, kind, &import.account)
+}

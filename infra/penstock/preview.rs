@@ -1,0 +1,88 @@
+//! `penstock import --preview`: what a file would be taken for, told by the engine on this machine; nothing is sent but the question for a
+//! kind's schema.
+
+use std::{fs::File, io::BufReader, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use penstock_client::Client;
+use penstock_engine::{
+    detect::Hints,
+    kind::Kind,
+    kinds,
+    preview::{self, Preview},
+};
+use penstock_model::{Format, ImportOptions, KindName, Schema};
+
+/// What is looked at, and as what.
+pub(crate) struct Subject<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) filename: Option<&'a str>,
+    pub(crate) kind: &'a str,
+    pub(crate) format: Option<Format>,
+    pub(crate) options: &'a ImportOptions,
+}
+
+/// Prints the preview. `client` is asked for a kind that is not bundled.
+pub(crate) async fn run(subject: &Subject<'_>, client: Option<&Client>) -> anyhow::Result<ExitCode> {
+    let schema = schema(subject.kind, client).await?;
+    let account = crate::LOCAL_ACCOUNT.parse()?;
+    let kind = Kind::compile(&schema, &account)?;
+    let fields: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
+    let Subject { format, filename, options, .. } = *subject;
+    let hints = Hints { format, filename, options, fields: &fields, partial: false };
+    let file = File::open(subject.file).with_context(|| subject.file.display().to_string())?;
+    let bytes = file.metadata()?.len();
+    let preview = preview::preview(BufReader::new(file), bytes, &hints, kind, &account);
+    match preview {
+        Ok(preview) => print(&preview),
+        Err(failure) => {
+            println!("{}: {}", failure.code, failure.message);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn schema(kind: &str, client: Option<&Client>) -> anyhow::Result<Schema> {
+    let name: KindName = kind.parse().with_context(|| format!("`{kind}` is no kind's name"))?;
+    match (kinds::bundled(&name), client) {
+        (Some(schema), _) => Ok(schema.clone()),
+        (None, Some(client)) => Ok(client.kind(kind).await?),
+        (None, None) => anyhow::bail!("there is no bundled kind `{kind}`; an account's own needs --url and --token"),
+    }
+}
+
+fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
+    let layout = &preview.layout;
+    let mut words = vec![layout.format.as_str().to_owned(), layout.encoding.clone()];
+    words.extend(layout.compression.map(|compression| compression.as_str().to_owned()));
+    if let penstock_model::Grammar::Delimited { delimiter, quoting } = layout.grammar {
+        words.push(format!("delimiter {:?}", char::from(delimiter)));
+        words.extend((!quoting).then(|| "no quoting".to_owned()));
+    }
+    words.extend(layout.sheet.as_ref().map(|sheet| format!("sheet {sheet:?}")));
+    println!("{}", words.join(", "));
+    for note in &layout.notes {
+        println!("note: {note}");
+    }
+    for (column, field) in &preview.columns {
+        match field {
+            Some(field) => println!("  {column:?} is {field}"),
+            None => println!("  {column:?} is ignored"),
+        }
+    }
+    for row in &preview.rows {
+        if row.errors.is_empty() {
+            println!("row {}: {}", row.row, serde_json::to_string(&row.fields)?);
+        }
+        for error in &row.errors {
+            println!("row {}, line {}: {} ({})", row.row, error.line, error.message, error.code);
+        }
+    }
+    match &preview.failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(failure) => {
+            println!("{}: {}", failure.code, failure.message);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

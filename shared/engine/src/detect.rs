@@ -1,0 +1,282 @@
+//! Detecting: what an upload is, by its content first, then by what its creator declared, then by its name.
+
+use std::io::Read;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use penstock_model::{Compression, Failure, Format, Grammar, ImportOptions, Layout, UTF_8, limits};
+use serde::de::IgnoredAny;
+use zip::ZipArchive;
+
+use crate::{
+    decode::{self, Upload},
+    mapping, sheet,
+};
+
+/// What is known of an upload before it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints<'a> {
+    /// What its creator says it is.
+    pub format: Option<Format>,
+    /// What its creator called it.
+    pub filename: Option<&'a str>,
+    /// How it is to be read.
+    pub options: &'a ImportOptions,
+    /// The fields of its kind, which its columns are likely to be named after.
+    pub fields: &'a [&'a str],
+    /// Whether only the start of the file is there.
+    pub partial: bool,
+}
+
+/// What an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
+///
+/// # Errors
+/// A permanent failure: `unsupported_format`, `unknown_encoding`, those of [`decode::each_piece`].
+pub fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
+    let cannot_be_read = |_| Failure::new("damaged_file", "the file cannot be read");
+    let mut magic = Vec::new();
+    upload.by_ref().take(8).read_to_end(&mut magic).map_err(cannot_be_read)?;
+    upload.rewind().map_err(cannot_be_read)?;
+    let compression = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
+            if is_workbook(&mut upload)? {
+                return workbook(upload, bytes, hints);
+            }
+            Some(Compression::Zip)
+        }
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1] => {
+            return Err(unsupported("an old Excel workbook (XLS), or one that is protected by a password"));
+        }
+        _ => None,
+    };
+    upload.rewind().map_err(cannot_be_read)?;
+    let mut sample = Vec::new();
+    let unpacked = decode::unpack(compression, upload, bytes)?;
+    let read = unpacked.take(limits::DETECT_BYTES as u64 + 1).read_to_end(&mut sample);
+    // A packed file whose end is not there cannot be unpacked to an end.
+    if !hints.partial || sample.is_empty() {
+        read.map_err(decode::failure)?;
+    }
+    if compression.is_some() && sample.starts_with(b"PK\x03\x04") {
+        return Err(unsupported("a workbook or an archive inside another one"));
+    }
+    let complete = sample.len() <= limits::DETECT_BYTES && !hints.partial;
+    sample.truncate(limits::DETECT_BYTES);
+    let encoding = encoding(&sample, complete, hints.options.encoding.as_deref())?;
+    let (text, _) = encoding.decode_with_bom_removal(&sample);
+    let (format, grammar) = grammar(&text, complete, hints);
+    let layout = Layout { compression, encoding: encoding.name().to_owned(), ..Layout::plain(format, grammar) };
+    Ok(noting_contradictions(layout, hints))
+}
+
+fn unsupported(what: &str) -> Failure {
+    Failure::new("unsupported_format", format!("the file is {what}; save it as XLSX or CSV"))
+}
+
+/// Whether an archive is an Excel workbook rather than one that holds a file.
+fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
+    let archive = ZipArchive::new(upload).map_err(decode::archive_failure)?;
+    let has = |name: &str| archive.index_for_name(name).is_some();
+    if has("xl/workbook.bin") {
+        return Err(unsupported("a binary Excel workbook (XLSB)"));
+    }
+    if has("mimetype") && has("content.xml") {
+        return Err(unsupported("an OpenDocument file"));
+    }
+    Ok(has("[Content_Types].xml") && archive.file_names().flatten().any(|name| name.ends_with("workbook.xml")))
+}
+
+fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
+    upload.rewind().map_err(|_| Failure::new("damaged_file", "the file cannot be read"))?;
+    let sheets = sheet::inspect(upload, bytes)?;
+    let sheet = sheet::choose(&sheets, hints.options.sheet.as_deref())?;
+    let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
+    Ok(noting_contradictions(layout, hints))
+}
+
+/// The encoding of a text: what is asked for, what a byte order mark says, UTF-8 where the bytes are, else what they look like.
+///
+/// # Errors
+/// `unknown_encoding`.
+fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Result<&'static Encoding, Failure> {
+    if let Some(label) = asked {
+        return known_encoding(label);
+    }
+    if let Some((encoding, _)) = Encoding::for_bom(sample) {
+        return Ok(encoding);
+    }
+    if is_utf8(sample, complete) || sample.contains(&0) {
+        return Ok(encoding_rs::UTF_8);
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(sample, complete);
+    Ok(detector.guess(None, Utf8Detection::Deny))
+}
+
+/// The encoding of a label of the WHATWG Encoding Standard, in which `latin1` and `iso-8859-1` mean Windows-1252.
+///
+/// # Errors
+/// `unknown_encoding`.
+pub fn known_encoding(label: &str) -> Result<&'static Encoding, Failure> {
+    let known = Encoding::for_label(label.trim().as_bytes()).filter(|encoding| {
+        *encoding == UTF_16LE
+            || *encoding == UTF_16BE
+            || encoding.can_encode_everything()
+            || encoding.is_ascii_compatible()
+    });
+    known.ok_or_else(|| {
+        let label: String = label.chars().take(40).collect();
+        let message = format!("`{label}` is no encoding that is read; names are those of the WHATWG Encoding Standard");
+        Failure::new("unknown_encoding", message)
+    })
+}
+
+/// Whether bytes are UTF-8, some of them perhaps damaged: more characters beyond ASCII are whole than broken.
+fn is_utf8(sample: &[u8], complete: bool) -> bool {
+    let (mut whole, mut broken) = (0usize, 0usize);
+    let mut chunks = sample.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        // A character that is cut at the end of the sample is none that is broken.
+        let cut = chunks.peek().is_none() && !complete && chunk.invalid().len() < 4;
+        broken += usize::from(!chunk.invalid().is_empty() && !cut);
+    }
+    broken == 0 || whole > broken
+}
+
+/// Format and grammar of a text.
+fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> (Format, Grammar) {
+    let wanted = hints.format.or_else(|| named(hints.filename));
+    match json(text, complete, wanted, hints.fields) {
+        Some(Grammar::Lines) => (Format::Ndjson, Grammar::Lines),
+        Some(grammar) => (Format::Json, grammar),
+        None => {
+            let quoting = hints.options.quoting.unwrap_or(true);
+            let delimiter = match hints.options.delimiter.and_then(|c| u8::try_from(c).ok()) {
+                Some(delimiter) => delimiter,
+                None => delimiter(text, complete, quoting, hints),
+            };
+            let format = if delimiter == b'\t' { Format::Tsv } else { Format::Csv };
+            (format, Grammar::Delimited { delimiter, quoting })
+        }
+    }
+}
+
+/// The grammar of a text that is JSON.
+fn json(text: &str, complete: bool, wanted: Option<Format>, fields: &[&str]) -> Option<Grammar> {
+    let text = text.trim_start();
+    let mut start = text.chars().filter(|c| !c.is_ascii_whitespace());
+    let asked = matches!(wanted, Some(Format::Json | Format::Ndjson));
+    match (start.next()?, start.next()) {
+        ('[', None | Some('{' | ']')) => return Some(Grammar::Elements { enveloped: false }),
+        ('[', _) if asked => return Some(Grammar::Elements { enveloped: false }),
+        ('{', Some('"' | '}')) => {}
+        ('{', _) if asked => {}
+        _ => return None,
+    }
+    let enveloped = Some(Grammar::Elements { enveloped: true });
+    let first_line = text.lines().next().unwrap_or_default();
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => {
+            let object = &text[..values.byte_offset()];
+            let rest = text[values.byte_offset()..].trim_start();
+            if !rest.is_empty() || !complete {
+                return if object.contains('\n') { enveloped } else { Some(Grammar::Lines) };
+            }
+            match wanted {
+                Some(Format::Ndjson) => Some(Grammar::Lines),
+                Some(Format::Json) => enveloped,
+                _ if holds_rows(object, fields) => enveloped,
+                _ => Some(Grammar::Lines),
+            }
+        }
+        // The object goes on beyond the sample, or is broken: one that ends on its line is a line's.
+        _ if first_line.len() < text.len() && first_line.trim_end().ends_with('}') => Some(Grammar::Lines),
+        _ => enveloped,
+    }
+}
+
+/// Whether a single object is there for the one array of objects in it, rather than a record itself.
+fn holds_rows(object: &str, fields: &[&str]) -> bool {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_str(object) else { return false };
+    let mut arrays = members.iter().filter_map(|(name, value)| Some((name, value.as_array()?)));
+    match (arrays.next(), arrays.next()) {
+        (Some((name, rows)), None) => rows.iter().all(serde_json::Value::is_object) && !fields.contains(&name.as_str()),
+        _ => false,
+    }
+}
+
+/// Delimiters that are looked for, the likelier first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Records that are looked at for a delimiter.
+const SNIFFED_RECORDS: usize = 100;
+
+/// The delimiter whose first record names most fields of the kind; where that does not tell, the one by which most records have as many
+/// cells as the first; then the one that gives most cells.
+fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8 {
+    let is_known = mapping::known_names(hints.fields, &hints.options.mapping);
+    let tab_first = hints.format == Some(Format::Tsv);
+    let score = |delimiter: u8| {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .quoting(quoting)
+            .delimiter(delimiter)
+            .from_reader(text.as_bytes());
+        let mut records: Vec<csv::ByteRecord> =
+            reader.byte_records().take(SNIFFED_RECORDS + 1).map_while(Result::ok).collect();
+        if records.len() > 1 && (!complete || records.len() > SNIFFED_RECORDS) {
+            records.pop();
+        }
+        let Some(header) = records.first() else { return (0, 0, 0, false) };
+        if header.len() < 2 {
+            return (0, 0, 0, false);
+        }
+        let known = header.iter().filter(|name| std::str::from_utf8(name).is_ok_and(&is_known)).count();
+        let even = records.iter().filter(|record| record.len() == header.len()).count();
+        (known, even * 1000 / records.len(), header.len(), tab_first && delimiter == b'\t')
+    };
+    // `max_by_key` takes the last of equals.
+    DELIMITERS.into_iter().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',')
+}
+
+/// The format that a name ends in, that of what it is packed in left aside.
+fn named(filename: Option<&str>) -> Option<Format> {
+    let name = filename?.to_ascii_lowercase();
+    let name = [".gz", ".zst", ".zip"].iter().find_map(|packed| name.strip_suffix(packed)).unwrap_or(&name);
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension {
+        "csv" => Some(Format::Csv),
+        "tsv" | "tab" => Some(Format::Tsv),
+        "ndjson" | "jsonl" => Some(Format::Ndjson),
+        "json" => Some(Format::Json),
+        "xlsx" | "xlsm" => Some(Format::Xlsx),
+        _ => None,
+    }
+}
+
+fn noting_contradictions(mut layout: Layout, hints: &Hints<'_>) -> Layout {
+    let found = layout.format;
+    // Any delimiter may stand in a file that is called CSV.
+    let contradicts = |said: Format| said != found && !(said == Format::Csv && found == Format::Tsv);
+    if let Some(declared) = hints.format.filter(|said| contradicts(*said)) {
+        layout.notes.push(format!("declared as {}, but its content is {}", declared.as_str(), found.as_str()));
+    }
+    if let Some(name) = named(hints.filename).filter(|said| contradicts(*said)) {
+        layout.notes.push(format!("named as {}, but its content is {}", name.as_str(), found.as_str()));
+    }
+    if found != Format::Xlsx && hints.options.sheet.is_some() {
+        layout.notes.push("a sheet is named, but the file is no workbook".to_owned());
+    }
+    if layout.encoding != UTF_8 && hints.options.encoding.is_none() {
+        layout.notes.push(format!("its text is not UTF-8 and is read as {}", layout.encoding));
+    }
+    layout
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! Mapping: which field of its kind each column of a file is.
+//!
+//! A column is the field that the import's mapping names for it; else the field of exactly its name; else the one whose name is the same
+//! but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]). Only the rows of a file without a header, JSON objects, may name different
+//! columns; there each member is a column.
+
+use std::collections::BTreeMap;
+
+use penstock_model::{Failure, KindName};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+
+/// A name without what people write differently: case, accents, spaces, `_`, `-` and `.`.
+pub fn normalised(name: &str) -> String {
+    name.nfkd()
+        .filter(|c| !is_combining_mark(*c) && !c.is_whitespace() && !matches!(c, '_' | '-' | '.'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Tells names that a column may have to be one of these fields.
+pub(crate) fn known_names<'a>(
+    fields: &'a [&'a str],
+    mapping: &'a BTreeMap<String, String>,
+) -> impl Fn(&str) -> bool + 'a {
+    let normal: Vec<String> = fields.iter().map(|field| normalised(field)).collect();
+    move |name| mapping.contains_key(name) || normal.contains(&normalised(name))
+}
+
+/// Finds the fields of columns by their names.
+#[derive(Debug, Clone)]
+pub struct Names<'a> {
+    kind: &'a KindName,
+    fields: Vec<(&'a str, String)>,
+    mapping: &'a BTreeMap<String, String>,
+}
+
+/// How sure it is that a column is a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    Normalised,
+    Exact,
+    Mapped,
+}
+
+impl<'a> Names<'a> {
+    /// Over the fields of a kind in their order, and what the import's creator says of columns.
+    pub fn new(
+        kind: &'a KindName,
+        fields: impl Iterator<Item = &'a str>,
+        mapping: &'a BTreeMap<String, String>,
+    ) -> Self {
+        Self { kind, fields: fields.map(|field| (field, normalised(field))).collect(), mapping }
+    }
+
+    /// Looks whether the mapping names fields alone.
+    ///
+    /// # Errors
+    /// `unknown_field` with what may have been meant.
+    pub fn check(&self) -> Result<(), Failure> {
+        for (column, field) in self.mapping {
+            if self.place(field).is_none() {
+                let message = format!(
+                    "the mapping makes the column `{column}` the field `{field}`, which kind `{}` does not have{}",
+                    self.kind,
+                    self.hint(field)
+                );
+                return Err(Failure::new("unknown_field", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, field: &str) -> Option<usize> {
+        self.fields.iter().position(|(name, _)| *name == field)
+    }
+
+    /// The field of one column, if it is any.
+    pub fn field(&self, column: &str) -> Option<usize> {
+        self.find(column).map(|(field, _)| field)
+    }
+
+    fn find(&self, column: &str) -> Option<(usize, Match)> {
+        if let Some(field) = self.mapping.get(column) {
+            return self.place(field).map(|field| (field, Match::Mapped));
+        }
+        if let Some(field) = self.place(column) {
+            return Some((field, Match::Exact));
+        }
+        let normal = normalised(column);
+        let field = self.fields.iter().position(|(_, name)| *name == normal && !normal.is_empty());
+        field.map(|field| (field, Match::Normalised))
+    }
+
+    /// The fields of all columns of a file, in their order; `None` for a column that is no field.
+    ///
+    /// # Errors
+    /// A permanent failure: `unknown_field`, `unknown_column` where the mapping names a column that the file does not have, and
+    /// `duplicate_column` where two columns would be one field.
+    pub fn fields(&self, columns: &[String]) -> Result<Vec<Option<usize>>, Failure> {
+        self.check()?;
+        if let Some(column) = self.mapping.keys().find(|column| !columns.contains(column)) {
+            let near = nearest(column, columns.iter().map(String::as_str));
+            let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let message = format!("the mapping names the column `{column}`, which the file does not have{hint}");
+            return Err(Failure::new("unknown_column", message));
+        }
+        let mut found: Vec<Option<(usize, Match)>> = columns.iter().map(|column| self.find(column)).collect();
+        for at in 0..columns.len() {
+            let Some((field, how)) = found[at] else { continue };
+            let rival = found[..at].iter().position(|other| other.is_some_and(|(other, _)| other == field));
+            let Some(first) = rival else { continue };
+            let first_how = found[first].map_or(how, |(_, how)| how);
+            match (first_how, how) {
+                // What the creator says goes before what a name suggests.
+                (Match::Mapped, Match::Exact | Match::Normalised) => found[at] = None,
+                (Match::Exact | Match::Normalised, Match::Mapped) => found[first] = None,
+                _ => {
+                    let message = format!(
+                        "columns {} (`{}`) and {} (`{}`) both mean the field `{}`",
+                        first + 1,
+                        columns[first],
+                        at + 1,
+                        columns[at],
+                        self.fields[field].0
+                    );
+                    return Err(Failure::new("duplicate_column", message));
+                }
+            }
+        }
+        Ok(found.into_iter().map(|found| found.map(|(field, _)| field)).collect())
+    }
+
+    /// Why a file without columns for these fields is refused: what is missing, and which columns may have been meant for it.
+    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>]) -> Failure {
+        let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field].0)).collect();
+        let mut message = format!(
+            "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
+            self.kind,
+            names.join(" and the column "),
+            columns.len()
+        );
+        let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field].0).collect();
+        for (column, _) in columns.iter().zip(found).filter(|(_, found)| found.is_none()) {
+            if let Some(near) = nearest(column, missing.iter().copied()) {
+                message.push_str(&format!("; `{column}` is not a field; did you mean `{near}`?"));
+            }
+        }
+        Failure::new("missing_column", message)
+    }
+
+    fn hint(&self, name: &str) -> String {
+        let near = nearest(name, self.fields.iter().map(|(field, _)| *field));
+        near.map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+    }
+}
+
+/// The name nearest to another one, if it is near: a slip or two, one in three characters at most.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = normalised(name);
+    names
+        .map(|candidate| (strsim::osa_distance(&wanted, &normalised(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= (wanted.chars().count().min(candidate.chars().count()) / 3).min(2))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: [&str; 4] = ["sku", "name", "base_price", "größe"];
+
+    fn with<T>(mapping: &[(&str, &str)], ask: impl FnOnce(&Names<'_>) -> T) -> T {
+        let mapping = mapping.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
+        let kind = "products".parse().expect("valid");
+        ask(&Names::new(&kind, FIELDS.into_iter(), &mapping))
+    }
+
+    fn columns(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn fields(mapping: &[(&str, &str)], names: &[&str]) -> Result<Vec<Option<usize>>, Failure> {
+        with(mapping, |map| map.fields(&columns(names)))
+    }
+
+    #[test]
+    fn columns_are_found_by_mapping_then_name_then_normalised_name() {
+        assert_eq!(fields(&[], &["sku", "Name", "BASE PRICE", "GROSSE"]), Ok(vec![Some(0), Some(1), Some(2), None]));
+        assert_eq!(fields(&[], &["Grö\u{df}e", "Base-Price", "x"]), Ok(vec![Some(3), Some(2), None]));
+        assert_eq!(fields(&[("Titre", "name")], &["Titre", "sku"]), Ok(vec![Some(1), Some(0)]));
+        // The creator's word goes before a name, on whichever side it stands.
+        assert_eq!(fields(&[("Titre", "name")], &["Titre", "name"]), Ok(vec![Some(1), None]));
+        assert_eq!(fields(&[("Titre", "name")], &["Name", "Titre"]), Ok(vec![None, Some(1)]));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_may_have_been_meant() {
+        let message = |mapping: &[(&str, &str)], names: &[&str]| {
+            let failure = fields(mapping, names).expect_err("refused");
+            (failure.code, failure.message)
+        };
+        let (code, text) = message(&[], &["name", "sku", "Name"]);
+        assert_eq!(
+            (code.as_str(), text.as_str()),
+            ("duplicate_column", "columns 1 (`name`) and 3 (`Name`) both mean the field `name`")
+        );
+        let (code, text) = message(&[("Titre", "nmae")], &["Titre"]);
+        assert_eq!(code, "unknown_field");
+        assert!(text.ends_with("does not have; did you mean `name`?"), "{text}");
+        let (code, text) = message(&[("Titel", "name")], &["Titre", "Title"]);
+        assert_eq!(code, "unknown_column");
+        assert!(text.contains("did you mean `Title`?"), "{text}");
+        let (code, _) = message(&[("a", "name"), ("b", "name")], &["a", "b"]);
+        assert_eq!(code, "duplicate_column");
+        let missing = with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None]));
+        assert!(
+            missing.message.ends_with("`base_prcie` is not a field; did you mean `base_price`?"),
+            "{}",
+            missing.message
+        );
+    }
+
+    #[test]
+    fn short_names_are_near_nothing() {
+        let near = |name| nearest(name, FIELDS.into_iter());
+        assert_eq!((near("sq"), near("Prcie"), near("skus")), (None, None, Some("sku")));
+    }
+}

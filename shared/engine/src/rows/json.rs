@@ -1,0 +1,169 @@
+//! Rows that are JSON: objects, and the arrays as which a sheet's rows come.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{Cells, Finding, Reading, RowReader, text};
+use crate::kind::{CellError, Input};
+
+/// A JSON object's members in their order, values as they are written: a number keeps its digits, and a name that comes twice is seen.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(Text(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A JSON string, borrowed where it holds no escape.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl RowReader<'_> {
+    /// Reads a row that is to be a JSON object.
+    pub(super) fn object(&mut self, bytes: &[u8]) -> Result<Reading, Finding> {
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let Members(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
+        let mut reading = Reading { cells: Cells::with_capacity(members.len()), findings: Vec::new() };
+        for (name, value) in members {
+            let Some(field) = self.plan.member(&name) else { continue };
+            if self.named_by.len() <= field {
+                self.named_by.resize(self.plan.kind().fields().len(), 0);
+            }
+            if std::mem::replace(&mut self.named_by[field], self.records) == self.records {
+                let field = self.plan.kind().field(field).name();
+                let error = CellError {
+                    path: String::new(),
+                    code: "duplicate_member",
+                    message: "two members of the row mean this field".to_owned(),
+                };
+                reading.findings.push(Finding::cell(field, value.get().as_bytes(), error));
+                continue;
+            }
+            self.json_cell(&mut reading, field, value);
+        }
+        for (at, field) in self.plan.kind().fields().iter().enumerate() {
+            let is_named = self.named_by.get(at).is_some_and(|by| *by == self.records);
+            if field.is_required() && !is_named {
+                self.cell(&mut reading, at, Input::Null, b"");
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Reads a sheet's row. Cells that it does not have at its end hold nothing.
+    pub(super) fn sheet_row(&mut self, bytes: &[u8]) -> Result<Reading, Finding> {
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
+        let columns = self.plan.columns().len();
+        if row.len() > columns {
+            let message = format!("the row has a cell in column {}, the first row names {columns}", row.len());
+            return Err(Finding::row("ragged_row", message));
+        }
+        let mut reading = Reading { cells: Cells::with_capacity(columns), findings: Vec::new() };
+        for at in 0..columns {
+            let Some(field) = self.plan.columns()[at] else { continue };
+            match row.get(at) {
+                None => self.cell(&mut reading, field, Input::Null, b""),
+                Some(cell) => match tagged(cell.get()) {
+                    None => self.json_cell(&mut reading, field, cell),
+                    Some(Tagged { date: Some(date), .. }) => {
+                        self.cell(&mut reading, field, Input::Date(&date), date.as_bytes());
+                    }
+                    Some(Tagged { error, .. }) => {
+                        let shown = error.unwrap_or_default();
+                        let message = "the sheet has an error in this cell".to_owned();
+                        let error = CellError { path: String::new(), code: "cell_error", message };
+                        let field = self.plan.kind().field(field).name();
+                        reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
+                    }
+                },
+            }
+        }
+        Ok(reading)
+    }
+
+    fn json_cell(&self, reading: &mut Reading, field: usize, value: &RawValue) {
+        let raw = value.get();
+        let input = match raw.as_bytes().first() {
+            Some(b'"') => match serde_json::from_str(raw) {
+                Ok(Text(string)) => match text(string.as_bytes()) {
+                    Ok(string) => return self.cell(reading, field, Input::Text(string), string.as_bytes()),
+                    Err(error) => Err(error),
+                },
+                Err(_) => Err(CellError {
+                    path: String::new(),
+                    code: "invalid_json",
+                    message: "an escape in the string is no character".to_owned(),
+                }),
+            },
+            Some(b'n') | None => Ok(Input::Null),
+            Some(b't') => Ok(Input::Boolean(true)),
+            Some(b'f') => Ok(Input::Boolean(false)),
+            Some(b'{' | b'[') => Ok(Input::Json(raw)),
+            Some(_) => Ok(Input::Number(raw)),
+        };
+        match input {
+            Ok(input) => self.cell(reading, field, input, raw.as_bytes()),
+            Err(error) => {
+                let field = self.plan.kind().field(field).name();
+                reading.findings.push(Finding::cell(field, raw.as_bytes(), error));
+            }
+        }
+    }
+}
+
+/// A sheet's cell that is neither text nor number nor boolean.
+#[derive(Deserialize)]
+struct Tagged<'a> {
+    #[serde(borrow)]
+    date: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    error: Option<Cow<'a, str>>,
+}
+
+fn tagged(cell: &str) -> Option<Tagged<'_>> {
+    if cell.starts_with('{') { serde_json::from_str(cell).ok() } else { None }
+}
+
+fn not_utf8(valid_up_to: usize) -> Finding {
+    Finding::row("invalid_utf8", format!("byte {} of the row is not in the file's encoding", valid_up_to + 1))
+}
+
+/// Why a text is no object. The parser's messages for bad syntax name the place and what belongs there, and repeat nothing.
+fn not_an_object(row: &str, error: &serde_json::Error) -> Finding {
+    if error.is_data() {
+        let what = match row.as_bytes().first() {
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        };
+        return Finding::row("not_an_object", format!("the row is {what}, where a JSON object belongs"));
+    }
+    Finding::row("invalid_json", format!("the row is not JSON: {error} of the row"))
+}

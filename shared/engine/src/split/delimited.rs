@@ -1,0 +1,108 @@
+//! The records of delimited text.
+//!
+//! Boundaries are those of the `csv` crate with its defaults (RFC 4180 as it is met in the wild), on every input: `\n`, `\r` and `\r\n` end
+//! a record, empty lines are no records, a record at the end needs no terminator. A quote opens a quoted field only where a field starts;
+//! anywhere else in an unquoted field it is data. That is why counting quotes is not enough: `12" wide` holds one and opens nothing. Inside
+//! quotes everything is data up to a quote that is not doubled; what follows that quote up to the delimiter is data again, quotes included.
+//!
+//! Outside quotes only three bytes matter, a terminator or a quote, and whether a quote opens is told by the byte before it. So the scan is
+//! a vectorised search for those bytes that never looks at delimiters.
+
+use memchr::{memchr, memchr2, memchr3};
+use penstock_model::Refusal;
+
+use super::Scan;
+
+const QUOTE: u8 = b'"';
+
+#[derive(Debug, Clone)]
+pub(super) struct Delimited {
+    delimiter: u8,
+    quoting: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not in quotes.
+    Bare,
+    /// In quotes.
+    Quoted,
+    /// Just after a quote in quotes: doubled, or closing.
+    QuoteInQuotes,
+}
+
+impl Delimited {
+    pub(super) fn new(delimiter: u8, quoting: bool) -> Self {
+        Self { delimiter, quoting, state: State::Bare }
+    }
+
+    /// Skips empty lines; where the next record starts, if it is in the buffer.
+    pub(super) fn start(&mut self, buffer: &[u8], scan: &mut Scan) -> Option<usize> {
+        scan.at += buffer[scan.at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        (scan.at < buffer.len()).then_some(scan.at)
+    }
+
+    /// Where the record ends, its terminator included; `None` when the buffer does not hold its end.
+    pub(super) fn end(&mut self, buffer: &[u8], scan: &mut Scan, start: usize, at_end: bool) -> Option<usize> {
+        loop {
+            match self.state {
+                State::Bare => {
+                    let rest = &buffer[scan.at..];
+                    let found =
+                        if self.quoting { memchr3(QUOTE, b'\n', b'\r', rest) } else { memchr2(b'\n', b'\r', rest) };
+                    let Some(found) = found else { break };
+                    let at = scan.at + found;
+                    match buffer[at] {
+                        QUOTE => {
+                            // What is left of a record that is being dropped starts with a byte that was scanned before.
+                            let field_starts = at == start || buffer[at - 1] == self.delimiter;
+                            if field_starts {
+                                self.state = State::Quoted;
+                                scan.mark = Some(at);
+                            }
+                            scan.at = at + 1;
+                        }
+                        b'\r' => match buffer.get(at + 1) {
+                            Some(b'\n') => return Some(at + 2),
+                            Some(_) => return Some(at + 1),
+                            None if at_end => return Some(at + 1),
+                            None => {
+                                scan.at = at;
+                                return None;
+                            }
+                        },
+                        _ => return Some(at + 1),
+                    }
+                }
+                State::Quoted => match memchr(QUOTE, &buffer[scan.at..]) {
+                    None => break,
+                    Some(found) => {
+                        scan.at += found + 1;
+                        self.state = State::QuoteInQuotes;
+                    }
+                },
+                State::QuoteInQuotes => match buffer.get(scan.at) {
+                    None => break,
+                    Some(&QUOTE) => {
+                        scan.at += 1;
+                        self.state = State::Quoted;
+                    }
+                    Some(_) => self.state = State::Bare,
+                },
+            }
+        }
+        scan.at = buffer.len();
+        at_end.then_some(buffer.len())
+    }
+
+    /// Why the record that ended last cannot be trusted, which can be known at the end of the file alone.
+    pub(super) fn flaw(&self, marked_line: u64) -> Option<Refusal> {
+        (self.state == State::Quoted).then_some(Refusal::UnterminatedQuote { opened_line: marked_line })
+    }
+
+    /// Gets ready for the next record.
+    pub(super) fn next(&mut self) {
+        self.state = State::Bare;
+    }
+}

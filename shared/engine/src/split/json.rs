@@ -1,0 +1,375 @@
+//! The records of JSON text: a value a line, or the elements of the one array of a document.
+//!
+//! Inside an element only strings and brackets matter: brackets are counted by kind, strings are searched for their end. Whether the
+//! element is valid JSON beyond that is judged when it is read, so a bad one costs itself alone. What breaks the structure around the
+//! elements leaves nothing after it to be trusted: it becomes one record that is all that follows.
+
+use memchr::{memchr, memchr2};
+use penstock_model::{Flaw, Refusal};
+
+use super::Scan;
+
+/// Brackets inside one another, at most.
+const DEPTH: u32 = 128;
+
+/// One value a line (<https://github.com/ndjson/ndjson-spec>); lines of white space are no records.
+#[derive(Debug, Clone)]
+pub(super) struct Lines;
+
+impl Lines {
+    pub(super) fn start(&mut self, buffer: &[u8], scan: &mut Scan) -> Option<usize> {
+        skip_white_space(buffer, scan);
+        (scan.at < buffer.len()).then_some(scan.at)
+    }
+
+    pub(super) fn end(&mut self, buffer: &[u8], scan: &mut Scan, at_end: bool) -> Option<usize> {
+        if let Some(found) = memchr(b'\n', &buffer[scan.at..]) {
+            return Some(scan.at + found + 1);
+        }
+        scan.at = buffer.len();
+        at_end.then_some(buffer.len())
+    }
+}
+
+/// The elements of a document's array (RFC 8259).
+#[derive(Debug, Clone)]
+pub(super) struct Elements {
+    enveloped: bool,
+    state: State,
+    brackets: Brackets,
+    /// Whether the array that holds the rows has been reached.
+    rows_seen: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing of the document has been seen.
+    Start,
+    /// In the object around the array; the name of a member or the object's end comes next.
+    FirstMember,
+    /// After a comma in it.
+    NextMember,
+    /// In a member's name.
+    Name,
+    Colon,
+    MemberValue,
+    /// In a member's string.
+    MemberString,
+    /// In a member's number or word.
+    MemberScalar,
+    /// In a member's object.
+    MemberNested,
+    /// In a string in there.
+    MemberNestedString,
+    AfterMember,
+    /// In the array; an element or the array's end comes next.
+    FirstElement,
+    /// After a comma in it.
+    NextElement,
+    /// In an element that is a number or a word.
+    ElementScalar,
+    /// In an element, outside strings.
+    Element,
+    /// In a string of an element.
+    ElementString,
+    AfterElement,
+    /// After the array, in the object around it.
+    AfterRows,
+    /// After the document.
+    Done,
+    /// Everything that follows is one record.
+    Broken(Flaw),
+}
+
+impl Elements {
+    /// At the start of a document.
+    pub(super) fn new(enveloped: bool) -> Self {
+        Self { enveloped, state: State::Start, brackets: Brackets::default(), rows_seen: false }
+    }
+
+    /// Behind an element.
+    pub(super) fn resumed(enveloped: bool) -> Self {
+        Self { state: State::AfterElement, rows_seen: true, ..Self::new(enveloped) }
+    }
+
+    /// In front of elements and nothing else: the rows of a chunk.
+    pub(super) fn inside() -> Self {
+        Self { state: State::NextElement, rows_seen: true, ..Self::new(false) }
+    }
+
+    /// Passes what is around elements; where the next one starts, or where the document is broken.
+    pub(super) fn start(&mut self, buffer: &[u8], scan: &mut Scan, at_end: bool) -> Option<usize> {
+        loop {
+            match self.state {
+                State::Name | State::MemberString | State::MemberNestedString => {
+                    if !end_string(buffer, scan) {
+                        break;
+                    }
+                    self.state = match self.state {
+                        State::Name => State::Colon,
+                        State::MemberString => State::AfterMember,
+                        _ => State::MemberNested,
+                    };
+                    continue;
+                }
+                State::MemberScalar => {
+                    scan.at += scalar(&buffer[scan.at..]);
+                    if scan.at == buffer.len() {
+                        break;
+                    }
+                    self.state = State::AfterMember;
+                    continue;
+                }
+                State::MemberNested => {
+                    match self.brackets.scan(buffer, scan) {
+                        Nesting::Inside => break,
+                        Nesting::String => self.state = State::MemberNestedString,
+                        Nesting::Closed => self.state = State::AfterMember,
+                        Nesting::Flawed(flaw) => return Some(self.break_at(scan, flaw)),
+                    }
+                    continue;
+                }
+                State::Broken(_) => return Some(scan.at),
+                _ => {}
+            }
+            skip_white_space(buffer, scan);
+            let Some(&byte) = buffer.get(scan.at) else { break };
+            match self.structure(byte) {
+                Step::Element => return Some(scan.at),
+                Step::Flawed(flaw) => return Some(self.break_at(scan, flaw)),
+                Step::To(state) => {
+                    self.state = state;
+                    scan.at += 1;
+                }
+                Step::Stay(state) => self.state = state,
+            }
+        }
+        if at_end && self.state != State::Done {
+            return Some(self.break_at(scan, Flaw::Ends));
+        }
+        None
+    }
+
+    /// What a byte that is no white space means outside elements, strings and nested values.
+    fn structure(&mut self, byte: u8) -> Step {
+        match (self.state, byte) {
+            (State::Start, b'[') if !self.enveloped => Step::To(State::FirstElement),
+            (State::Start, b'{') if self.enveloped => Step::To(State::FirstMember),
+            (State::FirstMember | State::AfterMember, b'}') if self.rows_seen => Step::To(State::Done),
+            (State::FirstMember | State::AfterMember, b'}') => Step::Flawed(Flaw::NoArray),
+            (State::FirstMember | State::NextMember, b'"') => Step::To(State::Name),
+            (State::Colon, b':') => Step::To(State::MemberValue),
+            (State::MemberValue, b'"') => Step::To(State::MemberString),
+            (State::MemberValue, b'{') => {
+                self.brackets.clear();
+                Step::Stay(State::MemberNested)
+            }
+            (State::MemberValue, b'[') if self.rows_seen => Step::Flawed(Flaw::SecondArray),
+            (State::MemberValue, b'[') => {
+                self.rows_seen = true;
+                Step::To(State::FirstElement)
+            }
+            (State::MemberValue, b',' | b'}' | b']' | b':') => Step::Flawed(Flaw::ExpectedValue),
+            (State::MemberValue, _) => Step::Stay(State::MemberScalar),
+            (State::AfterMember | State::AfterRows, b',') => Step::To(State::NextMember),
+            (State::AfterRows, b'}') => Step::To(State::Done),
+            (State::FirstElement | State::AfterElement, b']') => {
+                self.rows_seen = true;
+                Step::To(if self.enveloped { State::AfterRows } else { State::Done })
+            }
+            (State::FirstElement | State::NextElement, b',' | b'}' | b']' | b':') => Step::Flawed(Flaw::ExpectedValue),
+            (State::FirstElement | State::NextElement, _) => Step::Element,
+            (State::AfterElement, b',') => Step::To(State::NextElement),
+            (State::AfterElement, _) => Step::Flawed(Flaw::ExpectedComma),
+            (State::Done, _) => Step::Flawed(Flaw::Trailing),
+            _ => Step::Flawed(Flaw::ExpectedValue),
+        }
+    }
+
+    fn break_at(&mut self, scan: &mut Scan, flaw: Flaw) -> usize {
+        self.state = State::Broken(flaw);
+        scan.mark = Some(scan.at);
+        scan.at
+    }
+
+    /// Where the element that starts at `start` ends.
+    pub(super) fn end(&mut self, buffer: &[u8], scan: &mut Scan, start: usize, at_end: bool) -> Option<usize> {
+        if matches!(self.state, State::FirstElement | State::NextElement) {
+            self.brackets.clear();
+            self.state = match buffer[start] {
+                b'{' | b'[' => State::Element,
+                b'"' => {
+                    scan.at += 1;
+                    State::ElementString
+                }
+                _ => State::ElementScalar,
+            };
+        }
+        loop {
+            match self.state {
+                State::ElementScalar => {
+                    scan.at += scalar(&buffer[scan.at..]);
+                    if scan.at < buffer.len() {
+                        return Some(scan.at);
+                    }
+                    break;
+                }
+                State::ElementString => {
+                    if !end_string(buffer, scan) {
+                        break;
+                    }
+                    if self.brackets.depth == 0 {
+                        return Some(scan.at);
+                    }
+                    self.state = State::Element;
+                }
+                State::Element => match self.brackets.scan(buffer, scan) {
+                    Nesting::Inside => break,
+                    Nesting::String => self.state = State::ElementString,
+                    Nesting::Closed => return Some(scan.at),
+                    Nesting::Flawed(flaw) => {
+                        self.break_at(scan, flaw);
+                    }
+                },
+                _ => {
+                    scan.at = buffer.len();
+                    break;
+                }
+            }
+        }
+        if !at_end {
+            return None;
+        }
+        if !matches!(self.state, State::Broken(_)) {
+            scan.mark = Some(buffer.len());
+            self.state = State::Broken(Flaw::Ends);
+        }
+        scan.at = buffer.len();
+        Some(buffer.len())
+    }
+
+    /// Why the record that ended last, and all that would follow, cannot be trusted.
+    pub(super) fn flaw(&self, marked_line: u64) -> Option<Refusal> {
+        match self.state {
+            State::Broken(flaw) => Some(Refusal::BrokenDocument { line: marked_line, flaw }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn next(&mut self) {
+        self.state = match self.state {
+            // All that is left has become a record.
+            State::Broken(_) => State::Done,
+            _ => State::AfterElement,
+        };
+    }
+
+    /// As [`Elements::next`], in a chunk: what is between its elements was looked at when it was split.
+    pub(super) fn next_inside(&mut self, buffer: &[u8], scan: &mut Scan) {
+        skip_white_space(buffer, scan);
+        if buffer.get(scan.at) == Some(&b',') {
+            scan.at += 1;
+        }
+        self.state = State::NextElement;
+    }
+}
+
+enum Step {
+    /// An element starts here.
+    Element,
+    /// The byte is passed.
+    To(State),
+    /// The byte is the first of what the state is about.
+    Stay(State),
+    Flawed(Flaw),
+}
+
+/// Brackets that are open, a bit each: an object's or an array's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Brackets {
+    depth: u32,
+    kinds: u128,
+}
+
+enum Nesting {
+    /// The buffer ends inside.
+    Inside,
+    /// A string was opened.
+    String,
+    /// The outermost bracket was closed.
+    Closed,
+    Flawed(Flaw),
+}
+
+impl Brackets {
+    fn clear(&mut self) {
+        self.depth = 0;
+    }
+
+    /// Goes on to the next thing that matters; `scan.at` is behind it.
+    fn scan(&mut self, buffer: &[u8], scan: &mut Scan) -> Nesting {
+        for (at, &byte) in buffer.iter().enumerate().skip(scan.at) {
+            match byte {
+                b'"' => {
+                    scan.at = at + 1;
+                    return Nesting::String;
+                }
+                b'{' | b'[' => {
+                    if self.depth == DEPTH {
+                        scan.at = at;
+                        return Nesting::Flawed(Flaw::TooDeep);
+                    }
+                    self.kinds = self.kinds << 1 | u128::from(byte == b'[');
+                    self.depth += 1;
+                }
+                b'}' | b']' => {
+                    if self.kinds & 1 != u128::from(byte == b']') {
+                        scan.at = at;
+                        return Nesting::Flawed(Flaw::WrongBracket);
+                    }
+                    self.kinds >>= 1;
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        scan.at = at + 1;
+                        return Nesting::Closed;
+                    }
+                }
+                _ => {}
+            }
+        }
+        scan.at = buffer.len();
+        Nesting::Inside
+    }
+}
+
+/// Goes on behind the quote that ends a string; `false` where the buffer does not hold it.
+fn end_string(buffer: &[u8], scan: &mut Scan) -> bool {
+    loop {
+        match memchr2(b'"', b'\\', &buffer[scan.at..]) {
+            None => {
+                scan.at = buffer.len();
+                return false;
+            }
+            Some(found) if buffer[scan.at + found] == b'"' => {
+                scan.at += found + 1;
+                return true;
+            }
+            // A backslash and what it escapes are passed together.
+            Some(found) if scan.at + found + 1 < buffer.len() => scan.at += found + 2,
+            Some(found) => {
+                scan.at += found;
+                return false;
+            }
+        }
+    }
+}
+
+/// Bytes of a number or a word.
+fn scalar(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | b':' | b'"');
+    bytes.iter().position(ends).unwrap_or(bytes.len())
+}
+
+fn skip_white_space(buffer: &[u8], scan: &mut Scan) {
+    scan.at += buffer[scan.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+}

@@ -1,0 +1,158 @@
+//! JSON text, held to serde_json.
+
+use penstock_model::Flaw;
+
+use super::*;
+
+const ARRAY: Grammar = Grammar::Elements { enveloped: false };
+const ENVELOPE: Grammar = Grammar::Elements { enveloped: true };
+
+fn small(grammar: Grammar) -> SplitOptions {
+    SplitOptions { grammar, ..SMALL }
+}
+
+fn one_by_one(grammar: Grammar) -> SplitOptions {
+    SplitOptions { chunk_rows: 1, record_bytes: usize::MAX, ..small(grammar) }
+}
+
+/// Values with everything in them that could be taken for structure.
+fn values() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::json!(null)),
+        any::<bool>().prop_map(Into::into),
+        any::<i32>().prop_map(Into::into),
+        "[a\"\\\\\\[\\]{},: \n\u{e4}\u{1f600}]{0,12}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::hash_map("[a\"\\\\{}]{0,3}", inner, 0..4)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+fn rows(pieces: &[Piece]) -> Vec<serde_json::Value> {
+    let mut found = Vec::new();
+    for chunk in chunks(pieces) {
+        match &chunk.body {
+            Body::Rows(bytes) => {
+                for_each_value(ARRAY, bytes, |_, value| found.push(serde_json::from_slice(value).expect("valid")));
+            }
+            Body::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn elements_are_those_of_serde_json(
+        values in prop::collection::vec(values(), 0..8), pretty: bool, enveloped: bool, cut in 1usize..30, per_chunk in 1u64..4,
+    ) {
+        let document = match enveloped {
+            false => serde_json::json!(values),
+            true => serde_json::json!({ "a": "]", "b": { "c": [1, "}"] }, "rows": values, "total": 7, "z": null }),
+        };
+        let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) }.expect("JSON");
+        let options = SplitOptions { chunk_rows: per_chunk, ..one_by_one(Grammar::Elements { enveloped }) };
+        let (pieces, total) = split(options, text.as_bytes(), cut).expect("no header");
+        prop_assert_eq!(total as usize, values.len());
+        prop_assert_eq!(rows(&pieces), values);
+        let mut line = 1;
+        for chunk in chunks(&pieces) {
+            prop_assert_eq!(chunk.first_line, 1 + lines::ended_in(&text.as_bytes()[..chunk.offset as usize]));
+            prop_assert!(chunk.first_line >= line);
+            line = chunk.first_line;
+        }
+    }
+
+    #[test]
+    fn lines_are_lines(values in prop::collection::vec(values(), 0..8), cut in 1usize..30) {
+        let text: String = values.iter().map(|value| format!("{value}\r\n \n")).collect();
+        let (pieces, total) = split(one_by_one(Grammar::Lines), text.as_bytes(), cut).expect("no header");
+        prop_assert_eq!(total as usize, values.len());
+        for (chunk, value) in chunks(&pieces).into_iter().zip(&values) {
+            let Body::Rows(bytes) = &chunk.body else { panic!("a row") };
+            let mut found: Vec<serde_json::Value> = Vec::new();
+            for_each_value(Grammar::Lines, bytes, |_, bytes| found.push(serde_json::from_slice(bytes).expect("valid")));
+            prop_assert_eq!(&found, &[value.clone()]);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_split_alike_wherever_they_are_cut_and_resumed(
+        file in "[\\[\\]{},:\"\\\\ a1\n]{0,60}", cut in 1usize..20, stop in 0usize..60, enveloped: bool, opened: bool,
+    ) {
+        let file = match (opened, enveloped) {
+            (false, _) => file,
+            (true, false) => format!("[{file}"),
+            (true, true) => format!("{{\"r\":[{file}"),
+        };
+        let file = file.as_bytes();
+        for grammar in [Grammar::Elements { enveloped }, Grammar::Lines] {
+            let whole = split(small(grammar), file, usize::MAX);
+            prop_assert_eq!(&split(small(grammar), file, cut), &whole);
+            prop_assert_eq!(&split(small(grammar), file, 1), &whole);
+            resumed(small(grammar), file, stop, cut)?;
+            let mut end = 0;
+            for chunk in chunks(&whole.expect("no header").0) {
+                prop_assert!(chunk.offset >= end);
+                end = chunk.offset + chunk.bytes;
+            }
+            prop_assert!(end <= file.len() as u64);
+        }
+    }
+}
+
+fn refusals(grammar: Grammar, file: &str) -> Vec<(u64, Refusal)> {
+    let whole = split(one_by_one(grammar), file.as_bytes(), 3).expect("no header").0;
+    let refused =
+        |chunk: &&Chunk| if let Body::Refused(refusal) = chunk.body { Some((chunk.first_row, refusal)) } else { None };
+    chunks(&whole).iter().filter_map(refused).collect()
+}
+
+#[test]
+fn what_breaks_a_document_is_one_row_to_its_end() {
+    let broken = |row, line, flaw| vec![(row, Refusal::BrokenDocument { line, flaw })];
+    assert_eq!(refusals(ARRAY, "[{\"a\":1},\n{\"a\":[1}]},\n{}]"), broken(2, 2, Flaw::WrongBracket));
+    assert_eq!(refusals(ARRAY, "[{} {}]"), broken(2, 1, Flaw::ExpectedComma));
+    assert_eq!(refusals(ARRAY, "[{},,{}]"), broken(2, 1, Flaw::ExpectedValue));
+    assert_eq!(refusals(ARRAY, "[{},]"), broken(2, 1, Flaw::ExpectedValue));
+    assert_eq!(refusals(ARRAY, "[{},\n\n{\"a\":"), broken(2, 3, Flaw::Ends));
+    assert_eq!(refusals(ARRAY, "[{}\n"), broken(2, 2, Flaw::Ends));
+    assert_eq!(refusals(ARRAY, "[{}]\nx"), broken(2, 2, Flaw::Trailing));
+    assert_eq!(refusals(ARRAY, &format!("[{}", "[".repeat(200))), broken(1, 1, Flaw::TooDeep));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":1}"), broken(1, 1, Flaw::NoArray));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[]}"), broken(2, 1, Flaw::SecondArray));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":{\"c\":[]}}"), vec![]);
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}]"), broken(2, 1, Flaw::Ends));
+}
+
+#[test]
+fn a_bad_element_costs_itself_alone() {
+    let file = "[{\"a\":tru}, 17, \"x\", {\"b\":2}]";
+    let (pieces, total) = split(small(ARRAY), file.as_bytes(), 5).expect("no header");
+    assert_eq!(total, 4);
+    let mut found = Vec::new();
+    for chunk in chunks(&pieces) {
+        let Body::Rows(bytes) = &chunk.body else { panic!("rows") };
+        for_each_value(ARRAY, bytes, |_, value| found.push(String::from_utf8_lossy(value).into_owned()));
+    }
+    assert_eq!(found, ["{\"a\":tru}", "17", "\"x\"", "{\"b\":2}"]);
+}
+
+#[test]
+fn an_element_over_the_limit_is_refused_by_itself() {
+    let long = "x".repeat(100);
+    let file = format!("[{{\"a\":\"{long}\"}},\n{{\"b\":1}}]");
+    for cut in [1, 7, 1000] {
+        let (pieces, total) = split(small(ARRAY), file.as_bytes(), cut).expect("no header");
+        let chunks = chunks(&pieces);
+        assert_eq!((total, chunks[0].body.clone()), (2, Body::Refused(Refusal::TooLarge)));
+        assert_eq!((chunks[1].first_row, chunks[1].first_line), (2, 2));
+        assert_eq!(chunks[1].body, Body::Rows(b"{\"b\":1}".to_vec()));
+    }
+}

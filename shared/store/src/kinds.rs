@@ -1,0 +1,140 @@
+//! Kinds of accounts: schemas that they registered, every version of them.
+//!
+//! The newest version stands in an item of its own, `account#<account>` / `schema#<kind>`; each version, for imports that started with it,
+//! in `schema-version#<kind>#<version>`. A version never changes, so a process that has read one keeps it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use penstock_engine::kinds;
+use penstock_model::{AccountId, KindName, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Backoff, Result, Store, StoreError,
+    dynamo::{self, Item, from_item, n, putting, s},
+    imports::account_pk,
+};
+
+/// A kind and which version of it.
+#[derive(Debug, Clone)]
+pub struct KindVersion {
+    /// From 1 for an account's own; 0 for a bundled kind.
+    pub version: u32,
+    /// Its schema.
+    pub schema: Arc<Schema>,
+}
+
+/// Schemas that are kept at once, at most.
+const KEPT: usize = 256;
+
+/// Versions that have been read.
+#[derive(Debug, Default)]
+pub(crate) struct Versions(Mutex<HashMap<(AccountId, KindName, u32), Arc<Schema>>>);
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    /// The schema's JSON: numbers in it keep their digits.
+    document: String,
+}
+
+impl Stored {
+    fn schema(&self) -> Result<Arc<Schema>> {
+        serde_json::from_str(&self.document).map(Arc::new).map_err(StoreError::unreadable("a schema"))
+    }
+}
+
+fn newest_key(account: &AccountId, kind: &KindName) -> Item {
+    dynamo::key(account_pk(account), format!("schema#{kind}"))
+}
+
+fn version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
+    dynamo::key(account_pk(account), format!("schema-version#{kind}#{version:010}"))
+}
+
+impl Store {
+    /// The kind of this name as new imports of the account use it: bundled, or the newest version of the account's own.
+    pub async fn kind(&self, account: &AccountId, kind: &KindName) -> Result<Option<KindVersion>> {
+        if let Some(schema) = kinds::bundled(kind) {
+            return Ok(Some(KindVersion { version: 0, schema: Arc::new(schema.clone()) }));
+        }
+        let stored: Option<Stored> = self.get_item("a schema", newest_key(account, kind)).await?;
+        stored.map(|stored| Ok(KindVersion { version: stored.version, schema: stored.schema()? })).transpose()
+    }
+
+    /// The schema that an import started with.
+    pub async fn schema(&self, account: &AccountId, kind: &KindName, version: u32) -> Result<Option<Arc<Schema>>> {
+        if version == 0 {
+            return Ok(kinds::bundled(kind).map(|schema| Arc::new(schema.clone())));
+        }
+        let name = (account.clone(), kind.clone(), version);
+        if let Some(schema) = self.inner.versions.0.lock().expect("no holder panics").get(&name) {
+            return Ok(Some(schema.clone()));
+        }
+        let stored: Option<Stored> = self.get_item("a schema", version_key(account, kind, version)).await?;
+        let Some(stored) = stored else { return Ok(None) };
+        let schema = stored.schema()?;
+        let mut versions = self.inner.versions.0.lock().expect("no holder panics");
+        if versions.len() == KEPT {
+            versions.clear();
+        }
+        versions.insert(name, schema.clone());
+        Ok(Some(schema))
+    }
+
+    /// Registers a schema as the newest version of an account's kind, and gives its number. A repeat of the newest one changes nothing and
+    /// gives its number.
+    pub async fn put_kind(&self, account: &AccountId, schema: &Schema) -> Result<u32> {
+        let document = serde_json::to_string(schema).map_err(StoreError::unreadable("a schema"))?;
+        let mut pause = Backoff::default();
+        loop {
+            let newest: Option<Stored> = self.get_item("a schema", newest_key(account, &schema.name)).await?;
+            if let Some(newest) = newest.as_ref().filter(|newest| newest.document == document) {
+                return Ok(newest.version);
+            }
+            let before = newest.map_or(0, |newest| newest.version);
+            let stored = Stored { version: before + 1, document: document.clone() };
+            let item: Item = serde_dynamo::to_item(&stored).map_err(StoreError::unreadable("a schema"))?;
+            let with_key = |key: Item| item.clone().into_iter().chain(key).collect::<Item>();
+            let newest = self
+                .put_action(with_key(newest_key(account, &schema.name)))
+                .condition_expression("attribute_not_exists(pk) OR version = :before")
+                .expression_attribute_values(":before", n(before));
+            let version = self.put_action(with_key(version_key(account, &schema.name, stored.version)));
+            match self.transact(vec![putting(newest), putting(version)]).await? {
+                None => return Ok(stored.version),
+                // Somebody registered another one meanwhile, or this call had had its effect: look again.
+                Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
+            }
+        }
+    }
+
+    /// The account's own kinds, by name.
+    pub async fn kinds(&self, account: &AccountId) -> Result<Vec<KindVersion>> {
+        let mut kinds = Vec::new();
+        let mut start = None;
+        loop {
+            let query = self
+                .dynamodb()
+                .query()
+                .table_name(self.imports_table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :schema)")
+                .expression_attribute_values(":pk", s(account_pk(account)))
+                .expression_attribute_values(":schema", s("schema#"))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(StoreError::unavailable("dynamodb:Query"))?;
+            for item in page.items.unwrap_or_default() {
+                let stored: Stored = from_item("a schema", item)?;
+                kinds.push(KindVersion { version: stored.version, schema: stored.schema()? });
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(kinds);
+            }
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Any file: what it is is found out, its columns are matched, and what cannot be read says where.
+
+mod support;
+
+use std::io::Write;
+
+use penstock_client::{Import, NewImport};
+use penstock_model::{Format, ImportOptions, Status};
+use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook};
+use serde_json::json;
+use support::{Stack, adds_up, upload};
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+async fn import(stack: &Stack, new: NewImport, file: &[u8]) -> Import {
+    let created = stack.client.create(&new, None).await.expect("an import is created");
+    assert_eq!(upload(&created, file).await, 200);
+    let import = stack.ended(&created.id).await;
+    adds_up(&import);
+    import
+}
+
+fn mapped(pairs: &[(&str, &str)]) -> ImportOptions {
+    let mapping = pairs.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
+    ImportOptions { mapping, ..ImportOptions::default() }
+}
+
+async fn failure_of(file: &[u8], options: ImportOptions) -> (String, String) {
+    let stack = Stack::start().await;
+    let import = stack.import_with(file, options).await;
+    assert_eq!((import.status, import.rows.processed), (Status::Failed, 0), "{import:#?}");
+    stack.stop().await;
+    let failure = import.failure.expect("a failed import says why");
+    (failure.code, failure.message)
+}
+
+async fn fields(stack: &Stack, key: &str) -> serde_json::Value {
+    stack.client.record("products", key).await.expect("answers").expect("is there")["fields"].clone()
+}
+
+async fn rejected(stack: &Stack, import: &Import) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rejected");
+    stack.client.save_rejected(&import.id, &path).await.expect("the file is written");
+    std::fs::read_to_string(&path).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_is_is_told_in_the_import() {
+    let stack = Stack::start().await;
+    let new = NewImport { format: Some(Format::Json), filename: Some("a.xlsx".into()), ..NewImport::default() };
+    let import = import(&stack, new, &gzip(b"SKU;Name;Brand\nA;caf\xe9;b\n")).await;
+    let detected = import.detected.expect("what it is");
+    assert_eq!(detected.format, Format::Csv);
+    assert_eq!(detected.compression, Some(penstock_model::Compression::Gzip));
+    assert_eq!(
+        (detected.encoding.as_str(), detected.delimiter, detected.quoting),
+        ("windows-1252", Some(';'), Some(true))
+    );
+    assert_eq!(
+        detected.notes,
+        [
+            "declared as json, but its content is csv",
+            "named as xlsx, but its content is csv",
+            "its text is not UTF-8 and is read as windows-1252"
+        ]
+    );
+    assert_eq!(fields(&stack, "A").await["name"], "café");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_matched_by_mapping_then_by_name_then_nearly() {
+    let stack = Stack::start().await;
+    let options = mapped(&[("Handle", "sku"), ("Title", "name"), ("Vendor", "brand")]);
+    let import = stack.import_with(b"Handle,Title,Vendor,BASE PRICE,Tags\nh,t,v,9.90,x\n", options).await;
+    assert_eq!((import.status, import.ignored_columns.as_slice()), (Status::Completed, &["Tags".to_owned()][..]));
+    assert_eq!(fields(&stack, "h").await["base_price"].to_string(), "9.9");
+    let same = stack
+        .import_with(
+            b"[{\"Handle\":\"h2\",\"Title\":\"t\",\"vendor\":\"x\",\"Vendor\":\"v\"}]",
+            mapped(&[("Handle", "sku"), ("Title", "name"), ("Vendor", "brand")]),
+        )
+        .await;
+    assert_eq!((same.status, same.rows.created), (Status::Completed, 1));
+    assert_eq!(fields(&stack, "h2").await["brand"], "v");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_cannot_be_matched_fail_before_any_row() {
+    let (code, message) = failure_of(b"sku,nmae,brand\nA,a,b\n", ImportOptions::default()).await;
+    assert_eq!(code, "missing_column");
+    assert!(message.ends_with("`nmae` is not a field; did you mean `name`?"), "{message}");
+    let (code, message) = failure_of(b"sku,Titel,brand\nA,a,b\n", mapped(&[("Title", "name")])).await;
+    assert_eq!(code, "unknown_column");
+    assert!(message.contains("did you mean `Titel`?"), "{message}");
+    let (code, _) = failure_of(b"a,b,name,brand\nA,a,n,b\n", mapped(&[("a", "sku"), ("b", "sku")])).await;
+    assert_eq!(code, "duplicate_column");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_fit_no_file_are_refused_at_once() {
+    let stack = Stack::start().await;
+    for (options, code) in [
+        (mapped(&[("Title", "nmae")]), "unknown_field"),
+        (ImportOptions { encoding: Some("klingon".into()), ..ImportOptions::default() }, "unknown_encoding"),
+    ] {
+        let refused = support::refused(stack.client.create(&NewImport { options, ..NewImport::default() }, None).await);
+        assert_eq!(refused, (422, code.to_owned()));
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_rows_that_are_bad_cost_themselves_alone() {
+    let stack = Stack::start().await;
+    let file = "[\n {\"sku\":\"A\",\"name\":\"a\",\"brand\":\"b\",\"cost\":1.10},\n {\"sku\":\"B\",\"name\":\"a\"},\n 17,\n\
+                 {\"sku\":\"C\",\"name\":tru},\n {\"sku\":\"D\",\"name\":\"a\",\"SKU\":\"E\",\"brand\":[1]}\n]";
+    let import = stack.import(file.as_bytes()).await;
+    assert_eq!((import.status, import.rows.created, import.rows.failed), (Status::CompletedWithErrors, 1, 4));
+    let errors = stack.errors(&import.id).await;
+    let places: Vec<_> = errors.iter().map(|e| (e.row, e.line, e.field.as_deref(), e.code.as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            (2, 3, Some("brand"), "required"),
+            (3, 4, None, "not_an_object"),
+            (4, 5, None, "invalid_json"),
+            (5, 6, Some("sku"), "duplicate_member"),
+            (5, 6, Some("brand"), "wrong_type"),
+        ]
+    );
+    assert_eq!(fields(&stack, "A").await["cost"].to_string(), "1.1");
+    let text = rejected(&stack, &import).await;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("{\"_errors\":\"required: ") && lines[0].ends_with(",\"sku\":\"B\",\"name\":\"a\"}"),
+        "{text}"
+    );
+    assert_eq!((lines[2], lines[4]), ("17", "{\"sku\":\"C\",\"name\":tru}"));
+    // Mended and sent again.
+    let again = stack.import(lines[0].replace("\"name\":\"a\"", "\"name\":\"a\",\"brand\":\"b\"").as_bytes()).await;
+    assert_eq!((again.status, again.rows.created), (Status::Completed, 1));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_document_says_from_which_row_on() {
+    let stack = Stack::start().await;
+    let row = |sku: &str| format!("{{\"sku\":\"{sku}\",\"name\":\"a\",\"brand\":\"b\"}}");
+    let file = format!("{{\"rows\":[\n{},\n{}\n{}\n]}}", row("A"), row("B"), row("C"));
+    let import = stack.import(file.as_bytes()).await;
+    assert_eq!((import.rows.created, import.rows.failed), (2, 1));
+    let error = &stack.errors(&import.id).await[0];
+    assert_eq!((error.row, error.line, error.code.as_str()), (3, 4, "broken_document"));
+    assert!(error.message.contains("on line 4") && error.message.contains("from row 3 on"), "{}", error.message);
+    assert!(rejected(&stack, &import).await.contains("\"C\""));
+    let cut = stack.import(format!("[{},{}", row("A"), row("B")).as_bytes()).await;
+    assert_eq!((cut.rows.unchanged, cut.rows.failed), (2, 1));
+    assert!(stack.errors(&cut.id).await[0].message.contains("what may follow row 2 is missing"));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_archive_fails_the_import_and_says_so() {
+    let whole = gzip(&support::files::plain(0, 50_000, "1"));
+    let stack = Stack::start().await;
+    let import = stack.import(&whole[..whole.len() - 1000]).await;
+    adds_up(&import);
+    assert_eq!(import.status, Status::Failed);
+    let failure = import.failure.expect("a reason");
+    assert_eq!(failure.code, "damaged_file");
+    assert_eq!(import.rows.failed, 0);
+    assert!(failure.message.contains("nothing from row "), "{}", failure.message);
+    stack.stop().await;
+}
+
+fn workbook(write: impl FnOnce(&mut Workbook)) -> Vec<u8> {
+    let mut workbook = Workbook::new();
+    write(&mut workbook);
+    workbook.save_to_buffer().expect("in memory")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbooks_cells_are_what_it_stores() {
+    let stack = Stack::start().await;
+    let schema = json!({ "name": "stock", "primaryKey": ["sku"], "fields": [
+        { "name": "sku", "constraints": { "required": true } }, { "name": "since", "type": "date", "format": "%d/%m/%Y" },
+        { "name": "counted", "type": "datetime" }, { "name": "price", "type": "number" }, { "name": "active", "type": "boolean" },
+        { "name": "total", "type": "number" },
+    ] });
+    stack.client.put_kind(&schema).await.expect("a kind");
+    let file = workbook(|workbook| {
+        workbook.add_worksheet().set_name("Notes").expect("a name").write(0, 0, "nothing here").expect("a cell");
+        let sheet = workbook.add_worksheet();
+        sheet.set_name("Stock").expect("a name");
+        let date = CellFormat::new().set_num_format("dd/mm/yyyy");
+        let day = |text: &str| ExcelDateTime::parse_from_str(text).expect("a date");
+        for (column, name) in ["SKU", "since", "counted", "price", "active", "total", ""].iter().enumerate() {
+            sheet.write(2, column as u16, *name).expect("a cell");
+        }
+        sheet.write(3, 0, 4_006_381_333_931.0).expect("a cell");
+        sheet.write_with_format(3, 1, day("2026-11-21"), &date).expect("a cell");
+        sheet.write_with_format(3, 2, day("2026-11-21T09:30:00"), &date).expect("a cell");
+        sheet.write(3, 3, 19.99).expect("a cell").write(3, 4, true).expect("a cell");
+        sheet.write_formula(3, 5, Formula::new("=D4*3").set_result("59.97")).expect("a cell");
+        sheet.write(5, 0, "two").expect("a cell").write(5, 1, "21/11/2026").expect("a cell");
+        sheet.write_formula(6, 3, Formula::new("=1/0").set_result("#DIV/0!")).expect("a cell");
+        sheet.write(7, 0, "four").expect("a cell").write(7, 9, "too far").expect("a cell");
+    });
+    let options = ImportOptions { sheet: Some("Stock".into()), ..ImportOptions::default() };
+    let new = NewImport { kind: Some("stock".into()), options, ..NewImport::default() };
+    let import = import(&stack, new, &file).await;
+    assert_eq!(import.detected.as_ref().and_then(|detected| detected.sheet.as_deref()), Some("Stock"));
+    let errors = stack.errors(&import.id).await;
+    let places: Vec<_> = errors.iter().map(|e| (e.row, e.line, e.field.as_deref(), e.code.as_str())).collect();
+    assert_eq!(
+        places,
+        [(3, 7, Some("sku"), "required"), (3, 7, Some("price"), "cell_error"), (4, 8, None, "ragged_row")]
+    );
+    let record = stack.client.record("stock", "4006381333931").await.expect("answers").expect("is there");
+    assert_eq!(
+        record["fields"],
+        json!({ "sku": "4006381333931", "since": "2026-11-21", "counted": "2026-11-21T09:30:00", "price": 19.99, "active": true, "total": 59.97 })
+    );
+    let record = stack.client.record("stock", "two").await.expect("answers").expect("is there");
+    assert_eq!(record["fields"]["since"], "2026-11-21");
+    let text = rejected(&stack, &import).await;
+    assert!(text.starts_with("_row,_line,_errors,SKU,since,counted,price,active,total,"), "{text}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workbooks_that_cannot_be_read_say_why() {
+    let file = workbook(|workbook| {
+        workbook.add_worksheet().set_name("Products").expect("a name").write(0, 0, "sku").expect("a cell");
+    });
+    let options = ImportOptions { sheet: Some("Stock".into()), ..ImportOptions::default() };
+    let (code, message) = failure_of(&file, options).await;
+    assert_eq!(code, "unknown_sheet");
+    assert!(message.contains("`Products`"), "{message}");
+    let (code, _) = failure_of(&file[..file.len() / 2], ImportOptions::default()).await;
+    assert_eq!(code, "damaged_file");
+}
+
+/// A part of a workbook that unpacks to far more than it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbook_that_is_a_bomb_fails_clearly() {
+    let plain = workbook(|workbook| {
+        workbook.add_worksheet().write(0, 0, "sku").expect("a cell");
+    });
+    let text = format!("<sst><si><t>{}</t></si></sst>", "0".repeat(80 << 20));
+    let many = format!("<sst uniqueCount=\"99999999999\">{}</sst>", "<si/>".repeat(10));
+    for (part, code) in [(text, "workbook_too_large"), (many, "damaged_file")] {
+        let mut source = zip::ZipArchive::new(std::io::Cursor::new(&plain)).expect("an archive");
+        let mut bomb = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for index in 0..source.len() {
+            let file = source.by_index_raw(index).expect("a part");
+            if !file.name().expect("text").ends_with("sharedStrings.xml") {
+                bomb.raw_copy_file(file).expect("copied");
+            }
+        }
+        bomb.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).expect("a part");
+        bomb.write_all(part.as_bytes()).expect("in memory");
+        let bomb = bomb.finish().expect("in memory").into_inner();
+        assert!(bomb.len() < 200_000);
+        assert_eq!(failure_of(&bomb, ImportOptions::default()).await.0, code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_what_an_import_would_do_and_writes_nothing() {
+    let stack = Stack::start().await;
+    let created = stack.create(mapped(&[("Titel", "name")])).await;
+    let preview = stack.client.preview(&created.id, b"SKU;Titel;brand;x\nA;a;b;1\nB;;b;1\nC;c".to_vec(), false).await;
+    let preview = preview.expect("a preview");
+    assert_eq!(preview["detected"]["delimiter"], ";");
+    assert_eq!(preview["columns"][1], json!({ "column": "Titel", "field": "name" }));
+    assert_eq!(preview["columns"][3], json!({ "column": "x", "field": null }));
+    assert_eq!(preview["rows"][0]["fields"], json!({ "sku": "A", "name": "a", "brand": "b" }));
+    assert_eq!(preview["rows"][1]["errors"][0]["code"], "required");
+    assert_eq!(preview["rows"].as_array().map(Vec::len), Some(2), "the last row may be cut");
+    let whole = stack.client.preview(&created.id, b"SKU;Titel;brand\nC;c;d".to_vec(), true).await.expect("a preview");
+    assert_eq!(whole["rows"][0]["fields"]["sku"], "C");
+    let failing = stack.client.preview(&created.id, b"SKU;Titel\nC;c\n".to_vec(), true).await.expect("a preview");
+    assert_eq!(failing["failure"]["code"], "missing_column");
+    let import = stack.client.import(&created.id).await.expect("there");
+    assert_eq!((import.status, import.columns), (Status::AwaitingUpload, None));
+    assert_eq!(stack.client.record("products", "A").await.expect("answers"), None);
+    let none = support::refused(stack.client.preview(&created.id, Vec::new(), true).await);
+    assert_eq!(none, (409, "nothing_uploaded".to_owned()));
+    // Once there is an upload, it is what is looked at.
+    assert_eq!(upload(&created, b"SKU;Titel;brand\nZ;z;d\n").await, 200);
+    stack.ended(&created.id).await;
+    let stored = stack.client.preview(&created.id, Vec::new(), true).await.expect("a preview");
+    assert_eq!(stored["rows"][0]["fields"]["sku"], "Z");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accounts_kind_has_versions_and_an_import_keeps_its_own() {
+    let stack = Stack::start().await;
+    let schema = |required: bool| {
+        json!({ "name": "parts", "title": "Parts", "primaryKey": "no", "fields": [
+            { "name": "no", "constraints": { "required": true } },
+            { "name": "weight", "type": "number", "constraints": { "required": required, "maximum": 10.50 } } ] })
+    };
+    let first = stack.client.put_kind(&schema(false)).await.expect("a kind");
+    assert_eq!(first.version, Some(1));
+    assert_eq!(stack.client.put_kind(&schema(false)).await.expect("the same"), first);
+    let new = NewImport { kind: Some("parts".into()), ..NewImport::default() };
+    let started = stack.client.create(&new, None).await.expect("an import");
+    assert_eq!(stack.client.put_kind(&schema(true)).await.expect("another").version, Some(2));
+    assert_eq!(upload(&started, b"no,weight\nA,\nB,10.51\n").await, 200);
+    let old = stack.ended(&started.id).await;
+    assert_eq!((old.kind_version, old.rows.created, old.rows.failed), (Some(1), 1, 1));
+    let import = import(&stack, new, b"no,weight\nA,\nB,1\n").await;
+    assert_eq!((import.kind_version, import.rows.created, import.rows.failed), (Some(2), 1, 1));
+    // Another account does not see it.
+    let other = stack.client_of(support::OTHER_TOKEN);
+    assert_eq!(support::refused(other.kind("parts").await), (404, "not_found".to_owned()));
+    let refused = support::refused(stack.client.put_kind(&json!({ "name": "products" })).await);
+    assert_eq!(refused, (409, "bundled_kind".to_owned()));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_schema_is_refused_with_the_place_of_what_is_wrong() {
+    let stack = Stack::start().await;
+    let body = json!({ "name": "parts", "primaryKey": ["no"], "fields": [
+        { "name": "no", "constraints": { "required": true } }, { "name": "x", "constraints": { "pattern": "(" } } ] });
+    let url = format!("{}/v1/kinds/parts", stack.cloud.url());
+    let request = support::http::client().put(url).bearer_auth(support::TOKEN).body(body.to_string());
+    let answer = support::http::send(request).await;
+    assert_eq!(answer.refusal(), (422, "invalid_schema".to_owned()));
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(body["pointer"], "/fields/1/constraints/pattern");
+    stack.stop().await;
+}
+
+/// 30 MB, or as many as `PENSTOCK_MEMORY_MB` says, in each format.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_within_128_mib_whatever_the_format() {
+    let megabytes: usize = std::env::var("PENSTOCK_MEMORY_MB").map_or(30, |text| text.parse().expect("a number"));
+    let text = "words ".repeat(160);
+    let rows = megabytes * 1_000_000 / 1_000;
+    let object = |row: usize| {
+        format!("{{\"sku\":\"SKU-{row}\",\"name\":\"Product\",\"brand\":\"Brand\",\"description\":\"{text}\"}}")
+    };
+    let mut csv = String::from("sku,name,brand,description\n");
+    let (mut lines, mut array) = (String::new(), String::from("["));
+    for row in 0..rows {
+        csv.push_str(&format!("SKU-{row},Product,Brand,{text}\n"));
+        lines.push_str(&format!("{}\n", object(row)));
+        array.push_str(&format!("{}{}", if row > 0 { "," } else { "" }, object(row)));
+    }
+    array.push(']');
+    for (name, file) in [("ndjson", lines.into_bytes()), ("json", array.into_bytes()), ("csv.gz", gzip(csv.as_bytes()))]
+    {
+        let stack = Stack::start().await;
+        let import = stack.import(&file).await;
+        assert_eq!((import.status, import.rows.created), (Status::Completed, rows as u64));
+        let processes = stack.cloud.processes();
+        for function in ["split", "validate"] {
+            let peaks: Vec<u64> =
+                processes.iter().filter(|p| p.function == function).map(|p| p.peak_rss_bytes).collect();
+            println!("{megabytes} MB, {name}, {function}: {peaks:?} bytes at most");
+            assert!(
+                !peaks.is_empty() && peaks.iter().all(|peak| (1..=128 << 20).contains(peak)),
+                "{function}: {peaks:?}"
+            );
+        }
+        stack.stop().await;
+    }
+}
+
+/// 10,000 rows, or as many as `PENSTOCK_SHEET_ROWS` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbooks_memory_is_bounded_by_what_it_shares() {
+    let rows: u32 = std::env::var("PENSTOCK_SHEET_ROWS").map_or(10_000, |text| text.parse().expect("a number"));
+    let file = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        for (column, name) in ["sku", "name", "brand", "cost", "description"].iter().enumerate() {
+            sheet.write(0, column as u16, *name).expect("a cell");
+        }
+        for row in 1..=rows {
+            sheet.write(row, 0, format!("SKU-{row}")).expect("a cell");
+            sheet.write(row, 1, format!("Product number {row}")).expect("a cell");
+            sheet.write(row, 2, "Brand").expect("a cell").write(row, 3, f64::from(row) / 100.0).expect("a cell");
+            sheet.write(row, 4, format!("A description of some length for row {row}")).expect("a cell");
+        }
+    });
+    let stack = Stack::start().await;
+    let import = stack.import(&file).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, u64::from(rows)));
+    assert_eq!(fields(&stack, "SKU-1999").await["cost"].to_string(), "19.99");
+    let processes = stack.cloud.processes();
+    let peaks: Vec<u64> = processes.iter().filter(|p| p.function == "split").map(|p| p.peak_rss_bytes).collect();
+    println!("{rows} rows, {} bytes: split {peaks:?} bytes at most", file.len());
+    assert!(!peaks.is_empty() && peaks.iter().all(|peak| (1..=256 << 20).contains(peak)), "{peaks:?}");
+    stack.stop().await;
+}
