@@ -10,6 +10,7 @@ pub mod limits;
 mod record;
 mod row_error;
 mod schema;
+mod scope;
 mod tally;
 mod timestamp;
 
@@ -22,5 +23,6 @@ pub use import::{
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{AdditionalFields, Constraints, Field, FieldType, Schema};
+pub use scope::Scope;
 pub use tally::{Rows, Tally};
 pub use timestamp::rfc3339;

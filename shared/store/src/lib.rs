@@ -15,9 +15,12 @@ mod error;
 pub mod errors;
 pub mod imports;
 pub mod keys;
+mod objects;
 pub mod queues;
+pub mod rate;
 pub mod records;
 mod settings;
+pub mod uploaded;
 pub mod uploads;
 
 use std::sync::Arc;
