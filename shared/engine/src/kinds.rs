@@ -5,10 +5,17 @@ use std::sync::LazyLock;
 use penstock_model::{KindName, Schema};
 
 static BUNDLED: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-    [include_str!("../../schemas/products.json")]
-        .into_iter()
-        .map(|text| serde_json::from_str(text).expect("a bundled schema is valid; a test reads each"))
-        .collect()
+    [
+        include_str!("../../schemas/algure-products.json"),
+        include_str!("../../schemas/connectif-products.json"),
+        include_str!("../../schemas/contacts.json"),
+        include_str!("../../schemas/products.json"),
+        include_str!("../../schemas/productsmanager-products.json"),
+        include_str!("../../schemas/vouchers.json"),
+    ]
+    .into_iter()
+    .map(|text| serde_json::from_str(text).expect("a bundled schema is valid; a test reads each"))
+    .collect()
 });
 
 /// The kind of records that an import holds when its creator names none.

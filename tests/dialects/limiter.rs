@@ -1,0 +1,47 @@
+//! The rate limiter against the local DynamoDB.
+
+use std::time::Duration;
+
+use penstock_store::rate::{Rate, Subject, Window};
+use tokio::task::JoinSet;
+
+use super::support::Stack;
+
+fn window(policy: &str, limit: u32, account: &str) -> Window {
+    let subject = Subject::Account(account.parse().expect("valid"));
+    Window { policy: policy.to_owned(), rate: Rate { limit, seconds: 60 }, subject }
+}
+
+/// However many come at once, and over two windows of which one is narrower.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_exactly_as_many_pass_as_may() {
+    let stack = Stack::start().await;
+    let windows = [window("wide", 12, "1"), window("narrow", 9, "1")];
+    for round in 1..=2 {
+        let mut asked = JoinSet::new();
+        for _ in 0..40 {
+            let (store, windows) = (stack.cloud.store().clone(), windows.clone());
+            asked.spawn(async move { store.admit(&windows).await.expect("answers").expect("a judgement") });
+        }
+        let judgements = asked.join_all().await;
+        assert_eq!(judgements.iter().filter(|judgement| judgement.allowed).count(), 9, "round {round}");
+        let refused = judgements.iter().filter(|judgement| !judgement.allowed);
+        assert!(refused.into_iter().all(|refused| refused.limit == 9 && refused.remaining == 0));
+        // What the narrow window refused took nothing from the wide one.
+        let wide = stack.cloud.store().admit(&windows[..1]).await.expect("answers").expect("a judgement");
+        assert_eq!((wide.allowed, wide.remaining), (true, 2), "round {round}");
+        let other = stack.cloud.store().admit(&[window("narrow", 9, "2")]).await.expect("answers").expect("one");
+        assert!(other.allowed);
+        stack.pass(Duration::from_secs(60)).await;
+    }
+    stack.stop().await;
+}
+
+/// A limiter whose table does not answer lets requests pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_table_the_limiter_lets_requests_pass() {
+    let stack = Stack::start().await;
+    let answer = stack.cloud.store().admit(&[]).await.expect("answers");
+    assert_eq!(answer, None);
+    stack.stop().await;
+}
