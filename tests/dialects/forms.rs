@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 
 use super::support::{Stack, http::send};
 
-/// The bases: a path that takes GET alone, one that is none, and the error of an answer: its status, its code where it has one, its message.
-const BASES: [(&str, &str, fn(&Value) -> (Option<u64>, Option<&str>, &str)); 6] = [
+/// What an error says: its status and code where it has them, its message.
+type Read = fn(&Value) -> (Option<u64>, Option<&str>, &str);
+
+/// The bases: a path that takes GET alone, one that is none, and how an error is read.
+const BASES: [(&str, &str, Read); 6] = [
     ("/v1/imports/imp_x", "/v1/nothing", |body| {
         (body["status"].as_u64(), body["code"].as_str(), body["detail"].as_str().expect("a detail"))
     }),

@@ -37,11 +37,18 @@ async fn of_many_at_once_exactly_as_many_pass_as_may() {
     stack.stop().await;
 }
 
-/// A limiter whose table does not answer lets requests pass.
+/// An address is the connection's, whatever a client writes of others.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_table_the_limiter_lets_requests_pass() {
+async fn a_header_gives_no_other_address() {
     let stack = Stack::start().await;
-    let answer = stack.cloud.store().admit(&[]).await.expect("answers");
-    assert_eq!(answer, None);
+    let mut statuses = Vec::new();
+    for n in 0..11 {
+        let request = stack.request(reqwest::Method::GET, "/api/v1/products/import_status");
+        let address = format!("203.0.113.{n}");
+        let request = request.header("x-forwarded-for", &address).header("forwarded", format!("for={address}"));
+        statuses.push(super::support::http::send(request.header("x-real-ip", &address)).await.status);
+    }
+    // One who has no key is held to it too.
+    assert_eq!(statuses, [[401; 10].as_slice(), &[429]].concat());
     stack.stop().await;
 }

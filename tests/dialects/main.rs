@@ -12,3 +12,4 @@ mod node;
 mod productsmanager;
 mod quotiza;
 mod transcript;
+mod uploads;

@@ -14,20 +14,20 @@ use super::support::{
 };
 
 /// What the placeholders stand for.
-pub type Names = BTreeMap<String, String>;
+pub(crate) type Names = BTreeMap<String, String>;
 
 /// Placeholders that stand for something already.
-pub fn named(names: &[(&str, &str)]) -> Names {
+pub(crate) fn named(names: &[(&str, &str)]) -> Names {
     names.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Plays a transcript; gives what its placeholders came to stand for.
-pub async fn play(stack: &Stack, transcript: &str) -> Names {
+pub(crate) async fn play(stack: &Stack, transcript: &str) -> Names {
     play_on(stack, transcript, Names::new()).await
 }
 
 /// As [`play`], with placeholders that stand for something already.
-pub async fn play_on(stack: &Stack, transcript: &str, mut names: Names) -> Names {
+pub(crate) async fn play_on(stack: &Stack, transcript: &str, mut names: Names) -> Names {
     let mut lines = transcript.lines().map(str::trim).peekable();
     while let Some(line) = lines.peek().copied() {
         if let Some(id) = line.strip_prefix("= ended ") {

@@ -42,6 +42,17 @@ pub(crate) async fn admit(
     address: Option<String>,
     account: Option<&AccountId>,
 ) -> Result<(), Refusal> {
+    admit_within(PATIENCE, store, form, what, address, account).await
+}
+
+async fn admit_within(
+    patience: Duration,
+    store: &Store,
+    form: Form,
+    what: &[What],
+    address: Option<String>,
+    account: Option<&AccountId>,
+) -> Result<(), Refusal> {
     let limits = &store.settings().rate_limits;
     let policies = what.iter().flat_map(|what| limits.of(form.name(), *what));
     let windows: Vec<Window> = policies
@@ -56,7 +67,7 @@ pub(crate) async fn admit(
     if windows.is_empty() {
         return Ok(());
     }
-    let reason = match tokio::time::timeout(PATIENCE, store.admit(&windows)).await {
+    let reason = match tokio::time::timeout(patience, store.admit(&windows)).await {
         Ok(Ok(Some(judgement @ Judgement { allowed: false, .. }))) => {
             return Err(Refusal::rate_limited(&judgement, store.now_ms()));
         }
@@ -67,4 +78,34 @@ pub(crate) async fn admit(
     let unjudged = UNJUDGED.fetch_add(1, Ordering::Relaxed) + 1;
     tracing::warn!(api = form.name(), limiter.unjudged = unjudged, error = reason, "a request passes unjudged");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_store::Settings;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_its_table_the_limiter_lets_requests_pass_and_counts_them() {
+        // A port of this machine at which nothing listens any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        drop(listener);
+        let settings = Settings::from_vars(|name| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
+            _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
+            "PENSTOCK_RATE_LIMITS" | "PENSTOCK_CLOCK" => None,
+            _ => Some("us-east-1".to_owned()),
+        });
+        let store = Store::new(settings.expect("complete"));
+        let ask = |form| {
+            admit_within(Duration::from_millis(50), &store, form, &[What::All], Some("192.0.2.1".to_owned()), None)
+        };
+        assert!(ask(Form::Quotiza).await.is_ok());
+        assert_eq!(UNJUDGED.load(Ordering::Relaxed), 1);
+        // An API without policies does not ask.
+        assert!(ask(Form::Algure).await.is_ok());
+        assert_eq!(UNJUDGED.load(Ordering::Relaxed), 1);
+    }
 }
