@@ -6,10 +6,10 @@ use penstock_model::{KindName, Schema};
 
 static BUNDLED: LazyLock<Vec<Schema>> = LazyLock::new(|| {
     [
+        include_str!("../../schemas/products.json"),
         include_str!("../../schemas/algure-products.json"),
         include_str!("../../schemas/connectif-products.json"),
         include_str!("../../schemas/contacts.json"),
-        include_str!("../../schemas/products.json"),
         include_str!("../../schemas/productsmanager-products.json"),
         include_str!("../../schemas/vouchers.json"),
     ]
