@@ -135,6 +135,9 @@ async fn a_death_after_any_named_step_changes_nothing() {
         assert_eq!(import.rejected.expect("rejected rows").rows, 1, "{point}");
         let reached = !folder.path().join(point).exists();
         let elsewhere = [
+            "upload.stored",
+            "upload.import_made",
+            "upload.split_ordered",
             "split.continued",
             "halt.ordered",
             "halt.block_closed",

@@ -23,7 +23,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the Service Authorization
 /// Reference spells them.
-const ACTIONS: [&str; 19] = [
+const ACTIONS: [&str; 20] = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -34,6 +34,7 @@ const ACTIONS: [&str; 19] = [
     "dynamodb:UpdateItem",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
+    "s3:AbortMultipartUpload",
     "s3:DeleteObject",
     "s3:GetObject",
     "s3:GetObjectVersion",
@@ -121,11 +122,13 @@ fn json(value: &Value) -> serde_json::Value {
 }
 
 /// What any variable may hold, a number or a text.
-const A_VALUE: &str = "60";
+fn a_value(name: &str) -> String {
+    if name == "PENSTOCK_RATE_LIMITS" { "native.all.address=off" } else { "60" }.to_owned()
+}
 
 /// The variables of which none may be missing.
 fn required(asked: &BTreeSet<String>) -> Vec<&String> {
-    let without = |missing: &str| Settings::from_vars(|name| (name != missing).then(|| A_VALUE.to_owned()));
+    let without = |missing: &str| Settings::from_vars(|name| (name != missing).then(|| a_value(name)));
     asked.iter().filter(|name| without(name).is_err()).collect()
 }
 
@@ -241,7 +244,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
     let asked = RefCell::new(BTreeSet::new());
     let settings = Settings::from_vars(|name| {
         asked.borrow_mut().insert(name.to_owned());
-        Some(A_VALUE.to_owned())
+        Some(a_value(name))
     });
     settings.expect("every variable is set");
     let asked = asked.into_inner();
@@ -259,6 +262,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_REPORTS_QUEUE_URL", "!Ref ReportsQueue"),
         ("PENSTOCK_UPLOAD_TTL_SECONDS", "!Ref UploadTtlSeconds"),
         ("PENSTOCK_STALL_SECONDS", "!Ref StallSeconds"),
+        ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
     ];
     for (_, function) in FUNCTIONS {
         let environment = template.environment(function);
@@ -278,13 +282,18 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
 
 #[test]
 fn defaults_of_parameters_are_those_of_the_settings() {
-    let settings = Settings::from_vars(|name| (!name.ends_with("_SECONDS")).then(|| A_VALUE.to_owned()));
+    let settings = Settings::from_vars(|name| {
+        (!name.ends_with("_SECONDS") && name != "PENSTOCK_RATE_LIMITS").then(|| a_value(name))
+    });
     let settings = settings.expect("what is required is set");
     let parameters = &Template::read().0["Parameters"];
     let default = |name: &str| parameters[name]["Default"].as_u64();
     assert_eq!(default("UploadTtlSeconds"), Some(settings.upload_ttl_seconds));
     assert_eq!(default("UploadTtlSeconds"), Some(limits::UPLOAD_TTL_SECONDS));
     assert_eq!(default("StallSeconds"), Some(settings.stall_seconds));
+    // Nothing over the defaults.
+    assert_eq!(parameters["RateLimits"]["Default"], "");
+    assert_eq!(settings.rate_limits, "".parse().expect("no policy is one too"));
     for (name, parameter) in entries(parameters) {
         assert!(!parameter["Default"].is_null(), "{name} has no default");
         assert!(parameter["Description"].as_str().is_some_and(|text| text.ends_with('.')), "{name} is not described");

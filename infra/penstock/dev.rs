@@ -16,7 +16,7 @@ pub(crate) struct DevArgs {
     /// Where everything is kept over a restart; in memory and in a temporary folder if not given.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An API key: `<id>:<secret>`.
+    /// An API key, which may do everything, manage keys included: `<id>:<secret>`.
     #[arg(long, default_value = LOCAL_KEY)]
     key: String,
     /// The account whose key it is.
@@ -25,6 +25,10 @@ pub(crate) struct DevArgs {
     /// How long an upload URL is valid.
     #[arg(long, env = "PENSTOCK_UPLOAD_TTL_SECONDS", default_value_t = penstock_model::limits::UPLOAD_TTL_SECONDS)]
     upload_ttl_seconds: u64,
+    /// How often the API may be asked, over the defaults: `<api>.<imports|all>.<address|account>=<requests>/<seconds>` or `=off`, separated
+    /// by commas.
+    #[arg(long, env = "PENSTOCK_RATE_LIMITS", default_value = "")]
+    rate_limits: String,
     /// Shows what the functions log.
     #[arg(long)]
     verbose: bool,
@@ -38,7 +42,10 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         listen: args.listen,
         data: args.data,
         keys: vec![(args.account.clone(), id.to_owned(), secret.to_owned())],
-        environment: vec![("PENSTOCK_UPLOAD_TTL_SECONDS".to_owned(), args.upload_ttl_seconds.to_string())],
+        environment: vec![
+            ("PENSTOCK_UPLOAD_TTL_SECONDS".to_owned(), args.upload_ttl_seconds.to_string()),
+            ("PENSTOCK_RATE_LIMITS".to_owned(), args.rate_limits),
+        ],
         verbose: args.verbose,
         ..Options::new(program()?)
     })

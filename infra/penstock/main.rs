@@ -5,8 +5,10 @@
 
 mod dev;
 mod import;
+mod keys;
 mod preview;
 mod progress;
+mod serve;
 mod show;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -29,6 +31,13 @@ enum Command {
     Import(import::ImportArgs),
     /// Runs the local cloud until it is interrupted.
     Dev(dev::DevArgs),
+    /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
+    Serve(serve::ServeArgs),
+    /// Manages API keys, with a key that has the scope admin.
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Shows an import.
     Status {
         /// The import's id.
@@ -124,6 +133,8 @@ async fn main() -> ExitCode {
     let run = match cli.command {
         Command::Import(args) => import::run(args).await,
         Command::Dev(args) => dev::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Keys { command } => keys::run(command).await,
         Command::Status { id, service } => show::status(&service, &id).await,
         Command::Errors { id, service } => show::errors(&service, &id).await,
         Command::List { limit, service } => show::list(&service, limit).await,

@@ -1,26 +1,89 @@
-//! Who asks: an API key, in any of the ways in which clients send one.
+//! Who asks: an API key, in any of the ways in which clients send one, with the scope that the request needs, and not too often.
+
+use std::marker::PhantomData;
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRef, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use penstock_model::AccountId;
-use penstock_store::Store;
+use penstock_model::{AccountId, Scope};
+use penstock_store::{Store, keys::Key, rate::What};
 
-use crate::Problem;
+use crate::{Refusal, form::Form, limiter};
 
-/// The account whose key came with the request. Every handler that reads or writes takes it, so none can work for another account.
+/// What a handler does, in its signature: the scope that it needs, and as what its requests count.
+pub(crate) trait Task: Send {
+    /// The scope without which the answer is 403.
+    const SCOPE: Scope;
+    /// What it counts as beside a request.
+    const IS_IMPORT: bool = false;
+}
+
+/// Reads.
+#[derive(Debug)]
+pub(crate) enum Read {}
+
+/// Changes an import: fills it, cancels it.
+#[derive(Debug)]
+pub(crate) enum Write {}
+
+/// Asks for an import.
+#[derive(Debug)]
+pub(crate) enum Create {}
+
+/// Deletes an import.
+#[derive(Debug)]
+pub(crate) enum Delete {}
+
+/// Manages keys.
+#[derive(Debug)]
+pub(crate) enum Manage {}
+
+impl Task for Read {
+    const SCOPE: Scope = Scope::ImportRead;
+}
+
+impl Task for Write {
+    const SCOPE: Scope = Scope::ImportWrite;
+}
+
+impl Task for Create {
+    const SCOPE: Scope = Scope::ImportWrite;
+    const IS_IMPORT: bool = true;
+}
+
+impl Task for Delete {
+    const SCOPE: Scope = Scope::ImportDelete;
+}
+
+impl Task for Manage {
+    const SCOPE: Scope = Scope::Admin;
+}
+
+/// The account whose key came with the request, a key that has the scope of the task. Every handler that reads or writes takes it, so none
+/// can work for another account, nor forget what it needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Account(pub(crate) AccountId);
+pub(crate) struct Account<T>(pub(crate) AccountId, pub(crate) PhantomData<T>);
 
-impl FromRequestParts<Store> for Account {
-    type Rejection = Problem;
+impl<T: Task, S: Send + Sync> FromRequestParts<S> for Account<T>
+where
+    Store: FromRef<S>,
+{
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, store: &Store) -> Result<Self, Problem> {
-        let (id, secret) = credential(&parts.headers).ok_or_else(Problem::unauthorized)?;
-        let account = store.authenticate(&id, &secret).await?;
-        account.map(Self).ok_or_else(Problem::unauthorized)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let store = Store::from_ref(state);
+        let key = match credential(&parts.headers) {
+            Some((id, secret)) => store.authenticate(&id, &secret).await?,
+            None => None,
+        };
+        // One who guesses keys is held to the limits of an address too, and is not told whether a guess was right beyond them.
+        let what: &[What] = if T::IS_IMPORT && key.is_some() { &[What::All, What::Imports] } else { &[What::All] };
+        let account = key.as_ref().map(|key| &key.account);
+        limiter::admit(&store, Form::of(parts.uri.path()), what, limiter::address(&parts.extensions), account).await?;
+        let Key { account, scopes, .. } = key.ok_or_else(Refusal::unauthorized)?;
+        if scopes.contains(&T::SCOPE) { Ok(Self(account, PhantomData)) } else { Err(Refusal::forbidden(T::SCOPE)) }
     }
 }
 

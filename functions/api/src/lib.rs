@@ -1,23 +1,50 @@
-//! HTTP: the native API. One axum router serves Lambda, behind API Gateway, and the local cloud, over TCP.
+//! HTTP: the native API and five dialects. One axum router serves Lambda, behind API Gateway, and, over TCP, the local cloud and containers.
 
 mod auth;
+mod dialects;
+mod drain;
+mod form;
+mod intake;
+mod limiter;
+mod multipart;
 mod native;
-mod problem;
+mod refusal;
 
-use axum::Router;
+use axum::{Router, extract::FromRef, middleware};
 use lambda_runtime::Error;
 use penstock_store::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use problem::Problem;
+pub use intake::BodyLimits;
+pub(crate) use refusal::Refusal;
 
-/// Every route of the API over a store.
-pub fn router(store: Store) -> Router {
-    native::router()
-        .fallback(|| async { Problem::not_found("there is nothing at this path") })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .layer(CatchPanicLayer::custom(problem::of_panic))
-        .with_state(store)
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) bodies: BodyLimits,
+}
+
+impl FromRef<Api> for Store {
+    fn from_ref(api: &Api) -> Self {
+        api.store.clone()
+    }
+}
+
+/// Every route of the API over a store. Over TCP it has to be served with the peers' addresses (`ConnectInfo<SocketAddr>`), by which rate
+/// limits tell clients apart.
+pub fn router(store: Store, bodies: BodyLimits) -> Router {
+    let routes = Router::new().merge(native::router()).merge(dialects::router());
+    formed(routes.with_state(Api { store, bodies }))
+}
+
+/// Routes whose errors, and those beside them, have the form of the API under whose base they fall.
+fn formed(routes: Router) -> Router {
+    routes
+        .fallback(|| async { Refusal::not_found("there is nothing at this path") })
+        .method_not_allowed_fallback(|| async { Refusal::method_not_allowed() })
+        .layer(CatchPanicLayer::custom(refusal::of_panic))
+        .layer(middleware::from_fn(form::answer))
 }
 
 /// Serves invocations until the process is ended.
@@ -28,5 +55,8 @@ pub fn router(store: Store) -> Router {
 /// When the environment is incomplete or the Runtime API is gone.
 pub async fn serve() -> Result<(), Error> {
     let store = penstock_runtime::start()?;
-    lambda_http::run(router(store)).await
+    lambda_http::run(router(store, BodyLimits::LAMBDA)).await
 }
+
+#[cfg(test)]
+mod tests;

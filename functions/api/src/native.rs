@@ -3,6 +3,7 @@
 mod body;
 mod create;
 mod imports;
+mod keys;
 mod kinds;
 mod preview;
 mod records;
@@ -11,15 +12,15 @@ mod view;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Path, rejection::PathRejection},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use penstock_model::{AccountId, Import, limits};
 use penstock_store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::Problem;
+use crate::{Api, Refusal};
 
-pub(crate) fn router() -> Router<Store> {
+pub(crate) fn router() -> Router<Api> {
     Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/v1/imports", post(create::create).get(imports::list))
@@ -32,15 +33,30 @@ pub(crate) fn router() -> Router<Store> {
         .route("/v1/kinds/{kind}", get(kinds::show).put(kinds::put))
         .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
         .route("/v1/records/{kind}/{key}", get(records::show))
+        .route("/v1/keys", post(keys::create).get(keys::list))
+        .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+}
+
+/// A refusal as problem details (RFC 9457).
+pub(crate) fn problem(refusal: &Refusal) -> Value {
+    let Refusal { status, code, message, details, .. } = refusal;
+    let title = status.canonical_reason().unwrap_or("Error");
+    let mut problem =
+        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": message });
+    // Further members of a problem stand beside the others (RFC 9457 §3.2).
+    if let (Some(members), Some(Value::Object(more))) = (problem.as_object_mut(), details.clone()) {
+        members.extend(more);
+    }
+    problem
 }
 
 /// The id in a path. One that is no UTF-8 is no import's.
 type IdPath = Result<Path<String>, PathRejection>;
 
 /// The account's import of this id; another account's looks like none.
-async fn find(store: &Store, account: &AccountId, id: &IdPath) -> Result<Import, Problem> {
-    let missing = || Problem::not_found("there is no such import");
+async fn find(store: &Store, account: &AccountId, id: &IdPath) -> Result<Import, Refusal> {
+    let missing = || Refusal::not_found("there is no such import");
     let id = id.as_ref().ok().and_then(|id| id.parse().ok()).ok_or_else(missing)?;
     store.import(account, &id).await?.ok_or_else(missing)
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use penstock_model::AccountId;
-use penstock_store::{Settings, Store};
+use penstock_api::BodyLimits;
+use penstock_model::Scope;
+use penstock_store::{Settings, Store, keys::NewKey};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -151,14 +152,17 @@ impl LocalCloud {
             _folder: folder,
         };
         for (account, id, secret) in &options.keys {
-            let account: AccountId = account.parse().with_context(|| format!("the account {account:?}"))?;
-            cloud.store.put_key(&account, id, secret).await.with_context(|| format!("registering the key {id}"))?;
+            let account = account.parse().with_context(|| format!("the account {account:?}"))?;
+            let scopes = Scope::ALL.to_vec();
+            let key = NewKey { id: id.clone(), secret: secret.clone(), account, scopes, label: None };
+            cloud.store.put_key(&key).await.with_context(|| format!("registering the key {id}"))?;
         }
         let listener =
             TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
         let address = listener.local_addr()?;
         cloud.url = format!("http://{address}");
-        cloud.api = Some(Server::serve(listener, address, penstock_api::router(cloud.store.clone())));
+        cloud.api =
+            Some(Server::serve(listener, address, penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED)));
         Ok(cloud)
     }
 

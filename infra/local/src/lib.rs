@@ -43,6 +43,7 @@ pub use faults::{Faults, Weather, WireFaults};
 pub use lambda::{FunctionError, ProcessInfo};
 pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
 pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
+pub use server::Server;
 
 /// The region in which everything in the local cloud lies.
 pub const REGION: &str = "us-east-1";

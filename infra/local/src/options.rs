@@ -15,7 +15,7 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The executable that runs `function <name>`.
     pub program: PathBuf,
-    /// API keys to register: account, id, secret.
+    /// API keys to register, with every scope: account, id, secret.
     pub keys: Vec<(String, String, String)>,
     /// How each function runs.
     pub functions: Functions,

@@ -1,4 +1,4 @@
-//! A server of the local cloud: a listener on 127.0.0.1, the task that serves it, and a way to end it.
+//! A server, of the local cloud or of `penstock serve`: a listener, the task that serves it, and a way to end it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ const BACKLOG: u32 = 1024;
 
 /// A running server. Dropping it tells it to stop, without waiting.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -51,15 +51,17 @@ impl Server {
         Self { address, stop, task }
     }
 
-    /// Serves `router` on `listener`.
-    pub(crate) fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
+    /// Serves `router` on `listener`, which listens on `address`, and tells it the address of each client (`ConnectInfo<SocketAddr>`).
+    pub fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
         Self::spawn(address, async move |stopped| {
             let listener = listener.tap_io(|stream| {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY");
                 }
             });
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            // Who asks is told by the connection: rate limits go by it.
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, %address, "a server has stopped");
             }
         })
@@ -77,7 +79,7 @@ impl Server {
     }
 
     /// Stops accepting, lets requests under way end, for some seconds at most, and returns.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         if tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
             tracing::debug!(address = %self.address, "requests outlived their server");

@@ -9,7 +9,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde::de::DeserializeOwned;
 use tokio_util::io::ReaderStream;
 
-pub use types::{Detected, ErrorPage, Form, Import, ImportPage, KindLine, NewImport, ProblemBody, Rejected, Upload};
+use types::KeyList;
+pub use types::{
+    Detected, ErrorPage, Form, Import, ImportPage, Key, KindLine, NewImport, NewKey, ProblemBody, Rejected, Upload,
+};
 
 /// A client of one Penstock with one API key.
 #[derive(Debug, Clone)]
@@ -156,6 +159,36 @@ impl Client {
         read(self.request(Method::POST, &format!("/v1/imports/{id}/cancel")).send().await?).await
     }
 
+    /// Makes a key, with a key that has the scope `admin`. Its secret is in the answer, once. A repeat makes another.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn create_key(&self, key: &NewKey) -> Result<Key> {
+        read(self.request(Method::POST, "/v1/keys").json(key).send().await?).await
+    }
+
+    /// The keys of an account, or of this client's own, with a key that has the scope `admin`.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn keys(&self, account: Option<&str>) -> Result<Vec<Key>> {
+        let request = self.request(Method::GET, "/v1/keys");
+        let request = match account {
+            Some(account) => request.query(&[("account", account)]),
+            None => request,
+        };
+        read::<KeyList>(request.send().await?).await.map(|list| list.keys)
+    }
+
+    /// Revokes a key, with a key that has the scope `admin`. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn revoke_key(&self, id: &str) -> Result<()> {
+        let answer = self.request(Method::DELETE, &format!("/v1/keys/{}", encoded(id))).send().await?;
+        if answer.status().is_success() { Ok(()) } else { Err(refusal(answer).await) }
+    }
+
     /// Writes the rejected rows of an ended import to a file.
     ///
     /// # Errors
@@ -206,16 +239,18 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn record(&self, kind: &str, key: &str) -> Result<Option<serde_json::Value>> {
-        let encoded: String = key
-            .bytes()
-            .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
-            .collect();
-        let answer = self.request(Method::GET, &format!("/v1/records/{kind}/{encoded}")).send().await?;
+        let answer = self.request(Method::GET, &format!("/v1/records/{kind}/{}", encoded(key))).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         read(answer).await.map(Some)
     }
+}
+
+/// A text as one segment of a path.
+fn encoded(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {

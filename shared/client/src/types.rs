@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Compression, Failure, Format, ImportOptions, RowError, Rows, Status};
+use penstock_model::{Compression, Failure, Format, ImportOptions, RowError, Rows, Scope, Status};
 use serde::{Deserialize, Serialize};
 
 /// What an import is asked for with.
@@ -142,6 +142,45 @@ pub struct ErrorPage {
     pub errors: Vec<RowError>,
     /// Where the next page starts, if there is one.
     pub next_cursor: Option<String>,
+}
+
+/// What a key is asked for with.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct NewKey {
+    /// Whose it is to be; the asking key's account if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What it is to be used for.
+    pub scopes: Vec<Scope>,
+    /// What its maker calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// An API key.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub account: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// When it was made, in RFC 3339.
+    pub created_at: String,
+    /// What its maker called it.
+    pub label: Option<String>,
+    /// Whether it is no longer taken.
+    pub revoked: bool,
+    /// `<id>.<secret>`, right after its creation.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+/// An account's keys.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KeyList {
+    pub(crate) keys: Vec<Key>,
 }
 
 /// Problem details (RFC 9457).

@@ -10,6 +10,12 @@ use ulid::Ulid;
 #[error("{0}")]
 pub struct InvalidId(&'static str);
 
+impl InvalidId {
+    pub(crate) const fn new(rule: &'static str) -> Self {
+        Self(rule)
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:expr, $message:literal) => {
         $(#[$doc])*

@@ -289,6 +289,9 @@ pub struct Import {
     /// Data rows of the file; `None` until splitting has ended, which also settles that `opened_blocks` is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// Data rows that the api counted while it took the file, where a dialect tells their number at once; the splitter's count is `total`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
     /// Blocks whose sums are in `noted_tally`.
     #[serde(default)]
     pub noted_blocks: Vec<u32>,

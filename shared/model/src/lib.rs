@@ -11,6 +11,7 @@ pub mod limits;
 mod record;
 mod row_error;
 mod schema;
+mod scope;
 mod tally;
 mod timestamp;
 
@@ -25,7 +26,8 @@ pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{
     AdditionalFields, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, ItemSchema, Scalar, Schema,
-    Scope,
+    ValueScope,
 };
+pub use scope::Scope;
 pub use tally::{Rows, Tally};
 pub use timestamp::rfc3339;

@@ -89,7 +89,7 @@ pub struct Field {
     pub default: Option<FieldDefault>,
     /// Within what its values are told apart. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    pub scope: Option<ValueScope>,
     /// Of arrays: the schema of their items, which are objects. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item_schema: Option<ItemSchema>,
@@ -195,7 +195,7 @@ pub enum Conversion {
 /// Within what the values of a field are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub enum ValueScope {
     /// The account: a text is stored as `{account}-{text}`.
     Account,
 }

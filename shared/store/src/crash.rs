@@ -8,6 +8,9 @@ static DIRECTORY: LazyLock<Option<PathBuf>> =
 
 /// Every crash point's name. A fault test walks through all of them.
 pub const POINTS: &[&str] = &[
+    "upload.stored",
+    "upload.import_made",
+    "upload.split_ordered",
     "split.accepted",
     "split.columns",
     "split.block_opened",

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
     types::{
-        AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update,
+        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
         builders::{PutBuilder, UpdateBuilder},
     },
 };
@@ -159,4 +159,10 @@ pub(crate) fn updating(update: UpdateBuilder) -> TransactWriteItem {
 /// A put as an action of a transaction.
 pub(crate) fn putting(put: PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+/// A deletion of one item, whether it is there or not, as an action of a transaction.
+pub(crate) fn deleting(table: &str, key: Item) -> TransactWriteItem {
+    let delete = Delete::builder().table_name(table).set_key(Some(key)).build().expect("table and key are set");
+    TransactWriteItem::builder().delete(delete).build()
 }

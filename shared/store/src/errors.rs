@@ -2,11 +2,15 @@
 //!
 //! A part is `errors#<import>` / `<chunk>#<part>`, numbers padded, so that one query reads them in the order of the file.
 
-use penstock_model::{ImportId, RowError, limits::ERROR_PART_BYTES};
+use std::collections::BTreeMap;
+
+use penstock_model::{Import, ImportId, RowError, Tally, limits::ERROR_PART_BYTES};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, Store, StoreError, crash,
+    Result, Store, StoreError,
+    blocks::Block,
+    crash,
     dynamo::{self, Item, n, s},
 };
 
@@ -49,6 +53,9 @@ pub struct ErrorPart {
     /// Its errors, in the order of the file. A row's errors are never spread over two parts.
     pub errors: Vec<RowError>,
 }
+
+/// Blocks that one request reads.
+const BLOCKS_AT_ONCE: usize = 100;
 
 fn errors_pk(import: &ImportId) -> String {
     format!("errors#{import}")
@@ -161,6 +168,54 @@ impl Store {
                 next = ErrorCursor { part: part.cursor.part + 1, index: 0, ..part.cursor };
             }
         }
+    }
+
+    /// At most `limit` rejected rows in the order of the file after the first `skip`, each with its errors.
+    ///
+    /// Chunks before the page are passed over by their tallies, and their errors not read. While an import runs, its chunks are tallied in
+    /// no order, and what stands on a page may move; once it has ended, every rejected row stands on one page.
+    pub async fn rejected_rows(&self, import: &Import, skip: u64, limit: usize) -> Result<Vec<Vec<RowError>>> {
+        let (mut next, mut skip) = match self.chunk_after(import, skip).await? {
+            Some((chunk, skip)) => (ErrorCursor { chunk, ..ErrorCursor::default() }, skip),
+            None => return Ok(Vec::new()),
+        };
+        let mut rows = Vec::new();
+        loop {
+            let parts = self.error_parts(&import.id, next, 4).await?;
+            let Some(last) = parts.last() else { return Ok(rows) };
+            next = ErrorCursor { part: last.cursor.part + 1, ..last.cursor };
+            for part in parts {
+                for row in part.errors.chunk_by(|a, b| a.row == b.row) {
+                    if skip > 0 {
+                        skip -= 1;
+                    } else if rows.len() == limit {
+                        return Ok(rows);
+                    } else {
+                        rows.push(row.to_vec());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tallied chunk in which the rejected row after the first `skip` stands, and how many come before it there.
+    async fn chunk_after(&self, import: &Import, mut skip: u64) -> Result<Option<(u32, u64)>> {
+        let numbers: Vec<u32> = (0..import.opened_blocks).collect();
+        for numbers in numbers.chunks(BLOCKS_AT_ONCE) {
+            let blocks: BTreeMap<u32, Block> = self.blocks(&import.id, numbers).await?.into_iter().collect();
+            for block in blocks.values() {
+                let number = |name: &String| name.parse::<u32>().ok();
+                let chunks: BTreeMap<u32, &Tally> =
+                    block.tallies.iter().filter_map(|(name, tally)| Some((number(name)?, tally))).collect();
+                for (chunk, tally) in chunks {
+                    if skip < tally.failed {
+                        return Ok(Some((chunk, skip)));
+                    }
+                    skip -= tally.failed;
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The rows of a chunk that are stored as refused beside their records.

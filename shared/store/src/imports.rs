@@ -3,6 +3,7 @@
 //! An import's item is `account#<account>` / `import#<id>`, so that a list is one query and a foreign id looks like a missing one. While
 //! there may be something to do for it, the item carries `due_at`, by which the sweeper finds it through the index `due`.
 
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Report, Status, limits};
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,8 @@ pub enum Creation {
 pub struct Filter {
     /// Those with this status.
     pub status: Option<Status>,
-    /// Those of this kind.
-    pub kind: Option<KindName>,
+    /// Those of one of these kinds; of any kind when there is none.
+    pub kinds: Vec<KindName>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,11 +75,7 @@ impl Store {
     ///
     /// A repeat with the same key and request gives the import of the first time; without a key it makes another import.
     pub async fn create_import(&self, import: &Import, idempotency: Option<&Idempotency>) -> Result<Creation> {
-        let mut item: Item = serde_dynamo::to_item(import).map_err(StoreError::unreadable("an import"))?;
-        item.extend(import_key(&import.account, &import.id));
-        item.insert("due_shard".into(), s(due_shard(&import.id)));
-        item.insert("due_at".into(), n(self.next_look()));
-        let mut actions = vec![putting(self.put_action(item).condition_expression("attribute_not_exists(pk)"))];
+        let mut actions = vec![putting(self.new_import_action(import)?)];
         if let Some(idempotency) = idempotency {
             let expires_at = import.created_at + limits::IDEMPOTENCY_MS;
             let remembered = Remembered { import: import.id.clone(), request: idempotency.request.clone(), expires_at };
@@ -108,6 +105,15 @@ impl Store {
             }
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
+    }
+
+    /// The put of an import that is not there yet, due for a look when it has been standing still.
+    pub(crate) fn new_import_action(&self, import: &Import) -> Result<PutBuilder> {
+        let mut item: Item = serde_dynamo::to_item(import).map_err(StoreError::unreadable("an import"))?;
+        item.extend(import_key(&import.account, &import.id));
+        item.insert("due_shard".into(), s(due_shard(&import.id)));
+        item.insert("due_at".into(), n(self.next_look()));
+        Ok(self.put_action(item).condition_expression("attribute_not_exists(pk)"))
     }
 
     /// The account's import of this id, read consistently.
@@ -144,11 +150,14 @@ impl Store {
                     .expression_attribute_values(":status", s(status.as_str()));
                 conditions.push("#status = :status");
             }
-            if let Some(kind) = &filter.kind {
-                query = query
-                    .expression_attribute_names("#kind", "kind")
-                    .expression_attribute_values(":kind", s(kind.as_str()));
-                conditions.push("#kind = :kind");
+            let kinds: Vec<String> = (0..filter.kinds.len()).map(|at| format!(":kind{at}")).collect();
+            let of_kinds = format!("#kind IN ({})", kinds.join(", "));
+            if !kinds.is_empty() {
+                query = query.expression_attribute_names("#kind", "kind");
+                for (name, kind) in kinds.iter().zip(&filter.kinds) {
+                    query = query.expression_attribute_values(name, s(kind.as_str()));
+                }
+                conditions.push(&of_kinds);
             }
             if !conditions.is_empty() {
                 query = query.filter_expression(conditions.join(" AND "));

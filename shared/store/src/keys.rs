@@ -1,28 +1,92 @@
 //! API keys: 256 random bits each, of which only the SHA-256 is stored.
+//!
+//! A key is `key#<id>` / `key`, where authentication finds it. Beside it, written in the same transaction, is what may be shown of it:
+//! `account#<account>` / `key#<id>`, so that an account's keys are one query.
 
-use penstock_model::AccountId;
+use penstock_model::{AccountId, Scope};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    Result, Store, StoreError,
-    dynamo::{self, Item},
+    Backoff, Result, Store, StoreError,
+    dynamo::{self, Item, deleting, from_item, putting, s, updating},
+    imports::account_pk,
 };
+
+/// A key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its id: what comes before the secret in a token.
+    pub id: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// When it was made, in Unix milliseconds.
+    pub created_at: i64,
+    /// What its maker called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Whether it is no longer taken.
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+/// A key to be stored. It has no `Debug`: nothing may print a secret.
+pub struct NewKey {
+    /// Its id, see [`is_key_id`].
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// What its maker calls it.
+    pub label: Option<String>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredKey {
     account: AccountId,
     secret_sha256: String,
     created_at: i64,
+    #[serde(default = "imports")]
+    scopes: Vec<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(default)]
+    revoked: bool,
+}
+
+/// The scopes of a key that was stored before there were scopes.
+fn imports() -> Vec<Scope> {
+    Scope::IMPORTS.to_vec()
+}
+
+impl StoredKey {
+    fn shown(self, id: &str) -> Key {
+        let Self { account, created_at, scopes, label, revoked, .. } = self;
+        Key { id: id.to_owned(), account, scopes, created_at, label, revoked }
+    }
 }
 
 fn key_item(id: &str) -> Item {
     dynamo::key(format!("key#{id}"), "key")
 }
 
+fn listed_item(account: &AccountId, id: &str) -> Item {
+    dynamo::key(account_pk(account), format!("key#{id}"))
+}
+
 /// Whether a text can be a key's id: 1 to 64 of `A-Z a-z 0-9 _ -`, so that it never holds what separates it from the secret.
 pub fn is_key_id(text: &str) -> bool {
     text.parse::<AccountId>().is_ok()
+}
+
+/// A new id: `key_` and 80 random bits in hexadecimal.
+pub fn new_id() -> String {
+    format!("key_{}", crate::hex(&crate::random::<10>()))
 }
 
 /// A new secret: 256 random bits in hexadecimal.
@@ -31,23 +95,53 @@ pub fn new_secret() -> String {
 }
 
 impl Store {
-    /// Stores a key of an account under its id. A repeat replaces it: the last secret is the one that counts.
-    pub async fn put_key(&self, account: &AccountId, id: &str, secret: &str) -> Result<()> {
-        let stored = StoredKey {
-            account: account.clone(),
-            secret_sha256: crate::sha256_hex(secret.as_bytes()),
-            created_at: self.now_ms(),
+    /// Stores a key under its id. A repeat replaces it, a revoked one too: the last secret, account and scopes are those that count.
+    pub async fn put_key(&self, key: &NewKey) -> Result<Key> {
+        let stored = |created_at| StoredKey {
+            account: key.account.clone(),
+            secret_sha256: crate::sha256_hex(key.secret.as_bytes()),
+            created_at,
+            scopes: key.scopes.clone(),
+            label: key.label.clone(),
+            revoked: false,
         };
-        let mut item: Item = serde_dynamo::to_item(stored).map_err(StoreError::unreadable("a key"))?;
-        item.extend(key_item(id));
-        let sent = self.dynamodb().put_item().table_name(self.imports_table()).set_item(Some(item)).send().await;
-        sent.map_err(StoreError::unavailable("dynamodb:PutItem"))?;
-        Ok(())
+        let now = self.now_ms();
+        let mut pause = Backoff::default();
+        loop {
+            let before: Option<StoredKey> = self.get_item("a key", key_item(&key.id)).await?;
+            let mut item: Item = serde_dynamo::to_item(stored(now)).map_err(StoreError::unreadable("a key"))?;
+            item.extend(key_item(&key.id));
+            let put = self.put_action(item);
+            let put = match &before {
+                None => put.condition_expression("attribute_not_exists(pk)"),
+                Some(before) => put
+                    .condition_expression("account = :account AND secret_sha256 = :secret")
+                    .expression_attribute_values(":account", s(before.account.as_str()))
+                    .expression_attribute_values(":secret", s(&before.secret_sha256)),
+            };
+            let shown = stored(now).shown(&key.id);
+            let mut actions = vec![putting(put), self.listing(&shown)?];
+            if let Some(other) = before.map(|before| before.account).filter(|account| *account != key.account) {
+                actions.push(deleting(self.imports_table(), listed_item(&other, &key.id)));
+            }
+            if self.transact(actions).await?.is_none() {
+                return Ok(shown);
+            }
+            // The key was changed meanwhile, perhaps by this very call, repeated by the client.
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
     }
 
-    /// The account whose key this is, if id and secret are right. The comparison takes the same time wherever they differ, and an unknown id
-    /// is compared too.
-    pub async fn authenticate(&self, id: &str, secret: &str) -> Result<Option<AccountId>> {
+    /// What may be shown of a key, put beside its account's others.
+    fn listing(&self, shown: &Key) -> Result<aws_sdk_dynamodb::types::TransactWriteItem> {
+        let mut item: Item = serde_dynamo::to_item(shown).map_err(StoreError::unreadable("a key"))?;
+        item.extend(listed_item(&shown.account, &shown.id));
+        Ok(putting(self.put_action(item)))
+    }
+
+    /// The key with this id and secret, unless it has been revoked. The comparison takes the same time wherever secrets differ, and an
+    /// unknown id is compared too.
+    pub async fn authenticate(&self, id: &str, secret: &str) -> Result<Option<Key>> {
         if !is_key_id(id) {
             return Ok(None);
         }
@@ -56,6 +150,57 @@ impl Store {
         let wanted = stored.as_ref().map_or("", |key| key.secret_sha256.as_str());
         let padded = format!("{wanted:64}");
         let right: bool = offered.as_bytes().ct_eq(padded.as_bytes()).into();
-        Ok(stored.filter(|_| right).map(|key| key.account))
+        Ok(stored.filter(|key| right && !key.revoked).map(|key| key.shown(id)))
+    }
+
+    /// An account's keys in the order of their ids, revoked ones too.
+    pub async fn keys(&self, account: &AccountId) -> Result<Vec<Key>> {
+        let (mut keys, mut start) = (Vec::new(), None);
+        loop {
+            let page = self
+                .dynamodb()
+                .query()
+                .table_name(self.imports_table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :key)")
+                .expression_attribute_values(":pk", s(account_pk(account)))
+                .expression_attribute_values(":key", s("key#"))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:Query"))?;
+            for item in page.items.unwrap_or_default() {
+                keys.push(from_item("a key", item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// Revokes a key: from the answer on it is not taken. Gives it, or `None` if there is no such key. A repeat changes nothing.
+    pub async fn revoke_key(&self, id: &str) -> Result<Option<Key>> {
+        let mut pause = Backoff::default();
+        loop {
+            let Some(mut stored) = self.get_item::<StoredKey>("a key", key_item(id)).await? else { return Ok(None) };
+            if stored.revoked {
+                return Ok(Some(stored.shown(id)));
+            }
+            let revoked = self
+                .update_action(key_item(id))
+                .update_expression("SET revoked = :true")
+                .condition_expression("account = :account AND secret_sha256 = :secret")
+                .expression_attribute_values(":true", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+                .expression_attribute_values(":account", s(stored.account.as_str()))
+                .expression_attribute_values(":secret", s(&stored.secret_sha256));
+            stored.revoked = true;
+            let shown = stored.shown(id);
+            if self.transact(vec![updating(revoked), self.listing(&shown)?]).await?.is_none() {
+                return Ok(Some(shown));
+            }
+            // It was replaced meanwhile, or another transaction is at it: look again.
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
     }
 }

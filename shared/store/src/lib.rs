@@ -16,10 +16,13 @@ pub mod errors;
 pub mod imports;
 pub mod keys;
 pub mod kinds;
+mod objects;
 pub mod queues;
+pub mod rate;
 pub mod records;
 mod settings;
 pub mod text;
+pub mod uploaded;
 pub mod uploads;
 
 use std::sync::Arc;

@@ -11,7 +11,10 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::{Chunking, limits};
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    rate::{PolicyError, RateLimits},
+};
 
 /// Where the services are and what in them is Penstock's.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
+    /// `PENSTOCK_RATE_LIMITS`: how often the API may be asked, over the defaults; see [`RateLimits`].
+    pub rate_limits: RateLimits,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
     pub clock_file: Option<PathBuf>,
 }
@@ -60,6 +65,9 @@ pub enum SettingsError {
     /// It is not a positive whole number.
     #[error("the environment variable {0} must be a positive whole number")]
     NotANumber(&'static str),
+    /// It names no rate limits.
+    #[error("the environment variable {0} is wrong")]
+    NoRateLimits(&'static str, #[source] PolicyError),
 }
 
 impl std::fmt::Debug for Settings {
@@ -118,6 +126,10 @@ impl Settings {
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
+            rate_limits: optional("PENSTOCK_RATE_LIMITS")
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| SettingsError::NoRateLimits("PENSTOCK_RATE_LIMITS", error))?,
             clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
         })
     }
@@ -225,13 +237,19 @@ mod tests {
 
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
-        let all =
-            |name: &str| Some(if name.ends_with("SECONDS") || name.contains("_CHUNK") { "60" } else { "x" }.to_owned());
+        let all = |name: &str| match name {
+            "PENSTOCK_RATE_LIMITS" => None,
+            _ if name.ends_with("SECONDS") || name.contains("_CHUNK") => Some("60".to_owned()),
+            _ => Some("x".to_owned()),
+        };
         assert_eq!(Settings::from_vars(all).expect("complete").upload_ttl_seconds, 60);
         let without = |missing: &'static str| move |name: &str| all(name).filter(|_| name != missing);
         let error = Settings::from_vars(without("PENSTOCK_RECORDS_TABLE")).expect_err("missing");
         assert_eq!(error.to_string(), "the environment variable PENSTOCK_RECORDS_TABLE is not set");
         let error = Settings::from_vars(|name| all(name).map(|_| "x".into())).expect_err("x seconds");
         assert!(matches!(error, SettingsError::NotANumber("PENSTOCK_UPLOAD_TTL_SECONDS")));
+        let with_limits = |name: &str| if name == "PENSTOCK_RATE_LIMITS" { Some("fast".into()) } else { all(name) };
+        let error = Settings::from_vars(with_limits).expect_err("no limits");
+        assert_eq!(error.to_string(), "the environment variable PENSTOCK_RATE_LIMITS is wrong");
     }
 }

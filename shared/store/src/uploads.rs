@@ -3,12 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 pub use aws_sdk_s3::primitives::ByteStream as Stream;
-use aws_sdk_s3::{
-    operation::get_object::GetObjectError,
-    presigning::PresigningConfig,
-    primitives::ByteStream,
-    types::{CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::{operation::get_object::GetObjectError, presigning::PresigningConfig, primitives::ByteStream};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
@@ -16,7 +11,10 @@ use penstock_model::{AccountId, Import, ImportId, StoredObject, limits::UPLOAD_B
 use serde_json::json;
 use time::{OffsetDateTime, macros::format_description};
 
-use crate::{Result, Store, StoreError, crash};
+use crate::{
+    Result, Store, StoreError, crash,
+    objects::{ObjectWriter, Target, Written},
+};
 
 /// A request that its holder may make of S3 without credentials of their own.
 #[derive(Debug, Clone)]
@@ -199,26 +197,36 @@ impl Store {
     /// Starts the import's rejected rows file.
     pub fn rejected_file(&self, import: &Import) -> RejectedFile<'_> {
         let key = rejected_key(&import.account, &import.id);
-        RejectedFile { store: self, key, upload: None, parts: Vec::new(), buffer: Vec::new() }
+        let bucket = self.settings().results_bucket.clone();
+        let target = Target { bucket, key: key.clone(), content_type: Some("text/csv"), once: false };
+        RejectedFile { key, writer: ObjectWriter::new(self, target) }
+    }
+
+    /// Starts the import's upload from a body that came through the API, at most `limit` bytes of it.
+    pub fn upload(&self, account: &AccountId, import: &ImportId, limit: u64) -> Upload<'_> {
+        let (bucket, key) = (self.settings().uploads_bucket.clone(), upload_key(account, import));
+        let target = Target { bucket, key, content_type: None, once: true };
+        Upload { limit, writer: ObjectWriter::new(self, target) }
+    }
+
+    /// Removes an upload of which there is to be no import. A repeat finds it gone.
+    pub async fn discard_upload(&self, account: &AccountId, import: &ImportId) -> Result<()> {
+        self.delete_file(&self.settings().uploads_bucket, upload_key(account, import)).await
     }
 
     /// Removes the import's upload and its rejected rows file. A repeat finds them gone. In a bucket that keeps versions this hides the
     /// upload; the bucket's lifecycle removes it.
     pub(crate) async fn delete_files(&self, import: &Import) -> Result<()> {
-        let Self { inner, .. } = self;
-        let files = [
-            (&inner.settings.uploads_bucket, upload_key(&import.account, &import.id)),
-            (&inner.settings.results_bucket, rejected_key(&import.account, &import.id)),
-        ];
-        for (bucket, key) in files {
-            let sent = inner.s3.delete_object().bucket(bucket).key(key).send().await;
-            match sent {
-                Ok(_) => {}
-                Err(error) if error.as_service_error().is_some_and(|e| e.meta().code() == Some("NoSuchKey")) => {}
-                Err(error) => return Err(StoreError::unavailable("s3:DeleteObject")(error)),
-            }
+        self.discard_upload(&import.account, &import.id).await?;
+        self.delete_file(&self.settings().results_bucket, rejected_key(&import.account, &import.id)).await
+    }
+
+    async fn delete_file(&self, bucket: &str, key: String) -> Result<()> {
+        match self.inner.s3.delete_object().bucket(bucket).key(key).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.meta().code() == Some("NoSuchKey")) => Ok(()),
+            Err(error) => Err(StoreError::unavailable("s3:DeleteObject")(error)),
         }
-        Ok(())
     }
 }
 
@@ -226,76 +234,74 @@ impl Store {
 /// a repeat of the whole replaces it by the same.
 #[derive(Debug)]
 pub struct RejectedFile<'a> {
-    store: &'a Store,
     key: String,
-    upload: Option<String>,
-    parts: Vec<CompletedPart>,
-    buffer: Vec<u8>,
+    writer: ObjectWriter<'a>,
 }
-
-/// Bytes of one part: S3 takes at least 5 MiB and at most 10,000 parts, so that 80 GB fit.
-const PART_BYTES: usize = 8 * 1024 * 1024;
 
 impl RejectedFile<'_> {
     /// Appends bytes; a part that is full is sent.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART_BYTES { self.send_part().await } else { Ok(()) }
-    }
-
-    async fn send_part(&mut self) -> Result<()> {
-        let bucket = &self.store.settings().results_bucket;
-        let s3 = &self.store.inner.s3;
-        let upload = match &self.upload {
-            Some(upload) => upload.clone(),
-            None => {
-                let started =
-                    s3.create_multipart_upload().bucket(bucket).key(&self.key).content_type("text/csv").send().await;
-                let started = started.map_err(StoreError::unavailable("s3:CreateMultipartUpload"))?;
-                self.upload.insert(started.upload_id.unwrap_or_default()).clone()
-            }
-        };
-        let number = self.parts.len() as i32 + 1;
-        let body = ByteStream::from(Bytes::from(std::mem::take(&mut self.buffer)));
-        let sent = s3
-            .upload_part()
-            .bucket(bucket)
-            .key(&self.key)
-            .upload_id(upload)
-            .part_number(number)
-            .body(body)
-            .send()
-            .await;
-        let sent = sent.map_err(StoreError::unavailable("s3:UploadPart"))?;
-        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
-        Ok(())
+        self.writer.write(bytes).await
     }
 
     /// Sends what is left, makes the file visible and gives its key.
-    pub async fn finish(mut self) -> Result<String> {
-        let bucket = &self.store.settings().results_bucket;
-        let s3 = &self.store.inner.s3;
-        if self.upload.is_none() {
-            let body = ByteStream::from(Bytes::from(std::mem::take(&mut self.buffer)));
-            let sent = s3.put_object().bucket(bucket).key(&self.key).content_type("text/csv").body(body).send().await;
-            sent.map_err(StoreError::unavailable("s3:PutObject"))?;
-        } else {
-            if !self.buffer.is_empty() {
-                self.send_part().await?;
-            }
-            let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
-            let sent = s3
-                .complete_multipart_upload()
-                .bucket(bucket)
-                .key(&self.key)
-                .set_upload_id(self.upload)
-                .multipart_upload(parts)
-                .send()
-                .await;
-            sent.map_err(StoreError::unavailable("s3:CompleteMultipartUpload"))?;
-        }
+    pub async fn finish(self) -> Result<String> {
+        self.writer.finish().await?;
         crash::point("report.written");
         Ok(self.key)
+    }
+}
+
+/// Why a body did not become an import's upload.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// It has more bytes than it may have.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// How many it may have.
+        limit: u64,
+    },
+    /// The import has an upload already.
+    #[error("there is an upload already")]
+    Exists,
+    /// The storage did not take it now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An import's upload that comes through the API: as with the presigned PUT, an import gets one object, and it becomes visible whole or not
+/// at all. It holds about one part (8 MiB) at a time.
+///
+/// A repeat of the whole finds [`UploadError::Exists`], unless nothing was stored the first time.
+#[derive(Debug)]
+pub struct Upload<'a> {
+    limit: u64,
+    writer: ObjectWriter<'a>,
+}
+
+impl Upload<'_> {
+    /// Appends bytes; a part that is full is sent. Nothing is left behind by an upload that is dropped.
+    ///
+    /// # Errors
+    /// [`UploadError::TooLarge`] with the first byte beyond the limit.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        if self.writer.bytes() + bytes.len() as u64 > self.limit {
+            return Err(UploadError::TooLarge { limit: self.limit });
+        }
+        Ok(self.writer.write(bytes).await?)
+    }
+
+    /// Sends what is left and makes the upload visible; S3 tells the splitter of it as of any other.
+    ///
+    /// # Errors
+    /// [`UploadError::Exists`] when another one was first.
+    pub async fn finish(self) -> Result<StoredObject, UploadError> {
+        let written = self.writer.finish().await?;
+        crash::point("upload.stored");
+        match written {
+            Written::Stored(object) => Ok(object),
+            Written::Exists => Err(UploadError::Exists),
+        }
     }
 }
 

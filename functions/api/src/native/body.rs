@@ -2,11 +2,11 @@
 
 use axum::{body::Bytes, extract::FromRequest, extract::Request, http::StatusCode};
 use penstock_model::limits;
-use penstock_store::{Store, sha256_hex};
+use penstock_store::sha256_hex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Problem;
+use crate::Refusal;
 
 /// A JSON body, and the hash by which a repeated request is known. An empty body counts as `{}`.
 pub(super) struct JsonBody<T> {
@@ -15,27 +15,43 @@ pub(super) struct JsonBody<T> {
     pub(super) hash: String,
 }
 
-impl<T: DeserializeOwned> FromRequest<Store> for JsonBody<T> {
-    type Rejection = Problem;
+/// A body's type.
+pub(super) trait JsonShape: DeserializeOwned {
+    /// Its members that may be arrays.
+    const ARRAYS: &'static [&'static str] = &[];
+}
 
-    async fn from_request(request: Request, store: &Store) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, store).await.map_err(|rejection| match rejection.status() {
+impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let detail = format!(
                     "the body is larger than {} bytes; the file itself goes to the upload URL",
                     limits::REQUEST_BYTES
                 );
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+                Refusal::too_large(detail)
             }
-            _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+            _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
         })?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         // serde_json's messages name the place and what is wrong there.
-        let invalid = |error| Problem::bad_request("invalid_body", format!("the body: {error}"));
+        let invalid = |error| Refusal::bad_request("invalid_body", format!("the body: {error}"));
         // serde would read an array as an object's values in their order.
-        if let Some(pointer) = array_in(&serde_json::from_slice(text).map_err(invalid)?) {
+        let mut plain: Value = serde_json::from_slice(text).map_err(invalid)?;
+        for name in T::ARRAYS {
+            // What is in the array is held to the rule all the same.
+            if let Some(Value::Array(items)) = plain.as_object_mut().and_then(|object| object.remove(*name))
+                && let Some(pointer) = items.iter().find_map(array_in)
+            {
+                let detail = format!("the body: an array in `/{name}`{pointer}, where a single value belongs");
+                return Err(Refusal::bad_request("invalid_body", detail));
+            }
+        }
+        if let Some(pointer) = array_in(&plain) {
             let detail = format!("the body: an array at `{pointer}`, where an object or a single value belongs");
-            return Err(Problem::bad_request("invalid_body", detail));
+            return Err(Refusal::bad_request("invalid_body", detail));
         }
         let value = serde_json::from_slice(text).map_err(invalid)?;
         let hash = sha256_hex(&bytes);
@@ -43,7 +59,7 @@ impl<T: DeserializeOwned> FromRequest<Store> for JsonBody<T> {
     }
 }
 
-/// The JSON pointer of the first array: nothing that the API reads holds one.
+/// The JSON pointer of the first array: but for [`JsonShape::ARRAYS`], nothing that the API reads holds one.
 fn array_in(value: &Value) -> Option<String> {
     match value {
         Value::Array(_) => Some(String::new()),

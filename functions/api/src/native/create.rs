@@ -7,15 +7,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::{detect, kinds, mapping::Names};
-use penstock_model::{Checkpoint, Failure, Format, Import, ImportId, ImportOptions, KindName, Schema, Status, limits};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, limits};
 use penstock_store::{
     Store,
     imports::{Creation, Idempotency},
 };
 use serde::Deserialize;
 
-use super::{body::JsonBody, view::ImportView};
-use crate::{Problem, auth::Account};
+use super::{
+    body::{JsonBody, JsonShape},
+    view::ImportView,
+};
+use crate::{
+    Refusal,
+    auth::{Account, Create},
+    intake,
+};
 
 /// `POST /v1/imports`.
 #[derive(Debug, Deserialize)]
@@ -29,6 +36,8 @@ pub(super) struct NewImport {
     options: ImportOptions,
 }
 
+impl JsonShape for NewImport {}
+
 /// Characters of a filename, at most.
 const FILENAME_CHARS: usize = 255;
 
@@ -37,67 +46,37 @@ const IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 pub(super) async fn create(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Create>,
     headers: HeaderMap,
     body: JsonBody<NewImport>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let idempotency = match headers.get("idempotency-key") {
         None => None,
         Some(key) => {
             let key = key.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_CHARS).contains(&key.len()));
             let key = key.ok_or_else(|| {
                 let detail = format!("an Idempotency-Key is 1 to {IDEMPOTENCY_KEY_CHARS} printable ASCII characters");
-                Problem::bad_request("invalid_idempotency_key", detail)
+                Refusal::bad_request("invalid_idempotency_key", detail)
             })?;
             Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
         }
     };
-    let request = check(body.value)?;
-    let kind = store.kind(&account, &request.kind).await?;
-    let kind =
-        kind.ok_or_else(|| Problem::unprocessable("unknown_kind", format!("there is no kind `{}`", request.kind)))?;
-    check_mapping(&kind.schema, &request.options)?;
-    let now = store.now_ms();
-    let import = Import {
-        id: ImportId::new(now, penstock_store::random()),
-        account: account.clone(),
-        kind: request.kind,
-        status: Status::AwaitingUpload,
-        created_at: now,
-        expires_at: now + store.settings().upload_ttl_seconds as i64 * 1000,
-        completed_at: None,
-        filename: request.filename,
-        kind_version: kind.version,
-        format: request.format,
-        options: request.options,
-        order: 0,
-        object: None,
-        layout: None,
-        columns: None,
-        ignored_columns: Vec::new(),
-        chunking: store.settings().chunking,
-        checkpoint: Checkpoint::START,
-        opened_blocks: 0,
-        total: None,
-        noted_blocks: Vec::new(),
-        noted_tally: Default::default(),
-        halt: None,
-        failure: None,
-        rows: None,
-        report: None,
-        split_died_at: None,
-        seen: None,
-    };
+    let Checked { kind, format, filename, options } = check(body.value)?;
+    let found = store.kind(&account, &kind).await?;
+    let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
+    check_mapping(&found.schema, &options)?;
+    let import = intake::import(&store, &account, kind, filename, options);
+    let import = Import { kind_version: found.version, format, ..import };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {
         Creation::Created => import,
         Creation::OtherRequest => {
-            return Err(Problem::unprocessable(
+            return Err(Refusal::unprocessable(
                 "idempotency_key_reused",
                 "this Idempotency-Key came with another request within the last 24 hours",
             ));
         }
         Creation::Repeated(id) => store.import(&account, &id).await?.ok_or_else(|| {
-            Problem::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
+            Refusal::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
         })?,
     };
     // Relative to this request, so that it holds behind a stage too.
@@ -113,7 +92,7 @@ struct Checked {
     options: ImportOptions,
 }
 
-fn check(request: NewImport) -> Result<Checked, Problem> {
+fn check(request: NewImport) -> Result<Checked, Refusal> {
     let NewImport { kind, format, filename, size, options } = request;
     let kind = match kind {
         Some(kind) => kind,
@@ -126,16 +105,16 @@ fn check(request: NewImport) -> Result<Checked, Problem> {
             Some(known.map_err(|_| {
                 let format: String = format.chars().take(40).collect();
                 let detail = format!("format `{format}` is not read; csv, tsv, ndjson, json and xlsx are");
-                Problem::unprocessable("unknown_format", detail)
+                Refusal::unprocessable("unknown_format", detail)
             })?)
         }
     };
     if let Some(size) = size.filter(|size| *size > limits::UPLOAD_BYTES) {
         let detail = format!("a file of {size} bytes is larger than the limit of {}", limits::UPLOAD_BYTES);
-        return Err(Problem::unprocessable("file_too_large", detail));
+        return Err(Refusal::unprocessable("file_too_large", detail));
     }
     if filename.as_ref().is_some_and(|name| name.chars().count() > FILENAME_CHARS) {
-        return Err(Problem::unprocessable(
+        return Err(Refusal::unprocessable(
             "filename_too_long",
             format!("a filename has at most {FILENAME_CHARS} characters"),
         ));
@@ -144,13 +123,13 @@ fn check(request: NewImport) -> Result<Checked, Problem> {
         && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0') || delimiter.is_ascii_alphanumeric())
     {
         let detail = "options.delimiter is one ASCII character, not a quote, a line break, a letter or a digit";
-        return Err(Problem::unprocessable("invalid_delimiter", detail));
+        return Err(Refusal::unprocessable("invalid_delimiter", detail));
     }
     if let Some(abort) = options.abort
         && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
     {
         let detail = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
-        return Err(Problem::unprocessable("invalid_abort", detail));
+        return Err(Refusal::unprocessable("invalid_abort", detail));
     }
     if let Some(label) = &options.encoding {
         detect::known_encoding(label).map_err(refused)?;
@@ -158,18 +137,18 @@ fn check(request: NewImport) -> Result<Checked, Problem> {
     if options.mapping.len() > limits::COLUMNS {
         let detail =
             format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
-        return Err(Problem::unprocessable("too_many_columns", detail));
+        return Err(Refusal::unprocessable("too_many_columns", detail));
     }
     Ok(Checked { kind, format, filename, options })
 }
 
 /// A mapping to what is no field would fail every file.
-fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Problem> {
+fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Refusal> {
     let fields = schema.fields.iter().map(|field| field.name.as_str());
     Names::new(&schema.name, fields, &options.mapping).check().map_err(refused)
 }
 
 /// What would fail the import is refused before it is made.
-fn refused(failure: Failure) -> Problem {
-    Problem::unprocessable(failure.code, failure.message)
+fn refused(failure: Failure) -> Refusal {
+    Refusal::unprocessable(failure.code, failure.message)
 }

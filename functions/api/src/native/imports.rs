@@ -12,7 +12,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{IdPath, find, view::ImportView};
-use crate::{Problem, auth::Account};
+use crate::{
+    Refusal,
+    auth::{Account, Delete, Read, Write},
+};
 
 /// The query of a list.
 #[derive(Debug, Deserialize)]
@@ -26,30 +29,30 @@ pub(super) struct Page {
 type PageQuery = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
 
 /// The query, and the limit within its bounds.
-fn page(query: PageQuery) -> Result<(Page, usize), Problem> {
+fn page(query: PageQuery) -> Result<(Page, usize), Refusal> {
     let Query(page) = query.map_err(|_| {
         let detail = "the query takes limit, a number, and cursor; a list of imports also status and kind";
-        Problem::bad_request("invalid_query", detail)
+        Refusal::bad_request("invalid_query", detail)
     })?;
     let limit = page.limit.unwrap_or(limits::PAGE_DEFAULT);
     if !(1..=limits::PAGE_MAX).contains(&limit) {
-        return Err(Problem::bad_request("invalid_limit", format!("limit is 1 to {}", limits::PAGE_MAX)));
+        return Err(Refusal::bad_request("invalid_limit", format!("limit is 1 to {}", limits::PAGE_MAX)));
     }
     Ok((page, limit))
 }
 
-fn invalid_cursor() -> Problem {
-    Problem::bad_request("invalid_cursor", "the cursor is none that a page of this list gave")
+fn invalid_cursor() -> Refusal {
+    Refusal::bad_request("invalid_cursor", "the cursor is none that a page of this list gave")
 }
 
 pub(super) async fn list(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     query: PageQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let (page, limit) = page(query)?;
     let after = page.cursor.map(|cursor| cursor.parse::<ImportId>()).transpose().map_err(|_| invalid_cursor())?;
-    let filter = Filter { status: page.status, kind: page.kind };
+    let filter = Filter { status: page.status, kinds: page.kind.into_iter().collect() };
     let mut imports = store.list_imports(&account, &filter, after.as_ref(), limit + 1).await?;
     let more = imports.len() > limit;
     imports.truncate(limit);
@@ -63,19 +66,19 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     id: IdPath,
-) -> Result<Json<ImportView>, Problem> {
+) -> Result<Json<ImportView>, Refusal> {
     let import = find(&store, &account, &id).await?;
     Ok(Json(ImportView::new(&store, import).await?))
 }
 
 pub(super) async fn errors(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     id: IdPath,
     query: PageQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let (page, limit) = page(query)?;
     let from = match page.cursor {
         None => ErrorCursor::default(),
@@ -96,9 +99,9 @@ fn read_cursor(text: &str) -> Option<ErrorCursor> {
 
 pub(super) async fn rejected(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     id: IdPath,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let import = find(&store, &account, &id).await?;
     match &import.report {
         Some(report) => {
@@ -106,9 +109,9 @@ pub(super) async fn rejected(
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response())
         }
         None if import.status.is_final() && !import.has_rejected_rows() => {
-            Err(Problem::not_found("no row of this import was rejected"))
+            Err(Refusal::not_found("no row of this import was rejected"))
         }
-        None => Err(Problem::conflict("not_ready", "the rejected rows are written when the import has ended")
+        None => Err(Refusal::conflict("not_ready", "the rejected rows are written when the import has ended")
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))),
     }
 }
@@ -116,31 +119,31 @@ pub(super) async fn rejected(
 /// Nothing more is written after the answer but chunks that had begun: their blocks are closed before it.
 pub(super) async fn cancel(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Write>,
     id: IdPath,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let import = find(&store, &account, &id).await?;
     store.order_halt(&account, &import.id, &Halt { status: Status::Cancelled, failure: None }).await?;
     let import = store.settle(&account, &import.id).await?;
-    let import = import.ok_or_else(|| Problem::not_found("there is no such import"))?;
+    let import = import.ok_or_else(|| Refusal::not_found("there is no such import"))?;
     let cancelled = import.halt.as_ref().is_some_and(|halt| halt.status == Status::Cancelled);
     let status = match import.status {
         Status::Cancelled => StatusCode::OK,
         Status::Processing if cancelled => StatusCode::ACCEPTED,
-        _ => return Err(Problem::conflict("already_ended", "the import has ended, or is about to, otherwise")),
+        _ => return Err(Refusal::conflict("already_ended", "the import has ended, or is about to, otherwise")),
     };
     Ok((status, Json(ImportView::new(&store, import).await?)).into_response())
 }
 
 pub(super) async fn delete(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Delete>,
     id: IdPath,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Refusal> {
     let import = find(&store, &account, &id).await?;
     if store.delete(&account, &import.id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))
+        Err(Refusal::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))
     }
 }

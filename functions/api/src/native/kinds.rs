@@ -14,8 +14,12 @@ use penstock_engine::{
 use penstock_model::{KindName, Schema, limits};
 use penstock_store::{Store, kinds::KindVersion};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::{Problem, auth::Account};
+use crate::{
+    Refusal,
+    auth::{Account, Read, Write},
+};
 
 /// One line of the list of kinds.
 #[derive(Debug, Serialize)]
@@ -39,7 +43,10 @@ pub(super) struct KindList {
 }
 
 /// `GET /v1/kinds`: the bundled kinds, then the account's own by name.
-pub(super) async fn list(State(store): State<Store>, Account(account): Account) -> Result<Json<KindList>, Problem> {
+pub(super) async fn list(
+    State(store): State<Store>,
+    Account(account, ..): Account<Read>,
+) -> Result<Json<KindList>, Refusal> {
     let mut lines: Vec<KindLine> = kinds::all().iter().map(|schema| KindLine::new(0, schema)).collect();
     lines.extend(store.kinds(&account).await?.iter().map(|kind| KindLine::new(kind.version, &kind.schema)));
     Ok(Json(KindList { kinds: lines }))
@@ -48,9 +55,9 @@ pub(super) async fn list(State(store): State<Store>, Account(account): Account) 
 /// `GET /v1/kinds/{kind}`: its schema, in the newest version.
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let kind = find(&store, &account, name).await?;
     Ok(([("penstock-kind-version", kind.version.to_string())], Json(&*kind.schema)).into_response())
 }
@@ -58,9 +65,9 @@ pub(super) async fn show(
 /// `GET /v1/kinds/{kind}/template.csv`: a file's first line with a column for each field.
 pub(super) async fn template(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let kind = find(&store, &account, name).await?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = kind.schema.fields.iter().map(|field| field.name.as_str());
@@ -76,21 +83,21 @@ pub(super) async fn template(
 /// a repeat of the newest version makes none.
 pub(super) async fn put(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Write>,
     name: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("the schema is larger than {} bytes", limits::REQUEST_BYTES);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            Refusal::too_large(detail)
         }
-        _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+        _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
     })?;
-    let invalid_name = || Problem::unprocessable("invalid_kind_name", KIND_NAME);
+    let invalid_name = || Refusal::unprocessable("invalid_kind_name", KIND_NAME);
     let name: KindName = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(invalid_name)?;
     if kinds::bundled(&name).is_some() {
-        return Err(Problem::conflict(
+        return Err(Refusal::conflict(
             "bundled_kind",
             format!("`{name}` is a bundled kind; register yours under another name"),
         ));
@@ -109,17 +116,18 @@ pub(super) async fn put(
 /// What a kind may be called, for who called one something else.
 const KIND_NAME: &str = "a kind's name is 1 to 64 of a-z, 0-9 and -";
 
-fn invalid_schema(error: SchemaError) -> Problem {
+fn invalid_schema(error: SchemaError) -> Refusal {
     let place = if error.pointer.is_empty() { "the document".to_owned() } else { format!("`{}`", error.pointer) };
-    Problem::unprocessable("invalid_schema", format!("{place}: {}", error.message)).at(error.pointer)
+    Refusal::unprocessable("invalid_schema", format!("{place}: {}", error.message))
+        .with_details(json!({ "pointer": error.pointer }))
 }
 
 async fn find(
     store: &Store,
     account: &penstock_model::AccountId,
     name: Result<Path<String>, PathRejection>,
-) -> Result<KindVersion, Problem> {
-    let missing = || Problem::not_found("there is no such kind");
+) -> Result<KindVersion, Refusal> {
+    let missing = || Refusal::not_found("there is no such kind");
     let name = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(missing)?;
     store.kind(account, &name).await?.ok_or_else(missing)
 }

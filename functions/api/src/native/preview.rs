@@ -18,7 +18,10 @@ use penstock_store::{Store, text::TextError};
 use serde::{Deserialize, Serialize};
 
 use super::{IdPath, find, view::Detected};
-use crate::{Problem, auth::Account};
+use crate::{
+    Refusal,
+    auth::{Account, Read},
+};
 
 /// What a preview is asked for with.
 #[derive(Debug, Deserialize)]
@@ -69,26 +72,26 @@ impl From<Preview> for PreviewView {
 /// what the import's upload is. Writes nothing.
 pub(super) async fn preview(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     id: IdPath,
     asked: Result<Query<Asked>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<PreviewView>, Problem> {
+) -> Result<Json<PreviewView>, Refusal> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            Refusal::too_large(detail)
         }
-        _ => Problem::bad_request("unreadable_body", "the body could not be read to its end"),
+        _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
     })?;
-    let asked = asked.map_err(|_| Problem::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
+    let asked = asked.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
     let import = find(&store, &account, &id).await?;
-    let gone = || Problem::conflict("unknown_kind", "the kind of this import no longer exists");
+    let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
     let schema = store.schema(&account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
     let kind = Kind::compile(&schema, &account).map_err(|_| gone())?;
     let looked = if body.is_empty() {
         if import.object.is_none() {
-            return Err(Problem::conflict(
+            return Err(Refusal::conflict(
                 "nothing_uploaded",
                 "nothing has been uploaded; send the file's first part as the body",
             ));
@@ -104,7 +107,7 @@ pub(super) async fn preview(
     };
     match looked {
         Ok(preview) => Ok(Json(preview.into())),
-        Err(TextError::Failed(failure)) => Err(Problem::unprocessable(failure.code, failure.message)),
+        Err(TextError::Failed(failure)) => Err(Refusal::unprocessable(failure.code, failure.message)),
         Err(TextError::Store(error)) => Err(error.into()),
     }
 }

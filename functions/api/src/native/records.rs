@@ -9,7 +9,10 @@ use penstock_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use crate::{Problem, auth::Account};
+use crate::{
+    Refusal,
+    auth::{Account, Read},
+};
 
 /// The JSON of a record.
 #[derive(Debug, Serialize)]
@@ -22,15 +25,15 @@ pub(super) struct RecordView {
 /// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`].
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account): Account,
+    Account(account, ..): Account<Read>,
     path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Json<RecordView>, Problem> {
+) -> Result<Json<RecordView>, Refusal> {
     // A key that is no UTF-8 is no record's.
-    let Path((kind, key)) = path.map_err(|_| Problem::not_found("there is no such record"))?;
-    let no_kind = || Problem::not_found("there is no such kind");
+    let Path((kind, key)) = path.map_err(|_| Refusal::not_found("there is no such record"))?;
+    let no_kind = || Refusal::not_found("there is no such kind");
     let kind: KindName = kind.parse().map_err(|_| no_kind())?;
     store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
     let record =
-        store.record(&account, &kind, &key).await?.ok_or_else(|| Problem::not_found("there is no such record"))?;
+        store.record(&account, &kind, &key).await?.ok_or_else(|| Refusal::not_found("there is no such record"))?;
     Ok(Json(RecordView { kind, key, fields: record.fields }))
 }

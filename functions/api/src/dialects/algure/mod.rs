@@ -1,0 +1,175 @@
+//! Algure, `/v1/products`: an id by POST, a CSV by PUT.
+//!
+//! Settled here: the words of `status` are the native API's; a row that changed nothing counts as updated, so that the three totals add up.
+
+use axum::{
+    Json, Router,
+    extract::{Query, Request, State, rejection::QueryRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use penstock_model::{Import, ImportId, ImportOptions, Status, rfc3339};
+use penstock_store::{
+    Store, StoreError,
+    imports::{Creation, Filter},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{IdPath, find, kind};
+use crate::{
+    Api, Refusal,
+    auth::{Account, Create, Read, Write},
+    intake,
+};
+
+/// The kind of its records.
+pub(crate) const KIND: &str = "algure-products";
+
+/// Bytes of a feed, at most: "Upload size limit is 10 MB".
+pub(crate) const FEED_BYTES: u64 = 10 * 1024 * 1024;
+
+/// Imports on a page, when the client names no limit, and at most.
+const PAGE_DEFAULT: usize = 10;
+const PAGE_MAX: usize = 100;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/v1/products/import", post(create))
+        .route("/v1/products/import/{id}", get(show).put(upload))
+        .route("/v1/products/imports", get(list))
+}
+
+/// An error in Algure's form.
+pub(crate) fn error(refusal: &Refusal) -> Value {
+    json!({ "error": { "code": refusal.code, "message": refusal.message } })
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Created {
+    id: ImportId,
+    expires_at: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View {
+    id: ImportId,
+    created_at: String,
+    expires_at: String,
+    status: Status,
+    total: Option<u64>,
+    total_created: u64,
+    total_updated: u64,
+    total_errors: u64,
+}
+
+impl View {
+    async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
+        let rows = store.rows(&import).await?;
+        Ok(Self {
+            created_at: rfc3339(import.created_at),
+            expires_at: rfc3339(import.expires_at),
+            status: import.status,
+            total: rows.total,
+            total_created: rows.created,
+            total_updated: rows.updated + rows.unchanged,
+            total_errors: rows.failed,
+            id: import.id,
+        })
+    }
+}
+
+fn missing() -> Refusal {
+    Refusal::not_found("there is no such import")
+}
+
+/// A repeat makes another import.
+async fn create(
+    State(store): State<Store>,
+    Account(account, ..): Account<Create>,
+) -> Result<(StatusCode, Json<Created>), Refusal> {
+    let import = intake::import(&store, &account, kind(KIND)?, None, ImportOptions::default());
+    match store.create_import(&import, None).await? {
+        Creation::Created | Creation::Repeated(_) | Creation::OtherRequest => {}
+    }
+    Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
+}
+
+/// A repeat is refused with 409. The import's expiry is judged when the request begins, as S3 does with a URL.
+async fn upload(
+    State(Api { store, bodies }): State<Api>,
+    Account(account, ..): Account<Write>,
+    id: IdPath,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    let id = id.map_err(|_| missing())?;
+    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
+    match import.status {
+        Status::Expired => return Err(expired()),
+        Status::AwaitingUpload if store.now_ms() > import.expires_at => return Err(expired()),
+        Status::AwaitingUpload => {}
+        Status::Cancelled => return Err(Refusal::conflict("import_cancelled", "this import has been cancelled")),
+        _ => return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to")),
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !["text/csv", "text/plain"].iter().any(|taken| media_type.eq_ignore_ascii_case(taken)) {
+        return Err(Refusal::unsupported_media_type("a feed is sent as text/csv or text/plain"));
+    }
+    let limit = bodies.of(FEED_BYTES);
+    limit.check(request.headers())?;
+    let upload = store.upload(&account, &import.id, limit.bytes);
+    intake::store_body(upload, limit, request.into_body()).await?;
+    Ok(StatusCode::CREATED)
+}
+
+fn expired() -> Refusal {
+    Refusal::new(StatusCode::GONE, "import_expired", "this import has expired; create another one")
+}
+
+async fn show(
+    State(store): State<Store>,
+    Account(account, ..): Account<Read>,
+    id: IdPath,
+) -> Result<Json<View>, Refusal> {
+    let id = id.map_err(|_| missing())?;
+    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
+    Ok(Json(View::new(&store, import).await?))
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(store): State<Store>,
+    Account(account, ..): Account<Read>,
+    query: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let invalid = |message: &str| Refusal::bad_request("invalid_query", message);
+    let Query(page) = query.map_err(|_| invalid("the query takes limit, a number, and cursor"))?;
+    let limit = page.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(invalid(&format!("limit is 1 to {PAGE_MAX}")));
+    }
+    let after: Option<ImportId> = page
+        .cursor
+        .map(|cursor| cursor.parse())
+        .transpose()
+        .map_err(|_| invalid("the cursor is none that a page of this list gave"))?;
+    let filter = Filter { status: None, kinds: vec![kind(KIND)?] };
+    let mut imports = store.list_imports(&account, &filter, after.as_ref(), limit + 1).await?;
+    let more = imports.len() > limit;
+    imports.truncate(limit);
+    let next_cursor = imports.last().filter(|_| more).map(|import| import.id.clone());
+    let mut views = Vec::with_capacity(imports.len());
+    for import in imports {
+        views.push(View::new(&store, import).await?);
+    }
+    Ok(Json(json!({ "imports": views, "nextCursor": next_cursor })).into_response())
+}

@@ -1,0 +1,93 @@
+//! Better Data, `/api/import`: arrays of JSON objects, one path for each kind.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State, rejection::PathRejection},
+    response::Response,
+    routing::{get, post},
+};
+use penstock_model::{Status, rfc3339};
+use penstock_store::{Store, errors::ErrorCursor};
+use serde_json::{Value, json};
+
+use super::{IdPath, SHOWN_ERRORS, find, json, json_rows, kind};
+use crate::{
+    Api, Refusal,
+    auth::{Account, Create, Read},
+};
+
+/// The last segment of each path, the kind of its records, and the array of its body.
+const IMPORTS: [(&str, &str, &str); 6] = [
+    ("catalog", "catalog", "products"),
+    ("inventory", "inventory", "levels"),
+    ("suppliers", "suppliers", "suppliers"),
+    ("purchase-orders", "purchase-orders", "purchaseOrders"),
+    ("orders", "orders", "orders"),
+    ("demand-history", "demand-history", "records"),
+];
+
+/// Bytes of a body, at most; what API Gateway takes. The document names no limit.
+pub(crate) const BODY_BYTES: u64 = 10 * 1024 * 1024;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new().route("/api/import/{what}", post(create)).route("/api/import/status/{id}", get(show))
+}
+
+/// An error in Better Data's form.
+pub(crate) fn error(refusal: &Refusal) -> Value {
+    json!({ "error": refusal.message })
+}
+
+/// A repeat makes another job.
+async fn create(
+    State(Api { bodies, .. }): State<Api>,
+    Account(..): Account<Create>,
+    what: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let what = what.map(|Path(what)| what).unwrap_or_default();
+    let (_, kind_name, array) = IMPORTS
+        .into_iter()
+        .find(|(path, ..)| *path == what)
+        .ok_or_else(|| Refusal::not_found("there is nothing at this path"))?;
+    let limit = bodies.of(BODY_BYTES);
+    limit.check(request.headers())?;
+    let malformed = Refusal::bad_request("invalid_body", "the body is not valid JSON");
+    let body = json(request.into_body(), limit, malformed).await?;
+    let rows = body.get(array).and_then(Value::as_array).filter(|rows| !rows.is_empty());
+    let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
+    match json_rows(&kind(kind_name)?, rows)? {}
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::AwaitingUpload => "PENDING",
+        Status::Processing => "PROCESSING",
+        // A job with some rejected rows is completed.
+        Status::Completed | Status::CompletedWithErrors => "COMPLETED",
+        Status::Failed | Status::Cancelled | Status::Expired => "FAILED",
+    }
+}
+
+async fn show(
+    State(store): State<Store>,
+    Account(account, ..): Account<Read>,
+    id: IdPath,
+) -> Result<Json<Value>, Refusal> {
+    let missing = || Refusal::not_found("Job not found");
+    let id = id.map_err(|_| missing())?;
+    let kinds = IMPORTS.map(|(_, kind, _)| kind);
+    let import = find(&store, &account, &id, &kinds).await?.ok_or_else(missing)?;
+    let rows = store.rows(&import).await?;
+    let (errors, _) = store.errors(&import.id, ErrorCursor::default(), SHOWN_ERRORS).await?;
+    let shown = |error: &penstock_model::RowError| json!({ "row": error.row, "field": error.field, "code": error.code, "message": error.message });
+    Ok(Json(json!({
+        "jobId": import.id,
+        "status": status(import.status),
+        "rowCount": rows.total.or(import.counted).unwrap_or(rows.processed),
+        "processedCount": rows.processed,
+        "failedCount": rows.failed,
+        "errors": errors.iter().map(shown).collect::<Vec<Value>>(),
+        "completedAt": import.completed_at.map(rfc3339),
+    })))
+}

@@ -1,0 +1,130 @@
+//! Imports, and files that come in the body of a request instead of by a presigned upload: stored under the import's key, they take the same
+//! road from there.
+
+use axum::{body::Body, http::HeaderMap, http::header};
+use futures::StreamExt;
+use penstock_model::{AccountId, Checkpoint, Import, ImportId, ImportOptions, KindName, Status};
+use penstock_store::{
+    Store,
+    uploads::{Upload, UploadError},
+};
+
+use crate::Refusal;
+
+/// How large a request's body may be where this process stands, whatever an API documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    bytes: Option<u64>,
+}
+
+impl BodyLimits {
+    /// Behind API Gateway and Lambda, whose payload of 6 MB holds a file in base64, beside the rest of the request: 4.5 MB (AWS Lambda
+    /// Developer Guide, "Lambda quotas").
+    pub const LAMBDA: Self = Self { bytes: Some(4_500_000) };
+
+    /// Where bodies are streamed: only what an API documents.
+    pub const STREAMED: Self = Self { bytes: None };
+
+    /// The limit of a body of which an API takes `documented` bytes.
+    pub(crate) fn of(self, documented: u64) -> BodyLimit {
+        match self.bytes.filter(|bytes| *bytes < documented) {
+            Some(bytes) => BodyLimit { bytes, documented: false },
+            None => BodyLimit { bytes: documented, documented: true },
+        }
+    }
+}
+
+/// The limit of one body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit {
+    pub(crate) bytes: u64,
+    documented: bool,
+}
+
+impl BodyLimit {
+    /// 413. Where the limit is none of the API's own, the message names the way for larger files.
+    pub(crate) fn exceeded(self) -> Refusal {
+        let message = format!("the file is larger than {} bytes, the most that is taken", self.bytes);
+        Refusal::too_large(match self.documented {
+            true => message,
+            false => message + " in a request here; a larger one goes to the upload URL that POST /v1/imports gives",
+        })
+    }
+
+    /// 413 for a body that says beforehand that it is too large.
+    pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if told.is_some_and(|bytes| bytes > self.bytes) { Err(self.exceeded()) } else { Ok(()) }
+    }
+
+    /// What an upload that did not come about means to the client.
+    pub(crate) fn refusal(self, error: UploadError) -> Refusal {
+        match error {
+            UploadError::TooLarge { .. } => self.exceeded(),
+            UploadError::Exists => Refusal::conflict("already_uploaded", "this import has been uploaded to"),
+            UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// 400 for a body that breaks off.
+pub(crate) fn unreadable() -> Refusal {
+    Refusal::bad_request("unreadable_body", "the body could not be read to its end")
+}
+
+/// Stores a whole body as an import's upload. A repeat is refused, unless nothing was stored.
+pub(crate) async fn store_body(mut upload: Upload<'_>, limit: BodyLimit, body: Body) -> Result<(), Refusal> {
+    let mut bytes = body.into_data_stream();
+    while let Some(piece) = bytes.next().await {
+        upload.write(&piece.map_err(|_| unreadable())?).await.map_err(|error| limit.refusal(error))?;
+    }
+    upload.finish().await.map_err(|error| limit.refusal(error))?;
+    Ok(())
+}
+
+/// A new id, by the store's clock.
+pub(crate) fn new_id(store: &Store) -> ImportId {
+    ImportId::new(store.now_ms(), penstock_store::random())
+}
+
+/// A new import that awaits its upload. Nothing is stored.
+pub(crate) fn import(
+    store: &Store,
+    account: &AccountId,
+    kind: KindName,
+    filename: Option<String>,
+    options: ImportOptions,
+) -> Import {
+    let now = store.now_ms();
+    Import {
+        id: new_id(store),
+        account: account.clone(),
+        kind,
+        status: Status::AwaitingUpload,
+        created_at: now,
+        expires_at: now + store.settings().upload_ttl_seconds as i64 * 1000,
+        completed_at: None,
+        filename,
+        kind_version: 0,
+        format: None,
+        options,
+        order: 0,
+        object: None,
+        layout: None,
+        columns: None,
+        ignored_columns: Vec::new(),
+        chunking: store.settings().chunking,
+        checkpoint: Checkpoint::START,
+        opened_blocks: 0,
+        total: None,
+        counted: None,
+        noted_blocks: Vec::new(),
+        noted_tally: Default::default(),
+        halt: None,
+        failure: None,
+        rows: None,
+        report: None,
+        split_died_at: None,
+        seen: None,
+    }
+}

@@ -1,0 +1,118 @@
+//! Managing keys, with a key that has the scope `admin`: the operator's. It manages the keys of every account.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::PathRejection, rejection::QueryRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use penstock_model::{AccountId, Scope, rfc3339};
+use penstock_store::{
+    Store,
+    keys::{self, Key, NewKey},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::body::{JsonBody, JsonShape};
+use crate::{
+    Refusal,
+    auth::{Account, Manage},
+};
+
+/// Characters of a label, at most.
+const LABEL_CHARS: usize = 255;
+
+/// `POST /v1/keys`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct KeyRequest {
+    account: Option<AccountId>,
+    scopes: Vec<Scope>,
+    label: Option<String>,
+}
+
+impl JsonShape for KeyRequest {
+    const ARRAYS: &'static [&'static str] = &["scopes"];
+}
+
+/// The JSON of a key.
+#[derive(Debug, Serialize)]
+struct KeyView {
+    id: String,
+    account: AccountId,
+    scopes: Vec<Scope>,
+    created_at: String,
+    label: Option<String>,
+    revoked: bool,
+    /// `<id>.<secret>`, once: in the answer to its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl KeyView {
+    fn new(key: Key) -> Self {
+        let Key { id, account, scopes, created_at, label, revoked } = key;
+        Self { id, account, scopes, created_at: rfc3339(created_at), label, revoked, token: None, secret: None }
+    }
+}
+
+/// A repeat makes another key.
+pub(super) async fn create(
+    State(store): State<Store>,
+    Account(own, ..): Account<Manage>,
+    body: JsonBody<KeyRequest>,
+) -> Result<Response, Refusal> {
+    let KeyRequest { account, mut scopes, label } = body.value;
+    scopes.sort_unstable();
+    scopes.dedup();
+    if scopes.is_empty() {
+        return Err(Refusal::unprocessable("no_scopes", "a key has at least one scope"));
+    }
+    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_CHARS) {
+        let detail = format!("a label has at most {LABEL_CHARS} characters");
+        return Err(Refusal::unprocessable("label_too_long", detail));
+    }
+    let (id, secret) = (keys::new_id(), keys::new_secret());
+    let new = NewKey { id, secret: secret.clone(), account: account.unwrap_or(own), scopes, label };
+    let key = store.put_key(&new).await?;
+    tracing::info!(key.id = key.id, key.account = %key.account, "a key was made");
+    let token = Some(format!("{}.{secret}", key.id));
+    Ok((StatusCode::CREATED, Json(KeyView { token, secret: Some(secret), ..KeyView::new(key) })).into_response())
+}
+
+/// Whose keys; those of the asking key's account if not given.
+#[derive(Debug, Deserialize)]
+pub(super) struct Whose {
+    account: Option<AccountId>,
+}
+
+pub(super) async fn list(
+    State(store): State<Store>,
+    Account(own, ..): Account<Manage>,
+    query: Result<Query<Whose>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(Whose { account }) =
+        query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes account, an account's id"))?;
+    let keys = store.keys(&account.unwrap_or(own)).await?;
+    let views: Vec<KeyView> = keys.into_iter().map(KeyView::new).collect();
+    Ok(Json(json!({ "keys": views })).into_response())
+}
+
+/// A repeat finds it revoked: the same answer.
+pub(super) async fn revoke(
+    State(store): State<Store>,
+    Account(..): Account<Manage>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Refusal> {
+    let missing = || Refusal::not_found("there is no such key");
+    let Path(id) = id.map_err(|_| missing())?;
+    if !keys::is_key_id(&id) {
+        return Err(missing());
+    }
+    let key = store.revoke_key(&id).await?.ok_or_else(missing)?;
+    tracing::info!(key.id = key.id, key.account = %key.account, "a key is revoked");
+    Ok(StatusCode::NO_CONTENT)
+}

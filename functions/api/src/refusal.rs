@@ -1,0 +1,146 @@
+//! Errors as every API of this host means them, before one of them gives them its form. Nothing internal is in them.
+
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use penstock_model::Scope;
+use penstock_store::{StoreError, rate::Judgement};
+use serde_json::Value;
+
+/// Why a request is not done: what each API turns into an answer of its own form, at the very last step (see [`crate::form`]).
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// The sort of refusal.
+    pub(crate) status: StatusCode,
+    /// A stable word for programs.
+    pub(crate) code: Cow<'static, str>,
+    /// A sentence for people.
+    pub(crate) message: String,
+    /// More for programs, in the APIs that have room for it.
+    pub(crate) details: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), details: None, headers: Vec::new() }
+    }
+
+    /// The request is not what the API takes.
+    pub(crate) fn bad_request(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// The request is well-formed and cannot be done.
+    pub(crate) fn unprocessable(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    /// What is asked for does not exist, or is another account's.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The path exists, not for this method.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+    }
+
+    /// What is asked for is in a state that does not allow it.
+    pub(crate) fn conflict(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// The body is too large.
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    /// The body is of a type that is not taken.
+    pub(crate) fn unsupported_media_type(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// The credential is missing or wrong.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "the API key is missing or wrong")
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// The credential does not allow it.
+    pub(crate) fn forbidden(missing: Scope) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", format!("the API key lacks the scope {missing}"))
+    }
+
+    /// Too many requests came.
+    pub(crate) fn rate_limited(judgement: &Judgement, now_ms: i64) -> Self {
+        let Judgement { limit, remaining, retry_after_seconds, reset_seconds, .. } = *judgement;
+        let message = format!("Rate limit exceeded. Try again in {retry_after_seconds} seconds.");
+        let reset_at = u64::try_from(now_ms).unwrap_or(0).div_ceil(1000) + reset_seconds;
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+            .with(header::RETRY_AFTER, retry_after_seconds.into())
+            .with(HeaderName::from_static("x-ratelimit-limit"), limit.into())
+            .with(HeaderName::from_static("x-ratelimit-remaining"), remaining.into())
+            .with(HeaderName::from_static("x-ratelimit-reset"), reset_at.into())
+    }
+
+    /// The service failed: that something is wrong, not what.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service failed on this request")
+    }
+
+    /// What an answer means that is an error and that nobody here wrote: the router's own, and its extractors'.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found("there is nothing at this path"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large("the body is too large"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type("the body's type is not taken"),
+            status if status.is_server_error() => Self { status, ..Self::internal() },
+            status => Self::new(status, "bad_request", "the request is not what this path takes"),
+        }
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Adds what programs may want to know beside the code.
+    pub(crate) fn with_details(self, details: Value) -> Self {
+        Self { details: Some(details), ..self }
+    }
+
+    /// The answer's headers.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.headers.iter().cloned()
+    }
+}
+
+/// A bare answer that carries the refusal to where it gets its form.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A service that did not answer is logged here, once; the client is told to come again.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = penstock_runtime::chain(&error), "a request could not be answered");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot answer now; try again")
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+}
+
+/// A panic's answer.
+pub(crate) fn of_panic(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request made the api panic");
+    Refusal::internal().into_response()
+}

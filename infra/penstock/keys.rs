@@ -1,0 +1,67 @@
+//! `penstock keys`: managing API keys.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use penstock_client::NewKey;
+use penstock_model::Scope;
+
+use crate::Service;
+
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Makes a key and prints its token, once: only its hash is stored.
+    Create {
+        /// Whose it is to be; the account of --token if not given.
+        #[arg(long)]
+        account: Option<String>,
+        /// What it may do: import:read, import:write, import:delete, admin. Separated by commas.
+        #[arg(long, value_delimiter = ',', default_value = "import:read,import:write,import:delete")]
+        scopes: Vec<Scope>,
+        /// What to call it.
+        #[arg(long)]
+        label: Option<String>,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Lists an account's keys, revoked ones too; never a secret.
+    List {
+        /// Whose; those of the account of --token if not given.
+        #[arg(long)]
+        account: Option<String>,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Revokes a key.
+    Revoke {
+        /// The key's id.
+        id: String,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        KeysCommand::Create { account, scopes, label, service } => {
+            let key = service.client()?.create_key(&NewKey { account, scopes, label }).await?;
+            let token = key.token.context("the service gave no token")?;
+            eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
+            println!("{token}");
+        }
+        KeysCommand::List { account, service } => {
+            for key in service.client()?.keys(account.as_deref()).await? {
+                let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+                let state = if key.revoked { "revoked" } else { "active" };
+                let label = key.label.as_deref().unwrap_or("");
+                println!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
+            }
+        }
+        KeysCommand::Revoke { id, service } => {
+            service.client()?.revoke_key(&id).await?;
+            println!("{id}  revoked");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,32 @@
+//! `penstock serve`: the API as an ordinary HTTP server, for a container in front of a deployed stack. Bodies are streamed, so that they may
+//! be as large as each API documents.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use penstock_api::BodyLimits;
+use penstock_local::Server;
+use tokio::net::TcpListener;
+
+use crate::interruption;
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Where it listens; port 0 lets the system choose one, a container takes 0.0.0.0. It speaks plain HTTP: what it stands behind speaks TLS. Rate limits by address
+    /// count by the address of whoever connects.
+    #[arg(long, env = "PENSTOCK_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let interrupted = interruption()?;
+    let store = penstock_runtime::start().map_err(|error| anyhow::anyhow!(error))?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    let server = Server::serve(listener, address, penstock_api::router(store, BodyLimits::STREAMED));
+    println!("Penstock listens on http://{address}");
+    interrupted.await;
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

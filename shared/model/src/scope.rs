@@ -1,0 +1,71 @@
+//! What an API key may be used for.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidId;
+
+/// One thing that an API key may do, for its account's imports or, as [`Scope::Admin`], for keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// Read imports, their errors, and records.
+    #[serde(rename = "import:read")]
+    ImportRead,
+    /// Create, fill and cancel imports.
+    #[serde(rename = "import:write")]
+    ImportWrite,
+    /// Delete imports that have ended.
+    #[serde(rename = "import:delete")]
+    ImportDelete,
+    /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
+    #[serde(rename = "admin")]
+    Admin,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::ImportRead, Self::ImportWrite, Self::ImportDelete, Self::Admin];
+
+    /// The three scopes of imports: what a key has that was stored before there were scopes.
+    pub const IMPORTS: [Self; 3] = [Self::ImportRead, Self::ImportWrite, Self::ImportDelete];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ImportRead => "import:read",
+            Self::ImportWrite => "import:write",
+            Self::ImportDelete => "import:delete",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let known = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
+        known.ok_or(InvalidId::new("a scope is import:read, import:write, import:delete or admin"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_has_one_word() {
+        for scope in Scope::ALL {
+            assert_eq!(scope.as_str().parse(), Ok(scope));
+            assert_eq!(serde_json::to_value(scope).expect("JSON"), scope.as_str());
+        }
+        assert!("import".parse::<Scope>().is_err());
+    }
+}

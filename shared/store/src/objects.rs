@@ -1,0 +1,222 @@
+//! Writing an object whose size is not known when its first byte comes: in one piece when it is small, in parts as it grows.
+
+use aws_sdk_s3::{
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
+use bytes::Bytes;
+use penstock_model::StoredObject;
+
+use crate::{Result, Store, StoreError};
+
+/// Bytes of one part: S3 takes at least 5 MiB and at most 10,000 parts, so that 80 GB fit.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// The metadata by which a writer knows its own object.
+const MARK: &str = "penstock-writer";
+
+/// Which object is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) content_type: Option<&'static str>,
+    /// Whether it is stored only where there is none yet.
+    pub(crate) once: bool,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is stored.
+    Stored(StoredObject),
+    /// There was one before, which stays.
+    Exists,
+}
+
+/// An object that is being written. It becomes visible, whole, when it is finished; one that is dropped before leaves nothing but, at
+/// worst, parts that the bucket's lifecycle removes. It holds one part, and while that is sent nothing more is taken.
+///
+/// A repeat of the whole writes another object, or with [`Target::once`] finds the first. A call that the client repeats because its answer
+/// was lost finds its own mark in the object.
+#[derive(Debug)]
+pub(crate) struct ObjectWriter<'a> {
+    store: &'a Store,
+    target: Target,
+    mark: String,
+    upload: Option<String>,
+    parts: Vec<CompletedPart>,
+    buffer: Vec<u8>,
+    bytes: u64,
+}
+
+impl<'a> ObjectWriter<'a> {
+    /// Starts an object. Nothing is sent.
+    pub(crate) fn new(store: &'a Store, target: Target) -> Self {
+        let mark = crate::hex(&crate::random::<16>());
+        Self { store, target, mark, upload: None, parts: Vec::new(), buffer: Vec::new(), bytes: 0 }
+    }
+
+    /// How many bytes it has taken.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends bytes; a part that is full is sent.
+    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            // A full part is sent when more comes, so that a file of exactly one part takes one request.
+            if self.buffer.len() == PART_BYTES {
+                self.send_part().await?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    async fn send_part(&mut self) -> Result<()> {
+        let upload = match &self.upload {
+            Some(upload) => upload.clone(),
+            None => self.start().await?,
+        };
+        let number = self.parts.len() as i32 + 1;
+        // What comes next will fill a part again, in all likelihood.
+        let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART_BYTES));
+        let sent = self
+            .store
+            .inner
+            .s3
+            .upload_part()
+            .bucket(&self.target.bucket)
+            .key(&self.target.key)
+            .upload_id(upload)
+            .part_number(number)
+            .body(ByteStream::from(Bytes::from(part)))
+            .send()
+            .await
+            .map_err(StoreError::unavailable("s3:UploadPart"))?;
+        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
+        Ok(())
+    }
+
+    async fn start(&mut self) -> Result<String> {
+        let started = self
+            .store
+            .inner
+            .s3
+            .create_multipart_upload()
+            .bucket(&self.target.bucket)
+            .key(&self.target.key)
+            .set_content_type(self.target.content_type.map(str::to_owned))
+            .metadata(MARK, &self.mark)
+            .send()
+            .await
+            .map_err(StoreError::unavailable("s3:CreateMultipartUpload"))?;
+        Ok(self.upload.insert(started.upload_id.unwrap_or_default()).clone())
+    }
+
+    /// Sends what is left and makes the object visible.
+    pub(crate) async fn finish(mut self) -> Result<Written> {
+        if self.upload.is_some() { self.complete().await } else { self.put().await }
+    }
+
+    async fn put(&mut self) -> Result<Written> {
+        let body = ByteStream::from(Bytes::from(std::mem::take(&mut self.buffer)));
+        let sent = self
+            .store
+            .inner
+            .s3
+            .put_object()
+            .bucket(&self.target.bucket)
+            .key(&self.target.key)
+            .set_content_type(self.target.content_type.map(str::to_owned))
+            .set_if_none_match(self.target.once.then(|| "*".to_owned()))
+            .metadata(MARK, &self.mark)
+            .body(body)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(Written::Stored(self.stored(output.version_id, output.e_tag))),
+            Err(error) => self.contested("s3:PutObject", error).await,
+        }
+    }
+
+    async fn complete(&mut self) -> Result<Written> {
+        if !self.buffer.is_empty() {
+            self.send_part().await?;
+        }
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts.clone())).build();
+        let sent = self
+            .store
+            .inner
+            .s3
+            .complete_multipart_upload()
+            .bucket(&self.target.bucket)
+            .key(&self.target.key)
+            .set_upload_id(self.upload.clone())
+            .set_if_none_match(self.target.once.then(|| "*".to_owned()))
+            .multipart_upload(parts)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => {
+                self.upload = None;
+                Ok(Written::Stored(self.stored(output.version_id, output.e_tag)))
+            }
+            Err(error) => self.contested("s3:CompleteMultipartUpload", error).await,
+        }
+    }
+
+    fn stored(&self, version: Option<String>, etag: Option<String>) -> StoredObject {
+        let etag = etag.unwrap_or_default().trim_matches('"').to_owned();
+        StoredObject { version, etag, bytes: self.bytes }
+    }
+
+    /// Tells by its mark whose object is stored, where the last request was refused because there is one, or because the multipart upload is
+    /// no longer there: the client may have repeated a call that had had its effect.
+    async fn contested<E, R>(&mut self, call: &'static str, error: SdkError<E, R>) -> Result<Written>
+    where
+        E: ProvideErrorMetadata,
+    {
+        let code = match &error {
+            SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
+            _ => "",
+        };
+        if !matches!(code, "PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchUpload") {
+            return Err(StoreError::unavailable(call)(error));
+        }
+        let refused = code == "PreconditionFailed";
+        let sent = self.store.inner.s3.head_object().bucket(&self.target.bucket).key(&self.target.key).send().await;
+        match sent {
+            Ok(head) => {
+                let mark = head.metadata().and_then(|metadata| metadata.get(MARK));
+                if mark == Some(&self.mark) {
+                    self.upload = None;
+                    return Ok(Written::Stored(self.stored(head.version_id, head.e_tag)));
+                }
+                if self.target.once { Ok(Written::Exists) } else { Err(StoreError::unavailable(call)(error)) }
+            }
+            // It was removed since.
+            Err(head) if refused && head.as_service_error().is_some_and(|e| e.is_not_found()) => Ok(Written::Exists),
+            Err(_) => Err(StoreError::unavailable(call)(error)),
+        }
+    }
+}
+
+/// Whoever gives an object up, by an error or by going away, leaves no parts behind: they would cost as much as an object. A process that
+/// dies first leaves them to the bucket's lifecycle. A repeat finds nothing to abort.
+impl Drop for ObjectWriter<'_> {
+    fn drop(&mut self) {
+        let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };
+        let s3 = self.store.inner.s3.clone();
+        let Target { bucket, key, .. } = self.target.clone();
+        runtime.spawn(async move {
+            // What it cannot abort now, the lifecycle does.
+            let _ = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(upload).send().await;
+        });
+    }
+}

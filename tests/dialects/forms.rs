@@ -1,0 +1,52 @@
+//! Each base answers in its own form, whatever goes wrong.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::support::{Stack, http::send};
+
+/// What an error says: its status and code where it has them, its message.
+type Read = fn(&Value) -> (Option<u64>, Option<&str>, &str);
+
+/// The bases: a path that takes GET alone, one that is none, and how an error is read.
+const BASES: [(&str, &str, Read); 6] = [
+    ("/v1/imports/imp_x", "/v1/nothing", |body| {
+        (body["status"].as_u64(), body["code"].as_str(), body["detail"].as_str().expect("a detail"))
+    }),
+    ("/v1/products/imports", "/v1/products/nothing", |body| {
+        (None, body["error"]["code"].as_str(), body["error"]["message"].as_str().expect("a message"))
+    }),
+    ("/api/v1/imports/imp_x", "/api/v1/nothing", |body| {
+        assert_eq!(body["details"], json!([]));
+        (None, body["error"].as_str(), body["message"].as_str().expect("a message"))
+    }),
+    ("/api/import/status/imp_x", "/api/import/a/b/c", |body| (None, None, body["error"].as_str().expect("a message"))),
+    ("/imports/imp_x", "/imports/a/b", |body| {
+        (None, body["error"].as_str(), body["message"].as_str().expect("a message"))
+    }),
+    ("/api/v1/products/import_status", "/api/v1/products/nothing", |body| {
+        let error = &body["error"];
+        (error["status"].as_u64(), error["code"].as_str(), error["message"].as_str().expect("a message"))
+    }),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_wrong_methods_and_missing_credentials_have_the_form_of_their_base() {
+    let stack = Stack::start().await;
+    for (path, nothing, read) in BASES {
+        for (method, path, status, code) in [
+            (Method::GET, nothing, 404, "not_found"),
+            (Method::PATCH, path, 405, "method_not_allowed"),
+            (Method::GET, path, 401, "unauthorized"),
+        ] {
+            let answer = send(stack.request(method, path)).await;
+            assert_eq!(answer.status, status, "{path}");
+            let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+            let (told, word, message) = read(&body);
+            assert_eq!(told.unwrap_or(status.into()), u64::from(status), "{path}: {body}");
+            assert_eq!(word.unwrap_or(code), code, "{path}: {body}");
+            assert!(!message.is_empty(), "{path}: {body}");
+        }
+    }
+    stack.stop().await;
+}
