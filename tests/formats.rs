@@ -231,7 +231,8 @@ async fn a_workbooks_cells_are_what_it_stores() {
     let record = stack.client.record("stock", "two").await.expect("answers").expect("is there");
     assert_eq!(record["fields"]["since"], "2026-11-21");
     let text = rejected(&stack, &import).await;
-    assert!(text.starts_with("_row,_line,_errors,SKU,since,counted,price,active,total,"), "{text}");
+    assert!(text.starts_with("_row,_line,_errors,SKU,since,counted,price,active,total\n"), "{text}");
+    assert!(text.ends_with(",four,,,,,,,,,too far\n"), "{text}");
     stack.stop().await;
 }
 

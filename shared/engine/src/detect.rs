@@ -189,7 +189,8 @@ fn json(text: &str, complete: bool, wanted: Option<Format>, fields: &[&str]) -> 
             match wanted {
                 Some(Format::Ndjson) => Some(Grammar::Lines),
                 Some(Format::Json) => enveloped,
-                _ if holds_rows(object, fields) => enveloped,
+                // An object on several lines is no line's.
+                _ if holds_rows(object, fields) || object.contains('\n') => enveloped,
                 _ => Some(Grammar::Lines),
             }
         }

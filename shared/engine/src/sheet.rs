@@ -189,7 +189,8 @@ impl Text {
         if column < self.column {
             return Err(damaged("its cells are not in their order"));
         }
-        let column = self.most.map_or(column, |most| column.min(most));
+        // A cell that far out makes the row one with too many cells wherever exactly it stands.
+        let column = self.most.map_or(column, |most| column.min(most.max(limits::COLUMNS as u32)));
         if self.most.is_none() && column as usize >= limits::COLUMNS {
             let message =
                 format!("the first row has a cell in column {}, the limit is {}", column + 1, limits::COLUMNS);
