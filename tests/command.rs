@@ -456,3 +456,36 @@ fn what_is_in_the_data_folder_survives_a_restart() {
     assert_eq!((&again["rows"]["created"], &again["rows"]["unchanged"]), (&0.into(), &1.into()));
     assert_eq!(dev.end("INT").code(), Some(0));
 }
+
+#[test]
+fn output_that_nobody_reads_on_is_no_failure() {
+    let (_folder, file) = folder_with("products.csv", GOOD);
+    let mut child = penstock(&["import", &file]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    // As `head` does when it has enough.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_preview_tells_what_a_file_would_be_taken_for() {
+    let (_folder, file) = folder_with("export.csv", "Artikel;Titel;brand\nA;a;b\nB;;b\n");
+    let output = run(&["import", &file, "--preview", "--map", "Artikel=sku", "--map", "Titel=name"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let lines: Vec<&str> = stdout(&output).lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "csv, UTF-8, delimiter ';'",
+            "  \"Artikel\" is sku",
+            "  \"Titel\" is name",
+            "  \"brand\" is brand",
+            r#"row 1: {"brand":"b","name":"a","sku":"A"}"#,
+            "row 2, line 3: `name` must hold a value (required)",
+        ]
+    );
+    let output = run(&["import", &file, "--preview"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("missing_column"), "{}", stdout(&output));
+}

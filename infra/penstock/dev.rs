@@ -51,13 +51,13 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     })
     .await?;
     let url = cloud.url();
-    println!("Penstock listens on {url}");
-    println!();
-    println!("  curl {url}/health");
-    println!("  curl -X POST {url}/v1/imports -H 'authorization: Bearer {id}.{secret}'");
-    println!("  penstock import FILE --url {url} --token {id}.{secret}");
-    println!();
-    println!("Interrupt it to end it.");
+    say!("Penstock listens on {url}");
+    say!("");
+    say!("  curl {url}/health");
+    say!("  curl -X POST {url}/v1/imports -H 'authorization: Bearer {id}.{secret}'");
+    say!("  penstock import FILE --url {url} --token {id}.{secret}");
+    say!("");
+    say!("Interrupt it to end it.");
     interrupted.await;
     cloud.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -168,7 +168,7 @@ async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result
     let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file));
     let saved = if ended.rejected.is_some() { client.save_rejected(&ended.id, &rejected).await } else { Ok(()) };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&ended)?);
+        say!("{}", serde_json::to_string_pretty(&ended)?);
     } else {
         summary(client, &ended, seconds, &rejected).await?;
     }
@@ -191,8 +191,8 @@ fn beside(file: &Path) -> PathBuf {
 async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path) -> anyhow::Result<()> {
     let rows = &import.rows;
     let rate = rows.processed as f64 / seconds.max(0.001);
-    println!("{}  {}", import.id, import.status.as_str());
-    println!(
+    say!("{}  {}", import.id, import.status.as_str());
+    say!(
         "{} rows: {} created, {} updated, {} unchanged, {} skipped, {} failed, {} unprocessed",
         rows.total.unwrap_or(rows.processed),
         rows.created,
@@ -202,18 +202,18 @@ async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path
         rows.failed,
         rows.unprocessed
     );
-    println!("{seconds:.1} s, {rate:.0} rows/s");
+    say!("{seconds:.1} s, {rate:.0} rows/s");
     if let Some(failure) = &import.failure {
-        println!("{}: {}", failure.code, failure.message);
+        say!("{}: {}", failure.code, failure.message);
     }
     if !import.ignored_columns.is_empty() {
-        println!("ignored columns: {}", import.ignored_columns.join(", "));
+        say!("ignored columns: {}", import.ignored_columns.join(", "));
     }
     if rows.failed > 0 {
         for error in client.errors(&import.id, None, FIRST_ERRORS).await?.errors {
-            println!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
+            say!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
         }
-        println!("rejected rows: {}", rejected.display());
+        say!("rejected rows: {}", rejected.display());
     }
     Ok(())
 }

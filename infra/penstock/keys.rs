@@ -48,19 +48,19 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
             let key = service.client()?.create_key(&NewKey { account, scopes, label }).await?;
             let token = key.token.context("the service gave no token")?;
             eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
-            println!("{token}");
+            say!("{token}");
         }
         KeysCommand::List { account, service } => {
             for key in service.client()?.keys(account.as_deref()).await? {
                 let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
                 let state = if key.revoked { "revoked" } else { "active" };
                 let label = key.label.as_deref().unwrap_or("");
-                println!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
+                say!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
             }
         }
         KeysCommand::Revoke { id, service } => {
             service.client()?.revoke_key(&id).await?;
-            println!("{id}  revoked");
+            say!("{id}  revoked");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,11 @@
 // The layout of the SDK's nested futures is deeper than the compiler's default allows.
 #![recursion_limit = "256"]
 
+/// As `println!`, for output that its reader may stop reading.
+macro_rules! say {
+    ($($line:tt)*) => { $crate::write_line(format_args!($($line)*))? };
+}
+
 mod dev;
 mod import;
 mod keys;
@@ -11,7 +16,7 @@ mod progress;
 mod serve;
 mod show;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use penstock_client::Client;
@@ -106,6 +111,14 @@ const LOCAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::
 /// The executable that runs the functions: this one.
 fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?)
+}
+
+/// Writes a line to standard output. Whoever reads it may have read enough and gone, as `head` does: that is no error.
+fn write_line(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// From the call on, SIGINT and SIGTERM no longer end the process: what is returned resolves at the first of them.

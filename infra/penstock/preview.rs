@@ -36,7 +36,7 @@ pub(crate) async fn run(subject: &Subject<'_>, client: Option<&Client>) -> anyho
     match preview {
         Ok(preview) => print(&preview),
         Err(failure) => {
-            println!("{}: {}", failure.code, failure.message);
+            say!("{}: {}", failure.code, failure.message);
             Ok(ExitCode::FAILURE)
         }
     }
@@ -60,28 +60,28 @@ fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
         words.extend((!quoting).then(|| "no quoting".to_owned()));
     }
     words.extend(layout.sheet.as_ref().map(|sheet| format!("sheet {sheet:?}")));
-    println!("{}", words.join(", "));
+    say!("{}", words.join(", "));
     for note in &layout.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     for (column, field) in &preview.columns {
         match field {
-            Some(field) => println!("  {column:?} is {field}"),
-            None => println!("  {column:?} is ignored"),
+            Some(field) => say!("  {column:?} is {field}"),
+            None => say!("  {column:?} is ignored"),
         }
     }
     for row in &preview.rows {
         if row.errors.is_empty() {
-            println!("row {}: {}", row.row, serde_json::to_string(&row.fields)?);
+            say!("row {}: {}", row.row, serde_json::to_string(&row.fields)?);
         }
         for error in &row.errors {
-            println!("row {}, line {}: {} ({})", row.row, error.line, error.message, error.code);
+            say!("row {}, line {}: {} ({})", row.row, error.line, error.message, error.code);
         }
     }
     match &preview.failure {
         None => Ok(ExitCode::SUCCESS),
         Some(failure) => {
-            println!("{}: {}", failure.code, failure.message);
+            say!("{}: {}", failure.code, failure.message);
             Ok(ExitCode::FAILURE)
         }
     }

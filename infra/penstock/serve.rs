@@ -25,7 +25,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr()?;
     let server = Server::serve(listener, address, penstock_api::router(store, BodyLimits::STREAMED));
-    println!("Penstock listens on http://{address}");
+    say!("Penstock listens on http://{address}");
     interrupted.await;
     server.stop().await;
     Ok(ExitCode::SUCCESS)

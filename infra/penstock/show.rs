@@ -8,7 +8,7 @@ use crate::Service;
 
 pub(crate) async fn status(service: &Service, id: &str) -> anyhow::Result<ExitCode> {
     let import = service.client()?.import(id).await?;
-    println!("{}", serde_json::to_string_pretty(&import)?);
+    say!("{}", serde_json::to_string_pretty(&import)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -18,7 +18,7 @@ pub(crate) async fn errors(service: &Service, id: &str) -> anyhow::Result<ExitCo
     loop {
         let page = client.errors(id, cursor.as_deref(), 100).await?;
         for error in page.errors {
-            println!("{}", serde_json::to_string(&error)?);
+            say!("{}", serde_json::to_string(&error)?);
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -33,7 +33,7 @@ pub(crate) async fn list(service: &Service, limit: usize) -> anyhow::Result<Exit
     while left > 0 {
         let page = client.list(cursor.as_deref(), left.min(100)).await?;
         left -= page.imports.len().min(left);
-        page.imports.iter().for_each(line);
+        page.imports.iter().try_for_each(line)?;
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
@@ -42,9 +42,9 @@ pub(crate) async fn list(service: &Service, limit: usize) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(import: &Import) {
+fn line(import: &Import) -> anyhow::Result<()> {
     let total = import.rows.total.map_or("?".to_owned(), |total| total.to_string());
-    println!(
+    say!(
         "{}  {}  {:<21}  {:>9}/{total} rows  {} failed  {}",
         import.id,
         import.created_at,
@@ -53,4 +53,5 @@ fn line(import: &Import) {
         import.rows.failed,
         import.filename.as_deref().unwrap_or(""),
     );
+    Ok(())
 }
