@@ -460,7 +460,8 @@ fn what_is_in_the_data_folder_survives_a_restart() {
 #[test]
 fn output_that_nobody_reads_on_is_no_failure() {
     let (_folder, file) = folder_with("products.csv", GOOD);
-    let mut child = penstock(&["import", &file]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child =
+        penstock(&["import", &file]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     // As `head` does when it has enough.
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
