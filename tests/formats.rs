@@ -180,6 +180,51 @@ async fn a_damaged_archive_fails_the_import_and_says_so() {
     stack.stop().await;
 }
 
+/// A packed or transcoded upload has no place to go on at: it is read again from its start, to the same rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_splitter_that_dies_goes_on_in_any_format() {
+    let rows = support::files::plain(0, 950, "1.50");
+    let text = String::from_utf8(rows.clone()).expect("text");
+    let objects: Vec<String> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            format!(r#"{{"sku":"{}","name":"{}","brand":"{}","cost":{}}}"#, cells[0], cells[1], cells[2], cells[3])
+        })
+        .collect();
+    let utf16: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let sheet = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        for (row, line) in text.lines().enumerate() {
+            for (column, cell) in line.split(',').enumerate() {
+                sheet.write(row as u32, column as u16, cell).expect("a cell");
+            }
+        }
+    });
+    let files = [
+        ("json", format!("{{\"products\":[\n{}\n]}}", objects.join(",\n")).into_bytes()),
+        ("ndjson.gz", gzip(objects.join("\n").as_bytes())),
+        ("utf-16", utf16),
+        ("xlsx", sheet),
+    ];
+    for (name, file) in files {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = support::crashes::stack_with_crashes(folder.path()).await;
+        for point in
+            ["split.columns", "split.checkpoint", "split.chunks_sent", "split.last_block_sized", "report.written"]
+        {
+            support::crashes::arm(folder.path(), point);
+        }
+        let import = stack.import(&file).await;
+        adds_up(&import);
+        assert_eq!((import.status, import.rows.created), (Status::Completed, 950), "{name}");
+        assert_eq!(support::crashes::armed(folder.path()), ["report.written"], "{name}");
+        assert_eq!(fields(&stack, "SKU-949").await["cost"].to_string(), "1.5", "{name}");
+        stack.stop().await;
+    }
+}
+
 fn workbook(write: impl FnOnce(&mut Workbook)) -> Vec<u8> {
     let mut workbook = Workbook::new();
     write(&mut workbook);

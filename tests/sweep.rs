@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use penstock_local::FunctionOptions;
 use penstock_model::{Abort, ImportOptions, Status};
@@ -213,23 +213,28 @@ async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_lost_are_made_again_from_the_file() {
-    let stack = Stack::with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
-        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
-        // Messages stay on their way for as long as the test wants.
-        options.faults.message_delayed = 1.0;
-        options.faults.delay = Duration::from_secs(24 * 3600);
-        options.faults.seed = 11;
-    })
-    .await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 950, "1")).await, 200);
-    stack.cloud.quiet().await;
-    let split = stack.client.import(&import.id).await.expect("there");
-    assert_eq!((split.status, split.rows.total), (Status::Processing, Some(950)));
-    stack.cloud.queue("chunks").expect("the queue").purge();
-    stack.cloud.faults().clear();
-    let import = stack.ended(&import.id).await;
-    assert_eq!((import.status, import.rows.created), (Status::Completed, 950));
-    stack.stop().await;
+    let plain = files::plain(0, 950, "1");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&plain).expect("in memory");
+    for file in [plain, packed.finish().expect("in memory")] {
+        let stack = Stack::with(|options| {
+            options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
+            options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
+            // Messages stay on their way for as long as the test wants.
+            options.faults.message_delayed = 1.0;
+            options.faults.delay = Duration::from_secs(24 * 3600);
+            options.faults.seed = 11;
+        })
+        .await;
+        let import = stack.create(ImportOptions::default()).await;
+        assert_eq!(upload(&import, &file).await, 200);
+        stack.cloud.quiet().await;
+        let split = stack.client.import(&import.id).await.expect("there");
+        assert_eq!((split.status, split.rows.total), (Status::Processing, Some(950)));
+        stack.cloud.queue("chunks").expect("the queue").purge();
+        stack.cloud.faults().clear();
+        let import = stack.ended(&import.id).await;
+        assert_eq!((import.status, import.rows.created), (Status::Completed, 950));
+        stack.stop().await;
+    }
 }

@@ -235,7 +235,7 @@ mod tests {
 
     fn written(grammar: Grammar, bytes: &[u8], content: Content<'_>) -> String {
         let mut file = Vec::new();
-        let record = Located { row: 7, line: 9, content, bytes };
+        let record = Located { row: 7, line: 9, start: 0, content, bytes };
         rejected_row(grammar, &[error("required", "x")], &record, &mut file);
         String::from_utf8(file).expect("text")
     }

@@ -31,9 +31,9 @@ pub(crate) struct Applied {
 }
 
 /// The rows of one record, in the file's order: they become one write.
-struct Fold {
+struct Fold<'r> {
     key: RecordKey,
-    rows: Vec<Row>,
+    rows: Vec<Row<'r>>,
 }
 
 /// Applies every row, each record by one conditional write. A repeat finds the rows' stamps in the records and counts them as the first
@@ -41,8 +41,8 @@ struct Fold {
 ///
 /// # Errors
 /// When the table does not take the writes for long, or other writers keep coming first: the message goes back, nothing is lost.
-pub(crate) async fn apply(store: &Store, plan: &Plan, job: &Job, rows: Vec<Row>) -> Result<Applied> {
-    let mut folds: Vec<Fold> = Vec::new();
+pub(crate) async fn apply(store: &Store, plan: &Plan, job: &Job, rows: Vec<Row<'_>>) -> Result<Applied> {
+    let mut folds: Vec<Fold<'_>> = Vec::new();
     let mut places: HashMap<RecordKey, usize> = HashMap::new();
     for row in rows {
         let key = key::hash(&job.account, &job.kind, &row.key);
@@ -68,9 +68,15 @@ pub(crate) async fn apply(store: &Store, plan: &Plan, job: &Job, rows: Vec<Row>)
 ///
 /// Groups read one at a time. A page of large records is written before anything more is read, so that memory does not grow with the records
 /// either; small ones are written beside the other groups' reads and writes.
-async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold], reading: &Mutex<()>) -> Result<Applied> {
+async fn apply_group(
+    store: &Store,
+    plan: &Plan,
+    job: &Job,
+    group: &[Fold<'_>],
+    reading: &Mutex<()>,
+) -> Result<Applied> {
     let mut applied = Applied::default();
-    let mut pending: Vec<&Fold> = group.iter().collect();
+    let mut pending: Vec<&Fold<'_>> = group.iter().collect();
     let mut pause = Backoff::default();
     while !pending.is_empty() {
         let turn = reading.lock().await;
@@ -78,7 +84,8 @@ async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold], read
         let Page { mut records, unread } = store.records_page(&keys).await?;
         let large = records.values().map(Record::bytes).sum::<usize>() > LARGE_PAGE_BYTES;
         let _turn = large.then_some(turn);
-        let (read, mut left): (Vec<&Fold>, Vec<&Fold>) = pending.iter().partition(|fold| !unread.contains(&fold.key));
+        let (read, mut left): (Vec<&Fold<'_>>, Vec<&Fold<'_>>) =
+            pending.iter().partition(|fold| !unread.contains(&fold.key));
         let mut met_others = read.is_empty();
         for batch in read.chunks(WRITE_BATCH) {
             let mut to_write = Vec::with_capacity(batch.len());
@@ -108,7 +115,7 @@ async fn apply_group(store: &Store, plan: &Plan, job: &Job, group: &[Fold], read
 
 /// A record with a fold's rows in it, not written yet.
 struct Merged<'a> {
-    fold: &'a Fold,
+    fold: &'a Fold<'a>,
     draft: Draft,
     outcomes: Vec<Outcome>,
     refused: Vec<u64>,
@@ -134,7 +141,7 @@ impl Merged<'_> {
 }
 
 /// Applies a fold's rows to what is stored: one on top of the other, or in a dry run each for itself.
-fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold, stored: Draft) -> Merged<'a> {
+fn merge<'a>(plan: &Plan, job: &Job, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> {
     let alone = job.dry_run.then(|| stored.clone());
     let mut merged = Merged { fold, draft: stored, outcomes: Vec::with_capacity(fold.rows.len()), refused: Vec::new() };
     for row in &fold.rows {

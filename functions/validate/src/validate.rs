@@ -28,7 +28,8 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
     let kind = Kind::compile(&schema, &job.account).map_err(|error| unreadable(&error.message))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.mapping);
     let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
-    let parsed = rows::parse(&mut plan, &job, &chunk);
+    let records = rows::Records::of(&job, &chunk);
+    let parsed = rows::parse(&mut plan, &job, &records);
     match store.decide(&job, &chunk, Verdict::Begun).await? {
         Begin::Verdict { verdict: Verdict::Begun, before } => {
             crash::point("validate.begun");

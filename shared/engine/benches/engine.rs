@@ -66,7 +66,8 @@ fn engine(criterion: &mut Criterion) {
         mapping: BTreeMap::new(),
     };
     let chunks = split(&file);
-    let parsed: Vec<_> = chunks.iter().map(|chunk| rows::parse(&mut plan, &job, chunk)).collect();
+    let records: Vec<_> = chunks.iter().map(|chunk| rows::Records::of(&job, chunk)).collect();
+    let parsed: Vec<_> = records.iter().map(|records| rows::parse(&mut plan, &job, records)).collect();
     assert_eq!(parsed.iter().map(|parsed| parsed.rows.len()).sum::<usize>(), ROWS);
 
     let mut group = criterion.benchmark_group("engine");
@@ -84,7 +85,12 @@ fn engine(criterion: &mut Criterion) {
     });
     group.bench_function("split", |bencher| bencher.iter(|| split(&file).len()));
     group.bench_function("parse and check", |bencher| {
-        bencher.iter(|| chunks.iter().map(|chunk| rows::parse(&mut plan, &job, chunk).rows.len()).sum::<usize>());
+        bencher.iter(|| {
+            chunks
+                .iter()
+                .map(|chunk| rows::parse(&mut plan, &job, &rows::Records::of(&job, chunk)).rows.len())
+                .sum::<usize>()
+        });
     });
     group.bench_function("merge into nothing", |bencher| {
         bencher.iter(|| {

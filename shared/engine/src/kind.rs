@@ -17,6 +17,7 @@ mod compile;
 mod default;
 mod nested;
 mod number;
+mod strptime;
 mod temporal;
 mod text;
 
@@ -87,6 +88,59 @@ pub enum Cell<'a> {
     Boolean(bool),
     /// An array or an object, never anything else.
     Nested(Value),
+}
+
+impl<'a> Cell<'a> {
+    /// A value as a cell that says it. Nothing of a text is copied.
+    pub fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(Cow::Borrowed(text)),
+            Value::Number(number) => Self::Number(*number),
+            Value::Boolean(boolean) => Self::Boolean(*boolean),
+            nested => Self::Nested(nested.clone()),
+        }
+    }
+
+    /// The same cell again. Nothing of a text is copied.
+    pub fn borrowed(&'a self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(Cow::Borrowed(text)),
+            other => other.clone(),
+        }
+    }
+
+    /// The same, of text that need not outlive it.
+    pub fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Self::Number(number) => Cell::Number(number),
+            Self::Boolean(boolean) => Cell::Boolean(boolean),
+            Self::Nested(value) => Cell::Nested(value),
+        }
+    }
+
+    /// Bytes of the value as DynamoDB counts them, within a few bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len() + 3,
+            Self::Number(number) => Value::Number(*number).bytes(),
+            Self::Boolean(boolean) => Value::Boolean(*boolean).bytes(),
+            Self::Nested(value) => value.bytes(),
+        }
+    }
+}
+
+/// Whether a cell says what is stored.
+impl PartialEq<Value> for Cell<'_> {
+    fn eq(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Text(text), Value::Text(value)) => text == value,
+            (Self::Number(number), Value::Number(value)) => number == value,
+            (Self::Boolean(boolean), Value::Boolean(value)) => boolean == value,
+            (Self::Nested(nested), value) => nested == value,
+            _ => false,
+        }
+    }
 }
 
 impl From<Cell<'_>> for Value {
@@ -185,17 +239,8 @@ impl Kind {
 
     /// The canonical key of the record that a row is about, see [`key::canonical`]. A part that the row does not name, or clears, is the
     /// part's default, if it has one.
-    pub fn key_of(&self, row: &[(usize, Option<Value>)]) -> String {
-        let mut key = String::new();
-        for (at, &field) in self.key.iter().enumerate() {
-            if at > 0 {
-                key.push(',');
-            }
-            if let Some(value) = self.value(row, field) {
-                key::push(&mut key, &value);
-            }
-        }
-        key
+    pub fn key_of(&self, row: &[(usize, Option<Cell<'_>>)]) -> String {
+        key::canonical(self.key.iter().map(|&field| self.value(row, field)))
     }
 }
 

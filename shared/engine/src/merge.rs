@@ -21,7 +21,11 @@ use std::collections::BTreeMap;
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
-use crate::{kind::Kind, plan::Plan, rows::Row};
+use crate::{
+    kind::{Cell, Kind},
+    plan::Plan,
+    rows::Row,
+};
 
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,7 @@ impl Draft {
     }
 
     /// Applies a row whose stamp is `stamp`. `rev` is left as it is: it counts writes, not rows.
-    pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row) -> Outcome {
+    pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row<'_>) -> Outcome {
         let kind = plan.kind();
         let Some(record) = &mut self.record else {
             self.record = Some(made_by(kind, stamp, row));
@@ -67,7 +71,7 @@ impl Draft {
     }
 }
 
-fn made_by(kind: &Kind, stamp: Stamp, row: &Row) -> Record {
+fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
     let mut record = Record {
         rev: 0,
         made: stamp,
@@ -81,29 +85,31 @@ fn made_by(kind: &Kind, stamp: Stamp, row: &Row) -> Record {
 }
 
 /// Sets the cells that are newer than what stands there; whether there were any, and whether that changed what the record shows.
-fn put_newer(record: &mut Record, kind: &Kind, stamp: Stamp, cells: &[(usize, Option<Value>)]) -> (bool, bool) {
+fn put_newer(record: &mut Record, kind: &Kind, stamp: Stamp, cells: &[(usize, Option<Cell<'_>>)]) -> (bool, bool) {
     let (mut touched, mut shows) = (false, false);
     for (field, value) in cells {
         let name = kind.field(*field).name();
         if record.stamps.get(name).is_none_or(|at| *at < stamp) {
             touched = true;
-            shows |= put(record, name, stamp, value.clone());
+            shows |= put(record, name, stamp, value.as_ref());
         }
     }
     (touched, shows)
 }
 
 /// Sets one field; whether that changed what the record shows.
-fn put(record: &mut Record, name: &str, stamp: Stamp, value: Option<Value>) -> bool {
-    record.stamps.insert(name.to_owned(), stamp);
-    match value {
-        Some(value) if record.fields.get(name) == Some(&value) => false,
-        Some(value) => {
-            record.fields.insert(name.to_owned(), value);
-            true
-        }
-        None => record.fields.remove(name).is_some(),
+fn put(record: &mut Record, name: &str, stamp: Stamp, cell: Option<&Cell<'_>>) -> bool {
+    match record.stamps.get_mut(name) {
+        Some(at) => *at = stamp,
+        None => drop(record.stamps.insert(name.to_owned(), stamp)),
     }
+    let Some(cell) = cell else { return record.fields.remove(name).is_some() };
+    match record.fields.get_mut(name) {
+        Some(value) if *cell == *value => return false,
+        Some(value) => *value = cell.clone().into(),
+        None => drop(record.fields.insert(name.to_owned(), cell.clone().into())),
+    }
+    true
 }
 
 /// What a row that is in the record already did, if it is.
@@ -119,7 +125,7 @@ fn applied_before(record: &Record, stamp: Stamp) -> Option<Outcome> {
     }
 }
 
-fn upsert(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn upsert(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: &mut bool) -> Outcome {
     if let Some(outcome) = applied_before(record, stamp) {
         return outcome;
     }
@@ -150,7 +156,7 @@ fn earliest(record: &Record, order: u64) -> Option<Stamp> {
 }
 
 /// The row is earlier than all of its import that the record holds: what they set is taken out, so that the row can make the record anew.
-fn take_back(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row) -> BTreeMap<String, Value> {
+fn take_back(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>) -> BTreeMap<String, Value> {
     let before = record.fields.clone();
     // Only the rows of this import made the record, so every default in it is one of theirs.
     let taken = |at: &Stamp| at.order == 0 || (at.order == stamp.order && *at > stamp);
@@ -164,7 +170,7 @@ fn take_back(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row) -> BTree
     before
 }
 
-fn create(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn create(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: &mut bool) -> Outcome {
     if record.made == stamp {
         return Outcome::Created;
     }
@@ -176,7 +182,7 @@ fn create(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &m
     Outcome::Skipped
 }
 
-fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut bool) -> Outcome {
+fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: &mut bool) -> Outcome {
     if let Some(outcome) = applied_before(record, stamp) {
         return outcome;
     }
@@ -188,7 +194,7 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut
             if !record.fields.contains_key(name)
                 && let Some(value) = later.fields.get(name)
             {
-                put(record, name, *at, Some(value.clone()));
+                put(record, name, *at, Some(&Cell::of(value)));
             }
         }
         let shows = before != record.fields;
@@ -205,7 +211,7 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row, changed: &mut
         };
         if free {
             touched = true;
-            shows |= put(record, name, stamp, Some(value.clone()));
+            shows |= put(record, name, stamp, Some(value));
         }
     }
     settle(record, stamp, touched, shows, changed)

@@ -120,10 +120,11 @@ fn read_rows(
     }
     let mut found: BTreeMap<u64, PreviewRow> = BTreeMap::new();
     for chunk in &chunks {
-        let parsed = rows::parse(&mut plan, &job, chunk);
+        let records = rows::Records::of(&job, chunk);
+        let parsed = rows::parse(&mut plan, &job, &records);
         for row in parsed.rows {
             let name = |field: usize| plan.kind().field(field).name().to_owned();
-            let fields = row.cells.into_iter().map(|(field, value)| (name(field), value)).collect();
+            let fields = row.cells.into_iter().map(|(field, cell)| (name(field), cell.map(Value::from))).collect();
             found.insert(row.row, PreviewRow { row: row.row, fields, errors: Vec::new() });
         }
         for error in parsed.errors {

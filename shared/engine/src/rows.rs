@@ -2,66 +2,112 @@
 
 mod json;
 
-use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, Value, limits};
+use std::ops::Range;
+
+use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, limits};
 
 use crate::{
-    kind::{CellError, Input},
+    kind::{Cell, CellError, Input},
     lines,
     plan::Plan,
     split,
 };
 
-/// A row that its kind accepts.
+/// A row that its kind accepts. What it says is the chunk's own text, not a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct Row<'a> {
     /// Its number, from 1.
     pub row: u64,
     /// The canonical key of the record that it is about.
     pub key: String,
     /// What it says: a field of the plan's kind, and a value or `None` to clear it. A field that it leaves as it is is not here.
-    pub cells: Cells,
+    pub cells: Cells<'a>,
 }
 
 /// What a row says of its record's fields.
-pub type Cells = Vec<(usize, Option<Value>)>;
+pub type Cells<'a> = Vec<(usize, Option<Cell<'a>>)>;
 
-impl Row {
+impl Row<'_> {
     /// Bytes that the row can add to a record, at most.
     pub fn bytes(&self) -> usize {
-        self.cells.iter().map(|(_, value)| value.as_ref().map_or(0, Value::bytes) + 300).sum()
+        self.cells.iter().map(|(_, value)| value.as_ref().map_or(0, Cell::bytes) + 300).sum()
     }
 }
 
 /// What a chunk holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parsed {
+pub struct Parsed<'a> {
     /// The rows that are accepted, in the file's order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Row<'a>>,
     /// The errors of the others, in the file's order; at least one for each.
     pub errors: Vec<RowError>,
 }
 
-/// Parses and validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON
-/// objects.
-pub fn parse(plan: &mut Plan, job: &Job, chunk: &Chunk) -> Parsed {
-    match &chunk.body {
-        Body::Rows(bytes) => {
-            let mut parsed = Parsed::default();
-            let mut reader = RowReader::new(plan, job.empty_cells);
+/// The records of a chunk, found and placed. Rows are read from them, and borrow what they say.
+#[derive(Debug)]
+pub struct Records<'c> {
+    chunk: &'c Chunk,
+    grammar: Grammar,
+    places: Vec<Place>,
+    /// The cells of each, where the grammar has delimiters.
+    cells: Vec<csv::ByteRecord>,
+}
+
+#[derive(Debug)]
+struct Place {
+    row: u64,
+    line: u64,
+    bytes: Range<usize>,
+}
+
+impl<'c> Records<'c> {
+    /// Finds the records of a chunk.
+    pub fn of(job: &Job, chunk: &'c Chunk) -> Self {
+        let mut records = Self { chunk, grammar: job.grammar, places: Vec::new(), cells: Vec::new() };
+        if let Body::Rows(bytes) = &chunk.body {
             for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
-                let Located { row, line, .. } = record;
-                match reader.read(&record) {
-                    Ok(cells) => {
-                        let key = reader.plan.kind().key_of(&cells);
-                        parsed.rows.push(Row { row, key, cells });
-                    }
-                    Err(found) => parsed.errors.extend(found.into_iter().map(|error| error.at(row, line))),
-                };
+                let Located { row, line, start, bytes, content } = record;
+                records.places.push(Place { row, line, bytes: start..start + bytes.len() });
+                if let Content::Cells(cells) = content {
+                    records.cells.push(cells.clone());
+                }
             });
-            parsed
         }
-        Body::Refused(refusal) => Parsed { rows: Vec::new(), errors: vec![refused(*refusal, chunk)] },
+        records
     }
+
+    fn bytes(&self, place: &Place) -> &[u8] {
+        match &self.chunk.body {
+            Body::Rows(bytes) => &bytes[place.bytes.clone()],
+            Body::Refused(_) => &[],
+        }
+    }
+}
+
+/// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
+pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
+    if let Body::Refused(refusal) = records.chunk.body {
+        return Parsed { rows: Vec::new(), errors: vec![refused(refusal, records.chunk)] };
+    }
+    let mut parsed = Parsed::default();
+    let mut reader = RowReader::new(plan, job.empty_cells);
+    for (at, place) in records.places.iter().enumerate() {
+        let Place { row, line, .. } = *place;
+        reader.records += 1;
+        let read = match records.grammar {
+            Grammar::Delimited { .. } => reader.delimited(&records.cells[at]),
+            Grammar::Lines | Grammar::Elements { .. } => reader.object(records.bytes(place)),
+            Grammar::Sheet => reader.sheet_row(records.bytes(place)),
+        };
+        match read.and_then(Reading::whole) {
+            Ok(cells) => {
+                let key = reader.plan.kind().key_of(&cells);
+                parsed.rows.push(Row { row, key, cells });
+            }
+            Err(found) => parsed.errors.extend(found.into_iter().map(|error| error.at(row, line))),
+        }
+    }
+    parsed
 }
 
 /// The physical line on which a row of the chunk starts.
@@ -96,6 +142,8 @@ pub struct Located<'a> {
     pub row: u64,
     /// The physical line on which it starts, from 1.
     pub line: u64,
+    /// Where in the chunk's bytes it starts.
+    pub start: usize,
     /// What it is made of.
     pub content: Content<'a>,
     /// Its bytes as they came, without the terminator.
@@ -125,7 +173,7 @@ pub fn for_each_record(
     let mut locate = |start: usize, bytes_of_record: &[u8], content: Content<'_>| {
         line += lines::ended_in(&bytes[counted..start]);
         counted = start;
-        visit(Located { row, line, content, bytes: bytes_of_record });
+        visit(Located { row, line, start, content, bytes: bytes_of_record });
         row += 1;
     };
     match grammar {
@@ -198,13 +246,25 @@ struct RowReader<'a> {
     empty_cells: EmptyCells,
     /// For each field the record that named it last, counted from 1.
     named_by: Vec<u64>,
+    /// Records that have been read, the one that is being read among them.
     records: u64,
 }
 
-/// What is read of one row: its cells, or what is wrong with it.
-struct Reading {
-    cells: Cells,
+/// What is read of one row: its cells, and what is wrong with it.
+struct Reading<'r> {
+    cells: Cells<'r>,
     findings: Vec<Finding>,
+}
+
+impl<'r> Reading<'r> {
+    fn new(cells: usize) -> Self {
+        Self { cells: Cells::with_capacity(cells), findings: Vec::new() }
+    }
+
+    /// The cells of a row with which nothing is wrong.
+    fn whole(self) -> Result<Cells<'r>, Vec<Finding>> {
+        if self.findings.is_empty() { Ok(self.cells) } else { Err(self.findings) }
+    }
 }
 
 impl<'a> RowReader<'a> {
@@ -212,24 +272,13 @@ impl<'a> RowReader<'a> {
         Self { plan, empty_cells, named_by: Vec::new(), records: 0 }
     }
 
-    fn read(&mut self, record: &Located<'_>) -> Result<Cells, Vec<Finding>> {
-        self.records += 1;
-        let reading = match record.content {
-            Content::Cells(cells) => self.delimited(cells),
-            Content::Object => self.object(record.bytes),
-            Content::SheetRow => self.sheet_row(record.bytes),
-        };
-        let Reading { cells, findings } = reading.map_err(|finding| vec![finding])?;
-        if findings.is_empty() { Ok(cells) } else { Err(findings) }
-    }
-
-    fn delimited(&mut self, record: &csv::ByteRecord) -> Result<Reading, Finding> {
+    fn delimited<'r>(&mut self, record: &'r csv::ByteRecord) -> Result<Reading<'r>, Vec<Finding>> {
         let columns = self.plan.columns().len();
         if record.len() != columns {
             let message = format!("the row has {} cells, the header names {columns} columns", record.len());
-            return Err(Finding::row("ragged_row", message));
+            return Err(vec![Finding::row("ragged_row", message)]);
         }
-        let mut reading = Reading { cells: Cells::with_capacity(columns), findings: Vec::new() };
+        let mut reading = Reading::new(columns);
         for (at, cell) in record.iter().enumerate() {
             let Some(field) = self.plan.columns()[at] else { continue };
             match text(cell) {
@@ -241,17 +290,28 @@ impl<'a> RowReader<'a> {
     }
 
     /// Checks one cell; `shown` is what an error shows of it.
-    fn cell(&self, reading: &mut Reading, field: usize, input: Input<'_>, shown: &[u8]) {
-        let check = self.plan.kind().field(field);
-        match check.check(input) {
-            Ok(Some(cell)) => reading.cells.push((field, Some(cell.into()))),
+    fn cell<'r>(&self, reading: &mut Reading<'r>, field: usize, input: Input<'r>, shown: &[u8]) {
+        let checked = self.plan.kind().field(field).check(input);
+        self.take(reading, field, checked, shown);
+    }
+
+    fn take<'r>(
+        &self,
+        reading: &mut Reading<'r>,
+        field: usize,
+        checked: Result<Option<Cell<'r>>, Vec<CellError>>,
+        shown: &[u8],
+    ) {
+        match checked {
+            Ok(Some(cell)) => reading.cells.push((field, Some(cell))),
             // A row never clears what names its record.
             Ok(None) if self.empty_cells == EmptyCells::Clear && !self.plan.kind().key_fields().contains(&field) => {
                 reading.cells.push((field, None));
             }
             Ok(None) => {}
             Err(errors) => {
-                reading.findings.extend(errors.into_iter().map(|error| Finding::cell(check.name(), shown, error)));
+                let name = self.plan.kind().field(field).name();
+                reading.findings.extend(errors.into_iter().map(|error| Finding::cell(name, shown, error)));
             }
         }
     }
@@ -315,11 +375,11 @@ mod tests {
 
     use super::*;
 
-    fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed {
+    fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
         parse_as(Grammar::CSV, text, empty_cells)
     }
 
-    fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed {
+    fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
         let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
         let mut plan =
             Plan::compile(crate::kinds::compiled("products"), grammar, &columns, &BTreeMap::new()).expect("columns");
@@ -347,7 +407,12 @@ mod tests {
             rows: 0,
             body: Body::Rows(text.to_vec()),
         };
-        parse(&mut plan, &job, &chunk)
+        let records = Records::of(&job, &chunk);
+        let Parsed { rows, errors } = parse(&mut plan, &job, &records);
+        let owned =
+            |cells: Cells<'_>| cells.into_iter().map(|(field, cell)| (field, cell.map(Cell::into_owned))).collect();
+        let rows = rows.into_iter().map(|row| Row { row: row.row, key: row.key, cells: owned(row.cells) }).collect();
+        Parsed { rows, errors }
     }
 
     #[test]

@@ -13,6 +13,7 @@ fuzz_target!(|body: &str| {
     }
     let kind = Kind::compile(&kinds::all()[0], &message.job.account).expect("a bundled kind compiles");
     if let Ok(mut plan) = Plan::compile(kind, message.job.grammar, &message.job.columns, &message.job.mapping) {
-        rows::parse(&mut plan, &message.job, &message.chunk);
+        let records = rows::Records::of(&message.job, &message.chunk);
+        rows::parse(&mut plan, &message.job, &records);
     }
 });

@@ -79,7 +79,7 @@ impl FieldCheck {
         }
         let cell = self.rule.read(input, depth)?;
         if let Some((values, names)) = &self.enumeration
-            && !values.iter().any(|value| is(&cell, value))
+            && !values.iter().any(|value| cell == *value)
         {
             return Err(vec![CellError::new("not_in_enum", names.clone())]);
         }
@@ -87,15 +87,6 @@ impl FieldCheck {
             (Cell::Text(text), Some(prefix)) => Cell::Text(Cow::Owned(format!("{prefix}{text}"))),
             (cell, _) => cell,
         }))
-    }
-}
-
-fn is(cell: &Cell<'_>, value: &Value) -> bool {
-    match (cell, value) {
-        (Cell::Text(text), Value::Text(value)) => text == value,
-        (Cell::Number(number), Value::Number(value)) => number == value,
-        (Cell::Boolean(boolean), Value::Boolean(value)) => boolean == value,
-        _ => false,
     }
 }
 
@@ -121,7 +112,8 @@ impl Rule {
             (Self::Integer(rule), Input::Number(literal)) => rule.json_integer(literal).map(Cell::Number),
             (Self::Integer(_), _) => Err(wrong_type("a whole number")),
             (Self::Boolean { .. }, Input::Boolean(boolean)) => Ok(Cell::Boolean(boolean)),
-            (Self::Boolean { true_values, false_values }, Input::Text(text)) => {
+            // Spreadsheets, and those who write JSON for them, have 1 and 0.
+            (Self::Boolean { true_values, false_values }, Input::Text(text) | Input::Number(text)) => {
                 boolean(text, true_values, false_values).map(Cell::Boolean)
             }
             (Self::Boolean { .. }, _) => Err(wrong_type("true or false")),

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use penstock_model::{Conversion, Value};
+use penstock_model::Conversion;
 
-use super::{Default, Kind, temporal};
+use super::{Cell, Default, Kind, temporal};
 
 impl Kind {
     /// What a row gives to a record that it makes, beside what it says: for every field that has a default and that the row does not name,
@@ -13,12 +13,12 @@ impl Kind {
     ///
     /// There is always a value: a schema may take defaults only from fields that are required or have a default themselves. The law of
     /// merging needs that for `fill`, see [`crate::merge`].
-    pub fn defaults(&self, row: &[(usize, Option<Value>)]) -> Vec<(usize, Option<Value>)> {
+    pub fn defaults<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)]) -> Vec<(usize, Option<Cell<'a>>)> {
         let named = |field: usize| row.iter().any(|(named, _)| *named == field);
         self.defaults
             .iter()
             .filter(|(field, _)| !named(*field))
-            .map(|(field, default)| (*field, self.default_value(row, default).map(Cow::into_owned)))
+            .map(|(field, default)| (*field, self.default_value(row, default)))
             .collect()
     }
 
@@ -33,24 +33,24 @@ impl Kind {
     }
 
     /// The value of a field of a row, or its default.
-    pub(super) fn value<'a>(&'a self, row: &'a [(usize, Option<Value>)], field: usize) -> Option<Cow<'a, Value>> {
+    pub(super) fn value<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)], field: usize) -> Option<Cell<'a>> {
         if let Some(value) = row.iter().find(|(named, _)| *named == field).and_then(|(_, value)| value.as_ref()) {
-            return Some(Cow::Borrowed(value));
+            return Some(value.borrowed());
         }
         let (_, default) = self.defaults.iter().find(|(defaulted, _)| *defaulted == field)?;
         self.default_value(row, default)
     }
 
     /// Ends, since a compiled kind has no circle of defaults.
-    fn default_value<'a>(&'a self, row: &'a [(usize, Option<Value>)], default: &'a Default) -> Option<Cow<'a, Value>> {
+    fn default_value<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)], default: &'a Default) -> Option<Cell<'a>> {
         match default {
-            Default::Constant(value) => Some(Cow::Borrowed(value)),
+            Default::Constant(value) => Some(Cell::of(value)),
             Default::From { field, conversion } => {
                 let value = self.value(row, *field)?;
-                match (conversion, value.as_ref()) {
+                match (conversion, &value) {
                     (None, _) => Some(value),
-                    (Some(Conversion::IsoWeek), Value::Text(date)) => {
-                        Some(Cow::Owned(Value::Text(temporal::iso_week(date)?)))
+                    (Some(Conversion::IsoWeek), Cell::Text(date)) => {
+                        Some(Cell::Text(Cow::Owned(temporal::iso_week(date)?)))
                     }
                     (Some(Conversion::IsoWeek), _) => None,
                 }

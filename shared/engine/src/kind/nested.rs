@@ -108,9 +108,14 @@ pub(super) fn value(raw: &str, depth: usize) -> Result<Value, CellError> {
     }
 }
 
+/// A text without the white space that JSON has (RFC 8259 §2).
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
+}
+
 /// The array in a JSON text, at this depth.
 pub(super) fn array(text: &str, depth: usize) -> Result<Value, CellError> {
-    match text.trim_ascii() {
+    match trimmed(text) {
         raw if raw.starts_with('[') => value(raw, depth),
         _ => Err(no_array()),
     }
@@ -118,7 +123,7 @@ pub(super) fn array(text: &str, depth: usize) -> Result<Value, CellError> {
 
 /// The object in a JSON text, at this depth.
 pub(super) fn object(text: &str, depth: usize) -> Result<Value, CellError> {
-    match text.trim_ascii() {
+    match trimmed(text) {
         raw if raw.starts_with('{') => value(raw, depth),
         _ => Err(no_object()),
     }
@@ -135,7 +140,7 @@ fn no_object() -> CellError {
 impl Items {
     /// The array of items in a JSON text, defaults filled in. At most [`limits::CELL_ERRORS`] errors.
     pub(super) fn check(&self, text: &str) -> Result<Value, Vec<CellError>> {
-        let items = list(text.trim_ascii()).ok_or_else(|| vec![no_array()])?;
+        let items = list(trimmed(text)).ok_or_else(|| vec![no_array()])?;
         let (mut checked, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
         for (at, item) in items.into_iter().enumerate() {
             match self.item(item.get()) {

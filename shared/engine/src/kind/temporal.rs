@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use time::{Date, Duration, Month, PrimitiveDateTime, Time};
 
-use super::CellError;
+use super::{CellError, strptime::Pattern};
 
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,7 @@ impl TemporalRule {
     pub(super) fn new(what: Temporal, format: Option<&str>) -> Result<Self, String> {
         let format = format.map(|format| format.strip_prefix("fmt:").unwrap_or(format));
         let pattern = match format {
-            None | Some("default") => match what {
-                Temporal::Date => Some(Pattern::compile("%Y-%m-%d", what)?),
-                Temporal::Datetime | Temporal::Time => None,
-            },
+            None | Some("default") => None,
             Some("any") => return Err("`any` is not supported: it would guess".to_owned()),
             Some(pattern) => Some(Pattern::compile(pattern, what)?),
         };
@@ -76,7 +73,8 @@ impl TemporalRule {
         let parts = match (&self.pattern, self.what) {
             (Some(pattern), _) => pattern.read(cell)?,
             (None, Temporal::Time) => Parts::default().with_iso_time(cell)?,
-            (None, _) => iso_datetime(cell)?,
+            (None, Temporal::Date) => iso_date(cell)?,
+            (None, Temporal::Datetime) => iso_datetime(cell)?,
         };
         parts.moment(self.what)
     }
@@ -88,8 +86,8 @@ impl TemporalRule {
             Temporal::Time => ("invalid_time", "09:30:00"),
         };
         let how = match &self.pattern {
-            Some(pattern) if pattern.text != "%Y-%m-%d" => format!("as `{}` says", pattern.text),
-            _ => format!("as {example}"),
+            Some(pattern) => format!("as `{}` says", pattern.text),
+            None => format!("as {example}"),
         };
         CellError::new(code, format!("write it {how}"))
     }
@@ -104,19 +102,19 @@ pub(super) fn iso_week(date: &str) -> Option<String> {
 
 /// What a cell says.
 #[derive(Debug, Clone, Copy)]
-struct Parts {
-    year: i32,
-    month: u8,
-    day: u8,
+pub(super) struct Parts {
+    pub(super) year: i32,
+    pub(super) month: u8,
+    pub(super) day: u8,
     /// Day of the year, in place of month and day.
-    ordinal: Option<u16>,
-    hour: u8,
-    minute: u8,
-    second: u8,
-    nanosecond: u32,
-    afternoon: Option<bool>,
+    pub(super) ordinal: Option<u16>,
+    pub(super) hour: u8,
+    pub(super) minute: u8,
+    pub(super) second: u8,
+    pub(super) nanosecond: u32,
+    pub(super) afternoon: Option<bool>,
     /// Seconds east of UTC.
-    offset: Option<i32>,
+    pub(super) offset: Option<i32>,
 }
 
 impl Default for Parts {
@@ -192,12 +190,17 @@ impl Parts {
 /// Reads a date, one character, and a time.
 fn iso_datetime(text: &str) -> Option<Parts> {
     let parts = iso_date(text.get(..10)?)?;
-    let behind = text[10..].strip_prefix(|c: char| !c.is_ascii_digit())?;
+    let behind = text[10..].strip_prefix(|c: char| c.is_ascii() && !c.is_ascii_digit())?;
     parts.with_iso_time(behind)
 }
 
+/// Reads `YYYY-MM-DD`; month and day may have one digit.
 fn iso_date(text: &str) -> Option<Parts> {
-    Pattern::compile("%Y-%m-%d", Temporal::Date).ok()?.read(text)
+    let (year, rest) = digits(text, 4, 4)?;
+    let (month, rest) = digits(rest.strip_prefix('-')?, 1, 2)?;
+    let (day, rest) = digits(rest.strip_prefix('-')?, 1, 2)?;
+    let parts = Parts { year: year as i32, month: month as u8, day: day as u8, ..Parts::default() };
+    rest.is_empty().then_some(parts)
 }
 
 /// Between `least` and `most` digits at the start of a text, as many as there are; and what is behind them.
@@ -227,126 +230,4 @@ fn zone(text: &str) -> Option<(i32, &str)> {
         None => digits(rest, 2, 2).unwrap_or((0, rest)),
     };
     (hours < 24 && minutes < 60).then_some((sign * (hours * 3_600 + minutes * 60) as i32, rest))
-}
-
-/// A pattern of `strptime`, as Python's `datetime.strptime` reads it in the C locale.
-#[derive(Debug, Clone)]
-struct Pattern {
-    items: Vec<Item>,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Item {
-    Literal(char),
-    Space,
-    Directive(char),
-}
-
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-impl Pattern {
-    fn compile(pattern: &str, what: Temporal) -> Result<Self, String> {
-        let (mut items, mut chars) = (Vec::new(), pattern.chars());
-        while let Some(c) = chars.next() {
-            items.push(match c {
-                '%' => match chars.next() {
-                    Some('%') => Item::Literal('%'),
-                    Some(directive) if "YymdjHIMSfpbBaAz".contains(directive) => Item::Directive(directive),
-                    Some(other) => return Err(format!("`%{other}` is not supported")),
-                    None => return Err("ends in `%`".to_owned()),
-                },
-                c if c.is_whitespace() => Item::Space,
-                other => Item::Literal(other),
-            });
-        }
-        let has =
-            |any: &str| items.iter().any(|item| matches!(item, Item::Directive(directive) if any.contains(*directive)));
-        let day = has("Yy") && (has("j") || (has("mbB") && has("d")));
-        let hour = has("H") || (has("I") && has("p"));
-        let clock = has("HIMSfpz");
-        match what {
-            Temporal::Date if !day => Err("does not say year, month and day".to_owned()),
-            Temporal::Date if clock => Err("says a time; the type is `datetime`".to_owned()),
-            Temporal::Datetime if !day => Err("does not say year, month and day".to_owned()),
-            Temporal::Time if has("YymdjbBaA") => Err("says a date; the type is `datetime`".to_owned()),
-            Temporal::Datetime | Temporal::Time if !hour && (clock || what == Temporal::Time) => {
-                Err("does not say the hour: `%H`, or `%I` with `%p`".to_owned())
-            }
-            _ => Ok(Self { items, text: pattern.to_owned() }),
-        }
-    }
-
-    fn read(&self, text: &str) -> Option<Parts> {
-        let (mut parts, mut rest) = (Parts::default(), text);
-        for item in &self.items {
-            rest = match item {
-                Item::Literal(wanted) => rest.strip_prefix(|c: char| c.eq_ignore_ascii_case(wanted))?,
-                Item::Space => rest.strip_prefix(char::is_whitespace)?.trim_start(),
-                Item::Directive(directive) => parts.read(*directive, rest)?,
-            };
-        }
-        rest.is_empty().then_some(parts)
-    }
-}
-
-impl Parts {
-    fn read<'a>(&mut self, directive: char, text: &'a str) -> Option<&'a str> {
-        let number = |most| digits(text, 1, most);
-        let (value, rest) = match directive {
-            'Y' => digits(text, 4, 4)?,
-            'y' => digits(text, 2, 2)?,
-            'j' => number(3)?,
-            'f' => fraction_of_second(text, 6)?,
-            'b' => name(text, &MONTHS.map(|month| &month[..3]))?,
-            'B' => name(text, &MONTHS)?,
-            'a' => name(text, &DAYS.map(|day| &day[..3]))?,
-            'A' => name(text, &DAYS)?,
-            'p' => name(text, &["am", "pm"])?,
-            'z' => {
-                let (offset, rest) = zone(text)?;
-                self.offset = Some(offset);
-                (0, rest)
-            }
-            _ => number(2)?,
-        };
-        match directive {
-            'Y' => self.year = value as i32,
-            // POSIX: 69 to 99 are of the last century.
-            'y' => self.year = value as i32 + if value >= 69 { 1900 } else { 2000 },
-            'm' => self.month = value as u8,
-            'b' | 'B' => self.month = value as u8 + 1,
-            'd' => self.day = value as u8,
-            'j' => self.ordinal = Some(value as u16),
-            'H' | 'I' => self.hour = value as u8,
-            'M' => self.minute = value as u8,
-            'S' => self.second = value as u8,
-            'f' => self.nanosecond = value,
-            'p' => self.afternoon = Some(value == 1),
-            _ => {}
-        }
-        Some(rest)
-    }
-}
-
-/// The place of the name at the start of a text, in any case; and what is behind it.
-fn name<'a>(text: &'a str, names: &[&str]) -> Option<(u32, &'a str)> {
-    names.iter().enumerate().find_map(|(at, name)| {
-        let found = text.get(..name.len())?.eq_ignore_ascii_case(name);
-        found.then(|| (at as u32, &text[name.len()..]))
-    })
 }

@@ -266,7 +266,7 @@ fn json_values_are_taken_as_what_they_are() {
                 (Text("5"), "5"),
             ],
         ),
-        ("boolean", &[(Boolean(false), "false"), (Text("1"), "true"), (Number("1"), "wrong_type")]),
+        ("boolean", &[(Boolean(false), "false"), (Text("1"), "true"), (Number("1"), "true"), (Number("2"), "invalid_boolean")]),
         ("date", &[(Text("2026-01-31"), r#""2026-01-31""#), (Number("20260131"), "wrong_type")]),
         ("datetime", &[(Json("{}"), "wrong_type")]),
         ("year", &[(Number("2026"), "2026"), (Number("10000"), "invalid_year"), (Boolean(true), "wrong_type")]),
@@ -370,8 +370,8 @@ fn a_key_takes_defaults_and_scopes() {
     )
     .expect("valid");
     assert!(kind.field(0).is_required() && !kind.field(2).is_required() && !kind.field(3).is_required());
-    let cell = kind.field(0).check(Input::Text("x,y")).expect("taken").map(Value::from);
-    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    let cell = kind.field(0).check(Input::Text("x,y")).expect("taken").map(Cell::into_owned);
+    let text = |text: &'static str| Some(Cell::Text(text.into()));
     assert_eq!(cell, text("acme-x,y"));
     assert_eq!(kind.key_of(&[(0, cell.clone())]), "acme-x%2Cy,ALL,");
     assert_eq!(kind.key_of(&[(0, cell.clone()), (2, None)]), "acme-x%2Cy,ALL,");

@@ -130,6 +130,7 @@ fn is_email(text: &str) -> bool {
         && domain.split('.').all(label)
         && top.len() > 1
         && top.chars().any(char::is_alphabetic)
+        && !(top.is_ascii() && top.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A URI that begins with a scheme, of the characters of RFC 3986, every `%` an escape.

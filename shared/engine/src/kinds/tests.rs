@@ -16,7 +16,7 @@ fn made(kind: &str, row: &[(&str, Input<'_>)]) -> Result<(String, serde_json::Va
         let place = kind.index_of(name).or_else(|| kind.keeps_additional().then(|| kind.add_field(name)));
         let Some(place) = place else { continue };
         match kind.field(place).check(*input) {
-            Ok(Some(cell)) => cells.push((place, Some(Value::from(cell)))),
+            Ok(Some(cell)) => cells.push((place, Some(cell.into_owned()))),
             Ok(None) => {}
             Err(found) => errors.extend(found.into_iter().map(|e| (format!("{name}{}", e.path), e.code))),
         }
@@ -29,7 +29,7 @@ fn made(kind: &str, row: &[(&str, Input<'_>)]) -> Result<(String, serde_json::Va
     }
     let defaults = kind.defaults(&cells);
     let shown = cells.iter().chain(&defaults).filter_map(|(place, value)| {
-        let value = serde_json::to_value(value.as_ref()?).expect("a value is JSON");
+        let value = serde_json::to_value(Value::from(value.clone()?)).expect("a value is JSON");
         Some((kind.field(*place).name().to_owned(), value))
     });
     Ok((kind.key_of(&cells), shown.collect::<serde_json::Map<_, _>>().into()))

@@ -19,11 +19,11 @@ fn plan() -> Plan {
 /// What a row says of `a`, `b`, `d` and `e`: nothing, that it shall be empty, or a value.
 type Says = [Option<Option<u8>>; 4];
 
-fn row(number: u64, says: &Says) -> Row {
-    let mut cells = vec![(0, Some(Value::Text("key".into())))];
+fn row(number: u64, says: &Says) -> Row<'static> {
+    let mut cells = vec![(0, Some(Cell::Text("key".into())))];
     for (field, said) in says.iter().enumerate() {
         if let Some(value) = said {
-            cells.push((field + 1, value.map(|v| Value::Text(v.to_string()))));
+            cells.push((field + 1, value.map(|v| Cell::Text(v.to_string().into()))));
         }
     }
     Row { row: number, key: "key".into(), cells }

@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Cells, Finding, Reading, RowReader, text};
-use crate::kind::{CellError, Input};
+use super::{Finding, Reading, RowReader, text};
+use crate::kind::{Cell, CellError, Input};
 
 /// A JSON object's members in their order, values as they are written: a number keeps its digits, and a name that comes twice is seen.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -44,10 +44,10 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl RowReader<'_> {
     /// Reads a row that is to be a JSON object.
-    pub(super) fn object(&mut self, bytes: &[u8]) -> Result<Reading, Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
-        let Members(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
-        let mut reading = Reading { cells: Cells::with_capacity(members.len()), findings: Vec::new() };
+    pub(super) fn object<'r>(&mut self, bytes: &'r [u8]) -> Result<Reading<'r>, Vec<Finding>> {
+        let row = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(error.valid_up_to())])?;
+        let Members(members) = serde_json::from_str(row).map_err(|error| vec![not_an_object(row, &error)])?;
+        let mut reading = Reading::new(members.len());
         for (name, value) in members {
             let Some(field) = self.plan.member(&name) else { continue };
             if self.named_by.len() <= field {
@@ -75,15 +75,15 @@ impl RowReader<'_> {
     }
 
     /// Reads a sheet's row. Cells that it does not have at its end hold nothing.
-    pub(super) fn sheet_row(&mut self, bytes: &[u8]) -> Result<Reading, Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
-        let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
+    pub(super) fn sheet_row<'r>(&mut self, bytes: &'r [u8]) -> Result<Reading<'r>, Vec<Finding>> {
+        let row = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(error.valid_up_to())])?;
+        let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| vec![not_an_object(row, &error)])?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
             let message = format!("the row has a cell in column {}, the first row names {columns}", row.len());
-            return Err(Finding::row("ragged_row", message));
+            return Err(vec![Finding::row("ragged_row", message)]);
         }
-        let mut reading = Reading { cells: Cells::with_capacity(columns), findings: Vec::new() };
+        let mut reading = Reading::new(columns);
         for at in 0..columns {
             let Some(field) = self.plan.columns()[at] else { continue };
             match row.get(at) {
@@ -91,7 +91,8 @@ impl RowReader<'_> {
                 Some(cell) => match tagged(cell.get()) {
                     None => self.json_cell(&mut reading, field, cell),
                     Some(Tagged { date: Some(date), .. }) => {
-                        self.cell(&mut reading, field, Input::Date(&date), date.as_bytes());
+                        let checked = self.plan.kind().field(field).check(Input::Date(&date));
+                        self.take(&mut reading, field, owned(checked), date.as_bytes());
                     }
                     Some(Tagged { error, .. }) => {
                         let shown = error.unwrap_or_default();
@@ -106,34 +107,42 @@ impl RowReader<'_> {
         Ok(reading)
     }
 
-    fn json_cell(&self, reading: &mut Reading, field: usize, value: &RawValue) {
-        let raw = value.get();
-        let input = match raw.as_bytes().first() {
+    fn json_cell<'r>(&self, reading: &mut Reading<'r>, field: usize, value: &'r RawValue) {
+        let (raw, check) = (value.get(), self.plan.kind().field(field));
+        let checked = match raw.as_bytes().first() {
             Some(b'"') => match serde_json::from_str(raw) {
-                Ok(Text(string)) => match text(string.as_bytes()) {
+                Ok(Text(Cow::Borrowed(string))) => match text(string.as_bytes()) {
                     Ok(string) => return self.cell(reading, field, Input::Text(string), string.as_bytes()),
-                    Err(error) => Err(error),
+                    Err(error) => Err(vec![error]),
                 },
-                Err(_) => Err(CellError {
+                // A string with escapes is not in the row as it is meant.
+                Ok(Text(Cow::Owned(string))) => match text(string.as_bytes()) {
+                    Ok(text) => {
+                        let checked = owned(check.check(Input::Text(text)));
+                        return self.take(reading, field, checked, string.as_bytes());
+                    }
+                    Err(error) => Err(vec![error]),
+                },
+                Err(_) => Err(vec![CellError {
                     path: String::new(),
                     code: "invalid_json",
                     message: "an escape in the string is no character".to_owned(),
-                }),
+                }]),
             },
-            Some(b'n') | None => Ok(Input::Null),
-            Some(b't') => Ok(Input::Boolean(true)),
-            Some(b'f') => Ok(Input::Boolean(false)),
-            Some(b'{' | b'[') => Ok(Input::Json(raw)),
-            Some(_) => Ok(Input::Number(raw)),
+            Some(b'n') | None => check.check(Input::Null),
+            Some(b't') => check.check(Input::Boolean(true)),
+            Some(b'f') => check.check(Input::Boolean(false)),
+            Some(b'{' | b'[') => check.check(Input::Json(raw)),
+            Some(_) => check.check(Input::Number(raw)),
         };
-        match input {
-            Ok(input) => self.cell(reading, field, input, raw.as_bytes()),
-            Err(error) => {
-                let field = self.plan.kind().field(field).name();
-                reading.findings.push(Finding::cell(field, raw.as_bytes(), error));
-            }
-        }
+        self.take(reading, field, checked, raw.as_bytes());
     }
+}
+
+type Checked<'a> = Result<Option<Cell<'a>>, Vec<CellError>>;
+
+fn owned(checked: Checked<'_>) -> Checked<'static> {
+    checked.map(|cell| cell.map(Cell::into_owned))
 }
 
 /// A sheet's cell that is neither text nor number nor boolean.
