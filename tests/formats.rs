@@ -120,7 +120,7 @@ async fn options_that_fit_no_file_are_refused_at_once() {
 async fn json_rows_that_are_bad_cost_themselves_alone() {
     let stack = Stack::start().await;
     let file = "[\n {\"sku\":\"A\",\"name\":\"a\",\"brand\":\"b\",\"cost\":1.10},\n {\"sku\":\"B\",\"name\":\"a\"},\n 17,\n\
-                 {\"sku\":\"C\",\"name\":tru},\n {\"sku\":\"D\",\"name\":\"a\",\"SKU\":\"E\",\"brand\":[1]}\n]";
+                 {\"sku\":\"C\",\"name\":tru},\n {\"sku\":\"D\",\"name\":\"a\",\"sku\":\"E\",\"brand\":[1]}\n]";
     let import = stack.import(file.as_bytes()).await;
     assert_eq!((import.status, import.rows.created, import.rows.failed), (Status::CompletedWithErrors, 1, 4));
     let errors = stack.errors(&import.id).await;
@@ -142,7 +142,7 @@ async fn json_rows_that_are_bad_cost_themselves_alone() {
         lines[0].starts_with("{\"_errors\":\"required: ") && lines[0].ends_with(",\"sku\":\"B\",\"name\":\"a\"}"),
         "{text}"
     );
-    assert_eq!((lines[2], lines[4]), ("17", "{\"sku\":\"C\",\"name\":tru}"));
+    assert_eq!((lines[1], lines[2]), ("17", "{\"sku\":\"C\",\"name\":tru}"));
     // Mended and sent again.
     let again = stack.import(lines[0].replace("\"name\":\"a\"", "\"name\":\"a\",\"brand\":\"b\"").as_bytes()).await;
     assert_eq!((again.status, again.rows.created), (Status::Completed, 1));
@@ -276,8 +276,8 @@ async fn a_workbooks_cells_are_what_it_stores() {
     let record = stack.client.record("stock", "two").await.expect("answers").expect("is there");
     assert_eq!(record["fields"]["since"], "2026-11-21");
     let text = rejected(&stack, &import).await;
-    assert!(text.starts_with("_row,_line,_errors,SKU,since,counted,price,active,total\n"), "{text}");
-    assert!(text.ends_with(",four,,,,,,,,,too far\n"), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].contains(r#""_row":3,"price":{"error":"#) && lines[1].starts_with(r#"["four",null,"#), "{text}");
     stack.stop().await;
 }
 
@@ -386,6 +386,147 @@ async fn a_bad_schema_is_refused_with_the_place_of_what_is_wrong() {
     assert_eq!(answer.refusal(), (422, "invalid_schema".to_owned()));
     let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     assert_eq!(body["pointer"], "/fields/1/constraints/pattern");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_columns_as_in_any_other_format() {
+    let stack = Stack::start().await;
+    let file = br#"{"sku":"A","name":"a","brand":"b","base_prcie":3,"colour":"red"}"#;
+    let import = stack.import(file).await;
+    assert_eq!(
+        (import.status, import.ignored_columns),
+        (Status::Completed, vec!["base_prcie".into(), "colour".into()])
+    );
+    // A mapping goes before a name, here as there.
+    let file = br#"[{"sku":"B","name":"no","Titre":"yes","brand":"b"}]"#;
+    let import = stack.import_with(file, mapped(&[("Titre", "name")])).await;
+    assert_eq!((import.rows.created, import.ignored_columns), (1, vec!["name".into()]));
+    assert_eq!(fields(&stack, "B").await["name"], "yes");
+    stack.stop().await;
+    let (code, message) =
+        failure_of(br#"{"sku":"A","name":"a","brand":"b","preis":3}"#, mapped(&[("Preis", "base_price")])).await;
+    assert_eq!(code, "unknown_column");
+    assert!(message.contains("did you mean `preis`?"), "{message}");
+    let (code, message) = failure_of(br#"[{"sku":"A","nmae":"a","brand":"b"}]"#, ImportOptions::default()).await;
+    assert_eq!(code, "missing_column");
+    assert!(message.contains("did you mean `name`?"), "{message}");
+    assert_eq!(
+        failure_of(br#"[{"sku":"A","SKU":"B","name":"a","brand":"b"}]"#, ImportOptions::default()).await.0,
+        "duplicate_column"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn additional_members_keep_their_own_names_whatever_came_before() {
+    let rows = ["{\"externalId\":\"o1\",\"Color\":\"red\"}", "{\"externalId\":\"o2\",\"color\":\"blue\"}"];
+    for file in [rows.join("\n"), [rows[1], rows[0]].join("\n")] {
+        let stack = Stack::start().await;
+        let new = NewImport { kind: Some("catalog".into()), ..NewImport::default() };
+        assert_eq!(import(&stack, new, file.as_bytes()).await.rows.created, 2);
+        for (key, name, other) in [("o1", "Color", "color"), ("o2", "color", "Color")] {
+            let record = stack.client.record("catalog", key).await.expect("answers").expect("is there");
+            assert!(record["fields"][name].is_string() && record["fields"][other].is_null(), "{record}");
+        }
+        stack.stop().await;
+    }
+    // However many there are.
+    let stack = Stack::start().await;
+    let members: String = (0..20_000).map(|n| format!(",\"a{n}\":1")).collect();
+    let new = NewImport { kind: Some("catalog".into()), ..NewImport::default() };
+    let wide = import(&stack, new, format!("{{\"externalId\":\"w\"{members}}}").as_bytes()).await;
+    assert_eq!((wide.status, wide.rows.processed), (wide.status, 1));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_rows_can_be_mended_and_sent_again_whatever_they_came_in() {
+    let schema = |name: &str, additional: &str| {
+        json!({ "name": name, "primaryKey": ["id"], "additionalFields": additional, "fields": [
+            { "name": "id", "constraints": { "required": true } },
+            { "name": "preis", "type": "number", "decimalChar": ",", "groupChar": "." },
+            { "name": "seit", "type": "date", "format": "%d.%m.%Y" }, { "name": "aktiv", "type": "boolean", "trueValues": ["ja"], "falseValues": ["nein"] },
+            { "name": "line", "type": "integer" } ] })
+    };
+    let sheet = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        let date = CellFormat::new().set_num_format("dd/mm/yyyy");
+        for (column, name) in ["id", "line", "preis", "seit", "aktiv", "mehr"].iter().enumerate() {
+            sheet.write(0, column as u16, *name).expect("a cell");
+        }
+        for (row, id) in [(1, "A"), (2, "B")] {
+            sheet.write(row, 0, id).expect("a cell").write(row, 1, "bad").expect("a cell");
+            sheet.write(row, 2, 19.99).expect("a cell").write(row, 4, true).expect("a cell");
+            let day = ExcelDateTime::parse_from_str("2026-11-21").expect("a date");
+            sheet.write_with_format(row, 3, day, &date).expect("a cell");
+        }
+    });
+    let csv = "id;line;preis;seit;aktiv;mehr\nA;bad;19,99;21.11.2026;ja;x\nB;bad;19,99;21.11.2026;ja;y\n";
+    let ndjson =
+        "{\"id\":\"A\",\"line\":\"bad\",\"preis\":19.99,\"seit\":\"21.11.2026\",\"aktiv\":true,\"mehr\":1}\n".repeat(2);
+    let (windows, _, _) = encoding_rs::WINDOWS_1252.encode("id;line;mehr\nA;bad;Größe\nB;bad;Größe\n");
+    let files = [sheet, csv.as_bytes().to_vec(), ndjson.into_bytes(), windows.into_owned()];
+    for additional in ["ignore", "keep"] {
+        for (at, file) in files.iter().enumerate() {
+            let stack = Stack::start().await;
+            stack.client.put_kind(&schema("artikel", additional)).await.expect("a kind");
+            let encoding = (at == 3).then(|| "windows-1252".to_owned());
+            let options = ImportOptions { encoding, ..ImportOptions::default() };
+            let new = || NewImport { kind: Some("artikel".into()), options: options.clone(), ..NewImport::default() };
+            let first = import(&stack, new(), file).await;
+            assert_eq!(first.rows.failed, 2, "{at} {additional}");
+            // Twice over: what was added the first time is not in the way the second time.
+            let text = rejected(&stack, &first).await;
+            let second = import(&stack, new(), text.as_bytes()).await;
+            assert_eq!(second.rows.failed, 2, "{at} {additional} {text}");
+            let mended = rejected(&stack, &second).await.replace("bad", "7");
+            let third = import(&stack, new(), mended.as_bytes()).await;
+            assert_eq!(third.status, Status::Completed, "{at} {additional} {mended}");
+            let record =
+                stack.client.record("artikel", "A").await.expect("answers").expect("is there")["fields"].clone();
+            assert_eq!(record["line"], 7);
+            if at < 3 {
+                let told = json!({ "preis": 19.99, "seit": "2026-11-21", "aktiv": true });
+                for (name, value) in told.as_object().expect("an object") {
+                    assert_eq!(record[name], *value, "{at} {name}");
+                }
+            } else if additional == "keep" {
+                assert_eq!(record["mehr"], "Größe");
+            }
+            assert!(["_row", "_line", "_errors"].iter().all(|name| record[name].is_null()), "{record}");
+            stack.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_repeats_a_long_text_takes_no_memory_for_it() {
+    let text = "x".repeat(32_000);
+    let file = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        for column in 0..600 {
+            sheet.write(0, column, format!("c{column}")).expect("a cell");
+        }
+        for row in 1..200 {
+            for column in 0..600 {
+                sheet.write(row, column, &text).expect("a cell");
+            }
+        }
+        sheet
+            .write(0, 0, "sku")
+            .expect("a cell")
+            .write(0, 1, "name")
+            .expect("a cell")
+            .write(0, 2, "brand")
+            .expect("a cell");
+    });
+    let stack = Stack::start().await;
+    let import = stack.import(&file).await;
+    assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, 199));
+    assert!(stack.errors(&import.id).await.iter().all(|error| error.code == "record_too_large"));
+    for process in stack.cloud.processes() {
+        assert!(process.peak_rss_bytes <= 128 << 20, "{process:?}");
+    }
     stack.stop().await;
 }
 

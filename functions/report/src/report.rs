@@ -1,15 +1,18 @@
 //! Writing the rejected rows of one import.
 //!
-//! Rows of cells become a file with the columns `_row`, `_line` and `_errors`, then the file's own columns; each rejected row follows as it
+//! Delimited rows become a file with the columns `_row`, `_line` and `_errors`, then the file's own columns; each rejected row follows as it
 //! came. The added columns go first, so that a row with too few cells, or a quote that is never closed, cannot swallow them. JSON rows
-//! become a JSON object a line, the same three members in front of their own; what is no object stands alone on the line below its reasons.
-//! Sent again as it is, with the rows mended, the additions are ignored. The text is UTF-8, whatever the upload was encoded in.
+//! become a JSON object a line, the same three members in front of their own; so do a sheet's rows, by the names of their columns, since text
+//! between delimiters would not tell a number from what looks like one. What is no object, or cannot be trusted, stands alone as it came.
+//! Sent again, with the rows mended, the additions are ignored ([`penstock_engine::mapping::ADDED`]).
+//!
+//! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something else.
 
 use penstock_engine::{
+    mapping::ADDED,
     rows::{self, Content, Located},
-    sheet,
 };
-use penstock_model::{Grammar, Import, Report, RowError, Status};
+use penstock_model::{Grammar, Import, Report, RowError, Status, UTF_8};
 use penstock_store::{
     Result, Store, StoreError,
     errors::{ErrorCursor, ErrorPart, Extent},
@@ -20,8 +23,7 @@ use penstock_store::{
 use serde_json::{json, value::RawValue};
 use tracing::{error, info};
 
-/// The columns that are added.
-const ADDED: [&str; 3] = ["_row", "_line", "_errors"];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Writes the rejected rows file of an ended import and records it. A repeat finds it recorded, or replaces it by the same.
 ///
@@ -71,9 +73,13 @@ struct Writer<'a> {
 impl Writer<'_> {
     async fn header(&mut self) -> Result<()> {
         debug_assert_ne!(self.import.status, Status::Processing);
-        let Some(delimiter) = delimiter(self.grammar) else { return Ok(()) };
+        let encoding = self.import.layout.as_ref().map(|layout| layout.encoding.as_str());
+        if self.import.options.encoding.is_some() || encoding.is_some_and(|encoding| encoding != UTF_8) {
+            self.file.write(BYTE_ORDER_MARK).await?;
+        }
+        let Grammar::Delimited { delimiter, quoting } = self.grammar else { return Ok(()) };
         let own = self.import.columns.iter().flatten().map(String::as_str);
-        let header = line(delimiter, ADDED.into_iter().chain(own));
+        let header = line(delimiter, quoting, ADDED.into_iter().chain(own));
         self.file.write(&header).await?;
         self.file.write(b"\n").await
     }
@@ -83,6 +89,7 @@ impl Writer<'_> {
         self.rows += rejected.len() as u64;
         let mut written = Vec::new();
         if part.extent.refused {
+            // Between delimiters its reasons stand before it; elsewhere it stands alone.
             for errors in rejected {
                 added(self.grammar, errors, &mut written);
             }
@@ -90,10 +97,11 @@ impl Writer<'_> {
             return self.pass_through(part.extent).await;
         }
         let mut rejected = rejected.into_iter().peekable();
+        let columns = self.import.columns.as_deref().unwrap_or_default();
         let (grammar, Extent { first_row, first_line, .. }) = (self.grammar, part.extent);
         rows::for_each_record(grammar, first_row, first_line, self.chunk(part.extent).await?, |record| {
             if let Some(errors) = rejected.next_if(|errors| errors[0].row == record.row) {
-                rejected_row(grammar, errors, &record, &mut written);
+                rejected_row(grammar, columns, errors, &record, &mut written);
             }
         });
         self.file.write(&written).await
@@ -146,50 +154,64 @@ fn transient(error: TextError) -> StoreError {
     }
 }
 
-/// The delimiter of a rejected rows file that has one: that of the upload, a comma for a sheet.
-fn delimiter(grammar: Grammar) -> Option<u8> {
-    match grammar {
-        Grammar::Delimited { delimiter, .. } => Some(delimiter),
-        Grammar::Sheet => Some(b','),
-        Grammar::Lines | Grammar::Elements { .. } => None,
-    }
-}
-
 /// Writes a rejected row with its reasons.
-fn rejected_row(grammar: Grammar, errors: &[RowError], record: &Located<'_>, file: &mut Vec<u8>) {
+fn rejected_row(grammar: Grammar, columns: &[String], errors: &[RowError], record: &Located<'_>, file: &mut Vec<u8>) {
     match record.content {
         Content::Cells(_) => {
             added(grammar, errors, file);
             file.extend(record.bytes);
         }
-        Content::SheetRow => {
-            added(grammar, errors, file);
-            let cells = sheet::cells_as_text(record.bytes);
-            file.extend(line(b',', cells.iter().map(String::as_str)));
-        }
+        Content::SheetRow => match sheet_members(columns, record.bytes) {
+            Some(members) => object(errors, &members, file),
+            None => file.extend(record.bytes),
+        },
         Content::Object => match record.bytes {
             // One line an object: a line break in it stands between its parts, never in a string.
-            [b'{', members @ ..] if serde_json::from_slice::<&RawValue>(record.bytes).is_ok() => {
-                let object = reasons(errors).to_string();
-                file.extend(&object.as_bytes()[..object.len() - 1]);
-                let members = members.trim_ascii_start();
-                if members != b"}" {
-                    file.push(b',');
-                }
-                file.extend(members.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+            [b'{', members @ .., b'}'] if serde_json::from_slice::<&RawValue>(record.bytes).is_ok() => {
+                let own = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+                let members: Vec<u8> = members.trim_ascii().iter().map(own).collect();
+                object(errors, &members, file);
             }
-            broken => {
-                added(grammar, errors, file);
-                file.extend(broken);
-            }
+            broken => file.extend(broken),
         },
     }
     file.push(b'\n');
 }
 
-fn reasons(errors: &[RowError]) -> serde_json::Value {
+/// Writes an object of the reasons and of members that are written already.
+fn object(errors: &[RowError], members: &[u8], file: &mut Vec<u8>) {
     let (row, line_number) = errors.first().map_or((0, 0), |error| (error.row, error.line));
-    json!({ ADDED[0]: row, ADDED[1]: line_number, ADDED[2]: messages(errors) })
+    let reasons = json!({ ADDED[0]: row, ADDED[1]: line_number, ADDED[2]: messages(errors) }).to_string();
+    file.extend(&reasons.as_bytes()[..reasons.len() - 1]);
+    if !members.is_empty() {
+        file.push(b',');
+        file.extend(members);
+    }
+    file.push(b'}');
+}
+
+/// The cells of a sheet's row as members by the names of their columns, of equal names the first; `None` for a row that has more cells than
+/// the first row names.
+fn sheet_members(columns: &[String], row: &[u8]) -> Option<Vec<u8>> {
+    let cells: Vec<&RawValue> =
+        serde_json::from_slice(row).ok().filter(|cells: &Vec<_>| cells.len() <= columns.len())?;
+    let mut members = Vec::new();
+    for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
+        if column.is_empty()
+            || cell.get() == "null"
+            || ADDED.contains(&column.as_str())
+            || columns[..at].contains(column)
+        {
+            continue;
+        }
+        if !members.is_empty() {
+            members.push(b',');
+        }
+        members.extend(json!(column).to_string().bytes());
+        members.push(b':');
+        members.extend(cell.get().bytes());
+    }
+    Some(members)
 }
 
 fn messages(errors: &[RowError]) -> String {
@@ -197,16 +219,12 @@ fn messages(errors: &[RowError]) -> String {
     messages.join("; ")
 }
 
-/// What goes before a rejected row: the added cells and the delimiter behind them, or its reasons on a line of their own.
+/// What goes before a rejected row between delimiters: the added cells and the delimiter behind them.
 fn added(grammar: Grammar, errors: &[RowError], file: &mut Vec<u8>) {
-    let Some(delimiter) = delimiter(grammar) else {
-        file.extend(reasons(errors).to_string().as_bytes());
-        file.push(b'\n');
-        return;
-    };
+    let Grammar::Delimited { delimiter, quoting } = grammar else { return };
     let (row, line_number) = errors.first().map_or((0, 0), |error| (error.row, error.line));
     let cells = [row.to_string(), line_number.to_string(), not_a_formula(messages(errors))];
-    file.extend(line(delimiter, cells.iter().map(String::as_str)));
+    file.extend(line(delimiter, quoting, cells.iter().map(String::as_str)));
     file.push(delimiter);
 }
 
@@ -215,8 +233,13 @@ fn not_a_formula(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
 
-/// Cells as one line of the file, without a terminator.
-fn line<'a>(delimiter: u8, cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
+/// Cells as one line of the file, without a terminator. Without quoting, what would end a cell becomes a space.
+fn line<'a>(delimiter: u8, quoting: bool, cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    if !quoting {
+        let ends_cell = |byte: u8| byte == delimiter || matches!(byte, b'\n' | b'\r');
+        let plain = |cell: &str| cell.bytes().map(|byte| if ends_cell(byte) { b' ' } else { byte }).collect::<Vec<_>>();
+        return cells.map(plain).collect::<Vec<_>>().join(&delimiter);
+    }
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     writer.write_record(cells).expect("writing to memory succeeds");
     let mut line = writer.into_inner().expect("writing to memory succeeds");
@@ -236,7 +259,8 @@ mod tests {
     fn written(grammar: Grammar, bytes: &[u8], content: Content<'_>) -> String {
         let mut file = Vec::new();
         let record = Located { row: 7, line: 9, start: 0, content, bytes };
-        rejected_row(grammar, &[error("required", "x")], &record, &mut file);
+        let columns = ["a", "b", "b", "", "e", "f"].map(str::to_owned);
+        rejected_row(grammar, &columns, &[error("required", "x")], &record, &mut file);
         String::from_utf8(file).expect("text")
     }
 
@@ -252,16 +276,26 @@ mod tests {
     fn json_rows_are_a_line_each_with_their_reasons() {
         let object = |bytes: &[u8]| written(Grammar::Lines, bytes, Content::Object);
         let reasons = r#"{"_errors":"required: x","_line":9,"_row":7"#;
-        assert_eq!(object(b"{ \"a\": 1.10,\n\"b\": 2 }"), format!("{reasons},\"a\": 1.10, \"b\": 2 }}\n"));
+        assert_eq!(object(b"{ \"a\": 1.10,\n\"b\": 2 }"), format!("{reasons},\"a\": 1.10, \"b\": 2}}\n"));
         assert_eq!(object(b"{}"), format!("{reasons}}}\n"));
-        assert_eq!(object(b"{\"a\": }"), format!("{reasons}}}\n{{\"a\": }}\n"));
-        assert_eq!(object(b"17"), format!("{reasons}}}\n17\n"));
+        assert_eq!(object(b"{\"a\": }"), "{\"a\": }\n");
+        assert_eq!(object(b"17"), "17\n");
     }
 
     #[test]
-    fn a_sheets_rows_become_cells() {
-        let row = br#"["a,b",null,19.99,true,{"date":"2026-11-21"},{"error":"NA"}]"#;
-        let cells = written(Grammar::Sheet, row, Content::SheetRow);
-        assert_eq!(cells, "7,9,required: x,\"a,b\",,19.99,true,2026-11-21,NA\n");
+    fn a_sheets_rows_become_objects_by_the_names_of_their_columns() {
+        let row = |bytes: &[u8]| written(Grammar::Sheet, bytes, Content::SheetRow);
+        let reasons = r#"{"_errors":"required: x","_line":9,"_row":7"#;
+        let members = r#","a":"a,b","b":19.99,"e":{"date":"2026-11-21"}}"#;
+        assert_eq!(row(br#"["a,b",19.99,2,true,{"date":"2026-11-21"}]"#), format!("{reasons}{members}\n"));
+        assert_eq!(row(br#"[1,2,3,4,5,6,7]"#), "[1,2,3,4,5,6,7]\n");
+    }
+
+    #[test]
+    fn without_quoting_nothing_is_quoted() {
+        let mut cells = Vec::new();
+        let errors = [error("invalid_number", "write it as 1,5 or \"1.5\"")];
+        added(Grammar::Delimited { delimiter: b',', quoting: false }, &errors, &mut cells);
+        assert_eq!(String::from_utf8(cells).expect("text"), "7,9,invalid_number: write it as 1 5 or \"1.5\",");
     }
 }

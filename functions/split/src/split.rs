@@ -8,8 +8,8 @@ use penstock_engine::{
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
-    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Grammar, Halt, Import, ImportId, Job, Layout, Status,
-    StoredObject, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Grammar, Halt, Import, ImportId, Job, Layout,
+    Status, StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
@@ -148,8 +148,7 @@ pub(crate) fn grammar(import: &Import) -> Grammar {
 /// The kind of an import, as it was when the import was created.
 async fn kind(store: &Store, import: &Import) -> Result<Kind, Stop> {
     let gone = || Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists"));
-    let schema = store.schema(&import.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
-    Kind::compile(&schema, &import.account).map_err(|_| gone())
+    store.compiled_kind(&import.account, &import.kind, import.kind_version).await?.ok_or_else(gone)
 }
 
 /// Finds out what the upload is. The same upload always gives the same answer.
@@ -178,9 +177,6 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     let mut text = store.text(&import, from.offset);
     let mut sender =
         Sender { store, import: &import, job: job(&import), reached: from, next: from, waiting: Vec::new() };
-    if !grammar(&import).has_header() && import.columns.is_none() {
-        sender.set_columns(Vec::new()).await?;
-    }
     while let Some(bytes) = text.next().await.map_err(|error| broken_off(error, sender.next))? {
         for piece in splitter.push(&bytes)? {
             sender.take(piece).await?;
@@ -195,6 +191,10 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         sender.take(piece).await?;
     }
     sender.send().await?;
+    if sender.next.chunk == 0 && !sender.job.grammar.has_header() {
+        // No row, no name of a member.
+        sender.set_columns(Vec::new()).await?;
+    }
     if sender.job.columns.is_empty() && grammar(&import).has_header() {
         return Err(Stop::Failed(Failure::new("empty_file", "the file holds no header and no row")));
     }
@@ -230,6 +230,7 @@ impl Sender<'_> {
             Piece::Header(header) => return self.read_header(&header).await,
             Piece::Chunk(chunk, next) => (chunk, next),
         };
+        self.read_members(&chunk).await?;
         if chunk.index.is_multiple_of(self.job.chunking.per_block) {
             made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
@@ -247,6 +248,18 @@ impl Sender<'_> {
 
     async fn read_header(&mut self, header: &[u8]) -> Result<(), Stop> {
         self.set_columns(header::columns(header, self.job.grammar).map_err(Stop::Failed)?).await
+    }
+
+    /// Where there is no header, the first rows tell what the columns are.
+    async fn read_members(&mut self, chunk: &Chunk) -> Result<(), Stop> {
+        if self.job.grammar.has_header() || chunk.index > 0 {
+            return Ok(());
+        }
+        let columns = match &chunk.body {
+            Body::Rows(rows) => header::members(rows, self.job.grammar),
+            Body::Refused(_) => Vec::new(),
+        };
+        self.set_columns(columns).await
     }
 
     /// Records what the file is and what its columns are, if its kind takes them.

@@ -1,6 +1,6 @@
 //! Validating one chunk.
 
-use penstock_engine::{kind::Kind, plan::Plan, rows};
+use penstock_engine::{plan::Plan, rows};
 use penstock_model::{Chunk, ChunkMessage, Halt, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
     Result, Store, StoreError,
@@ -23,9 +23,8 @@ use crate::apply;
 pub async fn run(store: &Store, body: &str) -> Result<()> {
     let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
     crash::point("validate.received");
-    let schema = store.schema(&job.account, &job.kind, job.kind_version).await?;
-    let schema = schema.ok_or_else(|| unreadable("the kind is unknown"))?;
-    let kind = Kind::compile(&schema, &job.account).map_err(|error| unreadable(&error.message))?;
+    let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
+    let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.mapping);
     let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
     let records = rows::Records::of(&job, &chunk);

@@ -96,23 +96,37 @@ fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<La
     Ok(noting_contradictions(layout, hints))
 }
 
-/// The encoding of a text: what is asked for, what a byte order mark says, UTF-8 where the bytes are, else what they look like.
+/// The encoding of a text: what a byte order mark says, what is asked for, UTF-8 where the bytes are, else what they look like.
+///
+/// Most of what is not UTF-8 is Windows-1252, with a few letters beyond ASCII in it, and from a few letters alone no other Latin encoding can be
+/// told from it: where Windows-1252 has `ø`, another has `ų`. Another one is taken only where most letters are beyond ASCII, as in Greek,
+/// Cyrillic or East Asian text, since there are enough of them to tell.
 ///
 /// # Errors
 /// `unknown_encoding`.
 fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Result<&'static Encoding, Failure> {
-    if let Some(label) = asked {
-        return known_encoding(label);
-    }
     if let Some((encoding, _)) = Encoding::for_bom(sample) {
         return Ok(encoding);
     }
-    if is_utf8(sample, complete) || sample.contains(&0) {
+    if let Some(label) = asked {
+        return known_encoding(label);
+    }
+    if is_utf8(sample, complete) || is_binary(sample) {
         return Ok(encoding_rs::UTF_8);
+    }
+    let foreign = sample.iter().filter(|byte| !byte.is_ascii()).count();
+    let letters = sample.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    if foreign <= letters {
+        return Ok(encoding_rs::WINDOWS_1252);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(sample, complete);
     Ok(detector.guess(None, Utf8Detection::Deny))
+}
+
+/// Whether more than one byte in a hundred is NUL: no text.
+fn is_binary(sample: &[u8]) -> bool {
+    sample.iter().filter(|byte| **byte == 0).count() * 100 > sample.len()
 }
 
 /// The encoding of a label of the WHATWG Encoding Standard, in which `latin1` and `iso-8859-1` mean Windows-1252.
@@ -120,12 +134,8 @@ fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Result<&'stat
 /// # Errors
 /// `unknown_encoding`.
 pub fn known_encoding(label: &str) -> Result<&'static Encoding, Failure> {
-    let known = Encoding::for_label(label.trim().as_bytes()).filter(|encoding| {
-        *encoding == UTF_16LE
-            || *encoding == UTF_16BE
-            || encoding.can_encode_everything()
-            || encoding.is_ascii_compatible()
-    });
+    let known = Encoding::for_label_no_replacement(label.trim().as_bytes())
+        .filter(|encoding| *encoding == UTF_16LE || *encoding == UTF_16BE || encoding.is_ascii_compatible());
     known.ok_or_else(|| {
         let label: String = label.chars().take(40).collect();
         let message = format!("`{label}` is no encoding that is read; names are those of the WHATWG Encoding Standard");
@@ -149,7 +159,7 @@ fn is_utf8(sample: &[u8], complete: bool) -> bool {
 /// Format and grammar of a text.
 fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> (Format, Grammar) {
     let wanted = hints.format.or_else(|| named(hints.filename));
-    match json(text, complete, wanted, hints.fields) {
+    match json(text, complete, wanted, &mapping::known_names(hints.fields, &hints.options.mapping)) {
         Some(Grammar::Lines) => (Format::Ndjson, Grammar::Lines),
         Some(grammar) => (Format::Json, grammar),
         None => {
@@ -165,7 +175,7 @@ fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> (Format, Grammar) {
 }
 
 /// The grammar of a text that is JSON.
-fn json(text: &str, complete: bool, wanted: Option<Format>, fields: &[&str]) -> Option<Grammar> {
+fn json(text: &str, complete: bool, wanted: Option<Format>, is_field: &dyn Fn(&str) -> bool) -> Option<Grammar> {
     let text = text.trim_start();
     let mut start = text.chars().filter(|c| !c.is_ascii_whitespace());
     let asked = matches!(wanted, Some(Format::Json | Format::Ndjson));
@@ -190,22 +200,29 @@ fn json(text: &str, complete: bool, wanted: Option<Format>, fields: &[&str]) -> 
                 Some(Format::Ndjson) => Some(Grammar::Lines),
                 Some(Format::Json) => enveloped,
                 // An object on several lines is no line's.
-                _ if holds_rows(object, fields) || object.contains('\n') => enveloped,
+                _ if holds_rows(object, is_field) || object.contains('\n') => enveloped,
                 _ => Some(Grammar::Lines),
             }
         }
-        // The object goes on beyond the sample, or is broken: one that ends on its line is a line's.
-        _ if first_line.len() < text.len() && first_line.trim_end().ends_with('}') => Some(Grammar::Lines),
-        _ => enveloped,
+        // The object goes on beyond the sample, or is broken: it is a line's where that is said, where it ends on its line, and where another
+        // object starts on the next one.
+        _ if wanted == Some(Format::Ndjson) => Some(Grammar::Lines),
+        _ => {
+            let behind = text[first_line.len()..].trim_start();
+            let goes_on = first_line.trim_end().ends_with(['[', ',', '{', ':']);
+            let ends = first_line.trim_end().ends_with('}');
+            let is_line = !behind.is_empty() && (ends || (behind.starts_with('{') && !goes_on));
+            if is_line { Some(Grammar::Lines) } else { enveloped }
+        }
     }
 }
 
 /// Whether a single object is there for the one array of objects in it, rather than a record itself.
-fn holds_rows(object: &str, fields: &[&str]) -> bool {
+fn holds_rows(object: &str, is_field: &dyn Fn(&str) -> bool) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_str(object) else { return false };
     let mut arrays = members.iter().filter_map(|(name, value)| Some((name, value.as_array()?)));
     match (arrays.next(), arrays.next()) {
-        (Some((name, rows)), None) => rows.iter().all(serde_json::Value::is_object) && !fields.contains(&name.as_str()),
+        (Some((name, rows)), None) => rows.iter().all(serde_json::Value::is_object) && !is_field(name),
         _ => false,
     }
 }

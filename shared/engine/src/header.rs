@@ -1,8 +1,14 @@
 //! The header of a file: its columns.
 
-use penstock_model::{Failure, Grammar, limits};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
-use crate::sheet;
+use penstock_model::{Failure, Grammar, limits};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::{sheet, split};
 
 /// The columns that the file's first record names, in its order.
 ///
@@ -31,6 +37,51 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
         return Err(Failure::new("too_many_columns", message));
     }
     Ok(columns)
+}
+
+/// The names of members that the rows of a chunk have, in the order in which they are met: what stands for a header where there is none. No
+/// more than a header may name, and what is no object names nothing.
+pub fn members(rows: &[u8], grammar: Grammar) -> Vec<String> {
+    let (mut names, mut met, mut bytes) = (Vec::new(), HashSet::new(), 0);
+    split::for_each_value(grammar, rows, |_, value| {
+        let Ok(Members(members)) = serde_json::from_slice(value) else { return };
+        for name in members {
+            let has_room = names.len() < limits::COLUMNS && bytes + name.len() <= limits::HEADER_BYTES;
+            if has_room && !met.contains(name.as_ref()) {
+                bytes += name.len();
+                met.insert(name.to_string());
+                names.push(name.into_owned());
+            }
+        }
+    });
+    names
+}
+
+/// The names of an object's members.
+struct Members<'a>(Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<Cow<'de, str>, _>()? {
+                    names.push(name);
+                }
+                Ok(Members(names))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
 }
 
 fn delimited(header: &str, delimiter: u8, quoting: bool) -> Vec<String> {

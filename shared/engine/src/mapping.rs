@@ -4,7 +4,7 @@
 //! but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]). Only the rows of a file without a header, JSON objects, may name different
 //! columns; there each member is a column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use penstock_model::{Failure, KindName};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
@@ -16,6 +16,10 @@ pub fn normalised(name: &str) -> String {
         .flat_map(char::to_lowercase)
         .collect()
 }
+
+/// The columns that a rejected rows file has beside those of the upload. They are no fields unless a kind or a mapping says so by exactly
+/// these names, so that the file can be sent again as it is.
+pub const ADDED: [&str; 3] = ["_row", "_line", "_errors"];
 
 /// Tells names that a column may have to be one of these fields.
 pub(crate) fn known_names<'a>(
@@ -30,7 +34,10 @@ pub(crate) fn known_names<'a>(
 #[derive(Debug, Clone)]
 pub struct Names<'a> {
     kind: &'a KindName,
-    fields: Vec<(&'a str, String)>,
+    fields: Vec<&'a str>,
+    exact: HashMap<&'a str, usize>,
+    /// Of fields whose names are the same but for what people write differently, the first.
+    normal: HashMap<String, usize>,
     mapping: &'a BTreeMap<String, String>,
 }
 
@@ -49,7 +56,10 @@ impl<'a> Names<'a> {
         fields: impl Iterator<Item = &'a str>,
         mapping: &'a BTreeMap<String, String>,
     ) -> Self {
-        Self { kind, fields: fields.map(|field| (field, normalised(field))).collect(), mapping }
+        let fields: Vec<&str> = fields.collect();
+        let exact = fields.iter().enumerate().map(|(at, field)| (*field, at)).collect();
+        let normal = fields.iter().enumerate().rev().map(|(at, field)| (normalised(field), at)).collect();
+        Self { kind, fields, exact, normal, mapping }
     }
 
     /// Looks whether the mapping names fields alone.
@@ -70,8 +80,13 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
+    /// The fields by their normalised names.
+    pub(crate) fn normal(&self) -> HashMap<String, usize> {
+        self.normal.iter().filter(|(name, _)| !name.is_empty()).map(|(name, at)| (name.clone(), *at)).collect()
+    }
+
     fn place(&self, field: &str) -> Option<usize> {
-        self.fields.iter().position(|(name, _)| *name == field)
+        self.exact.get(field).copied()
     }
 
     /// The field of one column, if it is any.
@@ -86,9 +101,11 @@ impl<'a> Names<'a> {
         if let Some(field) = self.place(column) {
             return Some((field, Match::Exact));
         }
-        let normal = normalised(column);
-        let field = self.fields.iter().position(|(_, name)| *name == normal && !normal.is_empty());
-        field.map(|field| (field, Match::Normalised))
+        if ADDED.contains(&column) {
+            return None;
+        }
+        let field = self.normal.get(&normalised(column)).filter(|_| !column.is_empty());
+        field.map(|field| (*field, Match::Normalised))
     }
 
     /// The fields of all columns of a file, in their order; `None` for a column that is no field.
@@ -121,7 +138,7 @@ impl<'a> Names<'a> {
                         columns[first],
                         at + 1,
                         columns[at],
-                        self.fields[field].0
+                        self.fields[field]
                     );
                     return Err(Failure::new("duplicate_column", message));
                 }
@@ -131,15 +148,21 @@ impl<'a> Names<'a> {
     }
 
     /// Why a file without columns for these fields is refused: what is missing, and which columns may have been meant for it.
-    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>]) -> Failure {
-        let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field].0)).collect();
+    ///
+    /// The columns are those of a header, or the members of the first rows.
+    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>], has_header: bool) -> Failure {
+        let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field])).collect();
         let mut message = format!(
-            "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
+            "kind `{}` needs the column {}, which {} not name",
             self.kind,
             names.join(" and the column "),
-            columns.len()
+            if has_header {
+                format!("the header (the first record of the file, {} columns) does", columns.len())
+            } else {
+                format!("the first rows, with {} names of members, do", columns.len())
+            }
         );
-        let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field].0).collect();
+        let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field]).collect();
         for (column, _) in columns.iter().zip(found).filter(|(_, found)| found.is_none()) {
             if let Some(near) = nearest(column, missing.iter().copied()) {
                 message.push_str(&format!("; `{column}` is not a field; did you mean `{near}`?"));
@@ -149,7 +172,7 @@ impl<'a> Names<'a> {
     }
 
     fn hint(&self, name: &str) -> String {
-        let near = nearest(name, self.fields.iter().map(|(field, _)| *field));
+        let near = nearest(name, self.fields.iter().copied());
         near.map_or(String::new(), |near| format!("; did you mean `{near}`?"))
     }
 }
@@ -213,12 +236,22 @@ mod tests {
         assert!(text.contains("did you mean `Title`?"), "{text}");
         let (code, _) = message(&[("a", "name"), ("b", "name")], &["a", "b"]);
         assert_eq!(code, "duplicate_column");
-        let missing = with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None]));
+        let missing =
+            with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None], true));
         assert!(
             missing.message.ends_with("`base_prcie` is not a field; did you mean `base_price`?"),
             "{}",
             missing.message
         );
+    }
+
+    #[test]
+    fn what_a_rejected_file_adds_is_no_field_unless_exactly_that_is_said() {
+        let kind = "lines".parse().expect("valid");
+        let none = BTreeMap::new();
+        let names = Names::new(&kind, ["row", "line", "_errors"].into_iter(), &none);
+        let found = names.fields(&columns(&["_row", "_line", "_errors", "Line"]));
+        assert_eq!(found, Ok(vec![None, None, Some(2), Some(1)]));
     }
 
     #[test]

@@ -6,23 +6,24 @@ use penstock_model::{Failure, Grammar};
 
 use crate::{
     kind::{FieldCheck, Kind},
-    mapping::Names,
+    mapping::{ADDED, Names, normalised},
 };
 
 /// How the columns of a file become the fields of a kind.
 #[derive(Debug, Clone)]
 pub struct Plan {
     kind: Kind,
-    mapping: BTreeMap<String, String>,
     /// For each column of a header its field; `None` where the column is ignored.
     columns: Vec<Option<usize>>,
     /// The same for members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
+    /// The schema's own fields by their normalised names, for members that were not met in the first rows.
+    normal: HashMap<String, usize>,
 }
 
 impl Plan {
-    /// Matches columns to a kind's fields, see [`crate::mapping`]. A file without a header has no columns to match: its rows' members are
-    /// matched as they are met.
+    /// Matches columns to a kind's fields, see [`crate::mapping`]. Where rows name their own members, the columns are those that the first
+    /// rows name ([`crate::header::members`]); others are matched as they are met.
     ///
     /// # Errors
     /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field has no column).
@@ -32,32 +33,40 @@ impl Plan {
         columns: &[String],
         mapping: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
-        let mut places = Vec::new();
-        {
+        let has_header = grammar.has_header();
+        let (mut places, normal) = {
             let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
             names.check()?;
-            if grammar.has_header() {
-                places = names.fields(columns)?;
-                let is_missing = |at: &usize| kind.field(*at).is_required() && !places.contains(&Some(*at));
-                let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
-                if !missing.is_empty() {
-                    return Err(names.missing(&missing, columns, &places));
-                }
+            // A file without rows names nothing and lacks nothing.
+            let names_any = has_header || !columns.is_empty();
+            let places = if names_any { names.fields(columns)? } else { Vec::new() };
+            let is_missing = |at: &usize| kind.field(*at).is_required() && !places.contains(&Some(*at));
+            let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
+            if names_any && !missing.is_empty() {
+                return Err(names.missing(&missing, columns, &places, has_header));
             }
-        }
+            (places, names.normal())
+        };
         if kind.keeps_additional() {
-            for (at, column) in columns.iter().enumerate().filter(|(_, column)| !column.is_empty()) {
-                if places[at].is_some() {
+            for (at, column) in columns.iter().enumerate().filter(|(_, column)| is_kept(column)) {
+                if places[at].is_some() || mapping.contains_key(column) {
                     continue;
                 }
                 if columns[..at].contains(column) {
                     let message = format!("two columns are called `{column}`, and additional columns are kept by name");
                     return Err(Failure::new("duplicate_column", message));
                 }
-                places[at] = Some(kind.add_field(column));
+                // One that another column was mapped over is left out.
+                if kind.index_of(column).is_none() {
+                    places[at] = Some(kind.add_field(column));
+                }
             }
         }
-        Ok(Self { kind, mapping: mapping.clone(), columns: places, members: HashMap::new() })
+        let (columns, members) = match has_header {
+            true => (places, HashMap::new()),
+            false => (Vec::new(), columns.iter().cloned().zip(places).collect()),
+        };
+        Ok(Self { kind, columns, members, normal })
     }
 
     /// The kind, with the fields that were added for additional columns.
@@ -70,9 +79,15 @@ impl Plan {
         &self.columns
     }
 
-    /// The columns that are no field.
-    pub fn ignored<'a>(&'a self, columns: &'a [String]) -> impl Iterator<Item = &'a str> {
-        columns.iter().zip(&self.columns).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
+    /// The fields of the columns that the plan was compiled with.
+    pub fn fields_of(&self, columns: &[String]) -> Vec<Option<usize>> {
+        let member = |name: &String| self.members.get(name).copied().flatten();
+        if self.members.is_empty() { self.columns.clone() } else { columns.iter().map(member).collect() }
+    }
+
+    /// Those of the columns that are no field.
+    pub fn ignored<'a>(&self, columns: &'a [String]) -> impl Iterator<Item = &'a str> {
+        columns.iter().zip(self.fields_of(columns)).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
     }
 
     /// The field of a row's member, one that is added for it where the kind keeps additional ones. The same name always gives the same field
@@ -81,14 +96,22 @@ impl Plan {
         if let Some(found) = self.members.get(name) {
             return *found;
         }
-        let names = Names::new(self.kind.name(), self.kind.fields().iter().map(FieldCheck::name), &self.mapping);
-        let found = match names.field(name) {
-            None if self.kind.keeps_additional() && !name.is_empty() => Some(self.kind.add_field(name)),
-            found => found,
+        let own = match self.kind.index_of(name) {
+            None if !ADDED.contains(&name) => self.normal.get(&normalised(name)).copied(),
+            own => own,
+        };
+        let found = match own {
+            None if self.kind.keeps_additional() && is_kept(name) => Some(self.kind.add_field(name)),
+            own => own,
         };
         self.members.insert(name.to_owned(), found);
         found
     }
+}
+
+/// Whether a kind that keeps additional fields keeps one of this name: it needs a name, and is not there for a person alone.
+fn is_kept(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\0') && !ADDED.contains(&name)
 }
 
 #[cfg(test)]

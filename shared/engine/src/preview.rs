@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use penstock_model::{AccountId, Chunking, Failure, ImportId, Job, Layout, Mode, RowError, Value};
+use penstock_model::{AccountId, Body, Chunk, Chunking, Failure, ImportId, Job, Layout, Mode, RowError, Value};
 
 use crate::{
     decode::{self, Upload},
@@ -22,7 +22,7 @@ pub const ROWS: u64 = 10;
 pub struct Preview {
     /// What the file is.
     pub layout: Layout,
-    /// Its columns with the fields that they are, in its order; without a header the members of the first rows are not listed.
+    /// Its columns, or the members of its first rows, with the fields that they are, in its order.
     pub columns: Vec<(String, Option<String>)>,
     /// The first rows.
     pub rows: Vec<PreviewRow>,
@@ -98,6 +98,9 @@ fn read_rows(
     if grammar.has_header() && columns.is_empty() {
         return Err(Failure::new("empty_file", "the file holds no header and no row"));
     }
+    if let (false, Some(Chunk { body: Body::Rows(rows), .. })) = (grammar.has_header(), chunks.first()) {
+        columns = header::members(rows, grammar);
+    }
     preview.columns = columns.iter().map(|column| (column.clone(), None)).collect();
     let job = Job {
         account: account.clone(),
@@ -115,8 +118,9 @@ fn read_rows(
         mapping: hints.options.mapping.clone(),
     };
     let mut plan = Plan::compile(kind, grammar, &job.columns, &job.mapping)?;
-    for (column, field) in preview.columns.iter_mut().zip(plan.columns()) {
-        column.1 = field.map(|field| plan.kind().field(field).name().to_owned());
+    let fields = plan.fields_of(&job.columns);
+    for ((_, field), found) in preview.columns.iter_mut().zip(fields) {
+        *field = found.map(|found| plan.kind().field(found).name().to_owned());
     }
     let mut found: BTreeMap<u64, PreviewRow> = BTreeMap::new();
     for chunk in &chunks {

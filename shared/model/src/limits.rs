@@ -68,6 +68,15 @@ pub const ABORT_ROWS: u64 = 100_000;
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
 
+/// Patterns of a schema, those of dates and times among them: each is compiled wherever its kind is used.
+pub const SCHEMA_PATTERNS: usize = 50;
+
+/// Defaults of a schema that are taken from another field.
+pub const SCHEMA_DERIVED: usize = 100;
+
+/// Fields through which a default may be taken from another field.
+pub const DERIVED_STEPS: usize = 8;
+
 /// Bytes of a file's text that are looked at to find out what it is.
 pub const DETECT_BYTES: usize = 1024 * 1024;
 

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use penstock_engine::kinds;
+use penstock_engine::{kind::Kind, kinds};
 use penstock_model::{AccountId, KindName, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +27,12 @@ pub struct KindVersion {
     pub schema: Arc<Schema>,
 }
 
-/// Schemas that are kept at once, at most.
-const KEPT: usize = 256;
+/// Kinds that are kept at once, at most.
+const KEPT: usize = 16;
 
-/// Versions that have been read.
+/// Kinds that have been read and compiled.
 #[derive(Debug, Default)]
-pub(crate) struct Versions(Mutex<HashMap<(AccountId, KindName, u32), Arc<Schema>>>);
+pub(crate) struct Versions(Mutex<HashMap<(AccountId, KindName, u32), Arc<Kind>>>);
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -65,24 +65,26 @@ impl Store {
         stored.map(|stored| Ok(KindVersion { version: stored.version, schema: stored.schema()? })).transpose()
     }
 
-    /// The schema that an import started with.
-    pub async fn schema(&self, account: &AccountId, kind: &KindName, version: u32) -> Result<Option<Arc<Schema>>> {
-        if version == 0 {
-            return Ok(kinds::bundled(kind).map(|schema| Arc::new(schema.clone())));
-        }
+    /// The kind that an import started with, compiled for its account; `None` where it no longer exists or no longer compiles.
+    pub async fn compiled_kind(&self, account: &AccountId, kind: &KindName, version: u32) -> Result<Option<Kind>> {
         let name = (account.clone(), kind.clone(), version);
-        if let Some(schema) = self.inner.versions.0.lock().expect("no holder panics").get(&name) {
-            return Ok(Some(schema.clone()));
+        if let Some(kind) = self.inner.versions.0.lock().expect("no holder panics").get(&name) {
+            return Ok(Some(Kind::clone(kind)));
         }
-        let stored: Option<Stored> = self.get_item("a schema", version_key(account, kind, version)).await?;
-        let Some(stored) = stored else { return Ok(None) };
-        let schema = stored.schema()?;
+        let schema = match version {
+            0 => kinds::bundled(kind).map(|schema| Arc::new(schema.clone())),
+            _ => {
+                let key = version_key(account, kind, version);
+                self.get_item::<Stored>("a schema", key).await?.map(|stored| stored.schema()).transpose()?
+            }
+        };
+        let Some(Ok(kind)) = schema.map(|schema| Kind::compile(&schema, account)) else { return Ok(None) };
         let mut versions = self.inner.versions.0.lock().expect("no holder panics");
         if versions.len() == KEPT {
             versions.clear();
         }
-        versions.insert(name, schema.clone());
-        Ok(Some(schema))
+        versions.insert(name, Arc::new(kind.clone()));
+        Ok(Some(kind))
     }
 
     /// Registers a schema as the newest version of an account's kind, and gives its number. A repeat of the newest one changes nothing and

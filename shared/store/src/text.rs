@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use penstock_engine::decode;
 use penstock_model::{Failure, Import};
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use crate::{Backoff, Result, Store, StoreError, uploads::Stream};
 
@@ -163,7 +163,7 @@ impl Store {
         if let Some(error) = fault.lock().expect("no holder panics").take() {
             return Err(error.into());
         }
-        answer.map_err(StoreError::unreadable("an upload"))?.map_err(TextError::Failed)
+        answer.unwrap_or_else(|_| Err(undecodable())).map_err(TextError::Failed)
     }
 
     /// An import's text from a byte of it on. A repeat gives the same: the import names the very object, and how to read it.
@@ -181,6 +181,11 @@ fn blocking(object: Object) -> (Blocking, Arc<Mutex<Option<StoreError>>>) {
     let fault = Arc::new(Mutex::new(None));
     let blocking = Blocking { object, held: Bytes::new(), runtime: Handle::current(), fault: fault.clone() };
     (blocking, fault)
+}
+
+/// Why a file is refused at which a decoder died.
+fn undecodable() -> Failure {
+    Failure::new("damaged_file", "the file cannot be decoded")
 }
 
 /// A text that is being read, forward.
@@ -264,6 +269,8 @@ impl Text {
 #[derive(Debug)]
 struct Decoded {
     pieces: mpsc::Receiver<Result<Bytes, Failure>>,
+    /// Its end tells whether the text has ended or the decoder has died.
+    thread: Option<JoinHandle<()>>,
     fault: Arc<Mutex<Option<StoreError>>>,
 }
 
@@ -274,7 +281,7 @@ impl Decoded {
         let (blocking, fault) = blocking(object);
         let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
         let import = import.clone();
-        tokio::task::spawn_blocking(move || {
+        let thread = tokio::task::spawn_blocking(move || {
             let Some(layout) = &import.layout else { return };
             let mut to_drop = offset;
             let ended = decode::each_piece(layout, blocking, bytes, &mut |piece| {
@@ -292,13 +299,16 @@ impl Decoded {
                 let _ = sender.blocking_send(Err(failure));
             }
         });
-        Self { pieces, fault }
+        Self { pieces, thread: Some(thread), fault }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, TextError> {
         match self.pieces.recv().await {
             Some(Ok(bytes)) => Ok(Some(bytes)),
-            None => Ok(None),
+            None => match self.thread.take() {
+                Some(thread) => thread.await.map(|()| None).map_err(|_| TextError::Failed(undecodable())),
+                None => Ok(None),
+            },
             Some(Err(failure)) => match self.fault.lock().expect("no holder panics").take() {
                 Some(error) => Err(error.into()),
                 None => Err(TextError::Failed(failure)),

@@ -87,8 +87,7 @@ pub(super) async fn preview(
     let asked = asked.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
     let import = find(&store, &account, &id).await?;
     let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
-    let schema = store.schema(&account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
-    let kind = Kind::compile(&schema, &account).map_err(|_| gone())?;
+    let kind = store.compiled_kind(&account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
     let looked = if body.is_empty() {
         if import.object.is_none() {
             return Err(Refusal::conflict(

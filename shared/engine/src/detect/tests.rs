@@ -97,6 +97,24 @@ fn encodings_are_told_by_marks_then_by_bytes() {
     assert_eq!((plain(&le).encoding.as_str(), plain(&be).encoding.as_str()), ("UTF-16LE", "UTF-16BE"));
     assert_eq!(plain("sku,name\nA,ä\n".as_bytes()).encoding, "UTF-8");
     assert_eq!(plain(b"sku,name\nA,caf\xe9 au lait \xe0 Gen\xe8ve\n").encoding, "windows-1252");
+    // A few letters beyond ASCII are no evidence for another Latin encoding.
+    for text in ["Ø 20 mm", "ø", "±5 mm", "naïve", "50 µm", "œuvre", "£5", "¿", "®"] {
+        let mut file = String::from("sku,name,brand\n");
+        for row in 0..200 {
+            file.push_str(&format!(
+                "m{row},Part number {row} steel bolt {},ACME\n",
+                if row % 20 == 0 { text } else { "" }
+            ));
+        }
+        let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(&file);
+        assert_eq!(plain(&bytes).encoding, "windows-1252", "{text}");
+    }
+    let (greek, _, _) =
+        encoding_rs::WINDOWS_1253.encode("κωδικός,όνομα\nα,Βίδα από χάλυβα για ξύλο\nβ,Παξιμάδι από ορείχαλκο\n");
+    assert_eq!(plain(&greek).encoding, "windows-1253");
+    // A byte order mark goes before what is asked for.
+    let windows = ImportOptions { encoding: Some("windows-1252".into()), ..ImportOptions::default() };
+    assert_eq!(detected("\u{feff}sku\nä\n".as_bytes(), None, None, &windows).expect("readable").encoding, "UTF-8");
     // More characters are whole than broken: damaged, not another encoding.
     assert_eq!(
         plain("sku,name\nA,äöü\n".as_bytes().iter().chain(b"B,\xff\n").copied().collect::<Vec<_>>().as_slice())

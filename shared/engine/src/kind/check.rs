@@ -55,6 +55,11 @@ impl FieldCheck {
         self.required
     }
 
+    /// Whether it holds dates or times.
+    pub(crate) fn is_temporal(&self) -> bool {
+        matches!(self.rule, Rule::Temporal(_))
+    }
+
     /// The value of a cell; `None` where it holds nothing and need not. Nothing is allocated for a text, a number, an integer or a boolean
     /// that is accepted and is written as it is kept.
     ///

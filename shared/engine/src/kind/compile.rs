@@ -67,6 +67,7 @@ struct Common<'a> {
 }
 
 pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
+    few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
     let common = Common {
         account,
         missing: schema.missing_values.as_slice().into(),
@@ -110,6 +111,23 @@ pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, Sche
         keeps_additional: common.keeps_additional,
         missing: common.missing,
     })
+}
+
+/// Every pattern is compiled wherever the kind is used, and takes memory there.
+fn few_patterns(fields: &[Field], at: &At, found: &mut usize) -> Result<(), SchemaError> {
+    for (place, field) in fields.iter().enumerate() {
+        let at = at.then(place);
+        let is_temporal = matches!(field.field_type, FieldType::Date | FieldType::Datetime | FieldType::Time);
+        let has_format = is_temporal && field.format.as_deref().is_some_and(|format| format != "default");
+        *found += usize::from(field.constraints.pattern.is_some()) + usize::from(has_format);
+        if *found > limits::SCHEMA_PATTERNS {
+            return at.fail(format!("more than {} patterns and date formats", limits::SCHEMA_PATTERNS));
+        }
+        if let Some(items) = &field.item_schema {
+            few_patterns(&items.fields, &at.then("itemSchema").then("fields"), found)?;
+        }
+    }
+    Ok(())
 }
 
 fn places(fields: &[Field], at: &At) -> Result<HashMap<String, usize>, SchemaError> {
@@ -182,6 +200,25 @@ fn defaults(
         if chain.count() > defaults.len() {
             return at_fields.then(place).then("default").then("from").fail("the defaults go round in a circle");
         }
+        let steps = std::iter::successors(source(*place), |field| source(*field)).take(limits::DERIVED_STEPS + 1);
+        if steps.count() > limits::DERIVED_STEPS {
+            let most = limits::DERIVED_STEPS;
+            return at_fields
+                .then(place)
+                .then("default")
+                .then("from")
+                .fail(format!("goes through more than {most} fields"));
+        }
+    }
+    if let Some((place, _)) =
+        defaults.iter().filter(|(_, default)| matches!(default, Default::From { .. })).nth(limits::SCHEMA_DERIVED)
+    {
+        let most = limits::SCHEMA_DERIVED;
+        return at_fields
+            .then(place)
+            .then("default")
+            .then("from")
+            .fail(format!("more than {most} defaults are taken from other fields"));
     }
     Ok(defaults)
 }

@@ -1,9 +1,12 @@
 //! Arrays and objects: JSON becomes values, every number exact, and items are checked by a schema of their own.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use penstock_model::{Decimal, Value, limits};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{CellError, FieldCheck, Input};
@@ -22,15 +25,41 @@ pub(super) struct Items {
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Members by name; of those with the same name the last.
-type Members<'a> = BTreeMap<Name<'a>, &'a RawValue>;
+/// Members by name, each once.
+struct Members<'a>(BTreeMap<Name<'a>, &'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member comes twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
 
 fn list(raw: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw).ok()
 }
 
-fn members(raw: &str) -> Option<Members<'_>> {
-    serde_json::from_str(raw).ok()
+fn members(raw: &str) -> Option<BTreeMap<Name<'_>, &RawValue>> {
+    serde_json::from_str(raw).ok().map(|Members(members)| members)
 }
 
 /// What a raw JSON value is.
@@ -134,7 +163,7 @@ fn no_array() -> CellError {
 }
 
 fn no_object() -> CellError {
-    CellError::new("invalid_object", "not a JSON object")
+    CellError::new("invalid_object", "not a JSON object whose members each come once")
 }
 
 impl Items {
@@ -157,7 +186,7 @@ impl Items {
 
     fn item(&self, raw: &str) -> Result<BTreeMap<String, Value>, Vec<CellError>> {
         let Some(mut given) = raw.starts_with('{').then(|| members(raw)).flatten() else {
-            return Err(vec![CellError::new("wrong_type", "an object is expected")]);
+            return Err(vec![CellError::new("wrong_type", "an object whose members each come once is expected")]);
         };
         let (mut item, mut errors) = (BTreeMap::new(), Vec::new());
         for (field, default) in &self.fields {

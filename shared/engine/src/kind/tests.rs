@@ -266,7 +266,10 @@ fn json_values_are_taken_as_what_they_are() {
                 (Text("5"), "5"),
             ],
         ),
-        ("boolean", &[(Boolean(false), "false"), (Text("1"), "true"), (Number("1"), "true"), (Number("2"), "invalid_boolean")]),
+        (
+            "boolean",
+            &[(Boolean(false), "false"), (Text("1"), "true"), (Number("1"), "true"), (Number("2"), "invalid_boolean")],
+        ),
         ("date", &[(Text("2026-01-31"), r#""2026-01-31""#), (Number("20260131"), "wrong_type")]),
         ("datetime", &[(Json("{}"), "wrong_type")]),
         ("year", &[(Number("2026"), "2026"), (Number("10000"), "invalid_year"), (Boolean(true), "wrong_type")]),

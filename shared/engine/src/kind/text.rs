@@ -39,7 +39,7 @@ pub(super) struct Length {
 }
 
 /// Largest compiled pattern, in bytes.
-const PATTERN_BYTES: usize = 1024 * 1024;
+const PATTERN_BYTES: usize = 512 * 1024;
 
 impl Length {
     /// Checks what `count` counts; it is not called where there is no bound.

@@ -89,26 +89,31 @@ impl RowReader<'_> {
             match row.get(at) {
                 None => self.cell(&mut reading, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
-                    None => self.json_cell(&mut reading, field, cell),
-                    Some(Tagged { date: Some(date), .. }) => {
-                        let checked = self.plan.kind().field(field).check(Input::Date(&date));
-                        self.take(&mut reading, field, owned(checked), date.as_bytes());
-                    }
-                    Some(Tagged { error, .. }) => {
-                        let shown = error.unwrap_or_default();
-                        let message = "the sheet has an error in this cell".to_owned();
+                    Some(Tagged { error: Some(shown), .. }) => {
+                        let message = format!("the sheet has an error in this cell: {shown}");
                         let error = CellError { path: String::new(), code: "cell_error", message };
                         let field = self.plan.kind().field(field).name();
                         reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
                     }
+                    Some(Tagged { date: Some(date), .. }) => self.date(&mut reading, field, &date),
+                    _ => self.json_cell(&mut reading, field, cell),
                 },
             }
         }
         Ok(reading)
     }
 
+    fn date(&self, reading: &mut Reading<'_>, field: usize, date: &str) {
+        let checked = self.plan.kind().field(field).check(Input::Date(date));
+        self.take(reading, field, owned(checked), date.as_bytes());
+    }
+
     fn json_cell<'r>(&self, reading: &mut Reading<'r>, field: usize, value: &'r RawValue) {
         let (raw, check) = (value.get(), self.plan.kind().field(field));
+        // As a sheet's dates stand in a rejected rows file, which may come again.
+        if let (true, Some(Tagged { date: Some(date), .. })) = (check.is_temporal(), tagged(raw)) {
+            return self.date(reading, field, &date);
+        }
         let checked = match raw.as_bytes().first() {
             Some(b'"') => match serde_json::from_str(raw) {
                 Ok(Text(Cow::Borrowed(string))) => match text(string.as_bytes()) {
