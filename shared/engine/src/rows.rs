@@ -2,9 +2,12 @@
 
 mod json;
 
+use std::borrow::Cow;
+
 use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, Value, limits};
 
 use crate::{
+    key,
     kind::{CellError, Input},
     lines,
     plan::Plan,
@@ -55,7 +58,10 @@ pub fn parse(plan: &mut Plan, job: &Job, chunk: &Chunk) -> Parsed {
                         let key = reader.plan.kind().key_of(&cells);
                         parsed.rows.push(Row { row, key, cells });
                     }
-                    Err(found) => parsed.errors.extend(found.into_iter().map(|error| error.at(row, line))),
+                    Err((key, found)) => {
+                        let located = |finding: Finding| RowError { key: key.clone(), ..finding.at(row, line) };
+                        parsed.errors.extend(found.into_iter().map(located));
+                    }
                 };
             });
             parsed
@@ -64,17 +70,19 @@ pub fn parse(plan: &mut Plan, job: &Job, chunk: &Chunk) -> Parsed {
     }
 }
 
-/// The physical line on which a row of the chunk starts.
-pub fn line_of(job: &Job, chunk: &Chunk, row: u64) -> u64 {
-    let mut found = chunk.first_line;
+/// Row errors that reject these rows of a chunk, which were accepted before.
+pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &str, message: &str) -> Vec<RowError> {
+    let mut errors = Vec::new();
     if let Body::Rows(bytes) = &chunk.body {
+        let mut reader = RowReader::new(plan, job.empty_cells);
         for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
-            if record.row == row {
-                found = record.line;
+            if rows.contains(&record.row) {
+                let key = reader.key_of(&record);
+                errors.push(RowError { key, ..Finding::row(code, message.to_owned()).at(record.row, record.line) });
             }
         });
     }
-    found
+    errors
 }
 
 /// Row errors that reject every row of a chunk for a reason that none of them is to blame for.
@@ -188,7 +196,7 @@ impl Finding {
     /// The finding as the error of a row that starts on a physical line.
     pub fn at(self, row: u64, line: u64) -> RowError {
         let Self { field, value, code, message } = self;
-        RowError { row, line, field, value, code, message }
+        RowError { row, line, key: None, field, value, code, message }
     }
 }
 
@@ -212,15 +220,41 @@ impl<'a> RowReader<'a> {
         Self { plan, empty_cells, named_by: Vec::new(), records: 0 }
     }
 
-    fn read(&mut self, record: &Located<'_>) -> Result<Cells, Vec<Finding>> {
+    /// A row's cells, or which record it names and what is wrong with it.
+    fn read(&mut self, record: &Located<'_>) -> Result<Cells, (Option<String>, Vec<Finding>)> {
         self.records += 1;
         let reading = match record.content {
             Content::Cells(cells) => self.delimited(cells),
             Content::Object => self.object(record.bytes),
             Content::SheetRow => self.sheet_row(record.bytes),
         };
-        let Reading { cells, findings } = reading.map_err(|finding| vec![finding])?;
-        if findings.is_empty() { Ok(cells) } else { Err(findings) }
+        // Where cells stand is not known of a row that could not be read as a whole.
+        let Reading { cells, findings } = reading.map_err(|finding| (None, vec![finding]))?;
+        if findings.is_empty() { Ok(cells) } else { Err((self.key_of(record), findings)) }
+    }
+
+    /// What a row that can be read as a whole says of its record's key, as errors show it.
+    fn key_of(&mut self, record: &Located<'_>) -> Option<String> {
+        let fields = self.plan.kind().key_fields().to_vec();
+        let cells: Vec<Option<Cow<'_, [u8]>>> = match record.content {
+            Content::Cells(cells) => {
+                let column = |field| self.plan.columns().iter().position(|column| *column == Some(field));
+                fields.into_iter().map(|field| cells.get(column(field)?).map(Cow::Borrowed)).collect()
+            }
+            Content::Object => self.members_of(&fields, record.bytes),
+            Content::SheetRow => self.sheet_cells_of(&fields, record.bytes),
+        };
+        if cells.iter().all(|cell| cell.as_ref().is_none_or(|cell| cell.is_empty())) {
+            return None;
+        }
+        let mut key = String::new();
+        for (at, cell) in cells.iter().enumerate() {
+            if at > 0 {
+                key.push(',');
+            }
+            key::push_text(&mut key, &RowError::shown(cell.as_deref().unwrap_or_default()));
+        }
+        Some(key)
     }
 
     fn delimited(&mut self, record: &csv::ByteRecord) -> Result<Reading, Finding> {
@@ -364,6 +398,28 @@ mod tests {
                 (12, 24, Some("cost"), "invalid_number")
             ]
         );
+    }
+
+    #[test]
+    fn the_errors_of_a_row_name_its_record_as_the_row_does() {
+        let keys = |grammar, text: &[u8]| {
+            let parsed = parse_as(grammar, text, EmptyCells::Keep);
+            parsed.errors.into_iter().map(|error| error.key).collect::<Vec<_>>()
+        };
+        let some = |key: &str| Some(key.to_owned());
+        let long = "x".repeat(limits::ERROR_VALUE_CHARS + 1);
+        let rows = format!("\"a,5%\",,b,,\n,n,b,,\na,b\n{long},,b,,\n");
+        let cut = some(&long[1..]);
+        assert_eq!(keys(Grammar::CSV, rows.as_bytes()), [some("a%2C5%25"), None, None, cut]);
+        let rows = br#"{"name":"","Sku":"a\u0041","brand":"b"}
+{"sku":7.50,"name":null,"brand":"b"}
+{"sku":{"x":1},"name":"n","brand":"b"}
+{"sku":null,"name":"n","brand":"b"}
+[1]"#;
+        let wanted = [some("aA"), some("7.50"), some("{\"x\":1}"), None, None];
+        assert_eq!(keys(Grammar::Lines, rows), wanted);
+        let rows = b"[12,null,\"b\"]\n[{\"date\":\"2026-11-21\"},null,\"b\"]\n[null,\"n\"]\n";
+        assert_eq!(keys(Grammar::Sheet, rows), [some("12"), some("2026-11-21"), None, None]);
     }
 
     #[test]
