@@ -6,8 +6,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use penstock_api::limits as api;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
+use penstock_store::rate::{API_NAMES, RateLimits, What};
 use support::{Stack, adds_up};
 
 const README: &str = include_str!("../README.md");
@@ -46,6 +48,16 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
         ("ERROR_VALUE_CHARS", (limits::ERROR_VALUE_CHARS as u64, "characters")),
         ("CHUNK_BYTES", (limits::CHUNK_BYTES as u64, "bytes")),
         ("CHUNK_ROWS", (limits::CHUNK_ROWS, "rows")),
+        ("ALGURE_FEED_BYTES", (api::ALGURE_FEED_BYTES, "bytes")),
+        ("CONNECTIF_FILE_BYTES", (api::CONNECTIF_FILE_BYTES, "bytes")),
+        ("CONNECTIF_UNFINISHED", (api::CONNECTIF_UNFINISHED as u64, "unfinished")),
+        ("BETTER_DATA_BODY_BYTES", (api::BETTER_DATA_BODY_BYTES, "bytes")),
+        ("QUOTIZA_BODY_BYTES", (api::QUOTIZA_BODY_BYTES, "bytes")),
+        ("QUOTIZA_PRODUCTS", (api::QUOTIZA_PRODUCTS as u64, "products")),
+        ("SHOWN_ERRORS", (api::SHOWN_ERRORS as u64, "")),
+        ("FORM_PARTS", (api::FORM_PARTS as u64, "parts")),
+        ("FORM_TEXT_BYTES", (api::FORM_TEXT_BYTES as u64, "bytes")),
+        ("LAMBDA_BODY_BYTES", (api::LAMBDA_BODY_BYTES, "bytes")),
     ])
 }
 
@@ -103,6 +115,19 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
         }
     }
     assert!(wanted.is_empty(), "not in the README: {wanted:?}");
+}
+
+#[test]
+fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
+    let limits = &RateLimits::default();
+    let of = |api| [What::Imports, What::All].into_iter().flat_map(move |what| limits.of(api, what));
+    let shown: Vec<String> = API_NAMES
+        .into_iter()
+        .flat_map(of)
+        .map(|(name, _, rate)| format!("{name}={}/{}", rate.limit, rate.seconds))
+        .collect();
+    assert!(README.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
+    assert!(API_NAMES.iter().all(|api| README.contains(&format!("`{api}`"))));
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {

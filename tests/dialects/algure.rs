@@ -1,81 +1,17 @@
 //! Algure: an id by POST, a CSV by PUT, exactly 201.
 
-use std::time::Duration;
+use penstock_model::Scope;
 
 use super::{
+    key,
     support::{Stack, TOKEN, http::send},
-    transcript::{play, play_on},
+    transcript::{named, play, play_on},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_feed_is_created_uploaded_and_reported() {
     let stack = Stack::start().await;
-    let names = play(
-        &stack,
-        r#"
-        Step 1: an id.
-
-        > POST /v1/products/import
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 201
-        < {"id": "{id}", "expiresAt": "{expires}"}
-
-        > GET /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 200
-        < {"id": "{id}", "createdAt": "{created}", "expiresAt": "{expires}", "status": "awaiting_upload", "total": null,
-        <  "totalCreated": 0, "totalUpdated": 0, "totalErrors": 0}
-
-        Steps 2 and 3: the client joins with commas and never quotes, so that the second row has a cell too many.
-
-        > PUT /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        > Content-Type: text/csv; charset=utf-8
-        >
-        > code,description,stock,warehouseCode,locationCode,locationPriority,costPrice,packagingUnit,lot
-        > A-1,Bolt,10,W1,L1,,0.25,1,
-        > A-2,Bolt, long,10,W1,L1,1,0.25,1,LOT1
-        > A-3,Nut,5,W1,L1,2,0.1,1,
-        < 201
-
-        = ended {id}
-
-        > GET /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 200
-        < {"id": "{id}", "createdAt": "{created}", "expiresAt": "{expires}", "status": "completed_with_errors", "total": 3,
-        <  "totalCreated": 2, "totalUpdated": 0, "totalErrors": 1}
-
-        Another upload to the same id:
-
-        > PUT /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        > Content-Type: text/plain
-        >
-        > code
-        < 409
-        < {"error": {"code": "already_uploaded", "message": "{already}"}}
-
-        > GET /v1/products/imports?limit=1
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 200
-        < {"imports": [{"id": "{id}", "createdAt": "{created}", "expiresAt": "{expires}", "status": "completed_with_errors", "total": 3,
-        <  "totalCreated": 2, "totalUpdated": 0, "totalErrors": 1}], "nextCursor": null}
-
-        Whatever dialect made it, it has one id; another account has none of it.
-
-        > GET /v1/imports/{id}/errors
-        > Authorization: Bearer test.secret
-        < 200
-        < {"errors": [{"row": 2, "line": 3, "field": null, "value": null, "code": "{code}", "message": "{message}"}], "next_cursor": null}
-
-        > GET /v1/products/import/{id}
-        > Authorization: Basic b3RoZXI6c2VjcmV0
-        < 404
-        < {"error": {"code": "not_found", "message": "there is no such import"}}
-        "#,
-    )
-    .await;
+    let names = play(&stack, include_str!("algure/feed.txt")).await;
     assert!(names["id"].starts_with("imp_"));
     stack.stop().await;
 }
@@ -83,88 +19,71 @@ async fn a_feed_is_created_uploaded_and_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_settled_of_refusals_holds() {
     let stack = Stack::start().await;
-    let names = play(
-        &stack,
-        r#"
-        > POST /v1/products/import
-        < 401
-        < WWW-Authenticate: Bearer
-        < {"error": {"code": "unauthorized", "message": "the API key is missing or wrong"}}
+    let large = "x".repeat(10 * 1024 * 1024 + 1);
+    let reader = key(&stack, &[Scope::ImportRead]).await;
+    let names = named(&[("reader", &reader), ("a byte too many", &large)]);
+    play_on(&stack, include_str!("algure/refusals.txt"), names).await;
+    play(&stack, include_str!("algure/expiry.txt")).await;
+    stack.stop().await;
+}
 
-        > PUT /v1/products/import/imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        > Content-Type: text/csv
-        >
-        > code
-        < 404
-        < {"error": {"code": "not_found", "message": "there is no such import"}}
-
-        > POST /v1/products/import
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 201
-        < {"id": "{id}", "expiresAt": "{expires}"}
-
-        > PUT /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        > Content-Type: application/json
-        >
-        > []
-        < 415
-        < {"error": {"code": "unsupported_media_type", "message": "a feed is sent as text/csv or text/plain"}}
-
-        > GET /v1/products/imports?limit=101
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 400
-        < {"error": {"code": "invalid_query", "message": "limit is 1 to 100"}}
-        "#,
-    )
-    .await;
-    let put = |body: Vec<u8>, chunked: bool| {
-        let request = stack.request(reqwest::Method::PUT, &format!("/v1/products/import/{}", names["id"]));
-        let request = request.bearer_auth(TOKEN).header("content-type", "text/csv");
-        let pieces = body.chunks(1 << 16).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
-        send(if chunked {
-            request.body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)))
-        } else {
-            request.body(body)
-        })
-    };
-    // A byte too many, told beforehand or not, stores nothing and spends nothing.
-    let limit = 10 * 1024 * 1024;
-    for chunked in [false, true] {
-        let answer = put(vec![b'x'; limit + 1], chunked).await;
-        assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (413, Some("body_too_large")));
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_ten_megabytes_is_taken() {
+    let stack = Stack::start().await;
+    let created = stack.ask(reqwest::Method::POST, "/v1/products/import").await.json();
+    let id = created["id"].as_str().expect("an id");
     let mut feed =
         b"code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\nA,d,1,W,L,1,1\n".to_vec();
-    feed.resize(limit, b'\n');
-    let answer = put(feed, true).await;
+    feed.resize(10 * 1024 * 1024, b'\n');
+    let pieces = feed.chunks(1 << 16).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
+    let request = stack.request(reqwest::Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
+    let request = request.header("content-type", "text/csv");
+    let answer = send(request.body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)))).await;
     assert_eq!((answer.status, answer.text()), (201, ""));
-    assert_eq!(stack.ended(&names["id"]).await.rows.created, 1);
+    assert_eq!(stack.ended(id).await.rows.created, 1);
+    stack.stop().await;
+}
 
-    let names = play(
-        &stack,
-        r#"
-        > POST /v1/products/import
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        < 201
-        < {"id": "{id}", "expiresAt": "{expires}"}
-        "#,
-    )
-    .await;
-    stack.pass(Duration::from_secs(30 * 60 + 1)).await;
-    let expired = r#"
-        > PUT /v1/products/import/{id}
-        > Authorization: Basic dGVzdDpzZWNyZXQ=
-        > Content-Type: text/csv
-        >
-        > code
-        < 410
-        < {"error": {"code": "import_expired", "message": "this import has expired; create another one"}}
-        "#;
-    play_on(&stack, expired, names.clone()).await;
-    stack.ended(&names["id"]).await;
-    play_on(&stack, expired, names).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn the_columns_bounds_and_keys_are_those_of_the_feed() {
+    let stack = Stack::start().await;
+    let text = |length: usize| "x".repeat(length);
+    let names = named(&[("80", &text(80)), ("100", &text(100)), ("250", &text(250))]);
+    let names = play_on(&stack, include_str!("algure/bounds.txt"), names).await;
+    let errors = stack.errors(&names["id"]).await;
+    let found: Vec<_> = errors.iter().map(|error| (error.row, error.field.as_deref(), error.code.as_str())).collect();
+    let wanted = [
+        (2, Some("code"), "too_long"),
+        (3, Some("description"), "too_long"),
+        (4, Some("stock"), "too_small"),
+        (5, Some("warehouseCode"), "too_long"),
+        (6, Some("locationCode"), "too_long"),
+        (7, Some("costPrice"), "too_small"),
+        (8, Some("packagingUnit"), "too_small"),
+        (9, Some("costPrice"), "too_precise"),
+        (10, Some("lot"), "too_long"),
+        (12, Some("code"), "required"),
+    ];
+    assert_eq!(found, wanted);
+    assert_eq!(errors[2].key.as_deref(), Some("A-3,W,L,"));
+    for (key, description, stock) in [
+        ("A-12,W,L,", "Bolt, long", "1"),
+        ("A-13,W,L,", "5\" pipe", "1"),
+        ("A-10,W,L,", "d", "7"),
+        ("A-10,W,L,LOT1", "d", "8"),
+    ] {
+        let record = stack.client.record("algure-products", key).await.expect("answers").expect(key);
+        let fields = &record["fields"];
+        assert_eq!(
+            (fields["description"].as_str(), fields["stock"].to_string()),
+            (Some(description), stock.to_owned()),
+            "{key}"
+        );
+        assert!(
+            fields.get("remark").is_none()
+                && (key != "A-10,W,L," || fields["costPrice"].to_string() == "123456789.123456")
+        );
+    }
     stack.stop().await;
 }
 

@@ -1,61 +1,86 @@
-//! Better Data, as far as it goes without rows in JSON: routing, credentials, the envelope, the status.
+//! Better Data: six endpoints, an array each; a job and its status.
 
-use super::{support::Stack, transcript::play};
+use penstock_model::Scope;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    key,
+    support::{Stack, http::send},
+    transcript::{named, play, play_on},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_sorts_of_rows_are_imported_with_their_defaults() {
+    let stack = Stack::start().await;
+    play(&stack, include_str!("betterdata/imports.txt")).await;
+    let fields = async |kind: &str, key: &str| {
+        let record = stack.client.record(kind, key).await.expect("answers");
+        record.unwrap_or_else(|| panic!("{kind}/{key} is there"))["fields"].clone()
+    };
+    let shown = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    for (kind, key, wanted) in [
+        ("catalog", "P-1", r#"{"externalId":"P-1","name":"P-1"}"#),
+        ("catalog", "P-2", r#"{"externalId":"P-2","name":"Tea","origin":{"country":"LK"}}"#),
+        ("suppliers", "S-1", r#"{"externalId":"S-1","name":"Leaves Ltd"}"#),
+        (
+            "purchase-orders",
+            "PO-1",
+            r#"{"externalPoNumber":"PO-1","supplierId":"S-1","destinationLocationId":"L1","status":"PENDING",
+                "lines":[{"skuId":"P-1","quantity":2,"unitCost":1.1},{"skuId":"P-2","quantity":1,"unitCost":0.5}]}"#,
+        ),
+        ("orders", "O-1", r#"{"externalOrderId":"O-1","lines":[{"skuId":"P-1","quantity":3,"locationId":"L1"}]}"#),
+        (
+            "demand-history",
+            "P-1,L1,2026-W05,ALL",
+            // The second row is of the same week: Sunday, the first of February.
+            r#"{"skuId":"P-1","locationId":"L1","weekStarting":"2026-02-01","week":"2026-W05","channel":"ALL","actualDemand":9,
+                "forecastedDemand":8}"#,
+        ),
+        (
+            "demand-history",
+            "P-1,L1,2026-W06,WEB",
+            r#"{"skuId":"P-1","locationId":"L1","weekStarting":"2026-02-02","week":"2026-W06","channel":"WEB","actualDemand":0,
+                "forecastedDemand":0}"#,
+        ),
+    ] {
+        assert_eq!(fields(kind, key).await, shown(wanted), "{kind}/{key}");
+    }
+    // The account goes before a location, and no digit of a number is lost.
+    let level = stack.client.record("inventory", "P-1,1-L1").await.expect("answers").expect("there");
+    assert_eq!(level["fields"]["locationId"], "1-L1");
+    let level = stack.get("/v1/records/inventory/P-1%2C1-L1").await;
+    assert!(level.text().contains("\"quantityOnHand\":12345678901234567890.123456789"), "{}", level.text());
+    stack.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_is_checked_before_anything_else() {
     let stack = Stack::start().await;
-    play(
-        &stack,
-        r#"
-        > POST /api/import/catalog
-        > Content-Type: application/json
-        >
-        > {"products": [{"externalId": "A"}]}
-        < 401
-        < {"error": "the API key is missing or wrong"}
+    let (reader, writer) = (key(&stack, &[Scope::ImportRead]).await, key(&stack, &[Scope::ImportWrite]).await);
+    let large = "x".repeat(10 * 1024 * 1024 + 1);
+    let names = named(&[("reader", &reader), ("writer", &writer), ("a byte too many", &large)]);
+    play_on(&stack, include_str!("betterdata/refusals.txt"), names).await;
+    // Nothing of this is an import.
+    assert_eq!(stack.get("/v1/imports").await.json()["imports"], json!([]));
+    stack.stop().await;
+}
 
-        > POST /api/import/catalog
-        > x-api-key: test.secret
-        >
-        > {"products": [
-        < 400
-        < {"error": "the body is not valid JSON"}
-
-        > POST /api/import/catalog
-        > x-api-key: test.secret
-        >
-        > {"products": []}
-        < 400
-        < {"error": "products[] is required"}
-
-        > POST /api/import/purchase-orders
-        > x-api-key: test.secret
-        >
-        > {"orders": [{}]}
-        < 400
-        < {"error": "purchaseOrders[] is required"}
-
-        > POST /api/import/demand-history
-        > x-api-key: test.secret
-        >
-        > {"records": {}}
-        < 400
-        < {"error": "records[] is required"}
-
-        > POST /api/import/other
-        > x-api-key: test.secret
-        >
-        > {}
-        < 404
-        < {"error": "there is nothing at this path"}
-
-        > GET /api/import/status/imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
-        > x-api-key: test.secret
-        < 404
-        < {"error": "Job not found"}
-        "#,
-    )
-    .await;
+/// `errors[]` shows the first thousand of what is wrong with the rows of a job, in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_shows_the_first_thousand_errors() {
+    let stack = Stack::with(|options| options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "300".into()))).await;
+    // Two errors in each row.
+    let rows: Vec<Value> = (0..1_500).map(|_| json!({ "quantityOnHand": "many", "locationId": "L" })).collect();
+    let request = stack.request(Method::POST, "/api/import/inventory").header("x-api-key", super::support::TOKEN);
+    let job = send(request.json(&json!({ "levels": rows }))).await;
+    assert_eq!((job.status, &job.json()["rowCount"]), (202, &json!(1_500)));
+    let id = job.json()["jobId"].as_str().expect("an id").to_owned();
+    stack.ended(&id).await;
+    let status = stack.get(&format!("/api/import/status/{id}")).await.json();
+    assert_eq!((&status["rowCount"], &status["failedCount"]), (&json!(1_500), &json!(1_500)));
+    let errors = status["errors"].as_array().expect("errors");
+    let rows: Vec<u64> = errors.iter().map(|error| error["row"].as_u64().expect("a row")).collect();
+    assert_eq!(rows, (1..=500).flat_map(|row| [row, row]).collect::<Vec<_>>());
     stack.stop().await;
 }

@@ -30,6 +30,34 @@ const BASES: [(&str, &str, Read); 6] = [
     }),
 ];
 
+/// Whatever an API documents of limits, each can be given some; then its 429 says when to come again, in its own form.
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_a_limit_each_base_says_when_to_come_again() {
+    let stack = Stack::with(|options| {
+        let apis = ["native", "algure", "productsmanager", "betterdata", "connectif", "quotiza"];
+        let limits = apis.map(|api| format!("{api}.all.account=1/60")).join(",");
+        options.environment.push(("PENSTOCK_RATE_LIMITS".into(), limits));
+    })
+    .await;
+    for (path, _, read) in BASES {
+        assert_ne!(stack.get(path).await.status, 429, "{path}");
+        let answer = stack.get(path).await;
+        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let (_, word, message) = read(&body);
+        assert_eq!(answer.status, 429, "{path}");
+        assert!(matches!(word, None | Some("rate_limited" | "throttle_limit_reached")), "{path}: {body}");
+        let seconds: u64 = answer.header("retry-after").expect("a wait").parse().expect("seconds");
+        assert_eq!(message, format!("Rate limit exceeded. Try again in {seconds} seconds."), "{path}");
+        assert_eq!(
+            (answer.header("x-ratelimit-limit"), answer.header("x-ratelimit-remaining")),
+            (Some("1"), Some("0"))
+        );
+        let reset: u64 = answer.header("x-ratelimit-reset").expect("a moment").parse().expect("Unix seconds");
+        assert!(reset > 1_700_000_000 && (1..=60).contains(&seconds), "{path}: {reset} {seconds}");
+    }
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_wrong_methods_and_missing_credentials_have_the_form_of_their_base() {
     let stack = Stack::start().await;

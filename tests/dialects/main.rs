@@ -5,11 +5,22 @@ mod support;
 
 mod algure;
 mod betterdata;
+mod clients;
 mod connectif;
+mod crowd;
+mod documents;
 mod forms;
 mod limiter;
-mod node;
 mod productsmanager;
 mod quotiza;
 mod transcript;
 mod uploads;
+
+use penstock_client::NewKey;
+use penstock_model::Scope;
+
+/// The token of a new key of account `1` with these scopes alone.
+async fn key(stack: &support::Stack, scopes: &[Scope]) -> String {
+    let new = NewKey { scopes: scopes.to_vec(), ..NewKey::default() };
+    stack.client.create_key(&new).await.expect("a key is made").token.expect("a token")
+}

@@ -1,115 +1,89 @@
 //! ProductsManager: a form with a file, status, errors by page.
 
+use penstock_model::Scope;
+use reqwest::multipart;
+use rust_xlsxwriter::Workbook;
+use serde_json::json;
+
 use super::{
-    support::Stack,
-    transcript::{play, play_on},
+    key,
+    support::{Stack, TOKEN, http::send},
+    transcript::{named, play, play_on},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_imported_by_a_form_and_its_errors_are_paged() {
     let stack = Stack::start().await;
-    let names = play(
-        &stack,
-        r#"
-        curl -F "file=@catalog.csv" -F "format=csv", the fields after the file:
-
-        > POST /api/v1/imports
-        > Authorization: Bearer test.secret
-        > Content-Type: multipart/form-data; boundary=------------------------d74496d66958873e
-        >
-        > --------------------------d74496d66958873e
-        > Content-Disposition: form-data; name="file"; filename="catalog.csv"
-        > Content-Type: text/csv
-        >
-        > ean,title,price
-        > 4006381333931,Pen,1.20
-        > 42,Pencil,0.80
-        > 5901234123457,Ruler,cheap
-        > 96385074,Rubber,0.5
-        > --------------------------d74496d66958873e
-        > Content-Disposition: form-data; name="comment"
-        >
-        > unknown parts are ignored
-        > --------------------------d74496d66958873e
-        > Content-Disposition: form-data; name="format"
-        >
-        > csv
-        > --------------------------d74496d66958873e--
-        >
-        < 201
-        < {"id": "{id}", "status": "pending", "format": "csv", "total_rows": 0, "created_at": "{created}"}
-
-        = ended {id}
-
-        > GET /api/v1/imports/{id}
-        > Authorization: Bearer test.secret
-        < 200
-        < {"id": "{id}", "status": "completed_with_errors", "total_rows": 4, "processed_rows": 4, "created_rows": 2, "updated_rows": 0,
-        <  "error_rows": 2, "created_at": "{created}", "completed_at": "{completed}"}
-
-        > GET /api/v1/imports/{id}/errors
-        > Authorization: Bearer test.secret
-        < 200
-        < {"data": [{"row": 2, "ean": "42", "error": "validation_error", "message": "Invalid EAN format."},
-        <           {"row": 3, "ean": null, "error": "validation_error", "message": "{price}"}],
-        <  "meta": {"page": 1, "per_page": 20, "total": 2}}
-
-        > GET /api/v1/imports/{id}/errors?page=2&per_page=1
-        > Authorization: Bearer test.secret
-        < 200
-        < {"data": [{"row": 3, "ean": null, "error": "validation_error", "message": "{price}"}],
-        <  "meta": {"page": 2, "per_page": 1, "total": 2}}
-
-        > GET /api/v1/imports/{id}/errors?page=3&per_page=1
-        > Authorization: Bearer test.secret
-        < 200
-        < {"data": [], "meta": {"page": 3, "per_page": 1, "total": 2}}
-        "#,
-    )
-    .await;
+    let names = play(&stack, include_str!("productsmanager/catalog.txt")).await;
     assert!(names["id"].starts_with("imp_"), "{names:?}");
     // The same rows again say what the products show already: updated, as their sender sees it; and left alone without update_existing.
     for (update_existing, updated) in [("true", "2"), ("false", "0")] {
         let again = names.clone().into_iter().filter(|(name, _)| name == "price");
         let again = again.chain([("update".to_owned(), update_existing.to_owned())]).collect();
-        let names = play_on(
-            &stack,
-            r#"
-            > POST /api/v1/imports
-            > Authorization: Bearer test.secret
-            > Content-Type: multipart/form-data; boundary=X
-            >
-            > --X
-            > Content-Disposition: form-data; name="update_existing"
-            >
-            > {update}
-            > --X
-            > Content-Disposition: form-data; name="mapping"
-            >
-            > {"ean":"ean"}
-            > --X
-            > Content-Disposition: form-data; name="file"; filename="catalog.csv"
-            >
-            > ean,title,price
-            > 4006381333931,Pen,1.20
-            > 96385074,Rubber,0.5
-            > --X--
-            >
-            < 201
-            < {"id": "{id}", "status": "pending", "format": "csv", "total_rows": 0, "created_at": "{created}"}
-
-            = ended {id}
-
-            > GET /api/v1/imports/{id}
-            > Authorization: Bearer test.secret
-            < 200
-            < {"id": "{id}", "status": "completed", "total_rows": 2, "processed_rows": 2, "created_rows": 0, "updated_rows": "{updated}",
-            <  "error_rows": 0, "created_at": "{created}", "completed_at": "{completed}"}
-            "#,
-            again,
-        )
-        .await;
+        let names = play_on(&stack, include_str!("productsmanager/update_existing.txt"), again).await;
         assert_eq!(names["updated"], updated);
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_says_what_columns_mean() {
+    let stack = Stack::start().await;
+    play(&stack, include_str!("productsmanager/mapping.txt")).await;
+    let record = stack.client.record("productsmanager-products", "4006381333931").await.expect("answers");
+    let wanted = json!({ "ean": "4006381333931", "title": "Crayon", "price": 0.8, "brand": "Plume" });
+    assert_eq!(record.expect("there")["fields"], wanted);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_imported_declared_or_not() {
+    let stack = Stack::start().await;
+    for format in ["format", "unknown"] {
+        play_on(&stack, include_str!("productsmanager/json.txt"), named(&[("format", format)])).await;
+    }
+    let record = stack.get("/v1/records/productsmanager-products/96385074").await;
+    assert!(record.text().contains("\"price\":1.1000000000000000000000000000001"), "{}", record.text());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workbooks_are_imported_declared_or_not() {
+    let stack = Stack::start().await;
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.write_row(0, 0, ["EAN", "Titre", "Prix"]).expect("cells");
+    // An EAN that is a number in the sheet, and one that is text since it begins with a zero.
+    sheet.write(1, 0, 4_006_381_333_931_u64).and_then(|sheet| sheet.write(1, 1, "Stylo")).expect("cells");
+    sheet.write(1, 2, 1.25).expect("a cell");
+    sheet.write_row(2, 0, ["0000096385074", "Gomme"]).expect("cells");
+    sheet.write_row(3, 0, ["invalid-ean", "Rien"]).expect("cells");
+    let file = workbook.save_to_buffer().expect("in memory");
+    for (declared, created) in [(Some("xlsx"), 2), (None, 0)] {
+        let part = multipart::Part::bytes(file.clone()).file_name("catalog.xlsx");
+        let form = multipart::Form::new()
+            .part("file", part)
+            .text("mapping", r#"{"EAN":"ean","Titre":"title","Prix":"price"}"#);
+        let form = declared.into_iter().fold(form, |form, format| form.text("format", format));
+        let answer =
+            send(stack.request(reqwest::Method::POST, "/api/v1/imports").bearer_auth(TOKEN).multipart(form)).await;
+        assert_eq!((answer.status, answer.json()["format"].as_str()), (201, Some("xlsx")));
+        let id = answer.json()["id"].as_str().expect("an id").to_owned();
+        stack.ended(&id).await;
+        let status = stack.get(&format!("/api/v1/imports/{id}")).await.json();
+        assert_eq!(
+            (&status["created_rows"], &status["updated_rows"]),
+            (&json!(created), &json!(2 - created)),
+            "{status}"
+        );
+        let errors = stack.get(&format!("/api/v1/imports/{id}/errors")).await.json();
+        let wanted =
+            json!({ "row": 3, "ean": "invalid-ean", "error": "validation_error", "message": "Invalid EAN format." });
+        assert_eq!(errors["data"], json!([wanted]));
+    }
+    for (ean, title) in [("4006381333931", "Stylo"), ("0000096385074", "Gomme")] {
+        let record = stack.client.record("productsmanager-products", ean).await.expect("answers").expect("there");
+        assert_eq!(record["fields"]["title"], title);
     }
     stack.stop().await;
 }
@@ -147,72 +121,10 @@ async fn pages_of_errors_follow_one_another_over_chunks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_import_is_refused() {
     let stack = Stack::start().await;
-    play(
-        &stack,
-        r#"
-        > POST /api/v1/imports
-        > Authorization: Bearer test.secret
-        > Content-Type: application/json
-        >
-        > {}
-        < 415
-        < {"error": "unsupported_media_type", "message": "{sort}", "details": []}
-
-        > POST /api/v1/imports
-        > Authorization: Bearer test.secret
-        > Content-Type: multipart/form-data; boundary=X
-        >
-        > --X
-        > Content-Disposition: form-data; name="format"
-        >
-        > csv
-        > --X--
-        >
-        < 422
-        < {"error": "validation_error", "message": "The file field is required.", "details": [{"field": "file", "message": "The file field is required."}]}
-
-        A form that breaks off:
-
-        > POST /api/v1/imports
-        > Authorization: Bearer test.secret
-        > Content-Type: multipart/form-data; boundary=X
-        >
-        > --X
-        > Content-Disposition: form-data; name="file"; filename="catalog.csv"
-        >
-        > ean,title
-        < 400
-        < {"error": "invalid_form", "message": "{broken}", "details": []}
-
-        > POST /api/v1/imports
-        > Authorization: Bearer test.secret
-        > Content-Type: multipart/form-data; boundary=X
-        >
-        > --X
-        > Content-Disposition: form-data; name="file"; filename="catalog.csv"
-        >
-        > ean,title
-        > --X
-        > Content-Disposition: form-data; name="update_existing"
-        >
-        > perhaps
-        > --X--
-        >
-        < 422
-        < {"error": "validation_error", "message": "{flag}", "details": [{"field": "update_existing", "message": "{flag}"}]}
-
-        > GET /api/v1/imports/imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F/errors?page=0
-        > Authorization: Bearer test.secret
-        < 422
-        < {"error": "validation_error", "message": "{page}", "details": [{"field": "page", "message": "{page}"}]}
-
-        > GET /api/v1/imports/imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
-        > Authorization: Bearer test.secret
-        < 404
-        < {"error": "not_found", "message": "there is no such import", "details": []}
-        "#,
-    )
-    .await;
+    let reader = key(&stack, &[Scope::ImportRead]).await;
+    let long = "x".repeat(64 * 1024 + 1);
+    let names = named(&[("reader", &reader), ("a field that is too long", &long)]);
+    play_on(&stack, include_str!("productsmanager/refusals.txt"), names).await;
     // Nothing of what was refused is an import, or ever becomes one.
     stack.cloud.idle().await;
     assert_eq!(stack.get("/v1/imports").await.json()["imports"], serde_json::json!([]));

@@ -1,7 +1,12 @@
-//! Quotiza, as far as it goes without rows in JSON: routing, credentials, the envelope, the status, the limits.
+//! Quotiza: up to a thousand products in a JSON body, a status by query or body, limits that hold exactly.
+
+use penstock_model::Scope;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::{
-    support::{Stack, files},
+    key,
+    support::{Stack, TOKEN, files, http::send},
     transcript::{named, play, play_on},
 };
 
@@ -14,63 +19,51 @@ async fn unlimited() -> Stack {
 async fn every_code_of_the_document_has_its_answer() {
     let stack = unlimited().await;
     let products: Vec<String> = (0..1001).map(|n| format!("{{\"sku\":\"{n}\"}}")).collect();
-    let names = named(&[("many", &products.join(","))]);
-    play_on(
-        &stack,
-        r#"
-        > POST /api/v1/products/import
-        > Authorization: Bearer nothing
-        < 401
-        < {"error": {"code": "unauthorized", "message": "Authentication token is missing or invalid", "status": 401}}
+    let reader = key(&stack, &[Scope::ImportRead]).await;
+    let large = "x".repeat(10 * 1024 * 1024 + 1);
+    let names = named(&[("many", &products.join(",")), ("reader", &reader), ("a byte too many", &large)]);
+    play_on(&stack, include_str!("quotiza/refusals.txt"), names).await;
+    stack.stop().await;
+}
 
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > {"products": [{"sku": "A"}]}
-        < 400
-        < {"error": {"code": "missing_account_id", "message": "account_id is required", "status": 400}}
+#[tokio::test(flavor = "multi_thread")]
+async fn products_are_imported_and_each_that_fails_says_why() {
+    let stack = unlimited().await;
+    let names = named(&[("300000", &"x".repeat(300_000))]);
+    play_on(&stack, include_str!("quotiza/import.txt"), names).await;
+    let record = stack.get("/v1/records/products/GHI789").await;
+    // Not one digit of a number is lost on the way, and a number is as good as a string where one belongs.
+    assert!(record.text().contains("\"cost\":0.10000000000000000000000000000000000001"), "{}", record.text());
+    let record = stack.client.record("products", "GHI789").await.expect("answers").expect("there");
+    let fields = &record["fields"];
+    let shown = [&fields["upc"], &fields["active"], &fields["base_units_per_sales_unit"]];
+    assert_eq!(shown, [&json!("36000291452"), &json!(true), &json!(1)]);
+    // The failed product's record is as the import before has left it.
+    let record = stack.client.record("products", "DEF456").await.expect("answers").expect("there");
+    assert_eq!(record["fields"]["name"], "Stylish Jeans");
+    stack.stop().await;
+}
 
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > {"account_id": "2", "products": [{"sku": "A"}]}
-        < 404
-        < {"error": {"code": "account_not_found", "message": "Account not found", "status": 404}}
-
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > {"account_id": "1", "products": ["A"]}
-        < 400
-        < {"error": {"code": "invalid_products_data", "message": "Invalid products data", "status": 400}}
-
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > not JSON
-        < 400
-        < {"error": {"code": "invalid_products_data", "message": "Invalid products data", "status": 400}}
-
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > {"account_id": 1, "products": [{many}]}
-        < 413
-        < {"error": {"code": "too_many_products", "message": "Too many products. Maximum allowed is 1000.", "status": 413}}
-
-        > GET /api/v1/products/import_status?account_id=1&job_id=123456
-        > Authorization: Bearer test.secret
-        < 404
-        < {"error": {"code": "job_not_found", "message": "Job not found", "status": 404}}
-
-        > GET /api/v1/products/import_status?job_id=123456
-        > Authorization: Bearer test.secret
-        < 400
-        < {"error": {"code": "missing_account_id", "message": "account_id is required", "status": 400}}
-        "#,
-        names,
-    )
-    .await;
+/// A thousand products are taken, and a failure of each is shown; an import from elsewhere may have more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_shows_the_first_thousand_errors() {
+    let stack = unlimited().await;
+    let products: Vec<Value> = (1..=1_000).map(|n| json!({ "sku": format!("S-{n}"), "cost": "x" })).collect();
+    let request = stack.request(Method::POST, "/api/v1/products/import").bearer_auth(TOKEN);
+    let answer = send(request.json(&json!({ "account_id": "1", "products": products }))).await;
+    let mut file = String::from("sku,name,brand,cost\n");
+    (1..=1_001).for_each(|n| file.push_str(&format!("S-{n},,,x\n")));
+    let from_elsewhere = stack.import(file.as_bytes()).await.id;
+    for (id, count) in [(answer.json()["job_id"].as_str().expect("an id"), 1_000), (from_elsewhere.as_str(), 1_001)] {
+        stack.ended(id).await;
+        let status = stack.get(&format!("/api/v1/products/import_status?account_id=1&job_id={id}")).await.json();
+        assert_eq!((&status["total"], &status["failures"]), (&json!(count), &json!(count)));
+        let errors = status["errors"].as_array().expect("errors");
+        assert_eq!(errors.len(), 1_000);
+        for (at, error) in errors.iter().enumerate() {
+            assert_eq!((&error["line"], &error["sku"]), (&json!(at + 1), &json!(format!("S-{}", at + 1))));
+        }
+    }
     stack.stop().await;
 }
 
@@ -82,27 +75,7 @@ async fn a_status_is_asked_for_by_query_or_body() {
     file.extend(b"DEF456,,Brand,1\n");
     let import = stack.import(&file).await;
     let names = named(&[("id", &import.id)]);
-    play_on(
-        &stack,
-        r#"
-        > GET /api/v1/products/import_status?account_id=1&job_id={id}
-        > Authorization: Bearer test.secret
-        < 200
-        < {"job_id": "{id}", "status": "completed", "total": 4, "processed": 4, "successes": 3, "failures": 1,
-        <  "errors": [{"line": 4, "sku": null, "message": "Validation failed: Name can't be blank"}]}
-
-        > GET /api/v1/products/import_status
-        > Authorization: Bearer test.secret
-        > Content-Type: application/json
-        >
-        > {"account_id": "1", "job_id": "{id}"}
-        < 200
-        < {"job_id": "{id}", "status": "completed", "total": 4, "processed": 4, "successes": 3, "failures": 1,
-        <  "errors": [{"line": 4, "sku": null, "message": "Validation failed: Name can't be blank"}]}
-        "#,
-        names,
-    )
-    .await;
+    play_on(&stack, include_str!("quotiza/status.txt"), names).await;
     stack.stop().await;
 }
 
@@ -110,24 +83,15 @@ async fn a_status_is_asked_for_by_query_or_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn imports_are_limited_to_five_a_minute() {
     let stack = Stack::start().await;
-    const ASK: &str = r#"
-        > POST /api/v1/products/import
-        > Authorization: Bearer test.secret
-        >
-        > {}
-        "#;
-    let missing = format!(
-        "{ASK}< 400\n< {{\"error\": {{\"code\": \"missing_account_id\", \"message\": \"{{m}}\", \"status\": 400}}}}"
-    );
-    let limited = format!(
-        "{ASK}< 429\n< Retry-After: {{seconds}}\n< X-RateLimit-Limit: 5\n< X-RateLimit-Remaining: 0\n< {{\"error\": {{\"code\": \
-         \"throttle_limit_reached\", \"message\": \"{{message}}\", \"status\": 429}}}}"
-    );
+    let post = async || {
+        let request = stack.request(Method::POST, "/api/v1/products/import").bearer_auth(TOKEN);
+        send(request.json(&json!({ "account_id": "1", "products": [{ "sku": "A", "name": "a", "brand": "b" }] }))).await
+    };
     for _ in 0..5 {
-        play(&stack, &missing).await;
+        assert_eq!(post().await.status, 202);
     }
     for _ in 0..8 {
-        let names = play(&stack, &limited).await;
+        let names = play(&stack, include_str!("quotiza/limits.txt")).await;
         let seconds: u64 = names["seconds"].parse().expect("seconds");
         assert!((1..=60).contains(&seconds), "{seconds}");
         assert_eq!(names["message"], format!("Rate limit exceeded. Try again in {seconds} seconds."));
@@ -140,6 +104,6 @@ async fn imports_are_limited_to_five_a_minute() {
     // Nor does another path of the host share them.
     assert_eq!(stack.get("/api/v1/imports/x").await.status, 404);
     stack.pass(std::time::Duration::from_secs(60)).await;
-    play(&stack, &missing).await;
+    assert_eq!(post().await.status, 202);
     stack.stop().await;
 }

@@ -163,6 +163,8 @@ async fn the_front_door_holds_a_few_parts_of_fifty_megabytes() {
         send(client().post(format!("{url}/imports")).bearer_auth(TOKEN).multipart(form))
     };
     assert_eq!(post(1000).await.status, 201);
+    // The peak from here on (proc(5), clear_refs): what the first request took and gave back is not hidden in it.
+    std::fs::write(format!("/proc/{}/clear_refs", server.id()), "5").expect("Linux forgets the peak");
     let before = peak_kib(server.id());
     let answer = post(50 << 20).await;
     assert_eq!(answer.status, 201, "{answer:?}");

@@ -7,16 +7,17 @@ pub(crate) mod connectif;
 pub(crate) mod productsmanager;
 pub(crate) mod quotiza;
 
+mod rows;
+
 use axum::{Router, extract::Path, extract::rejection::PathRejection};
-use penstock_engine::kinds;
-use penstock_model::{AccountId, Import, KindName};
+use penstock_engine::{key, kinds};
+use penstock_model::{AccountId, Import, KindName, RowError};
 use penstock_store::Store;
-use serde_json::Value;
 
 use crate::{Api, Refusal};
 
 /// Row errors that a status shows, at most: the first ones of the file.
-const SHOWN_ERRORS: usize = 1_000;
+pub const SHOWN_ERRORS: usize = 1_000;
 
 pub(crate) fn router() -> Router<Api> {
     Router::new()
@@ -49,28 +50,7 @@ fn kind(name: &str) -> Result<KindName, Refusal> {
     })
 }
 
-/// A JSON body, at most `limit` bytes of it.
-///
-/// # Errors
-/// `too_large` beyond the limit, `malformed` for what is no JSON.
-async fn json(body: axum::body::Body, limit: crate::intake::BodyLimit, malformed: Refusal) -> Result<Value, Refusal> {
-    let most = usize::try_from(limit.bytes).unwrap_or(usize::MAX);
-    let bytes = match axum::body::to_bytes(body, most).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let source = std::error::Error::source(&error);
-            let too_large = source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            return Err(if too_large { limit.exceeded() } else { crate::intake::unreadable() });
-        }
-    };
-    serde_json::from_slice(&bytes).map_err(|_| malformed)
-}
-
-/// Where the rows of a JSON body go once the engine reads JSON: they become an import's upload, as a form's file does.
-///
-/// # Errors
-/// Always, until then: 501.
-fn json_rows(_kind: &KindName, _rows: &[Value]) -> Result<std::convert::Infallible, Refusal> {
-    let message = "rows in JSON are not imported yet";
-    Err(Refusal::new(axum::http::StatusCode::NOT_IMPLEMENTED, "json_not_imported", message))
+/// What a rejected row holds in the one field of its record's key, as it came.
+fn key_cell(errors: &[RowError]) -> Option<String> {
+    errors.first()?.key.as_deref().map(key::unescaped)
 }

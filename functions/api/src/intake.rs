@@ -11,6 +11,9 @@ use penstock_store::{
 
 use crate::Refusal;
 
+/// Bytes of a body behind Lambda, at most.
+pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
+
 /// How large a request's body may be where this process stands, whatever an API documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
@@ -20,7 +23,7 @@ pub struct BodyLimits {
 impl BodyLimits {
     /// Behind API Gateway and Lambda, whose payload of 6 MB holds a file in base64, beside the rest of the request: 4.5 MB (AWS Lambda
     /// Developer Guide, "Lambda quotas").
-    pub const LAMBDA: Self = Self { bytes: Some(4_500_000) };
+    pub const LAMBDA: Self = Self { bytes: Some(LAMBDA_BODY_BYTES) };
 
     /// Where bodies are streamed: only what an API documents.
     pub const STREAMED: Self = Self { bytes: None };

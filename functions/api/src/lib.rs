@@ -16,6 +16,21 @@ use penstock_store::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use intake::BodyLimits;
+
+/// What the dialects take, at most.
+pub mod limits {
+    pub use crate::{
+        dialects::{
+            SHOWN_ERRORS,
+            algure::FEED_BYTES as ALGURE_FEED_BYTES,
+            betterdata::BODY_BYTES as BETTER_DATA_BODY_BYTES,
+            connectif::{FILE_BYTES as CONNECTIF_FILE_BYTES, UNFINISHED as CONNECTIF_UNFINISHED},
+            quotiza::{BODY_BYTES as QUOTIZA_BODY_BYTES, PRODUCTS as QUOTIZA_PRODUCTS},
+        },
+        intake::LAMBDA_BODY_BYTES,
+        multipart::{PARTS as FORM_PARTS, TEXT_BYTES as FORM_TEXT_BYTES},
+    };
+}
 pub(crate) use refusal::Refusal;
 
 /// What the handlers work with.

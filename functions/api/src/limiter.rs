@@ -81,13 +81,13 @@ async fn admit_within(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use penstock_store::Settings;
 
     use super::*;
 
-    #[tokio::test]
-    async fn without_its_table_the_limiter_lets_requests_pass_and_counts_them() {
+    /// A store whose tables do not answer.
+    pub(crate) fn store_without_tables() -> Store {
         // A port of this machine at which nothing listens any more.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -98,7 +98,12 @@ mod tests {
             "PENSTOCK_RATE_LIMITS" | "PENSTOCK_CLOCK" => None,
             _ => Some("us-east-1".to_owned()),
         });
-        let store = Store::new(settings.expect("complete"));
+        Store::new(settings.expect("complete"))
+    }
+
+    #[tokio::test]
+    async fn without_its_table_the_limiter_lets_requests_pass_and_counts_them() {
+        let store = store_without_tables();
         let ask = |form| {
             admit_within(Duration::from_millis(50), &store, form, &[What::All], Some("192.0.2.1".to_owned()), None)
         };

@@ -21,10 +21,10 @@ use penstock_store::uploads::Upload;
 use crate::{Refusal, intake, intake::BodyLimit};
 
 /// Parts of a form, at most.
-pub(crate) const PARTS: usize = 32;
+pub const PARTS: usize = 32;
 
 /// Bytes of a text field, at most.
-pub(crate) const TEXT_BYTES: usize = 64 * 1024;
+pub const TEXT_BYTES: usize = 64 * 1024;
 
 /// Bytes of a part's headers, or of what comes before the first part, at most: the parser holds them until they end, and looks at all of
 /// them with each piece that comes.

@@ -58,3 +58,30 @@ async fn the_routers_own_refusals_have_the_form_of_their_base() {
     let (status, body) = ask("GET", "/api/v1/products/nothing").await;
     assert_eq!((status, &body["error"]["status"]), (404, &json!(404)));
 }
+
+/// A table that does not answer is the service's fault, said in each API's form, with when to come again.
+#[tokio::test]
+async fn a_service_that_cannot_answer_says_so_in_the_form_of_its_base() {
+    let router = router(limiter::tests::store_without_tables(), BodyLimits::STREAMED);
+    let message = "the service cannot answer now; try again";
+    let code = "unavailable";
+    let asked = [
+        ("/v1/products/imports", json!({ "error": { "code": code, "message": message } })),
+        ("/api/v1/imports/x", json!({ "error": code, "message": message, "details": [] })),
+        ("/api/import/status/x", json!({ "error": message })),
+        ("/imports", json!({ "error": code, "message": message })),
+        ("/api/v1/products/import_status", json!({ "error": { "code": code, "message": message, "status": 503 } })),
+    ];
+    let asked = asked.map(|(path, body)| {
+        let request = Request::builder().uri(path).header("authorization", "Bearer id.secret").body(Body::empty());
+        let answer = router.clone().oneshot(request.expect("a request"));
+        async move {
+            let answer = answer.await.expect("answers");
+            assert_eq!(answer.status().as_u16(), 503, "{path}");
+            assert_eq!(answer.headers()["retry-after"], "1", "{path}");
+            let bytes = to_bytes(answer.into_body(), 64 * 1024).await.expect("a body");
+            assert_eq!(serde_json::from_slice::<Value>(&bytes).expect("JSON"), body, "{path}");
+        }
+    });
+    futures::future::join_all(asked).await;
+}

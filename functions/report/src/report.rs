@@ -253,7 +253,7 @@ mod tests {
 
     fn error(code: &str, message: &str) -> RowError {
         let (code, message) = (code.into(), message.into());
-        RowError { row: 7, line: 9, field: None, value: None, code, message }
+        RowError { row: 7, line: 9, key: None, field: None, value: None, code, message }
     }
 
     fn written(grammar: Grammar, bytes: &[u8], content: Content<'_>) -> String {

@@ -38,10 +38,10 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
             let (rows, again): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
             let applied = apply::apply(store, &plan, &job, rows).await?;
             crash::point("validate.records");
-            for row in again.into_iter().map(|row| row.row).chain(applied.refused) {
+            let refused: Vec<u64> = again.into_iter().map(|row| row.row).chain(applied.refused).collect();
+            if !refused.is_empty() {
                 let message = format!("with this row the record would have more than {RECORD_ITEM_BYTES} bytes");
-                let finding = rows::Finding::row(RECORD_ITEM_TOO_LARGE, message);
-                errors.push(finding.at(row, rows::line_of(&job, &chunk, row)));
+                errors.extend(rows::reject(&mut plan, &job, &chunk, &refused, RECORD_ITEM_TOO_LARGE, &message));
             }
             errors.sort_by_key(|error| error.row);
             finish_chunk(store, &job, &chunk, applied.tally, &errors).await

@@ -26,16 +26,26 @@ fn push(key: &mut String, part: &Cell<'_>) {
         Cell::Boolean(boolean) => key.push_str(if *boolean { "true" } else { "false" }),
         Cell::Number(number) => key.push_str(&number.to_string()),
         Cell::Text(text) => {
-            for c in text.chars() {
-                match c {
-                    '%' => key.push_str("%25"),
-                    ',' => key.push_str("%2C"),
-                    other => key.push(other),
-                }
-            }
+            push_text(key, text);
         }
         Cell::Nested(_) => {}
     }
+}
+
+/// Writes a part that is text.
+pub(crate) fn push_text(key: &mut String, part: &str) {
+    for c in part.chars() {
+        match c {
+            '%' => key.push_str("%25"),
+            ',' => key.push_str("%2C"),
+            other => key.push(other),
+        }
+    }
+}
+
+/// A part of a key as it was before it was written: of the key of a kind with one key field, what the field holds.
+pub fn unescaped(part: &str) -> String {
+    part.replace("%2C", ",").replace("%25", "%")
 }
 
 /// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than DynamoDB's 2,048 bytes.
@@ -60,6 +70,9 @@ mod tests {
         assert_eq!(canonical([text("a"), None, text("b")].into_iter()), "a,,b");
         assert_eq!(canonical([text("a,b")].into_iter()), "a%2Cb");
         assert_eq!(canonical([text("a%2Cb")].into_iter()), "a%252Cb");
+        for part in ["a,b", "a%2Cb", "%25", "100 %"] {
+            assert_eq!(unescaped(&canonical([text(part)].into_iter())), part);
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 mod json;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, limits};
 
 use crate::{
+    key,
     kind::{Cell, CellError, Input},
     lines,
     plan::Plan,
@@ -76,6 +77,14 @@ impl<'c> Records<'c> {
         records
     }
 
+    fn content(&self, at: usize) -> Content<'_> {
+        match self.grammar {
+            Grammar::Delimited { .. } => Content::Cells(&self.cells[at]),
+            Grammar::Lines | Grammar::Elements { .. } => Content::Object,
+            Grammar::Sheet => Content::SheetRow,
+        }
+    }
+
     fn bytes(&self, place: &Place) -> &[u8] {
         match &self.chunk.body {
             Body::Rows(bytes) => &bytes[place.bytes.clone()],
@@ -94,33 +103,41 @@ pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed
     for (at, place) in records.places.iter().enumerate() {
         let Place { row, line, .. } = *place;
         reader.records += 1;
-        let read = match records.grammar {
-            Grammar::Delimited { .. } => reader.delimited(&records.cells[at]),
-            Grammar::Lines | Grammar::Elements { .. } => reader.object(records.bytes(place)),
-            Grammar::Sheet => reader.sheet_row(records.bytes(place)),
+        let (content, bytes) = (records.content(at), records.bytes(place));
+        let read = match content {
+            Content::Cells(cells) => reader.delimited(cells),
+            Content::Object => reader.object(bytes),
+            Content::SheetRow => reader.sheet_row(bytes),
         };
-        match read.and_then(Reading::whole) {
-            Ok(cells) => {
+        let (key, found) = match read.map(Reading::whole) {
+            Ok(Ok(cells)) => {
                 let key = reader.plan.kind().key_of(&cells);
                 parsed.rows.push(Row { row, key, cells });
+                continue;
             }
-            Err(found) => parsed.errors.extend(found.into_iter().map(|error| error.at(row, line))),
-        }
+            Ok(Err(found)) => (reader.key_of(content, bytes), found),
+            // Where cells stand is not known of a row that could not be read as a whole.
+            Err(found) => (None, found),
+        };
+        let located = |finding: Finding| RowError { key: key.clone(), ..finding.at(row, line) };
+        parsed.errors.extend(found.into_iter().map(located));
     }
     parsed
 }
 
-/// The physical line on which a row of the chunk starts.
-pub fn line_of(job: &Job, chunk: &Chunk, row: u64) -> u64 {
-    let mut found = chunk.first_line;
+/// Row errors that reject these rows of a chunk, which were accepted before.
+pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &str, message: &str) -> Vec<RowError> {
+    let mut errors = Vec::new();
     if let Body::Rows(bytes) = &chunk.body {
+        let mut reader = RowReader::new(plan, job.empty_cells);
         for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
-            if record.row == row {
-                found = record.line;
+            if rows.contains(&record.row) {
+                let key = reader.key_of(record.content, record.bytes);
+                errors.push(RowError { key, ..Finding::row(code, message.to_owned()).at(record.row, record.line) });
             }
         });
     }
-    found
+    errors
 }
 
 /// Row errors that reject every row of a chunk for a reason that none of them is to blame for.
@@ -236,7 +253,7 @@ impl Finding {
     /// The finding as the error of a row that starts on a physical line.
     pub fn at(self, row: u64, line: u64) -> RowError {
         let Self { field, value, code, message } = self;
-        RowError { row, line, field, value, code, message }
+        RowError { row, line, key: None, field, value, code, message }
     }
 }
 
@@ -270,6 +287,30 @@ impl<'r> Reading<'r> {
 impl<'a> RowReader<'a> {
     fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
         Self { plan, empty_cells, named_by: Vec::new(), records: 0 }
+    }
+
+    /// What a row that can be read as a whole says of its record's key, as errors show it.
+    fn key_of(&mut self, content: Content<'_>, bytes: &[u8]) -> Option<String> {
+        let fields = self.plan.kind().key_fields().to_vec();
+        let cells: Vec<Option<Cow<'_, [u8]>>> = match content {
+            Content::Cells(cells) => {
+                let column = |field| self.plan.columns().iter().position(|column| *column == Some(field));
+                fields.into_iter().map(|field| cells.get(column(field)?).map(Cow::Borrowed)).collect()
+            }
+            Content::Object => self.members_of(&fields, bytes),
+            Content::SheetRow => self.sheet_cells_of(&fields, bytes),
+        };
+        if cells.iter().all(|cell| cell.as_ref().is_none_or(|cell| cell.is_empty())) {
+            return None;
+        }
+        let mut key = String::new();
+        for (at, cell) in cells.iter().enumerate() {
+            if at > 0 {
+                key.push(',');
+            }
+            key::push_text(&mut key, &RowError::shown(cell.as_deref().unwrap_or_default()));
+        }
+        Some(key)
     }
 
     fn delimited<'r>(&mut self, record: &'r csv::ByteRecord) -> Result<Reading<'r>, Vec<Finding>> {
@@ -429,6 +470,28 @@ mod tests {
                 (12, 24, Some("cost"), "invalid_number")
             ]
         );
+    }
+
+    #[test]
+    fn the_errors_of_a_row_name_its_record_as_the_row_does() {
+        let keys = |grammar, text: &[u8]| {
+            let parsed = parse_as(grammar, text, EmptyCells::Keep);
+            parsed.errors.into_iter().map(|error| error.key).collect::<Vec<_>>()
+        };
+        let some = |key: &str| Some(key.to_owned());
+        let long = "x".repeat(limits::ERROR_VALUE_CHARS + 1);
+        let rows = format!("\"a,5%\",,b,,\n,n,b,,\na,b\n{long},,b,,\n");
+        let cut = some(&long[1..]);
+        assert_eq!(keys(Grammar::CSV, rows.as_bytes()), [some("a%2C5%25"), None, None, cut]);
+        let rows = br#"{"name":"","Sku":"a\u0041","brand":"b"}
+{"sku":7.50,"name":null,"brand":"b"}
+{"sku":{"x":1},"name":"n","brand":"b"}
+{"sku":null,"name":"n","brand":"b"}
+[1]"#;
+        let wanted = [some("aA"), some("7.50"), some("{\"x\":1}"), None, None];
+        assert_eq!(keys(Grammar::Lines, rows), wanted);
+        let rows = b"[12,null,\"b\"]\n[{\"date\":\"2026-11-21\"},null,\"b\"]\n[null,\"n\"]\n";
+        assert_eq!(keys(Grammar::Sheet, rows), [some("12"), some("2026-11-21"), None, None]);
     }
 
     #[test]

@@ -260,6 +260,7 @@ mod tests {
         let error = |row: u64| RowError {
             row,
             line: row,
+            key: None,
             field: Some("f".into()),
             value: Some("\u{1}".repeat(200)),
             code: "c".into(),

@@ -103,6 +103,33 @@ impl RowReader<'_> {
         Ok(reading)
     }
 
+    /// The members of an object that are these fields, as errors show them.
+    pub(super) fn members_of<'r>(&mut self, fields: &[usize], bytes: &'r [u8]) -> Vec<Option<Cow<'r, [u8]>>> {
+        let Ok(Members(members)) = serde_json::from_slice(bytes) else { return Vec::new() };
+        let mut found = vec![None; fields.len()];
+        for (name, value) in members {
+            let field = self.plan.member(&name);
+            if let Some(place) = fields.iter().position(|of_key| Some(*of_key) == field) {
+                found[place] = found[place].take().or_else(|| shown(value.get()));
+            }
+        }
+        found
+    }
+
+    /// The cells of a sheet's row that are these fields, as errors show them.
+    pub(super) fn sheet_cells_of<'r>(&self, fields: &[usize], bytes: &'r [u8]) -> Vec<Option<Cow<'r, [u8]>>> {
+        let Ok(row) = serde_json::from_slice::<Vec<&RawValue>>(bytes) else { return Vec::new() };
+        let cell = |field: &usize| {
+            let column = self.plan.columns().iter().position(|column| *column == Some(*field))?;
+            let cell = row.get(column)?.get();
+            match tagged(cell) {
+                Some(Tagged { date, error }) => date.or(error).map(|text| Cow::Owned(text.into_owned().into_bytes())),
+                None => shown(cell),
+            }
+        };
+        fields.iter().map(cell).collect()
+    }
+
     fn date(&self, reading: &mut Reading<'_>, field: usize, date: &str) {
         let checked = self.plan.kind().field(field).check(Input::Date(date));
         self.take(reading, field, owned(checked), date.as_bytes());
@@ -148,6 +175,19 @@ type Checked<'a> = Result<Option<Cell<'a>>, Vec<CellError>>;
 
 fn owned(checked: Checked<'_>) -> Checked<'static> {
     checked.map(|cell| cell.map(Cell::into_owned))
+}
+
+/// A JSON value as errors show it: a string without its quotes, nothing for `null`.
+fn shown(raw: &str) -> Option<Cow<'_, [u8]>> {
+    match raw.as_bytes().first() {
+        Some(b'n') | None => None,
+        Some(b'"') => Some(match serde_json::from_str(raw) {
+            Ok(Text(Cow::Borrowed(text))) => Cow::Borrowed(text.as_bytes()),
+            Ok(Text(Cow::Owned(text))) => Cow::Owned(text.into_bytes()),
+            Err(_) => Cow::Borrowed(raw.as_bytes()),
+        }),
+        Some(_) => Some(Cow::Borrowed(raw.as_bytes())),
+    }
 }
 
 /// A sheet's cell that is neither text nor number nor boolean.

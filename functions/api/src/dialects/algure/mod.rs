@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use penstock_model::{Import, ImportId, ImportOptions, Status, rfc3339};
+use penstock_model::{Format, Import, ImportId, ImportOptions, Status, UTF_8, rfc3339};
 use penstock_store::{
     Store, StoreError,
     imports::{Creation, Filter},
@@ -28,7 +28,7 @@ use crate::{
 pub(crate) const KIND: &str = "algure-products";
 
 /// Bytes of a feed, at most: "Upload size limit is 10 MB".
-pub(crate) const FEED_BYTES: u64 = 10 * 1024 * 1024;
+pub const FEED_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Imports on a page, when the client names no limit, and at most.
 const PAGE_DEFAULT: usize = 10;
@@ -91,7 +91,10 @@ async fn create(
     State(store): State<Store>,
     Account(account, ..): Account<Create>,
 ) -> Result<(StatusCode, Json<Created>), Refusal> {
-    let import = intake::import(&store, &account, kind(KIND)?, None, ImportOptions::default());
+    // "Build a UTF-8 CSV string": nothing of a feed is left to be found out.
+    let options = ImportOptions { delimiter: Some(','), encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
+    let import = intake::import(&store, &account, kind(KIND)?, None, options);
+    let import = Import { format: Some(Format::Csv), ..import };
     match store.create_import(&import, None).await? {
         Creation::Created | Creation::Repeated(_) | Creation::OtherRequest => {}
     }

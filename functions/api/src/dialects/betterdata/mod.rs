@@ -1,16 +1,19 @@
 //! Better Data, `/api/import`: arrays of JSON objects, one path for each kind.
+//!
+//! Settled here: what is no object in an array is a row that fails, as is one whose `lines` are wrong: the envelope alone can fail a
+//! request.
 
 use axum::{
     Json, Router,
     extract::{Path, Request, State, rejection::PathRejection},
-    response::Response,
+    http::StatusCode,
     routing::{get, post},
 };
 use penstock_model::{Status, rfc3339};
 use penstock_store::{Store, errors::ErrorCursor};
 use serde_json::{Value, json};
 
-use super::{IdPath, SHOWN_ERRORS, find, json, json_rows, kind};
+use super::{IdPath, SHOWN_ERRORS, find, kind, rows};
 use crate::{
     Api, Refusal,
     auth::{Account, Create, Read},
@@ -27,7 +30,7 @@ const IMPORTS: [(&str, &str, &str); 6] = [
 ];
 
 /// Bytes of a body, at most; what API Gateway takes. The document names no limit.
-pub(crate) const BODY_BYTES: u64 = 10 * 1024 * 1024;
+pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
 pub(super) fn router() -> Router<Api> {
     Router::new().route("/api/import/{what}", post(create)).route("/api/import/status/{id}", get(show))
@@ -40,11 +43,11 @@ pub(crate) fn error(refusal: &Refusal) -> Value {
 
 /// A repeat makes another job.
 async fn create(
-    State(Api { bodies, .. }): State<Api>,
-    Account(..): Account<Create>,
+    State(Api { store, bodies }): State<Api>,
+    Account(account, ..): Account<Create>,
     what: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<(StatusCode, Json<Value>), Refusal> {
     let what = what.map(|Path(what)| what).unwrap_or_default();
     let (_, kind_name, array) = IMPORTS
         .into_iter()
@@ -52,11 +55,15 @@ async fn create(
         .ok_or_else(|| Refusal::not_found("there is nothing at this path"))?;
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
-    let malformed = Refusal::bad_request("invalid_body", "the body is not valid JSON");
-    let body = json(request.into_body(), limit, malformed).await?;
-    let rows = body.get(array).and_then(Value::as_array).filter(|rows| !rows.is_empty());
+    let body = rows::body(request.into_body(), limit).await?;
+    let document =
+        rows::document(&body).ok_or_else(|| Refusal::bad_request("invalid_body", "the body is not valid JSON"))?;
+    let members = rows::members(document).unwrap_or_default();
+    let rows = members.get(array).and_then(|rows| rows::elements(rows)).filter(|rows| !rows.is_empty());
     let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
-    match json_rows(&kind(kind_name)?, rows)? {}
+    let import = rows::import(&store, &account, kind(kind_name)?, &rows, limit).await?;
+    let envelope = json!({ "jobId": import.id, "status": "PENDING", "rowCount": rows.len() });
+    Ok((StatusCode::ACCEPTED, Json(envelope)))
 }
 
 fn status(status: Status) -> &'static str {
@@ -84,7 +91,7 @@ async fn show(
     Ok(Json(json!({
         "jobId": import.id,
         "status": status(import.status),
-        "rowCount": rows.total.or(import.counted).unwrap_or(rows.processed),
+        "rowCount": import.counted.or(rows.total).unwrap_or(rows.processed),
         "processedCount": rows.processed,
         "failedCount": rows.failed,
         "errors": errors.iter().map(shown).collect::<Vec<Value>>(),

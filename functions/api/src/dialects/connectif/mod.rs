@@ -1,8 +1,12 @@
 //! Connectif, `/imports`: a form whose fields come in any order, the file often last and chunked.
 //!
-//! Settled here: an import that was cancelled cannot be deleted here, only finished ones and errors, as the document has it.
+//! Settled here: an import that was cancelled cannot be deleted here, only finished ones and errors, as the document has it. A file is CSV in
+//! UTF-8 and nothing else: a workbook, JSON or a packed file is refused at once, since its `total` cannot be told while it comes in. Success
+//! is all but failed.
 
 mod total;
+
+use std::io::Cursor;
 
 use axum::{
     Json, Router,
@@ -11,7 +15,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use penstock_model::{Import, ImportId, ImportOptions, Mode, Status, limits, rfc3339};
+use penstock_engine::detect::{self, Hints};
+use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
 use penstock_store::{Store, imports::Filter, uploaded::Room};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,10 +36,12 @@ const TYPES: [(&str, &str); 3] =
 const KINDS: [&str; 3] = [TYPES[0].1, TYPES[1].1, TYPES[2].1];
 
 /// Bytes of a file, at most: "cannot exceed 50 MB in size".
-pub(crate) const FILE_BYTES: u64 = 50 * 1024 * 1024;
+pub const FILE_BYTES: u64 = 50 * 1024 * 1024;
 
 /// "A maximum of 10 imports can be queued at a time": those that run are counted with them.
-const ROOM: Room = Room { of: "connectif", most: 10 };
+pub const UNFINISHED: usize = 10;
+
+const ROOM: Room = Room { of: "connectif", most: UNFINISHED };
 
 pub(super) fn router() -> Router<Api> {
     Router::new().route("/imports", post(create).get(list)).route("/imports/{id}", get(show).delete(delete))
@@ -72,9 +79,11 @@ async fn create(
     }
     let id = intake::new_id(&store);
     let mut total = Total::default();
+    let mut start = Vec::new();
     let names = ["type", "delimiter", "overrideExisting", "updateOnlyEmptyFields"];
     let upload = store.upload(&account, &id, limit.bytes);
     let form = multipart::receive(request, &names, upload, limit, |texts, piece| {
+        start.extend(piece.iter().take(START_BYTES - start.len().min(START_BYTES)));
         total.push(texts.get("delimiter").map(String::as_str), piece);
     })
     .await?;
@@ -105,16 +114,36 @@ async fn create(
         (false, false) => Mode::Create,
         (false, true) => return Err(invalid("updateOnlyEmptyFields needs overrideExisting")),
     };
-    let options = ImportOptions { delimiter: Some(delimiter), mode, ..ImportOptions::default() };
+    // All that the count went by, so that the splitter goes by it too.
+    let options = ImportOptions {
+        delimiter: Some(delimiter),
+        quoting: Some(true),
+        encoding: Some(UTF_8.to_owned()),
+        mode,
+        ..ImportOptions::default()
+    };
+    if !is_csv(&start, &options) {
+        return Err(Refusal::bad_request("invalid_file", "the file has to be CSV in UTF-8"));
+    }
     let counted = Some(total.finish(delimiter));
     let import = intake::import(&store, &account, kind(kind_name)?, form.filename, options);
-    let import = Import { id, counted, ..import };
+    let import = Import { id, counted, format: Some(Format::Csv), ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     if !store.create_uploaded_import(&import, Some(ROOM)).await? {
         store.discard_upload(&account, &import.id).await?;
         return Err(full());
     }
     Ok((StatusCode::CREATED, Json(view(&store, &import).await?)).into_response())
+}
+
+/// Bytes at the start of a file by which it is told whether it is CSV.
+const START_BYTES: usize = 512;
+
+/// Whether a file that begins like this will be taken for plain CSV.
+fn is_csv(start: &[u8], options: &ImportOptions) -> bool {
+    let hints = Hints { format: Some(Format::Csv), filename: None, options, fields: &[], partial: true };
+    let layout = detect::detect(Cursor::new(start), start.len() as u64, &hints);
+    layout.is_ok_and(|layout| layout.compression.is_none() && matches!(layout.grammar, Grammar::Delimited { .. }))
 }
 
 fn status(status: Status) -> &'static str {
@@ -139,7 +168,7 @@ async fn view(store: &Store, import: &Import) -> Result<Value, Refusal> {
         "id": import.id,
         "type": of_type,
         "status": status(import.status),
-        "total": rows.total.or(import.counted).unwrap_or(rows.processed),
+        "total": import.counted.or(rows.total).unwrap_or(rows.processed),
         "success": rows.processed - rows.failed,
         "errors": rows.failed,
         "createdAt": rfc3339(import.created_at),

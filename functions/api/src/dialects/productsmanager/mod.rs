@@ -1,7 +1,10 @@
 //! ProductsManager, `/api/v1/imports`: a form with the file and how to read it.
 //!
 //! Settled here: a page of errors lists rejected rows, each once, with the word of its first error and the sentences of all; `total` is
-//! their number, the same as `error_rows`. `total_rows` counts what has been read until all of the file is.
+//! their number, the same as `error_rows`. `total_rows` counts what has been read until all of the file is. A mapping to what is no field of
+//! a product is refused with the form; one of a column that the file does not have fails the import.
+
+use std::collections::BTreeMap;
 
 use axum::{
     Json, Router,
@@ -10,12 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use penstock_model::{Import, ImportOptions, Mode, RowError, Status, limits, rfc3339};
+use penstock_engine::{kinds, mapping::Names};
+use penstock_model::{Format, Import, ImportOptions, KindName, Mode, RowError, Status, limits, rfc3339};
 use penstock_store::Store;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{IdPath, find, kind};
+use super::{IdPath, find, key_cell, kind};
 use crate::{
     Api, Refusal,
     auth::{Account, Create, Read},
@@ -51,33 +55,15 @@ fn invalid(field: &str, message: &str) -> Refusal {
     Refusal::unprocessable("validation_error", message).with_details(details)
 }
 
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Xlsx,
-    Json,
-}
-
-impl Format {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Xlsx => "xlsx",
-            Self::Json => "json",
-        }
+/// What a file holds, by how its content begins: a spreadsheet is a ZIP archive, JSON an array or an object; all else is CSV.
+fn detected(start: &[u8]) -> Format {
+    if start.starts_with(b"PK\x03\x04") {
+        return Format::Xlsx;
     }
-
-    /// By how the content begins: a spreadsheet is a ZIP archive, JSON an array or an object; all else is CSV.
-    fn detected(start: &[u8]) -> Self {
-        if start.starts_with(b"PK\x03\x04") {
-            return Self::Xlsx;
-        }
-        let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[' | b'{') => Self::Json,
-            _ => Self::Csv,
-        }
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'[' | b'{') => Format::Json,
+        _ => Format::Csv,
     }
 }
 
@@ -103,27 +89,28 @@ async fn create(
     .await?;
     let file = form.file.ok_or_else(|| invalid("file", "The file field is required."))?;
     let text = |name: &str| form.texts.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
-    let format = match text("format") {
-        None => Format::detected(&start),
-        Some("csv") => Format::Csv,
-        Some("xlsx") => Format::Xlsx,
-        Some("json") => Format::Json,
+    let declared = match text("format") {
+        None => None,
+        Some("csv") => Some(Format::Csv),
+        Some("xlsx") => Some(Format::Xlsx),
+        Some("json") => Some(Format::Json),
         Some(_) => return Err(invalid("format", "The format is csv, xlsx or json.")),
     };
+    let format = declared.unwrap_or_else(|| detected(&start));
     let mode = match text("update_existing") {
         None | Some("true" | "1") => Mode::Upsert,
         Some("false" | "0") => Mode::Create,
         Some(_) => return Err(invalid("update_existing", "update_existing is true or false.")),
     };
     let mapping = match text("mapping") {
-        None => Map::new(),
-        Some(text) => serde_json::from_str::<Map<String, Value>>(text)
-            .ok()
-            .filter(|mapping| mapping.values().all(Value::is_string))
-            .ok_or_else(|| invalid("mapping", "The mapping is a JSON object of column names to field names."))?,
+        None => BTreeMap::new(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_| invalid("mapping", "The mapping is a JSON object of column names to field names."))?,
     };
-    let options = options(mode, format, &mapping)?;
-    let import = Import { id, ..intake::import(&store, &account, kind, form.filename, options) };
+    check_mapping(&kind, &mapping)?;
+    let options = ImportOptions { mode, mapping, ..ImportOptions::default() };
+    let import = intake::import(&store, &account, kind, form.filename, options);
+    let import = Import { id, format: declared, ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     store.create_uploaded_import(&import, None).await?;
     let view = json!({
@@ -133,18 +120,14 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
-/// The options of an import. Here `format` and `mapping` go into the fields that [`ImportOptions`] is to have for them.
-///
-/// # Errors
-/// 422 for what the engine does not do yet: it is not done silently otherwise.
-fn options(mode: Mode, format: Format, mapping: &Map<String, Value>) -> Result<ImportOptions, Refusal> {
-    if format != Format::Csv {
-        return Err(invalid("format", "Files in this format are not imported yet."));
+/// Holds a mapping to the fields of a product.
+fn check_mapping(kind: &KindName, mapping: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if mapping.len() > limits::COLUMNS {
+        return Err(invalid("mapping", &format!("The mapping names more than {} columns.", limits::COLUMNS)));
     }
-    if mapping.iter().any(|(column, field)| field != column) {
-        return Err(invalid("mapping", "A mapping is not applied yet."));
-    }
-    Ok(ImportOptions { mode, ..ImportOptions::default() })
+    let fields = kinds::bundled(kind).into_iter().flat_map(|schema| &schema.fields);
+    let names = Names::new(kind, fields.map(|field| field.name.as_str()), mapping);
+    names.check().map_err(|failure| invalid("mapping", &failure.message))
 }
 
 fn status(status: Status) -> &'static str {
@@ -207,20 +190,20 @@ async fn errors(
     Ok(Json(json!({ "data": data, "meta": { "page": page, "per_page": per_page, "total": total } })))
 }
 
-/// A rejected row. Its EAN is known where that was what was wrong.
+/// A rejected row.
 fn row(errors: &[RowError]) -> Value {
-    let ean = errors.iter().find(|error| error.field.as_deref() == Some("ean")).and_then(|error| error.value.clone());
-    let messages: Vec<String> = errors.iter().map(message).collect();
+    let messages: Vec<&str> = errors.iter().map(message).collect();
     json!({
-        "row": errors.first().map(|error| error.row), "ean": ean, "error": "validation_error", "message": messages.join(" "),
+        "row": errors.first().map(|error| error.row), "ean": key_cell(errors), "error": "validation_error",
+        "message": messages.join(" "),
     })
 }
 
-fn message(error: &RowError) -> String {
-    let has_value = error.value.as_ref().is_some_and(|value| !value.is_empty());
-    match error.field.as_deref() {
-        Some("ean") if has_value => "Invalid EAN format.".to_owned(),
-        _ => error.message.clone(),
+/// The sentence of the document for an EAN that is none; the engine's own, which names the field, for all else.
+fn message(error: &RowError) -> &str {
+    match (error.field.as_deref(), error.code.as_str()) {
+        (Some("ean"), "invalid_ean" | "wrong_type") => "Invalid EAN format.",
+        _ => &error.message,
     }
 }
 
@@ -237,7 +220,7 @@ mod tests {
             (b"ean,title\n", Format::Csv),
             (b"", Format::Csv),
         ] {
-            assert_eq!(Format::detected(start), format);
+            assert_eq!(detected(start), format);
         }
     }
 }

@@ -1,20 +1,22 @@
 //! Quotiza, `/api/v1/products`: up to a thousand products in a JSON body.
 //!
-//! Settled here: an `account_id` that is not the key's own is an account that is not found. A number is taken for a string.
+//! Settled here: an `account_id` that is not the key's own is an account that is not found. A number is taken for a string. A product that
+//! failed is one error, with one sentence for all that is wrong with it (see [`sentence`]). Success is all but failed.
+
+mod sentence;
 
 use axum::{
     Json, Router,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
-    response::Response,
     routing::{get, post},
 };
 use penstock_model::{AccountId, RowError, Status};
-use penstock_store::errors::ErrorCursor;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{SHOWN_ERRORS, find, json, json_rows, kind};
+use self::sentence::sentence;
+use super::{SHOWN_ERRORS, find, key_cell, kind, rows};
 use crate::{
     Api, Refusal,
     auth::{Account, Create, Read},
@@ -24,10 +26,10 @@ use crate::{
 pub(crate) const KIND: &str = "products";
 
 /// "The products array can contain up to 1000 products per request."
-pub(crate) const PRODUCTS: usize = 1_000;
+pub const PRODUCTS: usize = 1_000;
 
 /// Bytes of a body, at most; what API Gateway takes. The document names no limit.
-pub(crate) const BODY_BYTES: u64 = 10 * 1024 * 1024;
+pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
 pub(super) fn router() -> Router<Api> {
     Router::new().route("/api/v1/products/import", post(create)).route("/api/v1/products/import_status", get(show))
@@ -60,35 +62,27 @@ fn check_account(named: Option<&str>, account: &AccountId) -> Result<(), Refusal
     }
 }
 
-/// A string, or a number as one.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 /// A repeat makes another job, which leaves the same catalogue.
 async fn create(
-    State(Api { bodies, .. }): State<Api>,
+    State(Api { store, bodies }): State<Api>,
     Account(account, ..): Account<Create>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
-    let body = json(request.into_body(), limit, invalid()).await?;
-    let body = body.as_object().ok_or_else(invalid)?;
-    check_account(text(body.get("account_id")).as_deref(), &account)?;
-    let products = body.get("products").and_then(Value::as_array).ok_or_else(invalid)?;
+    let body = rows::body(request.into_body(), limit).await?;
+    let body = rows::document(&body).and_then(rows::members).ok_or_else(invalid)?;
+    check_account(rows::text(body.get("account_id")).as_deref(), &account)?;
+    let products = body.get("products").and_then(|products| rows::elements(products)).ok_or_else(invalid)?;
     if products.len() > PRODUCTS {
         let message = format!("Too many products. Maximum allowed is {PRODUCTS}.");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_products", message));
     }
-    if products.is_empty() || !products.iter().all(Value::is_object) {
+    if products.is_empty() || !products.iter().all(|product| rows::is_object(product)) {
         return Err(invalid());
     }
-    match json_rows(&kind(KIND)?, products)? {}
+    let import = rows::import(&store, &account, kind(KIND)?, &products, limit).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -109,23 +103,24 @@ async fn show(
     let Query(mut asked) = query.unwrap_or_default();
     if asked.account_id.is_none() || asked.job_id.is_none() {
         // A GET whose parameters are in its body. One that is no JSON holds none.
-        let body = json(request.into_body(), bodies.of(QUESTION_BYTES), invalid()).await.unwrap_or_default();
-        asked.account_id = asked.account_id.or_else(|| text(body.get("account_id")));
-        asked.job_id = asked.job_id.or_else(|| text(body.get("job_id")));
+        let body = rows::body(request.into_body(), bodies.of(QUESTION_BYTES)).await?;
+        let body = rows::document(&body).and_then(rows::members).unwrap_or_default();
+        asked.account_id = asked.account_id.or_else(|| rows::text(body.get("account_id")));
+        asked.job_id = asked.job_id.or_else(|| rows::text(body.get("job_id")));
     }
     check_account(asked.account_id.as_deref(), &account)?;
     let job_id = asked.job_id.unwrap_or_default();
     let import = find(&store, &account, &job_id, &[KIND]).await?.ok_or_else(job_not_found)?;
     let rows = store.rows(&import).await?;
-    let (errors, _) = store.errors(&import.id, ErrorCursor::default(), SHOWN_ERRORS).await?;
+    let failed = store.rejected_rows(&import, 0, SHOWN_ERRORS).await?;
     Ok(Json(json!({
         "job_id": import.id,
         "status": status(import.status),
-        "total": rows.total.or(import.counted).unwrap_or(rows.processed),
+        "total": import.counted.or(rows.total).unwrap_or(rows.processed),
         "processed": rows.processed,
         "successes": rows.processed - rows.failed,
         "failures": rows.failed,
-        "errors": errors.iter().map(shown).collect::<Vec<Value>>(),
+        "errors": failed.iter().map(|errors| shown(errors)).collect::<Vec<Value>>(),
     })))
 }
 
@@ -139,38 +134,7 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-/// `line` is the product's place in the array, from 1. Its SKU is known where that was what was wrong.
-fn shown(error: &RowError) -> Value {
-    let sku = error.value.as_ref().filter(|_| error.field.as_deref() == Some("sku"));
-    let message = match (error.field.as_deref(), error.code.as_str()) {
-        (Some(field), "required") => format!("Validation failed: {} can't be blank", capitalised(field)),
-        _ => format!("Validation failed: {}", error.message),
-    };
-    json!({ "line": error.row, "sku": sku, "message": message })
-}
-
-/// `base_price` as `Base price`.
-fn capitalised(field: &str) -> String {
-    let words = field.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_name_reads_as_in_the_document() {
-        let error = RowError {
-            row: 10,
-            line: 11,
-            field: Some("name".into()),
-            value: None,
-            code: "required".into(),
-            message: "`name` is missing".into(),
-        };
-        assert_eq!(shown(&error)["message"], "Validation failed: Name can't be blank");
-        assert_eq!(capitalised("base_price"), "Base price");
-    }
+/// `line` is the product's place in the array, from 1.
+fn shown(errors: &[RowError]) -> Value {
+    json!({ "line": errors.first().map(|error| error.row), "sku": key_cell(errors), "message": sentence(errors) })
 }

@@ -1,0 +1,109 @@
+//! Rows that come in the body of a request: a member of a JSON object, an array of rows. They are passed on as they are written, so that a
+//! number keeps every digit, and become an import's upload as any file does.
+
+use std::collections::BTreeMap;
+
+use axum::body::{Body, Bytes};
+use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8};
+use penstock_store::Store;
+use serde_json::value::RawValue;
+
+use crate::{
+    Refusal,
+    intake::{self, BodyLimit},
+};
+
+/// The members of an object as they are written; of those with the same name the last.
+pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// A whole body.
+///
+/// # Errors
+/// 413 beyond the limit, 400 when it breaks off.
+pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal> {
+    let most = usize::try_from(limit.bytes).unwrap_or(usize::MAX);
+    axum::body::to_bytes(body, most).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        let too_large = source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if too_large { limit.exceeded() } else { intake::unreadable() }
+    })
+}
+
+/// A body's JSON, unread; `None` for what is no JSON in UTF-8.
+pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
+    serde_json::from_slice(body).ok()
+}
+
+/// The members of a value that is an object.
+pub(super) fn members(value: &RawValue) -> Option<Members<'_>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The elements of a value that is an array.
+pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// Whether a value is an object.
+pub(super) fn is_object(value: &RawValue) -> bool {
+    value.get().starts_with('{')
+}
+
+/// A string, or a number as one.
+pub(super) fn text(value: Option<&&RawValue>) -> Option<String> {
+    let value = value?.get();
+    match value.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(value).ok(),
+        Some(b'-' | b'0'..=b'9') => Some(value.to_owned()),
+        _ => None,
+    }
+}
+
+/// Makes an import of rows: they are stored as its upload, a JSON array with a row a line, so that a row's number is its place in the array.
+/// A repeat makes another import.
+pub(super) async fn import(
+    store: &Store,
+    account: &AccountId,
+    kind: KindName,
+    rows: &[&RawValue],
+    limit: BodyLimit,
+) -> Result<Import, Refusal> {
+    let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
+    let import = intake::import(store, account, kind, None, options);
+    let import = Import { format: Some(Format::Json), counted: Some(rows.len() as u64), ..import };
+    // What stands between the rows is not the client's: the body, which is in memory, has kept to the limit.
+    let mut upload = store.upload(account, &import.id, u64::MAX);
+    for (at, row) in rows.iter().enumerate() {
+        let before: &[u8] = if at == 0 { b"[" } else { b",\n" };
+        upload.write(before).await.map_err(|error| limit.refusal(error))?;
+        upload.write(row.get().as_bytes()).await.map_err(|error| limit.refusal(error))?;
+    }
+    upload.write(b"]").await.map_err(|error| limit.refusal(error))?;
+    upload.finish().await.map_err(|error| limit.refusal(error))?;
+    store.create_uploaded_import(&import, None).await?;
+    Ok(import)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stay_as_they_are_written() {
+        let body = br#"{"rows":[1],"id":9,"rows":[{"n":0.10000000000000000001}, {"s":"\ud800"}]}"#;
+        let object = members(document(body).expect("JSON")).expect("an object");
+        let rows = elements(object["rows"]).expect("an array");
+        let rows: Vec<&str> = rows.iter().map(|row| row.get()).collect();
+        assert_eq!(rows, [r#"{"n":0.10000000000000000001}"#, r#"{"s":"\ud800"}"#]);
+        assert_eq!(text(object.get("id")).as_deref(), Some("9"));
+        assert_eq!(text(object.get("rows")), None);
+    }
+
+    #[test]
+    fn what_is_no_json_is_none() {
+        for body in [&b""[..], b"{", b"{}x", b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}"] {
+            assert!(document(body).is_none(), "{body:?}");
+        }
+        assert!(document(b"[]").is_some_and(|array| members(array).is_none()));
+    }
+}
