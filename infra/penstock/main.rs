@@ -10,6 +10,7 @@ mod preview;
 mod progress;
 mod serve;
 mod show;
+mod stack;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -71,6 +72,7 @@ enum Command {
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Function {
     Api,
+    Authorize,
     Split,
     Validate,
     Report,
@@ -149,6 +151,7 @@ async fn main() -> ExitCode {
 async fn function(name: Function) -> anyhow::Result<ExitCode> {
     let served = match name {
         Function::Api => penstock_api::serve().await,
+        Function::Authorize => penstock_api::authorizer::serve().await,
         Function::Split => penstock_split::serve().await,
         Function::Validate => penstock_validate::serve().await,
         Function::Report => penstock_report::serve().await,

@@ -351,6 +351,7 @@ fn functions(options: &Options, queues: &BTreeMap<String, Queue>) -> Vec<Functio
     let functions = &options.functions;
     vec![
         Function::new("api", functions.api.clone(), None),
+        Function::new("authorize", functions.authorize.clone(), None),
         Function::new("split", functions.split.clone(), queues.get("splits-dead").cloned()),
         Function::new("validate", functions.validate.clone(), None),
         Function::new("report", functions.report.clone(), None),
