@@ -179,8 +179,9 @@ pub fn canonical(raw: &RawValue) -> String {
     let joined = |parts: Vec<String>| parts.join(",");
     match raw.get().as_bytes()[0] {
         b'{' => {
-            let member = |(name, raw): (&String, &Box<RawValue>)| format!("{}:{}", quoted(name), canonical(raw));
-            format!("{{{}}}", joined(members(raw).iter().map(member).collect()))
+            let members = members(raw);
+            let written = members.iter().map(|(name, raw)| format!("{}:{}", quoted(name), canonical(raw)));
+            format!("{{{}}}", joined(written.collect()))
         }
         b'[' => {
             let items: Vec<Box<RawValue>> = serde_json::from_str(raw.get()).expect("an array");
