@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 use penstock_client::NewKey;
-use penstock_model::Scope;
+use penstock_model::{AccountId, Scope};
+use penstock_store::{Store, keys};
 
-use crate::Service;
+use crate::{LOCAL_ACCOUNT, Service, stack};
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
@@ -24,6 +25,22 @@ pub(crate) enum KeysCommand {
         label: Option<String>,
         #[command(flatten)]
         service: Service,
+    },
+    /// Makes a deployed stack's first key, before there is one to ask with: writes it to the stack's table, with the AWS credentials and the
+    /// region of the environment, and prints its token, once.
+    Bootstrap {
+        /// The stack's name.
+        #[arg(long)]
+        stack: String,
+        /// Whose it is to be.
+        #[arg(long, default_value = LOCAL_ACCOUNT)]
+        account: AccountId,
+        /// What it may do.
+        #[arg(long, value_delimiter = ',', default_value = "admin")]
+        scopes: Vec<Scope>,
+        /// What to call it.
+        #[arg(long, default_value = "bootstrap")]
+        label: String,
     },
     /// Lists an account's keys, revoked ones too; never a secret.
     List {
@@ -49,6 +66,14 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
             let token = key.token.context("the service gave no token")?;
             eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
             say!("{token}");
+        }
+        KeysCommand::Bootstrap { stack, account, scopes, label } => {
+            let store = Store::new(stack::settings(&stack).await?);
+            let (id, secret) = (keys::new_id(), keys::new_secret());
+            let token = format!("{id}.{secret}");
+            let key = store.put_key(&keys::NewKey { id, secret, account, scopes, label: Some(label) }).await?;
+            eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
+            println!("{token}");
         }
         KeysCommand::List { account, service } => {
             for key in service.client()?.keys(account.as_deref()).await? {

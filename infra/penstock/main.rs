@@ -15,6 +15,7 @@ mod preview;
 mod progress;
 mod serve;
 mod show;
+mod stack;
 
 use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -76,6 +77,7 @@ enum Command {
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Function {
     Api,
+    Authorize,
     Split,
     Validate,
     Report,
@@ -162,6 +164,7 @@ async fn main() -> ExitCode {
 async fn function(name: Function) -> anyhow::Result<ExitCode> {
     let served = match name {
         Function::Api => penstock_api::serve().await,
+        Function::Authorize => penstock_api::authorizer::serve().await,
         Function::Split => penstock_split::serve().await,
         Function::Validate => penstock_validate::serve().await,
         Function::Report => penstock_report::serve().await,

@@ -74,17 +74,33 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let store = Store::from_ref(state);
-        let key = match credential(&parts.headers) {
-            Some((id, secret)) => store.authenticate(&id, &secret).await?,
-            None => None,
-        };
-        // One who guesses keys is held to the limits of an address too, and is not told whether a guess was right beyond them.
-        let what: &[What] = if T::IS_IMPORT && key.is_some() { &[What::All, What::Imports] } else { &[What::All] };
-        let account = key.as_ref().map(|key| &key.account);
-        limiter::admit(&store, Form::of(parts.uri.path()), what, limiter::address(&parts.extensions), account).await?;
-        let Key { account, scopes, .. } = key.ok_or_else(Refusal::unauthorized)?;
-        if scopes.contains(&T::SCOPE) { Ok(Self(account, PhantomData)) } else { Err(Refusal::forbidden(T::SCOPE)) }
+        let address = limiter::address(&parts.extensions);
+        let account = caller::<T>(&store, &parts.headers, parts.uri.path(), address).await;
+        account.map(|account| Self(account, PhantomData)).map_err(|(_, refusal)| refusal)
     }
+}
+
+/// The account whose key came in the headers of a request for a path, from an address, if the key has the scope of the task.
+///
+/// # Errors
+/// Why it may not, and whose the key is, if one is known. A repeat is another request to the limiter.
+pub(crate) async fn caller<T: Task>(
+    store: &Store,
+    headers: &HeaderMap,
+    path: &str,
+    address: Option<String>,
+) -> Result<AccountId, (Option<AccountId>, Refusal)> {
+    let key = match credential(headers) {
+        Some((id, secret)) => store.authenticate(&id, &secret).await.map_err(|error| (None, error.into()))?,
+        None => None,
+    };
+    let account = key.as_ref().map(|key| key.account.clone());
+    // One who guesses keys is held to the limits of an address too, and is not told whether a guess was right beyond them.
+    let what: &[What] = if T::IS_IMPORT && key.is_some() { &[What::All, What::Imports] } else { &[What::All] };
+    let admitted = limiter::admit(store, Form::of(path), what, address, account.as_ref()).await;
+    admitted.map_err(|refusal| (account.clone(), refusal))?;
+    let Key { account, scopes, .. } = key.ok_or_else(|| (None, Refusal::unauthorized()))?;
+    if scopes.contains(&T::SCOPE) { Ok(account) } else { Err((Some(account), Refusal::forbidden(T::SCOPE))) }
 }
 
 /// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey <id>.<secret>`, or

@@ -106,6 +106,7 @@ pub(crate) fn import(
         status: Status::AwaitingUpload,
         created_at: now,
         expires_at: now + store.settings().upload_ttl_seconds as i64 * 1000,
+        accepted_at: None,
         completed_at: None,
         filename,
         kind_version: 0,

@@ -1,6 +1,7 @@
 //! HTTP: the native API and five dialects. One axum router serves Lambda, behind API Gateway, and, over TCP, the local cloud and containers.
 
 mod auth;
+pub mod authorizer;
 mod dialects;
 mod drain;
 mod form;

@@ -10,7 +10,10 @@ use aws_lambda_events::sqs::SqsEvent;
 pub use dead_letter::DeadLetter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 pub use look::{Sight, look};
-use penstock_runtime::{answer, each_message};
+use penstock_runtime::{
+    answer, each_message,
+    metrics::{self, Metric},
+};
 use penstock_store::Store;
 use serde_json::{Value, json};
 
@@ -30,6 +33,7 @@ pub async fn serve() -> Result<(), Error> {
 pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, Error> {
     if event.payload.pointer("/Records/0/eventSource").and_then(Value::as_str) == Some("aws:sqs") {
         let batch: SqsEvent = serde_json::from_value(event.payload)?;
+        metrics::write(&[(Metric::DeadLetters, batch.records.len() as u64)], &[]);
         return answer(each_message(batch, |body| async move { dead_letter::settle(store, &body).await }).await?);
     }
     let due = store.due_imports().await?;
@@ -41,6 +45,7 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
             tracing::warn!(import.id = %import.import, error = penstock_runtime::chain(&error), "an import could not be looked at");
         }
     }
+    metrics::write(&[(Metric::ImportsSwept, due.len() as u64)], &[]);
     if failed > 0 && failed == due.len() {
         return Err("no import could be looked at".into());
     }

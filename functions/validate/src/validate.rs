@@ -1,7 +1,10 @@
 //! Validating one chunk.
 
+use std::time::Instant;
+
 use penstock_engine::{plan::Plan, rows};
-use penstock_model::{Chunk, ChunkMessage, Halt, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
+use penstock_model::{Chunk, ChunkMessage, Halt, Import, Job, RowError, Status, Tally, limits::RECORD_ITEM_BYTES};
+use penstock_runtime::metrics::{self, Metric};
 use penstock_store::{
     Result, Store, StoreError,
     blocks::{Begin, Block, Verdict},
@@ -22,6 +25,7 @@ use crate::apply;
 /// What may be different next time: the message goes back to its queue.
 pub async fn run(store: &Store, body: &str) -> Result<()> {
     let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
+    let began = Instant::now();
     crash::point("validate.received");
     let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
     let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
@@ -44,7 +48,10 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
                 errors.extend(rows::reject(&mut plan, &job, &chunk, &refused, RECORD_ITEM_TOO_LARGE, &message));
             }
             errors.sort_by_key(|error| error.row);
-            finish_chunk(store, &job, &chunk, applied.tally, &errors).await
+            finish_chunk(store, &job, &chunk, applied.tally, &errors).await?;
+            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            metrics::write(&[(Metric::ChunkLatency, took_ms)], &[("import.id", job.import.as_str())]);
+            Ok(())
         }
         // The sweeper gave the chunk up before it began, and may have died before its rows were accounted for.
         Begin::Verdict { verdict: Verdict::Failed, .. } => fail_chunk(store, &job, &chunk).await,
@@ -91,10 +98,41 @@ async fn finish_chunk(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, err
         failed_early: rejected().filter(|row| *row <= early_rows).count() as u64,
         ..tally
     };
-    match store.tally(job, chunk.index, &tally).await? {
+    let tallied = store.tally(job, chunk.index, &tally).await?;
+    let rows = [
+        (Metric::RowsCreated, tally.created),
+        (Metric::RowsUpdated, tally.updated),
+        (Metric::RowsUnchanged, tally.unchanged),
+        (Metric::RowsSkipped, tally.skipped),
+        (Metric::RowsFailed, tally.failed),
+    ];
+    metrics::write(&rows, &[("import.id", job.import.as_str()), ("chunk.index", &chunk.index.to_string())]);
+    if chunk.index == 0
+        && let Some(import) = store.import(&job.account, &job.import).await?
+    {
+        lag(Metric::FirstRowLag, &import, store.now_ms());
+    }
+    match tallied {
         Some(block) => after_tally(store, job, chunk, &block).await,
         None => Ok(()),
     }
+}
+
+fn lag(metric: Metric, import: &Import, until_ms: i64) {
+    let Some(accepted_at) = import.accepted_at else { return };
+    let lag_ms = u64::try_from(until_ms - accepted_at).unwrap_or(0);
+    metrics::write(&[(metric, lag_ms)], &[("import.id", import.id.as_str())]);
+}
+
+/// Ends the import if this was the last of it, and writes how long it took. Two validators that are last together write it twice.
+async fn settle(store: &Store, job: &Job) -> Result<()> {
+    let before_ms = store.now_ms();
+    if let Some(import) = store.settle(&job.account, &job.import).await?
+        && let Some(completed_at) = import.completed_at.filter(|at| *at >= before_ms)
+    {
+        lag(Metric::EndLag, &import, completed_at);
+    }
+    Ok(())
 }
 
 /// What a tally may have been the last condition of: its block full, the import ended, too many of the first rows rejected. A repeat changes
@@ -104,12 +142,12 @@ async fn finish_chunk(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, err
 /// What may be different next time.
 pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block) -> Result<()> {
     if block.closed {
-        store.settle(&job.account, &job.import).await?;
+        settle(store, job).await?;
     } else if block.is_full()
         && let Some(import) = store.import(&job.account, &job.import).await?
     {
         store.note(&import, job.chunking.block_of(chunk.index), block).await?;
-        store.settle(&job.account, &job.import).await?;
+        settle(store, job).await?;
     }
     let Some(abort) = job.abort.filter(|abort| chunk.first_row <= abort.rows) else { return Ok(()) };
     let Some(import) = store.import(&job.account, &job.import).await? else { return Ok(()) };

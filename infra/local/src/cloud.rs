@@ -1,6 +1,6 @@
 //! The local cloud as a whole: what is started, in which order, and how it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::lambda::{Function, FunctionError, LambdaHost, ProcessInfo};
 use crate::launcher::{Launcher, Program};
 use crate::mapping::Mapping;
 use crate::options::{FunctionOptions, Options, QueueOptions};
-use crate::proxy::Proxies;
+use crate::proxy::{Call, Proxies};
 use crate::pulse::Pulse;
 use crate::queue::{Depth, Queue, QueueSettings};
 use crate::server::Server;
@@ -235,6 +235,12 @@ impl LocalCloud {
         self.proxies.as_ref().map(Proxies::requests).unwrap_or_default()
     }
 
+    /// What each function has asked of which resource, in the words of IAM. Empty without [`Options::proxy`].
+    #[must_use]
+    pub fn calls(&self) -> BTreeSet<Call> {
+        self.proxies.as_ref().map(Proxies::calls).unwrap_or_default()
+    }
+
     /// Invokes a function and waits for its result. A repeat is another invocation.
     ///
     /// # Errors
@@ -351,6 +357,7 @@ fn functions(options: &Options, queues: &BTreeMap<String, Queue>) -> Vec<Functio
     let functions = &options.functions;
     vec![
         Function::new("api", functions.api.clone(), None),
+        Function::new("authorize", functions.authorize.clone(), None),
         Function::new("split", functions.split.clone(), queues.get("splits-dead").cloned()),
         Function::new("validate", functions.validate.clone(), None),
         Function::new("report", functions.report.clone(), None),

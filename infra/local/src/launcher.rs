@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::options::FunctionOptions;
 use crate::process::Process;
+use crate::proxy::access_key_id;
 
 /// What the functions inherit from the local cloud's own environment; all else would let the machine's AWS profile shine through.
 const INHERITED: [&str; 7] =
@@ -63,6 +64,8 @@ impl Launcher {
         command
             .envs(inherited)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            // A key of its own, by which its calls are told from others'.
+            .env("AWS_ACCESS_KEY_ID", access_key_id(function))
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
             .env("AWS_LAMBDA_FUNCTION_NAME", function)

@@ -42,6 +42,7 @@ pub use cloud::LocalCloud;
 pub use faults::{Faults, Weather, WireFaults};
 pub use lambda::{FunctionError, ProcessInfo};
 pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
+pub use proxy::Call;
 pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
 pub use server::Server;
 

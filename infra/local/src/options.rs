@@ -87,6 +87,8 @@ pub struct Functions {
     pub sweep: FunctionOptions,
     /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once, 30 seconds.
     pub api: FunctionOptions,
+    /// Before uploads that go past Lambda, which nothing here does; for tests. Default: 1 at once, 10 seconds.
+    pub authorize: FunctionOptions,
 }
 
 impl Default for Functions {
@@ -99,6 +101,7 @@ impl Default for Functions {
             report: FunctionOptions::new(1, seconds(300)),
             sweep: FunctionOptions::new(1, seconds(60)),
             api: FunctionOptions::new(1, seconds(30)),
+            authorize: FunctionOptions::new(1, seconds(10)),
         }
     }
 }

@@ -6,10 +6,11 @@
 
 mod alteration;
 mod answers;
+mod call;
 mod memory;
 mod operation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,8 @@ use crate::faults::{Source, Weather};
 use crate::server::Server;
 use crate::stack::Endpoints;
 use alteration::Alteration;
+pub use call::Call;
+pub(crate) use call::access_key_id;
 use memory::Memory;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -83,6 +86,10 @@ impl Proxies {
         self.counts.by_operation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn calls(&self) -> BTreeSet<Call> {
+        self.counts.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Cuts every connection and returns.
     pub(crate) async fn stop(self) {
         futures::future::join_all(self.servers.into_iter().map(Server::stop)).await;
@@ -92,12 +99,23 @@ impl Proxies {
 #[derive(Clone, Debug, Default)]
 struct Counts {
     by_operation: Arc<Mutex<BTreeMap<(String, String), u64>>>,
+    calls: Arc<Mutex<BTreeSet<Call>>>,
 }
 
 impl Counts {
     fn add(&self, service: Service, operation: &str, count: u64) {
         let mut counts = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((service.name().to_owned(), operation.to_owned())).or_default() += count;
+    }
+
+    /// Notes calls that were passed on, refused or not.
+    fn note(&self, function: Option<&str>, made: Vec<(String, String)>) {
+        // Without a key of ours it is a form, which the api has signed.
+        let function = function.unwrap_or("api");
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        for (action, resource) in made {
+            calls.insert(Call { function: function.to_owned(), action, resource });
+        }
     }
 }
 
@@ -180,7 +198,12 @@ impl Proxy {
             return refusal;
         }
         let response = if self.service == Service::S3 {
-            self.send(upstream, request.map(|body| body.map_err(BoxError::from).boxed_unsync())).await?
+            let function = call::function(&request);
+            let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+            let answer = self.send(upstream, request.map(|body| body.map_err(BoxError::from).boxed_unsync())).await?;
+            let found = answer.status() != http::StatusCode::NOT_FOUND;
+            self.counts.note(function.as_deref(), call::of_s3(&operation, &path, &query, found));
+            answer
         } else {
             self.answer_json(upstream, request, &operation).await?
         };
@@ -222,6 +245,7 @@ impl Proxy {
         let Ok(mut json) = serde_json::from_slice::<Value>(&bytes) else {
             return self.send(upstream, Request::from_parts(parts, full(bytes))).await;
         };
+        self.counts.note(parts_function(&parts).as_deref(), call::of_json(self.service, operation, &json));
         if let Some(members) = operation::members(operation, &json) {
             self.counts.add(self.service, &format!("{operation}/members"), members);
         }
@@ -314,6 +338,12 @@ impl Proxy {
     fn strikes(&self, probability: f64) -> bool {
         self.weather.strikes(self.service.source(), probability)
     }
+}
+
+fn parts_function(parts: &http::request::Parts) -> Option<String> {
+    let mut request = Request::new(());
+    *request.headers_mut() = parts.headers.clone();
+    call::function(&request)
 }
 
 fn full(bytes: Bytes) -> Body {

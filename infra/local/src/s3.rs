@@ -20,6 +20,7 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::clock::LocalClock;
+use crate::proxy::access_key_id;
 
 pub(crate) use notification::Notifier;
 use objects::Objects;
@@ -52,7 +53,11 @@ pub(crate) fn router(root: &Path, setup: Setup<'_>, clock: LocalClock, notifier:
     // clock is refused before s3s sees it.
     config.presigned_url_max_skew_time_secs = u32::MAX;
     let mut builder = S3ServiceBuilder::new(objects);
-    builder.set_auth(SimpleAuth::from_single(setup.access_key_id, setup.secret_access_key));
+    let mut auth = SimpleAuth::from_single(setup.access_key_id, setup.secret_access_key);
+    for function in ["authorize", "report", "split", "sweep", "validate"] {
+        auth.register(access_key_id(function), setup.secret_access_key.into());
+    }
+    builder.set_auth(auth);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     let service = Service { s3: builder.build(), clock };
     Ok(Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(service))

@@ -10,7 +10,8 @@ pub(crate) const IMPORTS_TABLE: &str = "penstock-imports";
 pub(crate) const RECORDS_TABLE: &str = "penstock-records";
 pub(crate) const UPLOADS_BUCKET: &str = "penstock-uploads";
 pub(crate) const RESULTS_BUCKET: &str = "penstock-results";
-pub(crate) const ACCESS_KEY_ID: &str = "AKIALOCALPENSTOCK";
+/// The key of the api, which the local cloud's own process is too. Each function has one of its own.
+pub(crate) const ACCESS_KEY_ID: &str = "AKIALOCALAPI";
 
 /// Where the services answer; through the fault proxy, if there is one.
 #[derive(Clone, Debug)]

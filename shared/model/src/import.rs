@@ -248,6 +248,9 @@ pub struct Import {
     pub created_at: i64,
     /// The last moment to upload, in Unix milliseconds.
     pub expires_at: i64,
+    /// When its upload was accepted, in Unix milliseconds: what its lags are counted from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<i64>,
     /// When it ended, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<i64>,

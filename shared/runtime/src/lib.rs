@@ -1,5 +1,7 @@
 //! What every function needs around its work: its logs, its settings, the loop over a batch of messages, the time that is left.
 
+pub mod metrics;
+
 use std::{
     future::Future,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -7,6 +9,7 @@ use std::{
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Context, Error};
+use metrics::Metric;
 use penstock_store::{Settings, Store};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -28,7 +31,9 @@ pub fn start() -> Result<Store, Error> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .try_init();
-    Ok(Store::new(Settings::from_env()?))
+    let settings = Settings::from_env()?;
+    metrics::start(&settings.stack);
+    Ok(Store::new(settings))
 }
 
 /// Works through a batch, one message after the other; those that fail are named in the answer, so that only they are delivered again
@@ -50,6 +55,10 @@ where
             tracing::warn!(message.id = id, error = chain(&error), "a message goes back to its queue");
             response.add_failure(id);
         }
+    }
+    let returned = response.batch_item_failures.len() as u64;
+    if returned > 0 {
+        metrics::write(&[(Metric::MessagesReturned, returned)], &[]);
     }
     Ok(response)
 }

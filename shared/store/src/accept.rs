@@ -60,7 +60,8 @@ impl Store {
             let started = self
                 .update_action(import_key(account, id))
                 .update_expression(
-                    "SET #status = :processing, #object = :object, #order = :order, due_at = :due, due_shard = :shard \
+                    "SET #status = :processing, #object = :object, #order = :order, due_at = :due, due_shard = :shard, \
+                     accepted_at = :now \
                      REMOVE completed_at",
                 )
                 .condition_expression("#status IN (:awaiting, :expired)")
@@ -73,6 +74,7 @@ impl Store {
                 .expression_attribute_values(":shard", s(due_shard(id)))
                 .expression_attribute_values(":object", value("an object", object)?)
                 .expression_attribute_values(":order", n(order))
+                .expression_attribute_values(":now", n(self.now_ms()))
                 .expression_attribute_values(":due", n(self.next_look()));
             let ordered = self
                 .update_action(kind_key(account, &import.kind))

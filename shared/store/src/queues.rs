@@ -1,6 +1,10 @@
 //! Queues: what is sent to whom. A repeat of any call here delivers the same message again, which every receiver can take.
 
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::{
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
+};
 use penstock_model::{AccountId, Checkpoint, ChunkMessage, Import, ImportId, limits::MESSAGE_BYTES};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +12,16 @@ use crate::{Backoff, Result, Store, StoreError, crash};
 
 /// Messages of one batch, at most (Amazon SQS API Reference, SendMessageBatch).
 const BATCH: usize = 10;
+
+/// Where the runtime keeps the trace of the invocation under way (AWS Lambda Developer Guide, "Defined runtime environment variables").
+const TRACE: &str = "_X_AMZN_TRACE_ID";
+
+/// The trace of whoever sends, by which X-Ray follows an import over the queues (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
+fn trace(header: Option<String>) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
+    let header = header.filter(|header| !header.is_empty())?;
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build();
+    Some(HashMap::from([(MessageSystemAttributeNameForSends::AwsTraceHeader, value.expect("the type is set"))]))
+}
 
 /// Work that the splitter is to take up: the body of a message on the splits queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +74,7 @@ impl Store {
                 .id(message.chunk.index.to_string())
                 .message_group_id(message.job.account.as_str())
                 .message_body(body)
+                .set_message_system_attributes(trace(std::env::var(TRACE).ok()))
                 .build();
             batch.push(entry.expect("id and body are set"));
         }
@@ -120,9 +135,25 @@ impl Store {
             .queue_url(queue_url)
             .message_group_id(account.as_str())
             .message_body(body)
+            .set_message_system_attributes(trace(std::env::var(TRACE).ok()))
             .send()
             .await
             .map_err(StoreError::unavailable("sqs:SendMessage"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_carries_the_trace_of_its_sender_if_there_is_one() {
+        assert_eq!(trace(None), None);
+        assert_eq!(trace(Some(String::new())), None);
+        let header = "Root=1-6b022670-611f23868830bdef06f3aaaa;Parent=7927113d95d64472;Sampled=1";
+        let attributes = trace(Some(header.to_owned())).expect("a trace");
+        let value = &attributes[&MessageSystemAttributeNameForSends::AwsTraceHeader];
+        assert_eq!((value.data_type(), value.string_value()), ("String", Some(header)));
     }
 }

@@ -23,11 +23,11 @@ pub struct Settings {
     pub region: String,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: Lambda keeps them valid for as long as a process lives.
     pub credentials: Credentials,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: DynamoDB, if it is not AWS's.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, or `AWS_ENDPOINT_URL`: DynamoDB, if it is not AWS's.
     pub dynamodb_endpoint: Option<String>,
-    /// `AWS_ENDPOINT_URL_S3`: S3, if it is not AWS's.
+    /// `AWS_ENDPOINT_URL_S3`, or `AWS_ENDPOINT_URL`: S3, if it is not AWS's.
     pub s3_endpoint: Option<String>,
-    /// `AWS_ENDPOINT_URL_SQS`: SQS, if it is not AWS's.
+    /// `AWS_ENDPOINT_URL_SQS`, or `AWS_ENDPOINT_URL`: SQS, if it is not AWS's.
     pub sqs_endpoint: Option<String>,
     /// `PENSTOCK_IMPORTS_TABLE`: imports, blocks, row errors, keys.
     pub imports_table: String,
@@ -52,6 +52,8 @@ pub struct Settings {
     pub chunking: Chunking,
     /// `PENSTOCK_RATE_LIMITS`: how often the API may be asked, over the defaults; see [`RateLimits`].
     pub rate_limits: RateLimits,
+    /// `PENSTOCK_STACK`: the stack's name, by which its metrics are told from others'; `local` if not set.
+    pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
     pub clock_file: Option<PathBuf>,
 }
@@ -94,6 +96,9 @@ impl Settings {
     /// The first variable that is missing or malformed, by name.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        // The one for all services counts where a service has none of its own (AWS SDKs and Tools Reference Guide, "Service-specific
+        // endpoints").
+        let endpoint = |name: &str| optional(name).or_else(|| optional("AWS_ENDPOINT_URL"));
         let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
         let most = Chunking::default();
         let number = |name: &'static str, default: u64| match optional(name) {
@@ -109,9 +114,9 @@ impl Settings {
                 None,
                 "environment",
             ),
-            dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
-            s3_endpoint: optional("AWS_ENDPOINT_URL_S3"),
-            sqs_endpoint: optional("AWS_ENDPOINT_URL_SQS"),
+            dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
+            s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
+            sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
             imports_table: required("PENSTOCK_IMPORTS_TABLE")?,
             records_table: required("PENSTOCK_RECORDS_TABLE")?,
             uploads_bucket: required("PENSTOCK_UPLOADS_BUCKET")?,
@@ -130,6 +135,7 @@ impl Settings {
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| SettingsError::NoRateLimits("PENSTOCK_RATE_LIMITS", error))?,
+            stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
             clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
         })
     }

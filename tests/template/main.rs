@@ -2,16 +2,21 @@
 //!
 //! cfn-lint (`.ci/run`) says that the template is valid; this says that it is Penstock.
 
+mod operations;
+mod stores;
+mod upload_route;
+
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::Path, path::PathBuf};
 
 use penstock_local::{FunctionOptions, Options, QueueOptions};
-use penstock_model::{AccountId, ImportId, limits};
-use penstock_store::{Settings, uploads};
+use penstock_model::limits;
+use penstock_store::Settings;
 use serde_json::json;
 use yaml_serde::Value;
 
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     ("api", "ApiFunction"),
+    ("authorize", "AuthorizeFunction"),
     ("split", "SplitFunction"),
     ("validate", "ValidateFunction"),
     ("report", "ReportFunction"),
@@ -23,7 +28,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the Service Authorization
 /// Reference spells them.
-const ACTIONS: [&str; 20] = [
+const ACTIONS: [&str; 22] = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -44,6 +49,8 @@ const ACTIONS: [&str; 20] = [
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
     "sqs:SendMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 ];
 
 /// The uploads bucket's name, which must not be asked of the bucket: see there.
@@ -136,9 +143,10 @@ fn local() -> Options {
     Options::new(PathBuf::from("penstock"))
 }
 
-fn local_functions(options: &Options) -> [(&'static str, &FunctionOptions); 5] {
+fn local_functions(options: &Options) -> [(&'static str, &FunctionOptions); 6] {
     let of = |name| match name {
         "api" => &options.functions.api,
+        "authorize" => &options.functions.authorize,
         "split" => &options.functions.split,
         "validate" => &options.functions.validate,
         "report" => &options.functions.report,
@@ -263,6 +271,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_UPLOAD_TTL_SECONDS", "!Ref UploadTtlSeconds"),
         ("PENSTOCK_STALL_SECONDS", "!Ref StallSeconds"),
         ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
+        ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
     for (_, function) in FUNCTIONS {
         let environment = template.environment(function);
@@ -314,7 +323,9 @@ fn functions_are_built_from_their_packages() {
         let manifest = std::fs::read_to_string(manifest).expect("the package's manifest");
         let binary = metadata["BuildProperties"]["Binary"].as_str().expect("a binary");
         assert_eq!(binary, format!("penstock-{name}"));
-        assert!(manifest.contains(&format!("name = \"{binary}\"")), "{function}");
+        let named = manifest.contains(&format!("name = \"{binary}\""));
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(code).join(format!("src/bin/{binary}.rs"));
+        assert!(named || beside.exists(), "{function}: {binary}");
     }
     assert_eq!(template.of_type("AWS::Serverless::Function").len(), FUNCTIONS.len());
 }
@@ -338,6 +349,11 @@ fn roles_name_their_actions_and_what_they_act_on() {
             }
             for resource in list(&statement["Resource"]) {
                 let resource = shown(resource);
+                // Traces belong to no resource.
+                if resource == "'*'" {
+                    assert_eq!(statement["Sid"], "Traces", "{role}");
+                    continue;
+                }
                 let is_ours = resource.starts_with("!GetAtt ")
                     || resource.starts_with("!Sub ${")
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
@@ -349,7 +365,8 @@ fn roles_name_their_actions_and_what_they_act_on() {
             assert!(!writes_records || name == "validate", "{role} writes records");
         }
     }
-    assert_eq!(template.of_type("AWS::IAM::Role").len(), FUNCTIONS.len());
+    // And the one in which API Gateway stores uploads.
+    assert_eq!(template.of_type("AWS::IAM::Role").len(), FUNCTIONS.len() + 1);
 }
 
 #[test]
@@ -383,82 +400,6 @@ fn functions_may_read_their_queues_and_log() {
 }
 
 #[test]
-fn buckets_are_private_encrypted_and_empty_themselves() {
-    let template = Template::read();
-    let buckets = template.of_type("AWS::S3::Bucket");
-    assert_eq!(buckets.keys().copied().collect::<Vec<_>>(), ["ResultsBucket", "UploadsBucket"]);
-    for (bucket, properties) in buckets {
-        let blocked = json(&properties["PublicAccessBlockConfiguration"]);
-        let all = json!({
-            "BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true,
-        });
-        assert_eq!(blocked, all, "{bucket}");
-        let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
-        assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256", "{bucket}");
-        let policy = template.properties(&format!("{bucket}Policy"));
-        assert_eq!(shown(&policy["Bucket"]), format!("!Ref {bucket}"));
-        let [statement] = &list(&policy["PolicyDocument"]["Statement"])[..] else { panic!("{bucket}: one statement") };
-        assert_eq!(statement["Effect"], "Deny", "{bucket}: nothing is allowed by it");
-        assert_eq!(json(&statement["Condition"]), json!({ "Bool": { "aws:SecureTransport": "false" } }), "{bucket}");
-        let covered: Vec<String> = list(&statement["Resource"]).into_iter().map(shown).collect();
-        assert_eq!(covered, [format!("!GetAtt {bucket}.Arn"), format!("!Sub ${{{bucket}.Arn}}/*")]);
-        let rules = list(&properties["LifecycleConfiguration"]["Rules"]);
-        assert!(rules.iter().any(|rule| !rule["AbortIncompleteMultipartUpload"].is_null()), "{bucket}");
-    }
-}
-
-#[test]
-fn files_lie_where_the_buckets_rules_look_for_them() {
-    let template = Template::read();
-    let account: AccountId = "shop-1".parse().expect("an account");
-    let import = ImportId::new(0, [0; 10]);
-    for (bucket, key, days) in [
-        ("UploadsBucket", uploads::upload_key(&account, &import), "!Ref UploadRetentionDays"),
-        ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ResultRetentionDays"),
-    ] {
-        let rules = list(&template.properties(bucket)["LifecycleConfiguration"]["Rules"]);
-        let expiring: Vec<_> = rules.into_iter().filter(|rule| !rule["ExpirationInDays"].is_null()).collect();
-        let [rule] = expiring[..] else { panic!("{bucket}: one rule") };
-        assert!(rule["Prefix"].as_str().is_some_and(|prefix| key.starts_with(prefix)), "{bucket}: {key}");
-        assert_eq!(shown(&rule["ExpirationInDays"]), days);
-        if bucket == "UploadsBucket" {
-            assert_eq!(shown(&rule["NoncurrentVersionExpiration"]["NoncurrentDays"]), days);
-        }
-    }
-    assert_eq!(template.properties("UploadsBucket")["VersioningConfiguration"]["Status"], "Enabled");
-}
-
-#[test]
-fn tables_have_the_keys_that_the_store_uses() {
-    let template = Template::read();
-    let imports = template.properties("ImportsTable");
-    let part = |name: &str, of: &str| json!({ "AttributeName": name, "KeyType": of });
-    let key = |hash: &str, range: &str| json!([part(hash, "HASH"), part(range, "RANGE")]);
-    assert_eq!(json(&imports["KeySchema"]), key("pk", "sk"));
-    let keys_only = json!({ "ProjectionType": "KEYS_ONLY" });
-    let due = json!([{ "IndexName": "due", "KeySchema": key("due_shard", "due_at"), "Projection": keys_only }]);
-    assert_eq!(json(&imports["GlobalSecondaryIndexes"]), due);
-    assert_eq!(json(&imports["TimeToLiveSpecification"]), json!({ "AttributeName": "ttl", "Enabled": true }));
-    let records = template.properties("RecordsTable");
-    assert_eq!(json(&records["KeySchema"]), json!([part("pk", "HASH")]));
-    let types = |table: &Value| -> BTreeMap<String, String> {
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        let definitions = list(&table["AttributeDefinitions"]).into_iter();
-        definitions.map(|d| (text(&d["AttributeName"]), text(&d["AttributeType"]))).collect()
-    };
-    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
-    assert_eq!(types(imports), pairs(&[("pk", "S"), ("sk", "S"), ("due_shard", "S"), ("due_at", "N")]));
-    assert_eq!(types(records), pairs(&[("pk", "B")]));
-    for (table, properties) in template.of_type("AWS::DynamoDB::Table") {
-        assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{table}");
-        assert_eq!(properties["SSESpecification"]["SSEEnabled"].as_bool(), Some(true), "{table}");
-        let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
-        assert_eq!(recovery.as_bool(), Some(true), "{table}");
-        assert_eq!(template.0["Resources"][table]["DeletionPolicy"], "Retain", "{table}");
-    }
-}
-
-#[test]
 fn every_path_reaches_the_api() {
     let template = Template::read();
     let api = template.properties("RestApi");
@@ -470,7 +411,15 @@ fn every_path_reaches_the_api() {
         .map(|event| (shown(&event["RestApiId"]), shown(&event["Method"]), shown(&event["Path"])))
         .collect();
     let route = |path: &str| ("!Ref RestApi".to_owned(), "ANY".to_owned(), path.to_owned());
+    // By which SAM gives the permission to invoke it.
     assert_eq!(routes, BTreeSet::from([route("/"), route("/{proxy+}")]));
+    for path in ["/", "/{proxy+}"] {
+        let methods: Vec<_> = entries(&api["DefinitionBody"]["paths"][path]).collect();
+        let [("x-amazon-apigateway-any-method", method)] = methods[..] else { panic!("{path}: any method") };
+        let integration = &method["x-amazon-apigateway-integration"];
+        assert_eq!((&integration["type"], &integration["httpMethod"]), (&"aws_proxy".into(), &"POST".into()), "{path}");
+        assert!(shown(&integration["uri"]).contains("${ApiFunction.Arn}/invocations"), "{path}");
+    }
     assert_eq!(template.environment("ApiFunction")["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"], "'true'");
     let stage = api["StageName"].as_str().expect("a stage");
     let url = shown(&template.0["Outputs"]["ApiUrl"]["Value"]);
@@ -486,6 +435,8 @@ fn no_resource_has_a_fixed_name() {
         ("AWS::Logs::LogGroup", "LogGroupName"),
         ("AWS::S3::Bucket", "BucketName"),
         ("AWS::SQS::Queue", "QueueName"),
+        ("AWS::CloudWatch::Alarm", "AlarmName"),
+        ("AWS::CloudWatch::Dashboard", "DashboardName"),
         ("AWS::Serverless::Api", "Name"),
         ("AWS::Serverless::Function", "FunctionName"),
     ];

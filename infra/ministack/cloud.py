@@ -1,0 +1,202 @@
+"""A MiniStack of this run alone, and the stack that is deployed on it."""
+
+import contextlib
+import io
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+
+import boto3
+from botocore.config import Config
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+STACK = "penstock-check"
+
+
+def free_port():
+    """A port that the system chooses."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Cloud:
+    """A MiniStack process and clients for it."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = open(folder / "ministack.log", "wb")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "AWS_ENDPOINT_URL": self.url,
+            # Listeners beside the one that is asked for.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            **CREDENTIALS,
+        }
+        command = [str(pathlib.Path(sys.executable).parent / "ministack")]
+        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
+        self.wait()
+
+    def wait(self):
+        for _ in range(300):
+            if self.process.poll() is not None:
+                raise SystemExit(f"MiniStack ended with {self.process.returncode}: see {self.log.name}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.1)
+        raise SystemExit("MiniStack does not answer")
+
+    def client(self, service):
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}),
+        )
+
+    def stop(self):
+        """Ends MiniStack and the functions' processes, which are its children."""
+        children = descendants(self.process.pid)
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        self.log.close()
+
+
+def descendants(pid):
+    """The ids of a process's children and theirs."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid:
+                child = int(path.parent.name)
+                found += [child, *descendants(child)]
+    return found
+
+
+def package(cloud, template):
+    """Puts each function's bootstrap and the template where CloudFormation fetches them, as `sam package` does, and gives the template's URL.
+
+    Of the template the `CodeUri`s are replaced, and alarms by metric math left out, which MiniStack does not know.
+    """
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="artifacts")
+    binaries = re.findall(r"Binary: (penstock-\w+)\n.*?CodeUri: (\S+)", template, re.S)
+    assert len(binaries) == 6, binaries
+    for binary, code in binaries:
+        key = f"{binary}.zip"
+        s3.put_object(Bucket="artifacts", Key=key, Body=bootstrap(ROOT / "target" / "debug" / binary))
+        before = template
+        template = re.sub(rf"(Binary: {binary}\n.*?CodeUri: ){code}", rf"\1s3://artifacts/{key}", template, count=1, flags=re.S)
+        assert template != before, binary
+    alarms = re.compile(r"  (\w+):\n    Type: AWS::CloudWatch::Alarm\n(?:(?: {4}.*)?\n)*?      Metrics:\n(?:(?: {4}.*)?\n)*")
+    print(f"   left out, since MiniStack knows no metric math: {', '.join(alarms.findall(template))}")
+    template = alarms.sub("", template)
+    s3.put_object(Bucket="artifacts", Key="template.yaml", Body=template.encode())
+    print(f"   packaged {', '.join(binary for binary, _ in binaries)}; CodeUri names their archives")
+    return f"{cloud.url}/artifacts/template.yaml"
+
+
+def bootstrap(binary):
+    """An archive with a binary as its `bootstrap`."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        entry = zipfile.ZipInfo("bootstrap", (2026, 1, 1, 0, 0, 0))
+        entry.external_attr = 0o755 << 16
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        file.writestr(entry, stripped(binary))
+    return archive.getvalue()
+
+
+def stripped(binary):
+    """A binary's bytes without its debug information, where there is a tool that takes it out."""
+    copy = binary.with_suffix(".stripped")
+    try:
+        subprocess.run(["strip", "--strip-debug", "-o", copy, binary], check=True)
+        return copy.read_bytes()
+    except FileNotFoundError:
+        return binary.read_bytes()
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def deploy(cloud, url):
+    """Creates the stack and gives its outputs and the ids of its resources."""
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateURL=url,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": "DeletionProtection", "ParameterValue": "false"}],
+    )
+    for _ in range(600):
+        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        if not stack["StackStatus"].endswith("IN_PROGRESS"):
+            break
+        time.sleep(0.2)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        for event in cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]:
+            if "FAILED" in event["ResourceStatus"]:
+                print("  ", event["LogicalResourceId"], event.get("ResourceStatusReason"))
+        raise SystemExit(f"the stack is {stack['StackStatus']}")
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return outputs, {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+
+def any_method(cloud, resources):
+    """Adds what MiniStack's import of an OpenAPI document leaves out: `x-amazon-apigateway-any-method`, as the template has it."""
+    gateway = cloud.client("apigateway")
+    rest_api = resources["RestApi"]
+    function = cloud.client("lambda").get_function_configuration(FunctionName=resources["ApiFunction"])["FunctionArn"]
+    for resource in gateway.get_resources(restApiId=rest_api, limit=500)["items"]:
+        if resource["path"] in ("/", "/{proxy+}"):
+            method = {"restApiId": rest_api, "resourceId": resource["id"], "httpMethod": "ANY"}
+            gateway.put_method(**method, authorizationType="NONE")
+            uri = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations"
+            gateway.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    types = [{"op": "add", "path": f"/binaryMediaTypes/{kind}"} for kind in ("multipart~1form-data", "text~1csv", "text~1plain")]
+    gateway.update_rest_api(restApiId=rest_api, patchOperations=types)
+    gateway.create_deployment(restApiId=rest_api, stageName="live")
+    print("   added by hand, since MiniStack's import leaves them out: the method ANY of / and /{proxy+}, binary media types")
+
+
+def numbers(cloud):
+    """Makes a number again of what a parameter says of concurrency: CloudFormation hands parameters on as texts, and MiniStack leaves them so."""
+    functions = cloud.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        most = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if most is not None:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(most)})
+    print("   made numbers again: MaximumConcurrency of the event source mappings")
+
+
+def unversioned(cloud, outputs):
+    """Takes versions from the uploads bucket: of a version MiniStack gives the whole, whatever range is asked for. Imports are then pinned to
+    the ETag."""
+    suspended = {"Status": "Suspended"}
+    cloud.client("s3").put_bucket_versioning(Bucket=outputs["UploadsBucketName"], VersioningConfiguration=suspended)
+    print("   suspended: versions of the uploads bucket, of which MiniStack reads no ranges")

@@ -1,0 +1,38 @@
+"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and prints its size.
+
+    python3 infra/release/check.py penstock-api ...
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+NEWEST = (2, 34)
+# A deployment package may have 50 MB, zipped (AWS Lambda Developer Guide, "Lambda quotas").
+MOST_BYTES = 50_000_000
+
+
+def glibc(binary):
+    """The newest version of glibc that a binary's symbols ask for."""
+    symbols = subprocess.run(["readelf", "--version-info", "--wide", binary], check=True, capture_output=True, text=True).stdout
+    versions = {tuple(map(int, version.split("."))) for version in re.findall(r"GLIBC_([0-9.]+)", symbols)}
+    return max(versions, default=(0,))
+
+
+def check(function):
+    archive = pathlib.Path("target/lambda") / function / "bootstrap.zip"
+    with zipfile.ZipFile(archive) as file, tempfile.TemporaryDirectory() as folder:
+        assert file.namelist() == ["bootstrap"], f"{archive} holds {file.namelist()}"
+        needs = glibc(file.extract("bootstrap", folder))
+        unpacked = file.getinfo("bootstrap").file_size
+    zipped = archive.stat().st_size
+    print(f"{function:20} {zipped:>12,} bytes zipped {unpacked:>12,} unpacked, glibc {'.'.join(map(str, needs))}")
+    assert needs <= NEWEST, f"{function} needs glibc {needs}"
+    assert zipped <= MOST_BYTES, f"{function} is larger than Lambda takes"
+
+
+for name in sys.argv[1:]:
+    check(name)

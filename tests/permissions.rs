@@ -1,0 +1,278 @@
+//! Least privilege: what the functions ask of AWS while imports go well and badly, and what their roles in `template.yaml` allow, are the
+//! same. Each function signs with a key of its own; the proxy before the services tells what was asked for in the words of IAM.
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use penstock_local::{Call, Options};
+use penstock_model::{Abort, ImportOptions, Status};
+use reqwest::Method;
+use serde_json::json;
+use support::{
+    Stack, TOKEN,
+    crashes::{arm, stack_with_crashes_and},
+    files, http, upload,
+};
+use yaml_serde::Value;
+
+/// What Lambda does in a function's name: it polls the queues, writes logs and traces, and hands over what failed.
+const OF_LAMBDA: [&str; 7] = [
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
+
+/// What is allowed and not done here, and why it is needed all the same.
+const NOT_STAGED: [(&str, &str, &str, &str); 2] = [
+    (
+        "report",
+        "s3:ListBucket",
+        "penstock-uploads",
+        "an upload that is gone before its report is told so, not forbidden",
+    ),
+    ("report", "s3:AbortMultipartUpload", "penstock-results/rejected", "a file of several parts that breaks off"),
+];
+
+/// The resources of the template by the names that they have in the local cloud.
+fn local(resource: &str) -> Option<String> {
+    let uploads = |rest: &str| format!("penstock-uploads{rest}");
+    let name = match resource {
+        "!GetAtt ImportsTable.Arn" => "penstock-imports".to_owned(),
+        "!Sub ${ImportsTable.Arn}/index/due" => "penstock-imports/index/due".to_owned(),
+        "!GetAtt RecordsTable.Arn" => "penstock-records".to_owned(),
+        "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
+        "!GetAtt UploadsBucket.Arn" => uploads(""),
+        "!Sub ${ResultsBucket.Arn}/rejected/*" => "penstock-results/rejected".to_owned(),
+        "!GetAtt ChunksQueue.Arn" => "chunks".to_owned(),
+        "!GetAtt SplitsQueue.Arn" => "splits".to_owned(),
+        "!GetAtt ReportsQueue.Arn" => "reports".to_owned(),
+        // By Lambda, when a storage event has failed for good.
+        "!GetAtt SplitsDeadQueue.Arn" => return None,
+        by_name if by_name.contains("${Stack}/uploads/*") => uploads("/uploads"),
+        by_name if by_name.contains("penstock-uploads-${Stack}\n") => uploads(""),
+        other => panic!("what is {other}?"),
+    };
+    Some(name)
+}
+
+fn shown(value: &Value) -> String {
+    yaml_serde::to_string(value).expect("a value that was read can be written").trim_end().to_owned()
+}
+
+/// A list, or a single value, such as a `!Sub` of a list, as a list of one.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Sequence(values) => values.iter().collect(),
+        value => vec![value],
+    }
+}
+
+/// What each function's role allows.
+fn allowed() -> BTreeSet<Call> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
+    let template: Value = yaml_serde::from_str(&std::fs::read_to_string(path).expect("the template")).expect("YAML");
+    let mut allowed = BTreeSet::new();
+    for function in ["api", "authorize", "report", "split", "sweep", "validate"] {
+        let role = format!("{}{}Role", function[..1].to_uppercase(), &function[1..]);
+        let policies = &template["Resources"][role.as_str()]["Properties"]["Policies"];
+        let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
+        for statement in statements {
+            for action in list(&statement["Action"]).into_iter().map(|action| action.as_str().expect("an action")) {
+                assert!(!action.contains('*'), "{role}: {action}");
+                if OF_LAMBDA.contains(&action) {
+                    continue;
+                }
+                for resource in list(&statement["Resource"]).into_iter().filter_map(|resource| local(&shown(resource)))
+                {
+                    let (function, action) = (function.to_owned(), action.to_owned());
+                    allowed.insert(Call { function, action, resource });
+                }
+            }
+        }
+    }
+    allowed
+}
+
+fn shown_calls(calls: &BTreeSet<&Call>) -> String {
+    let mut lines = BTreeMap::<_, Vec<_>>::new();
+    for call in calls {
+        lines.entry(&call.function).or_default().push(format!("{} {}", call.action, call.resource));
+    }
+    lines.into_iter().map(|(function, calls)| format!("  {function}: {}\n", calls.join(", "))).collect()
+}
+
+/// Imports that end in every way, through every door, and functions that die on the way.
+async fn run(stack: &Stack, crashes: &Path) {
+    let native = |path: String, method: Method| stack.request(method, &path).bearer_auth(TOKEN);
+    // Every record made, then changed, rows rejected, read back, listed, deleted.
+    let import = stack.import(&files::plain(0, 900, "1")).await;
+    assert_eq!(import.status, Status::Completed);
+    let bad = stack.import(b"sku,name,brand,cost\nS-1,One,Acme,1\nS-2,Two,Acme,cheap\n").await;
+    assert_eq!(bad.status, Status::CompletedWithErrors);
+    stack.import(&files::plain(0, 300, "2")).await;
+    assert_eq!(http::send(native("/v1/imports".into(), Method::GET)).await.status, 200);
+    stack.errors(&bad.id).await;
+    let rejected = http::send(native(format!("/v1/imports/{}/rejected", bad.id), Method::GET)).await;
+    let file = http::client().get(rejected.header("location").expect("where the file is"));
+    assert_eq!((rejected.status, http::send(file).await.status), (303, 200));
+    assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::GET)).await.status, 200);
+    let preview = native(format!("/v1/imports/{}/preview", import.id), Method::POST);
+    assert_eq!(http::send(preview).await.status, 200);
+    assert_eq!(http::send(native(format!("/v1/imports/{}", bad.id), Method::DELETE)).await.status, 204);
+    // An upload of several parts that turns out too large, and one by a form.
+    let form = |bytes: usize| {
+        let file = format!("_email\na@example.org\n{}", "x".repeat(bytes));
+        let file = reqwest::multipart::Part::text(file).file_name("contacts.csv");
+        let form = reqwest::multipart::Form::new().text("type", "contacts").part("file", file);
+        stack.request(Method::POST, "/imports").header("authorization", format!("apiKey {TOKEN}")).multipart(form)
+    };
+    assert_eq!(http::send(form(51 << 20)).await.status, 413);
+    assert_eq!(http::send(form(0)).await.status, 201);
+    // One that is cancelled, one that fails early, one that nobody fills.
+    let cancelled = stack.create(ImportOptions::default()).await;
+    http::send(native(format!("/v1/imports/{}/cancel", cancelled.id), Method::POST)).await;
+    let abort = Some(Abort { rows: 200, percent: 1 });
+    let hostile = files::hostile(5, 600);
+    stack.import_with(&hostile, ImportOptions { abort, ..ImportOptions::default() }).await;
+    let unused = stack.create(ImportOptions::default()).await;
+    // Functions die between their steps; what they left is found.
+    for point in ["split.chunks_sent", "validate.begun", "validate.records", "end.ended", "report.written"] {
+        arm(crashes, point);
+        stack.import(&files::hostile(7, 400)).await;
+    }
+    // Every validator dies before it decides: the chunk is swept.
+    stack.pass(Duration::from_secs(40 * 60)).await;
+    assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
+    // The authorizer, before an upload that goes past Lambda.
+    let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
+    let created = http::send(created).await.json();
+    let ask = |id: &str, kind: &str| {
+        let headers = json!({ "authorization": format!("Bearer {TOKEN}"), "content-type": kind });
+        json!({
+            "type": "REQUEST", "methodArn": "arn:aws:execute-api:local:0:api/live/PUT/x", "httpMethod": "PUT", "headers": headers,
+            "pathParameters": { "id": id }, "requestContext": { "requestId": "r", "identity": { "sourceIp": "127.0.0.1" } },
+        })
+        .to_string()
+    };
+    let id = created["id"].as_str().expect("an id");
+    for (id, kind, status) in
+        [(id, "text/csv; charset=utf-8", "201"), (id, "image/png", "415"), ("imp_0", "text/csv", "404")]
+    {
+        let told = stack.cloud.invoke("authorize", ask(id, kind)).await.expect("the authorizer answers");
+        let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");
+        assert_eq!(told["context"]["status"], status, "{told}");
+        let by_handler = if status == "201" { continue } else { status.parse::<u16>().expect("a status") };
+        // The dialect's own handler says the same.
+        let put = stack.request(Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
+        let answer = http::send(put.header("content-type", kind).body("code\n")).await;
+        assert_eq!(answer.status, by_handler);
+        assert_eq!(answer.text(), told["context"]["body"].as_str().expect("a body"));
+    }
+}
+
+/// A batch of the splits queue that orders to go on with an import.
+fn go_on(import: &str) -> String {
+    let order = json!({ "account": "1", "import": import, "task": { "go_on": { "died_at": null } } }).to_string();
+    json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string()
+}
+
+/// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked for.
+async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
+    let with = async |change: fn(&mut Options)| {
+        stack_with_crashes_and(crashes, |options| {
+            options.proxy = true;
+            change(options);
+        })
+        .await
+    };
+    // An upload of which nobody was told, and an id without one.
+    let stack = with(|options| options.faults.event_lost = 1.0).await;
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&import, &files::plain(0, 250, "1")).await, 200);
+    let unused = stack.create(ImportOptions::default()).await;
+    stack.cloud.invoke("split", go_on(&unused.id)).await.expect("split answers");
+    assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    finish(stack, calls).await;
+    // Messages that are lost.
+    let stack = with(|options| {
+        options.faults.message_delayed = 1.0;
+        options.faults.delay = Duration::from_secs(24 * 3600);
+    })
+    .await;
+    let import = stack.create(ImportOptions::default()).await;
+    assert_eq!(upload(&import, &files::plain(0, 950, "1")).await, 200);
+    stack.cloud.quiet().await;
+    stack.cloud.queue("chunks").expect("the queue").purge();
+    stack.cloud.faults().clear();
+    assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    finish(stack, calls).await;
+    // A chunk that no validator can finish, and a split that gets nowhere.
+    let stack = with(|_| {}).await;
+    for point in ["validate.received.always", "split.columns.always"] {
+        arm(crashes, point);
+        assert!(stack.import(&files::plain(1000, 250, "1")).await.status.is_final());
+        std::fs::remove_file(crashes.join(point)).expect("removed");
+    }
+    finish(stack, calls).await;
+    // Reports that nobody asked for, since whoever ended the import died: a late event, and a client who cancels, find that.
+    for by_client in [false, true] {
+        let stack = with(|options| options.scheduled = false).await;
+        arm(crashes, "end.ended");
+        let import = stack.create(ImportOptions::default()).await;
+        assert_eq!(upload(&import, b"sku,name,brand\nS-1,,Acme\n").await, 200);
+        stack.cloud.quiet().await;
+        if by_client {
+            let cancel = stack.request(Method::POST, &format!("/v1/imports/{}/cancel", import.id)).bearer_auth(TOKEN);
+            http::send(cancel).await;
+        } else {
+            stack.cloud.invoke("split", go_on(&import.id)).await.expect("split answers");
+        }
+        stack.cloud.quiet().await;
+        finish(stack, calls).await;
+    }
+    // A split that hands on before its time is over.
+    let stack = with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
+        options.functions.split.timeout = Duration::from_secs(1);
+    })
+    .await;
+    assert_eq!(stack.import(&files::plain(0, 60_000, "1")).await.status, Status::Completed);
+    finish(stack, calls).await;
+}
+
+async fn finish(stack: Stack, calls: &mut BTreeSet<Call>) {
+    calls.extend(stack.cloud.calls());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_allow_what_the_functions_do_and_nothing_else() {
+    let crashes = tempfile::tempdir().expect("a folder");
+    let stack = stack_with_crashes_and(crashes.path(), |options| {
+        options.proxy = true;
+        options.environment.push(("PENSTOCK_RATE_LIMITS".into(), "algure.all.account=1000/60".into()));
+    })
+    .await;
+    run(&stack, crashes.path()).await;
+    stack.cloud.quiet().await;
+    let mut made = BTreeSet::new();
+    finish(stack, &mut made).await;
+    run_badly(crashes.path(), &mut made).await;
+    let allowed = allowed();
+    let forbidden: BTreeSet<_> = made.difference(&allowed).collect();
+    assert!(forbidden.is_empty(), "not allowed by the template:\n{}", shown_calls(&forbidden));
+    let staged = |call: &&Call| {
+        !NOT_STAGED.iter().any(|(f, a, r, _)| (*f, *a, *r) == (&call.function, &call.action, &call.resource))
+    };
+    let unused: BTreeSet<_> = allowed.difference(&made).filter(staged).collect();
+    assert!(unused.is_empty(), "allowed by the template and never made:\n{}", shown_calls(&unused));
+}

@@ -1,0 +1,113 @@
+//! Tables and buckets.
+
+use std::collections::BTreeMap;
+
+use penstock_model::{AccountId, ImportId};
+use penstock_store::uploads;
+use yaml_serde::Value;
+
+use crate::{Template, json, list, shown};
+
+#[test]
+fn buckets_are_private_encrypted_and_empty_themselves() {
+    let template = Template::read();
+    let buckets = template.of_type("AWS::S3::Bucket");
+    assert_eq!(buckets.keys().copied().collect::<Vec<_>>(), ["ResultsBucket", "UploadsBucket"]);
+    for (bucket, properties) in buckets {
+        let blocked = json(&properties["PublicAccessBlockConfiguration"]);
+        let all = json!({
+            "BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true,
+        });
+        assert_eq!(blocked, all, "{bucket}");
+        let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+        assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256", "{bucket}");
+        let policy = template.properties(&format!("{bucket}Policy"));
+        assert_eq!(shown(&policy["Bucket"]), format!("!Ref {bucket}"));
+        let [statement] = &list(&policy["PolicyDocument"]["Statement"])[..] else { panic!("{bucket}: one statement") };
+        assert_eq!(statement["Effect"], "Deny", "{bucket}: nothing is allowed by it");
+        assert_eq!(json(&statement["Condition"]), json!({ "Bool": { "aws:SecureTransport": "false" } }), "{bucket}");
+        let covered: Vec<String> = list(&statement["Resource"]).into_iter().map(shown).collect();
+        assert_eq!(covered, [format!("!GetAtt {bucket}.Arn"), format!("!Sub ${{{bucket}.Arn}}/*")]);
+        let rules = list(&properties["LifecycleConfiguration"]["Rules"]);
+        assert!(rules.iter().any(|rule| !rule["AbortIncompleteMultipartUpload"].is_null()), "{bucket}");
+    }
+}
+
+#[test]
+fn files_lie_where_the_buckets_rules_look_for_them() {
+    let template = Template::read();
+    let account: AccountId = "shop-1".parse().expect("an account");
+    let import = ImportId::new(0, [0; 10]);
+    for (bucket, key, days) in [
+        ("UploadsBucket", uploads::upload_key(&account, &import), "!Ref UploadRetentionDays"),
+        ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ResultRetentionDays"),
+    ] {
+        let rules = list(&template.properties(bucket)["LifecycleConfiguration"]["Rules"]);
+        let holds = |rule: &&Value| rule["Prefix"].as_str().is_some_and(|prefix| key.starts_with(prefix));
+        let holding: Vec<_> = rules.into_iter().filter(holds).collect();
+        let [rule] = holding[..] else { panic!("{bucket}: one rule for {key}") };
+        assert_eq!(shown(&rule["ExpirationInDays"]), days);
+        if bucket == "UploadsBucket" {
+            assert_eq!(shown(&rule["NoncurrentVersionExpiration"]["NoncurrentDays"]), days);
+        }
+    }
+    assert_eq!(template.properties("UploadsBucket")["VersioningConfiguration"]["Status"], "Enabled");
+}
+
+#[test]
+fn tables_have_the_keys_that_the_store_uses() {
+    let template = Template::read();
+    let imports = template.properties("ImportsTable");
+    let part = |name: &str, of: &str| json!({ "AttributeName": name, "KeyType": of });
+    let key = |hash: &str, range: &str| json!([part(hash, "HASH"), part(range, "RANGE")]);
+    assert_eq!(json(&imports["KeySchema"]), key("pk", "sk"));
+    let keys_only = json!({ "ProjectionType": "KEYS_ONLY" });
+    let due = json!([{ "IndexName": "due", "KeySchema": key("due_shard", "due_at"), "Projection": keys_only }]);
+    assert_eq!(json(&imports["GlobalSecondaryIndexes"]), due);
+    assert_eq!(json(&imports["TimeToLiveSpecification"]), json!({ "AttributeName": "ttl", "Enabled": true }));
+    let records = template.properties("RecordsTable");
+    assert_eq!(json(&records["KeySchema"]), json!([part("pk", "HASH")]));
+    let types = |table: &Value| -> BTreeMap<String, String> {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let definitions = list(&table["AttributeDefinitions"]).into_iter();
+        definitions.map(|d| (text(&d["AttributeName"]), text(&d["AttributeType"]))).collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+    assert_eq!(types(imports), pairs(&[("pk", "S"), ("sk", "S"), ("due_shard", "S"), ("due_at", "N")]));
+    assert_eq!(types(records), pairs(&[("pk", "B")]));
+    for (table, properties) in template.of_type("AWS::DynamoDB::Table") {
+        assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{table}");
+        assert_eq!(properties["SSESpecification"]["SSEEnabled"].as_bool(), Some(true), "{table}");
+        let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+        assert_eq!(recovery.as_bool(), Some(true), "{table}");
+        assert_eq!(template.0["Resources"][table]["DeletionPolicy"], "Retain", "{table}");
+        assert_eq!(shown(&properties["DeletionProtectionEnabled"]), "!Ref DeletionProtection", "{table}");
+    }
+}
+
+#[test]
+fn a_catalogue_is_kept_unless_it_is_said_otherwise_and_can_be_warmed() {
+    let template = Template::read();
+    let parameters = &template.0["Parameters"];
+    assert_eq!(parameters["DeletionProtection"]["Default"], "true");
+    // What a table on demand serves at once (Amazon DynamoDB Developer Guide, "Warm throughput").
+    assert_eq!(parameters["WarmReadUnits"]["Default"].as_u64(), Some(12_000));
+    assert_eq!(parameters["WarmWriteUnits"]["Default"].as_u64(), Some(4_000));
+    let warm = shown(&template.properties("RecordsTable")["WarmThroughput"]);
+    for part in ["IsWarmed", "!Ref WarmReadUnits", "!Ref WarmWriteUnits", "!Ref AWS::NoValue"] {
+        assert!(warm.contains(part), "{warm}");
+    }
+}
+
+#[test]
+fn pages_of_the_console_may_upload() {
+    let template = Template::read();
+    let cors = &template.properties("UploadsBucket")["CorsConfiguration"]["CorsRules"];
+    let [rule] = &list(cors)[..] else { panic!("one rule") };
+    assert_eq!(json(&rule["AllowedMethods"]), json!(["POST", "PUT"]));
+    // What a presigned PUT signs, and what a browser adds.
+    assert_eq!(json(&rule["AllowedHeaders"]), json!(["content-type", "if-none-match"]));
+    let origins = shown(&rule["AllowedOrigins"]);
+    assert!(origins.contains("!Ref CorsOrigins") && origins.contains("https://${RestApi}."), "{origins}");
+    assert!(!origins.contains('*'), "{origins}");
+}
