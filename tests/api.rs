@@ -399,7 +399,7 @@ async fn errors_by_pages_are_all_errors_in_order() {
     let page = stack.get(&format!("/v1/imports/{}/errors", import.id)).await.json();
     assert_eq!(page["errors"].as_array().map(Vec::len), Some(limits::PAGE_DEFAULT));
     let first = json!({
-        "row": 1, "line": 2, "field": "name", "value": "", "code": "required", "message": "`name` must hold a value",
+        "row": 1, "line": 2, "key": "SKU-1", "field": "name", "value": "", "code": "required", "message": "`name` must hold a value",
     });
     assert_eq!(page["errors"][0], first);
     stack.stop().await;

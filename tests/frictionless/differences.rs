@@ -31,7 +31,7 @@ pub struct Difference {
     pub is: fn(&Disagreement) -> bool,
 }
 
-pub const DIFFERENCES: [Difference; 35] = [
+pub const DIFFERENCES: [Difference; 36] = [
     Difference {
         name: "NaN and INF",
         reason: "neither a price nor a stock is one, and the table cannot store them",
@@ -273,6 +273,11 @@ pub const DIFFERENCES: [Difference; 35] = [
         is: |it| it.is_nested() && it.refused("nul_byte") && it.has_any_case(&["\\u0000"]),
     },
     Difference {
+        name: "members that come twice",
+        reason: "which of them is meant is open; Python takes the last without a word",
+        is: |it| it.is_nested() && it.refused_as_json() && repeats_a_name(&it.text()),
+    },
+    Difference {
         name: "members without a name",
         reason: "DynamoDB keeps none",
         is: |it| it.refused_as_json() && it.text().contains("\"\""),
@@ -382,4 +387,12 @@ impl fmt::Display for Disagreement {
         let (place, field, pointer) = (&self.place, &self.field, &self.pointer);
         write!(f, "{place}: {field} {cell:?}: frictionless {theirs}, Penstock {ours}{pointer}")
     }
+}
+
+/// Whether a JSON text has a member's name twice, if perhaps in two objects.
+fn repeats_a_name(json: &str) -> bool {
+    let names: Vec<&str> = json.split('"').collect();
+    let is_name = |at: &usize| names.get(at + 1).is_some_and(|behind| behind.trim_start().starts_with(':'));
+    let mut found = std::collections::HashSet::new();
+    (1..names.len()).step_by(2).filter(is_name).any(|at| !found.insert(names[at]))
 }

@@ -148,19 +148,13 @@ impl<'a> Names<'a> {
     }
 
     /// Why a file without columns for these fields is refused: what is missing, and which columns may have been meant for it.
-    ///
-    /// The columns are those of a header, or the members of the first rows.
-    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>], has_header: bool) -> Failure {
+    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>]) -> Failure {
         let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field])).collect();
         let mut message = format!(
-            "kind `{}` needs the column {}, which {} not name",
+            "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
             self.kind,
             names.join(" and the column "),
-            if has_header {
-                format!("the header (the first record of the file, {} columns) does", columns.len())
-            } else {
-                format!("the first rows, with {} names of members, do", columns.len())
-            }
+            columns.len()
         );
         let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field]).collect();
         for (column, _) in columns.iter().zip(found).filter(|(_, found)| found.is_none()) {
@@ -236,8 +230,7 @@ mod tests {
         assert!(text.contains("did you mean `Title`?"), "{text}");
         let (code, _) = message(&[("a", "name"), ("b", "name")], &["a", "b"]);
         assert_eq!(code, "duplicate_column");
-        let missing =
-            with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None], true));
+        let missing = with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None]));
         assert!(
             missing.message.ends_with("`base_prcie` is not a field; did you mean `base_price`?"),
             "{}",

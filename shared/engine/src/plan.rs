@@ -26,7 +26,8 @@ impl Plan {
     /// rows name ([`crate::header::members`]); others are matched as they are met.
     ///
     /// # Errors
-    /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field has no column).
+    /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field has no column in
+    /// the header).
     pub fn compile(
         mut kind: Kind,
         grammar: Grammar,
@@ -40,10 +41,11 @@ impl Plan {
             // A file without rows names nothing and lacks nothing.
             let names_any = has_header || !columns.is_empty();
             let places = if names_any { names.fields(columns)? } else { Vec::new() };
-            let is_missing = |at: &usize| kind.field(*at).is_required() && !places.contains(&Some(*at));
+            // Rows that name their own members say each for itself what they lack.
+            let is_missing = |at: &usize| has_header && kind.field(*at).is_required() && !places.contains(&Some(*at));
             let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
-            if names_any && !missing.is_empty() {
-                return Err(names.missing(&missing, columns, &places, has_header));
+            if !missing.is_empty() {
+                return Err(names.missing(&missing, columns, &places));
             }
             (places, names.normal())
         };

@@ -186,7 +186,7 @@ impl Items {
 
     fn item(&self, raw: &str) -> Result<BTreeMap<String, Value>, Vec<CellError>> {
         let Some(mut given) = raw.starts_with('{').then(|| members(raw)).flatten() else {
-            return Err(vec![CellError::new("wrong_type", "an object whose members each come once is expected")]);
+            return Err(vec![CellError::new("wrong_type", "an object is expected")]);
         };
         let (mut item, mut errors) = (BTreeMap::new(), Vec::new());
         for (field, default) in &self.fields {
