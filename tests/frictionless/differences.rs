@@ -275,7 +275,7 @@ pub const DIFFERENCES: [Difference; 36] = [
     Difference {
         name: "members that come twice",
         reason: "which of them is meant is open; Python takes the last without a word",
-        is: |it| it.is_nested() && it.refused_as_json() && repeats_a_name(&it.text()),
+        is: |it| it.is_nested() && it.refused_as_json() && repeats_a_name(it.text()),
     },
     Difference {
         name: "members without a name",
