@@ -408,10 +408,6 @@ async fn members_are_columns_as_in_any_other_format() {
         failure_of(br#"{"sku":"A","name":"a","brand":"b","preis":3}"#, mapped(&[("Preis", "base_price")])).await;
     assert_eq!(code, "unknown_column");
     assert!(message.contains("did you mean `preis`?"), "{message}");
-    assert_eq!(
-        failure_of(br#"[{"sku":"A","SKU":"B","name":"a","brand":"b"}]"#, ImportOptions::default()).await.0,
-        "duplicate_column"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

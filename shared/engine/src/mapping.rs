@@ -112,8 +112,8 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// A permanent failure: `unknown_field`, `unknown_column` where the mapping names a column that the file does not have, and
-    /// `duplicate_column` where two columns would be one field.
-    pub fn fields(&self, columns: &[String]) -> Result<Vec<Option<usize>>, Failure> {
+    /// `duplicate_column` where two columns of a header would be one field.
+    pub fn fields(&self, columns: &[String], are_header: bool) -> Result<Vec<Option<usize>>, Failure> {
         self.check()?;
         if let Some(column) = self.mapping.keys().find(|column| !columns.contains(column)) {
             let near = nearest(column, columns.iter().map(String::as_str));
@@ -131,6 +131,8 @@ impl<'a> Names<'a> {
                 // What the creator says goes before what a name suggests.
                 (Match::Mapped, Match::Exact | Match::Normalised) => found[at] = None,
                 (Match::Exact | Match::Normalised, Match::Mapped) => found[first] = None,
+                // Rows that name their own members may each have one of the two.
+                _ if !are_header => {}
                 _ => {
                     let message = format!(
                         "columns {} (`{}`) and {} (`{}`) both mean the field `{}`",
@@ -198,7 +200,7 @@ mod tests {
     }
 
     fn fields(mapping: &[(&str, &str)], names: &[&str]) -> Result<Vec<Option<usize>>, Failure> {
-        with(mapping, |map| map.fields(&columns(names)))
+        with(mapping, |map| map.fields(&columns(names), true))
     }
 
     #[test]
@@ -243,7 +245,7 @@ mod tests {
         let kind = "lines".parse().expect("valid");
         let none = BTreeMap::new();
         let names = Names::new(&kind, ["row", "line", "_errors"].into_iter(), &none);
-        let found = names.fields(&columns(&["_row", "_line", "_errors", "Line"]));
+        let found = names.fields(&columns(&["_row", "_line", "_errors", "Line"]), true);
         assert_eq!(found, Ok(vec![None, None, Some(2), Some(1)]));
     }
 

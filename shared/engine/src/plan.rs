@@ -40,7 +40,7 @@ impl Plan {
             names.check()?;
             // A file without rows names nothing and lacks nothing.
             let names_any = has_header || !columns.is_empty();
-            let places = if names_any { names.fields(columns)? } else { Vec::new() };
+            let places = if names_any { names.fields(columns, has_header)? } else { Vec::new() };
             // Rows that name their own members say each for itself what they lack.
             let is_missing = |at: &usize| has_header && kind.field(*at).is_required() && !places.contains(&Some(*at));
             let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
