@@ -319,8 +319,9 @@ fn items_are_checked_by_their_own_schema() {
             { "name": "at", "scope": "account" }
         ] }"#,
     );
-    let taken = becomes(&items, Input::Json(r#"[{"sku":"A","more":1,"at":"L"},{"n":"2","sku":"x","sku":"B"}]"#));
+    let taken = becomes(&items, Input::Json(r#"[{"sku":"A","more":1,"at":"L"},{"n":"2","sku":"B"}]"#));
     assert_eq!(taken, r#"[{"at":"acme-L","n":1,"sku":"A"},{"n":2,"sku":"B"}]"#);
+    assert_eq!(becomes(&items, Input::Json(r#"[{"sku":"A","sku":"B"}]"#)), "wrong_type");
     let errors = items.check(Input::Text(r#"[{"sku":"ABC","n":"x"},[]]"#)).expect_err("bad");
     let found: Vec<_> = errors.iter().map(|error| (error.path.as_str(), error.code)).collect();
     assert_eq!(found, [("[0].sku", "too_long"), ("[0].n", "invalid_integer"), ("[1]", "wrong_type")]);
