@@ -26,6 +26,7 @@ use crate::pulse::Pulse;
 use crate::queue::{Depth, Queue, QueueSettings};
 use crate::server::Server;
 use crate::stack::{self, Endpoints};
+use crate::usage::{Meter, Usage};
 use crate::{runtime, s3, schedule, sqs};
 
 /// On AWS too, a queue's visibility timeout should be six times its function's timeout.
@@ -41,6 +42,7 @@ pub struct LocalCloud {
     clock: LocalClock,
     weather: Weather,
     activity: Pulse,
+    meter: Meter,
     queues: Arc<BTreeMap<String, Queue>>,
     host: LambdaHost,
     environment: Vec<(String, String)>,
@@ -88,6 +90,7 @@ impl LocalCloud {
         let clock = LocalClock::open(folder.path().join("clock")).context("the clock file")?;
         let weather = Weather::new(options.faults.clone());
         let activity = Pulse::new();
+        let meter = Meter::default();
         let queues = Arc::new(queues(&options, &clock, &weather, &activity));
 
         let tables = Tables { imports: stack::IMPORTS_TABLE, records: stack::RECORDS_TABLE };
@@ -98,7 +101,7 @@ impl LocalCloud {
         let sqs = Server::start(sqs::router(queues.clone())).await?;
 
         let direct = Endpoints { dynamodb: database.url(), s3: format!("http://{s3_address}"), sqs: sqs.url() };
-        let proxies = if options.proxy { Some(Proxies::start(&direct, &weather).await?) } else { None };
+        let proxies = if options.proxy { Some(Proxies::start(&direct, &weather, &meter).await?) } else { None };
         let endpoints = proxies.as_ref().map_or(&direct, Proxies::endpoints);
         let secret = stack::secret_access_key();
         let environment = stack::environment(endpoints, &secret, clock.file(), &options.environment);
@@ -117,6 +120,7 @@ impl LocalCloud {
             clock.clone(),
             weather.clone(),
             activity.clone(),
+            meter.clone(),
         );
         let runtime = Server::serve(runtime_listener, runtime_address, runtime::router(host.clone()));
         let notifier = s3::Notifier { host: host.clone(), clock: clock.clone(), weather: weather.clone() };
@@ -132,7 +136,7 @@ impl LocalCloud {
         let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
         let store = Store::new(settings);
         let mut workers: Vec<_> =
-            mappings(&options, &queues, &host).into_iter().map(|mapping| tokio::spawn(mapping.run())).collect();
+            mappings(&options, &queues, &host, &meter).into_iter().map(|mapping| tokio::spawn(mapping.run())).collect();
         if options.scheduled {
             workers.push(tokio::spawn(schedule::run(host.clone(), clock.clone())));
         }
@@ -142,6 +146,7 @@ impl LocalCloud {
             clock,
             weather,
             activity,
+            meter,
             queues,
             host,
             environment,
@@ -228,11 +233,10 @@ impl LocalCloud {
         self.host.processes()
     }
 
-    /// How many requests of each kind have gone through the proxy, by service (`dynamodb`, `s3`, `sqs`) and operation, the members of
-    /// batches counted once more as `<operation>/members`. Empty without [`Options::proxy`].
+    /// What has been used of the services so far: requests, items, units and milliseconds, by operation.
     #[must_use]
-    pub fn requests(&self) -> BTreeMap<(String, String), u64> {
-        self.proxies.as_ref().map(Proxies::requests).unwrap_or_default()
+    pub fn usage(&self) -> Usage {
+        self.meter.read()
     }
 
     /// What each function has asked of which resource, in the words of IAM. Empty without [`Options::proxy`].
@@ -375,7 +379,7 @@ const MAPPINGS: [(&str, &str); 6] = [
     ("reports-dead", "sweep"),
 ];
 
-fn mappings(options: &Options, queues: &BTreeMap<String, Queue>, host: &LambdaHost) -> Vec<Mapping> {
+fn mappings(options: &Options, queues: &BTreeMap<String, Queue>, host: &LambdaHost, meter: &Meter) -> Vec<Mapping> {
     let batch_size = |queue: &str| match queue {
         "chunks" => options.queues.chunks.batch_size,
         "splits" => options.queues.splits.batch_size,
@@ -384,7 +388,7 @@ fn mappings(options: &Options, queues: &BTreeMap<String, Queue>, host: &LambdaHo
     };
     let mapping = |(name, function): (&str, &'static str)| {
         let queue = queues.get(name)?.clone();
-        Some(Mapping { queue, function, batch_size: batch_size(name), host: host.clone() })
+        Some(Mapping { queue, function, batch_size: batch_size(name), host: host.clone(), meter: meter.clone() })
     };
     MAPPINGS.into_iter().filter_map(mapping).collect()
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use crate::options::FunctionOptions;
 use crate::pulse::Pulse;
 use crate::queue::{Queue, random_id};
 use crate::sqs::ACCOUNT_ID;
+use crate::usage::Meter;
 
 use instance::Invocation;
 pub(crate) use instance::{Answer, Instance};
@@ -108,6 +109,7 @@ struct Inner {
     clock: LocalClock,
     weather: Weather,
     activity: Pulse,
+    meter: Meter,
     /// Invocations asked for and not ended, retries that wait for their time included.
     busy: AtomicUsize,
     /// Those of them that wait for the clock.
@@ -168,6 +170,7 @@ impl LambdaHost {
         clock: LocalClock,
         weather: Weather,
         activity: Pulse,
+        meter: Meter,
     ) -> Self {
         let functions = functions.into_iter().map(|function| (function.name.clone(), Arc::new(function))).collect();
         Self {
@@ -178,6 +181,7 @@ impl LambdaHost {
                 clock,
                 weather,
                 activity,
+                meter,
                 busy: AtomicUsize::new(0),
                 pausing: AtomicUsize::new(0),
                 instances: Mutex::default(),
@@ -298,6 +302,7 @@ impl LambdaHost {
         }
         let function = &slot.function;
         let timeout = function.options.timeout;
+        let started = Instant::now();
         let (instance, answer) = self.hand_over(function, request_id, &payload).await?;
         let kill = self.inner.weather.kill_during(&function.name);
         let result = tokio::select! {
@@ -311,6 +316,7 @@ impl LambdaHost {
             () = after(kill) => Err(FunctionError::Crashed("killed by the weather".to_owned())),
             () = tokio::time::sleep(timeout) => Err(FunctionError::TimedOut(timeout)),
         };
+        self.inner.meter.invoked(&function.name, started.elapsed());
         instance.note_memory();
         let keep = match &result {
             Ok(_) | Err(FunctionError::Unhandled(_)) => !self.inner.weather.kill_after_response(&function.name),

@@ -36,6 +36,7 @@ mod sqs;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use clock::LocalClock;
 pub use cloud::LocalCloud;
@@ -45,6 +46,7 @@ pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
 pub use proxy::Call;
 pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
 pub use server::Server;
+pub use usage::{Counts, Operation, Usage};
 
 /// The region in which everything in the local cloud lies.
 pub const REGION: &str = "us-east-1";

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::lambda::{FunctionError, LambdaHost, PAYLOAD_BYTES};
 use crate::queue::{Message, Queue};
 use crate::sqs::{arn, system_attributes};
+use crate::usage::Meter;
 
 /// Room for all of an event but the bodies.
 const ENVELOPE_BYTES: usize = 64 << 10;
@@ -21,6 +22,7 @@ pub(crate) struct Mapping {
     pub(crate) function: &'static str,
     pub(crate) batch_size: usize,
     pub(crate) host: LambdaHost,
+    pub(crate) meter: Meter,
 }
 
 impl Mapping {
@@ -38,6 +40,7 @@ impl Mapping {
             if batch.is_empty() {
                 continue;
             }
+            self.meter.received(self.queue.name(), batch.len(), batch.iter().map(|message| message.body.len()).sum());
             let mapping = self.clone();
             tokio::spawn(async move {
                 let payload = Bytes::from(event(mapping.queue.name(), &batch).to_string());
@@ -65,6 +68,7 @@ impl Mapping {
                 "messages failed"
             );
         }
+        self.meter.deleted(self.queue.name(), done.len());
         for message in done {
             self.queue.delete(&message.receipt).expect("a receipt that the queue has given is well formed");
         }

@@ -25,7 +25,7 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// What goes wrong on purpose. Default: nothing.
     pub faults: Faults,
-    /// Puts the fault proxy between the functions and the services, which also counts their requests. Default `false`.
+    /// Puts the fault proxy between the functions and the services, which also has their requests counted. Default `false`.
     pub proxy: bool,
     /// Whether the sweep function runs by schedule, every minute. Default `true`.
     pub scheduled: bool,

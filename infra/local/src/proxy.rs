@@ -1,4 +1,4 @@
-//! The fault proxy: stands before DynamoDB, S3 and SQS, counts what goes through, and spoils it as the weather has it.
+//! The fault proxy: stands before DynamoDB, S3 and SQS, has the meter count what goes through, and spoils it as the weather has it.
 //!
 //! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or after the effect, an
 //! answer that never comes, a batch done in part, and a stale answer to a read that did not ask for better. Requests keep their `Host`
@@ -10,7 +10,7 @@ mod call;
 mod memory;
 mod operation;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use crate::faults::{Source, Weather};
 use crate::server::Server;
 use crate::stack::Endpoints;
+use crate::usage::{self, Counts, Meter};
 use alteration::Alteration;
 pub use call::Call;
 pub(crate) use call::access_key_id;
@@ -46,7 +47,7 @@ type Upstream = tokio::sync::Mutex<Option<SendRequest<Body>>>;
 #[derive(Debug)]
 pub(crate) struct Proxies {
     endpoints: Endpoints,
-    counts: Counts,
+    calls: Calls,
     servers: Vec<Server>,
 }
 
@@ -55,8 +56,8 @@ impl Proxies {
     ///
     /// # Errors
     /// A port cannot be used.
-    pub(crate) async fn start(direct: &Endpoints, weather: &Weather) -> anyhow::Result<Self> {
-        let counts = Counts::default();
+    pub(crate) async fn start(direct: &Endpoints, weather: &Weather, meter: &Meter) -> anyhow::Result<Self> {
+        let calls = Calls::default();
         let mut servers = Vec::new();
         for (service, endpoint) in
             [(Service::DynamoDb, &direct.dynamodb), (Service::S3, &direct.s3), (Service::Sqs, &direct.sqs)]
@@ -66,7 +67,8 @@ impl Proxies {
                 service,
                 target: target.with_context(|| format!("{endpoint} is no address"))?,
                 weather: weather.clone(),
-                counts: counts.clone(),
+                meter: meter.clone(),
+                calls: calls.clone(),
                 throttled: AtomicU32::new(0),
                 memory: Memory::default(),
             });
@@ -74,7 +76,7 @@ impl Proxies {
             servers.push(Server::spawn(address, async move |stopped| proxy.serve(listener, stopped).await));
         }
         let endpoints = Endpoints { dynamodb: servers[0].url(), s3: servers[1].url(), sqs: servers[2].url() };
-        Ok(Self { endpoints, counts, servers })
+        Ok(Self { endpoints, calls, servers })
     }
 
     /// Where clients reach the services through the proxies.
@@ -82,12 +84,8 @@ impl Proxies {
         &self.endpoints
     }
 
-    pub(crate) fn requests(&self) -> BTreeMap<(String, String), u64> {
-        self.counts.by_operation.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     pub(crate) fn calls(&self) -> BTreeSet<Call> {
-        self.counts.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.calls.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Cuts every connection and returns.
@@ -97,22 +95,14 @@ impl Proxies {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Counts {
-    by_operation: Arc<Mutex<BTreeMap<(String, String), u64>>>,
-    calls: Arc<Mutex<BTreeSet<Call>>>,
+struct Calls {
+    made: Arc<Mutex<BTreeSet<Call>>>,
 }
 
-impl Counts {
-    fn add(&self, service: Service, operation: &str, count: u64) {
-        let mut counts = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((service.name().to_owned(), operation.to_owned())).or_default() += count;
-    }
-
+impl Calls {
     /// Notes calls that were passed on, refused or not.
-    fn note(&self, function: Option<&str>, made: Vec<(String, String)>) {
-        // Without a key of ours it is a form, which the api has signed.
-        let function = function.unwrap_or("api");
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, function: &str, made: Vec<(String, String)>) {
+        let mut calls = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         for (action, resource) in made {
             calls.insert(Call { function: function.to_owned(), action, resource });
         }
@@ -150,7 +140,8 @@ struct Proxy {
     service: Service,
     target: SocketAddr,
     weather: Weather,
-    counts: Counts,
+    meter: Meter,
+    calls: Calls,
     /// How many more requests the present burst of throttling refuses.
     throttled: AtomicU32,
     memory: Memory,
@@ -193,19 +184,23 @@ impl Proxy {
 
     async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let operation = operation::name(self.service, &request);
-        self.counts.add(self.service, &operation, 1);
+        // Without a key of ours it is a form, which the api has signed.
+        let function = call::function(&request).unwrap_or_else(|| "api".to_owned());
+        let used = |resource: &str| usage::of(self.service.name(), &operation, &function, resource);
         if let Some(refusal) = self.refusal(&operation) {
+            self.meter.add(&used(""), Counts { requests: 1, ..Counts::default() });
             return refusal;
         }
         let response = if self.service == Service::S3 {
-            let function = call::function(&request);
+            let bucket = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
+            self.meter.add(&used(bucket), Counts { requests: 1, items: 1, ..Counts::default() });
             let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
             let answer = self.send(upstream, request.map(|body| body.map_err(BoxError::from).boxed_unsync())).await?;
             let found = answer.status() != http::StatusCode::NOT_FOUND;
-            self.counts.note(function.as_deref(), call::of_s3(&operation, &path, &query, found));
+            self.calls.note(&function, call::of_s3(&operation, &path, &query, found));
             answer
         } else {
-            self.answer_json(upstream, request, &operation).await?
+            self.answer_json(upstream, request, &operation, &function).await?
         };
         self.spoil(response).await
     }
@@ -238,6 +233,7 @@ impl Proxy {
         upstream: &Upstream,
         request: Request<Incoming>,
         operation: &str,
+        function: &str,
     ) -> Result<Response<Body>, Cut> {
         let faults = &self.weather.faults().wire;
         let (mut parts, body) = request.into_parts();
@@ -245,10 +241,11 @@ impl Proxy {
         let Ok(mut json) = serde_json::from_slice::<Value>(&bytes) else {
             return self.send(upstream, Request::from_parts(parts, full(bytes))).await;
         };
-        self.counts.note(parts_function(&parts).as_deref(), call::of_json(self.service, operation, &json));
-        if let Some(members) = operation::members(operation, &json) {
-            self.counts.add(self.service, &format!("{operation}/members"), members);
-        }
+        self.calls.note(function, call::of_json(self.service, operation, &json));
+        let used = usage::of(self.service.name(), operation, function, &usage::resource(operation, &json));
+        let items = operation::members(operation, &json).unwrap_or(1);
+        let queue_units = if self.service == Service::Sqs { usage::billed_by_queue(&json) } else { 0 };
+        self.meter.add(&used, Counts { requests: 1, items, queue_units, ..Counts::default() });
         if operation == "TransactWriteItems" && self.strikes(faults.transaction_conflict) {
             return Ok(answers::transaction_canceled(&json));
         }
@@ -261,15 +258,23 @@ impl Proxy {
             return Ok(answers::json(http::StatusCode::OK, None, stale));
         }
         let alteration = Alteration::of_request(operation, &mut json, &self.weather, self.service.source());
-        let sent = if alteration.changes_request() { Bytes::from(json.to_string()) } else { bytes };
+        let mut sent = if alteration.changes_request() { Bytes::from(json.to_string()) } else { bytes };
+        let has_units = self.service == Service::DynamoDb;
+        if has_units {
+            sent = usage::asking_for_units(&json, sent);
+        }
         parts.headers.remove(TRANSFER_ENCODING);
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sent.len()));
         let response = self.send(upstream, Request::from_parts(parts, full(sent))).await?;
-        if alteration == Alteration::None && remembered.is_none() {
+        if alteration == Alteration::None && remembered.is_none() && !has_units {
             return Ok(response);
         }
         let (mut parts, body) = response.into_parts();
         let mut bytes = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        if has_units {
+            let (read_units, write_units) = usage::units(operation, &json, &bytes);
+            self.meter.add(&used, Counts { read_units, write_units, ..Counts::default() });
+        }
         if parts.status.is_success() {
             if let Ok(mut json) = serde_json::from_slice::<Value>(&bytes)
                 && alteration.apply(&mut json)
@@ -338,12 +343,6 @@ impl Proxy {
     fn strikes(&self, probability: f64) -> bool {
         self.weather.strikes(self.service.source(), probability)
     }
-}
-
-fn parts_function(parts: &http::request::Parts) -> Option<String> {
-    let mut request = Request::new(());
-    *request.headers_mut() = parts.headers.clone();
-    call::function(&request)
 }
 
 fn full(bytes: Bytes) -> Body {

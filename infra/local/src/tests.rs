@@ -7,3 +7,4 @@ mod queue;
 mod rig;
 mod s3;
 mod sqs;
+mod usage;

@@ -117,7 +117,13 @@ async fn the_mapping_deletes_what_was_done_and_brings_back_what_was_not() {
     let mut rig = Rig::start().await;
     let queue = rig.queues["chunks"].clone();
     let ids: Vec<_> = (0..3).map(|n| queue.send(n.to_string(), None, Duration::ZERO)).collect();
-    let mapping = Mapping { queue: queue.clone(), function: "validate", batch_size: 10, host: rig.host.clone() };
+    let mapping = Mapping {
+        queue: queue.clone(),
+        function: "validate",
+        batch_size: 10,
+        host: rig.host.clone(),
+        meter: rig.meter.clone(),
+    };
     tokio::spawn(mapping.run());
     let instance = rig.instance().await;
     let taken = instance.next().await;

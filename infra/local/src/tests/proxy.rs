@@ -7,12 +7,14 @@ use super::rig::Rig;
 use crate::faults::{Faults, Weather, WireFaults};
 use crate::proxy::Proxies;
 use crate::stack::Endpoints;
+use crate::usage::Counts;
 
 /// A rig whose clients go through proxies.
 async fn behind_proxies(wire: WireFaults) -> (Rig, Proxies) {
     let mut rig = Rig::start().await;
     let direct = Endpoints { dynamodb: rig.sqs_url.clone(), s3: rig.s3_url.clone(), sqs: rig.sqs_url.clone() };
-    let proxies = Proxies::start(&direct, &Weather::new(Faults { seed: 11, wire, ..Faults::default() })).await.unwrap();
+    let weather = Weather::new(Faults { seed: 11, wire, ..Faults::default() });
+    let proxies = Proxies::start(&direct, &weather, &rig.meter).await.unwrap();
     rig.s3_url.clone_from(&proxies.endpoints().s3);
     rig.sqs_url.clone_from(&proxies.endpoints().sqs);
     (rig, proxies)
@@ -22,8 +24,8 @@ async fn chunks(client: &aws_sdk_sqs::Client) -> String {
     client.get_queue_url().queue_name("chunks").send().await.unwrap().queue_url.unwrap()
 }
 
-fn count(proxies: &Proxies, service: &str, operation: &str) -> u64 {
-    proxies.requests().get(&(service.to_owned(), operation.to_owned())).copied().unwrap_or(0)
+fn used(rig: &Rig, name: &str) -> Counts {
+    rig.meter.read().total(|operation| operation.name == name)
 }
 
 #[tokio::test]
@@ -33,8 +35,8 @@ async fn in_fair_weather_everything_goes_through_and_is_counted() {
     let url = chunks(&client).await;
     let entry = |id: &str| SendMessageBatchRequestEntry::builder().id(id).message_body("x").build().unwrap();
     client.send_message_batch().queue_url(&url).entries(entry("a")).entries(entry("b")).send().await.unwrap();
-    assert_eq!(count(&proxies, "sqs", "SendMessageBatch"), 1);
-    assert_eq!(count(&proxies, "sqs", "SendMessageBatch/members"), 2);
+    let sent = Counts { requests: 1, items: 2, queue_units: 1, ..Counts::default() };
+    assert_eq!(rig.meter.read().of_resource("sqs", "chunks"), sent);
 
     // A signature covers the host that the client has called, which is the proxy.
     let large = vec![b'x'; 3 << 20];
@@ -43,7 +45,7 @@ async fn in_fair_weather_everything_goes_through_and_is_counted() {
     let expires = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
     let get = s3.get_object().bucket("results").key("x").presigned(expires).await.unwrap();
     assert_eq!(rig.http.get(get.uri()).send().await.unwrap().bytes().await.unwrap(), large);
-    assert_eq!((count(&proxies, "s3", "PutObject"), count(&proxies, "s3", "GetObject")), (1, 1));
+    assert_eq!((used(&rig, "PutObject").requests, used(&rig, "GetObject").requests), (1, 1));
     proxies.stop().await;
 }
 

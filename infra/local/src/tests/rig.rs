@@ -19,6 +19,7 @@ use crate::options::FunctionOptions;
 use crate::pulse::Pulse;
 use crate::queue::{Queue, QueueSettings};
 use crate::server::Server;
+use crate::usage::Meter;
 use crate::{runtime, s3, sqs};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,6 +29,7 @@ pub(super) struct Rig {
     pub(super) clock: LocalClock,
     pub(super) host: LambdaHost,
     pub(super) activity: Pulse,
+    pub(super) meter: Meter,
     pub(super) queues: Arc<BTreeMap<String, Queue>>,
     pub(super) sqs_url: String,
     pub(super) s3_url: String,
@@ -49,6 +51,7 @@ impl Rig {
         let clock = LocalClock::open(folder.path().join("clock")).unwrap();
         let weather = Weather::new(faults);
         let activity = Pulse::new();
+        let meter = Meter::default();
         let queue = |name: &str, dead_letters| {
             let settings = QueueSettings { visibility_timeout: VISIBILITY, max_receive_count: 3 };
             Queue::new(name, settings, dead_letters, clock.clone(), weather.clone(), activity.clone())
@@ -73,7 +76,8 @@ impl Rig {
             Function::new("hasty", FunctionOptions::new(1, Duration::from_millis(50)), None),
         ];
         let url = format!("http://{address}");
-        let host = LambdaHost::new(functions, launcher, url, clock.clone(), weather.clone(), activity.clone());
+        let host =
+            LambdaHost::new(functions, launcher, url, clock.clone(), weather.clone(), activity.clone(), meter.clone());
         let runtime = Server::serve(listener, address, runtime::router(host.clone()));
         let setup =
             s3::Setup { uploads: "uploads", results: "results", access_key_id: "AKIA", secret_access_key: "secret" };
@@ -86,6 +90,7 @@ impl Rig {
             clock,
             host,
             activity,
+            meter,
             queues,
             sqs_url: sqs.url(),
             s3_url: s3.url(),
