@@ -50,9 +50,11 @@ impl Schedule {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let empty_cells = |rng: &mut Rng| if rng.once_in(3) { EmptyCells::Clear } else { EmptyCells::Keep };
+        // Where little changes, most writes can be left out.
+        let file = if rng.once_in(2) { files::steady } else { files::clashing };
         let planned = |rng: &mut Rng, account, mode, cancelled| Planned {
             account,
-            file: files::clashing(rng, ROWS, KEYS),
+            file: file(rng, ROWS, KEYS),
             options: ImportOptions { mode, empty_cells: empty_cells(rng), ..ImportOptions::default() },
             cancelled,
         };
@@ -70,6 +72,9 @@ impl Schedule {
             let mode = *rng.pick(&[Mode::Create, Mode::Fill]);
             let alone = planned(&mut rng, "1", mode, false);
             if rng.once_in(2) { waves.insert(0, vec![alone]) } else { waves.push(vec![alone]) }
+        }
+        if rng.once_in(2) {
+            waves.push(vec![planned(&mut rng, "1", Mode::Upsert, false)]);
         }
         let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
         Self { seed, waves, faults: faults(&mut rng, seed), crash_points, rounds: 4 + rng.below(6) as u32 }
@@ -452,4 +457,63 @@ async fn a_tally_that_counts_twice_is_noticed() {
     let deviations = run(&schedule, &[("PENSTOCK_SABOTAGE", "tally")]).await;
     assert!(!deviations.is_empty());
     println!("noticed: {}", deviations.join("; "));
+}
+
+/// A schedule of waves of upserts of the first account, whose rows say little that is new.
+fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
+    let mut rng = Rng::new(seed);
+    let mut planned = || Planned {
+        account: "1",
+        file: files::steady(&mut rng, ROWS, KEYS),
+        options: ImportOptions::default(),
+        cancelled: false,
+    };
+    let waves = waves.iter().map(|&imports| (0..imports).map(|_| planned()).collect()).collect();
+    Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), rounds: 3 }
+}
+
+/// The test of the test: each condition under which a row that changes nothing costs no write is needed. With it the schedule holds, without it
+/// it deviates. *newest* has a schedule of its own in `tests/unchanged.rs`.
+async fn is_needed(condition: &str, schedule: Schedule) {
+    assert_eq!(run(&schedule, &[]).await, Vec::<String>::new(), "seed {} with {condition}", schedule.seed);
+    let deviations = run(&schedule, &[("PENSTOCK_SABOTAGE", condition)]).await;
+    assert!(!deviations.is_empty(), "seed {} holds without {condition}", schedule.seed);
+    println!("seed {} without {condition}: {} deviations", schedule.seed, deviations.len());
+}
+
+/// Messages come up to 100 seconds late, so that rows overtake one another.
+fn late() -> Faults {
+    Faults { message_delayed: 1.0, message_reordered: 0.5, delay: Duration::from_secs(100), ..Faults::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_beside_an_older_import_has_to_leave_its_stamps() {
+    is_needed("alone", steady(31, &[1, 3], late())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_names_a_record_again_has_to_leave_its_stamps() {
+    is_needed("first", steady(32, &[1, 1], late())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_changes_its_record_has_to_be_written() {
+    is_needed("equal", steady(33, &[1, 1], Faults::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_has_to_be_compared_with_its_record_as_it_is() {
+    let wire = WireFaults { stale_read: 1.0, ..WireFaults::default() };
+    is_needed("consistent", exported_again(34, Faults { wire, ..Faults::default() })).await;
+}
+
+/// One file, another, and the first again.
+fn exported_again(seed: u64, faults: Faults) -> Schedule {
+    let mut schedule = steady(seed, &[1, 1, 1], faults);
+    let keys = 0..ROWS;
+    for (wave, cost) in schedule.waves.iter_mut().zip(["1", "2", "1"]) {
+        let rows: String = keys.clone().map(|key| format!("K{key},N,B,{cost}\n")).collect();
+        wave[0].file = format!("sku,name,brand,cost\n{rows}").into_bytes();
+    }
+    schedule
 }

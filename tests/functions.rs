@@ -12,7 +12,7 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Chunk, ChunkMessage, Grammar, ImportId, ImportOptions, Job, Status, StoredObject,
+    AccountId, Body, Chunk, ChunkMessage, Grammar, ImportId, ImportOptions, Job, Repeats, Status, StoredObject,
 };
 use penstock_store::{
     queues::{SplitOrder, SplitTask},
@@ -225,6 +225,7 @@ async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<Stri
         account: import.account.clone(),
         import: import.id.clone(),
         order: import.order,
+        alone: import.alone,
         kind: import.kind.clone(),
         mode: import.options.mode,
         empty_cells: import.options.empty_cells,
@@ -243,7 +244,11 @@ async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<Stri
         Piece::Chunk(chunk, _) => Some(chunk),
         Piece::Header(_) => None,
     });
-    chunks.map(|chunk| ChunkMessage { job: job.clone(), chunk, last_try: false }.encode().expect("small")).collect()
+    chunks
+        .map(|chunk| {
+            ChunkMessage { job: job.clone(), chunk, repeats: Repeats::Any, last_try: false }.encode().expect("small")
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -439,7 +444,9 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     let decoded = ChunkMessage::decode(&good).expect("as written");
     let unknown_kind = Job { kind: "unicorns".parse().expect("valid"), ..decoded.job.clone() };
     let unknown_kind =
-        ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone(), last_try: false }.encode().expect("small");
+        ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone(), repeats: Repeats::Any, last_try: false }
+            .encode()
+            .expect("small");
     for corrupt in [
         String::new(),
         "no header".to_owned(),
@@ -457,7 +464,9 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     assert_eq!(stack.client.import(&import.id).await.expect("is there").rows.processed, 0);
     // A chunk of an import that nobody knows is nothing to do, and nothing to try again.
     let nobody = Job { import: "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id"), ..decoded.job.clone() };
-    let nobody = ChunkMessage { job: nobody, chunk: decoded.chunk.clone(), last_try: false }.encode().expect("small");
+    let nobody = ChunkMessage { job: nobody, chunk: decoded.chunk.clone(), repeats: Repeats::Any, last_try: false }
+        .encode()
+        .expect("small");
     // The bad one first, and the good one twice, the second time with its rows in base64.
     let answer = invoke(&stack, "validate", messages("chunks", "bad", &good)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));

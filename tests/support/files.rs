@@ -107,3 +107,15 @@ pub fn clashing(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {
     }
     file.into_bytes()
 }
+
+/// A file in whose rows little ever changes: of the records that they name over and over, and of what they say of each, there are few.
+pub fn steady(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {
+    let mut file = String::from("sku,name,brand,description,cost,active\n");
+    for _ in 0..rows {
+        let key = rng.below(keys);
+        let description = *rng.pick(&["red", "red", "", "green"]);
+        let cost = *rng.pick(&["1", "1", "1.0", "2"]);
+        file.push_str(&format!("K{key},N,B,{description},{cost},true\n"));
+    }
+    file.into_bytes()
+}

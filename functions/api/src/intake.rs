@@ -113,6 +113,7 @@ pub(crate) fn import(
         format: None,
         options,
         order: 0,
+        alone: false,
         object: None,
         layout: None,
         columns: None,

@@ -1,7 +1,7 @@
 //! Sending again what was lost on its way to the validators.
 
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
-use penstock_model::{Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, Job, Status};
+use penstock_model::{Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, Job, Repeats, Status};
 use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
@@ -75,7 +75,7 @@ impl Missing<'_> {
         // A chunk that was dead-lettered before must not start over as if it never had been, or it would never be given up.
         let last_try = block.sent_again.contains_key(&name);
         if !block.tallies.contains_key(&name) && (begun || !halted) {
-            let message = ChunkMessage { job: self.job.clone(), chunk, last_try };
+            let message = ChunkMessage { job: self.job.clone(), chunk, repeats: Repeats::Any, last_try };
             self.store.send_chunks(&[message]).await?;
         }
         Ok(Some(next))

@@ -5,11 +5,12 @@ use penstock_engine::{
     header,
     kind::Kind,
     plan::Plan,
+    seen::Seen,
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
     AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Grammar, Halt, Import, ImportId, Job, Layout,
-    Status, StoredObject, limits::MESSAGE_BYTES,
+    Mode, Repeats, Status, StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
@@ -127,6 +128,7 @@ pub(crate) fn job(import: &Import) -> Job {
         account: import.account.clone(),
         import: import.id.clone(),
         order: import.order,
+        alone: import.alone,
         kind: import.kind.clone(),
         mode: import.options.mode,
         empty_cells: import.options.empty_cells,
@@ -175,8 +177,15 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     }
     let mut splitter = Splitter::resume(SplitOptions::new(grammar(&import), &import.chunking), from);
     let mut text = store.text(&import, from.offset);
-    let mut sender =
-        Sender { store, import: &import, job: job(&import), reached: from, next: from, waiting: Vec::new() };
+    let mut sender = Sender {
+        store,
+        import: &import,
+        job: job(&import),
+        reached: from,
+        next: from,
+        waiting: Vec::new(),
+        seen: None,
+    };
     while let Some(bytes) = text.next().await.map_err(|error| broken_off(error, sender.next))? {
         for piece in splitter.push(&bytes)? {
             sender.take(piece).await?;
@@ -222,6 +231,8 @@ struct Sender<'a> {
     next: Checkpoint,
     /// Chunks that were taken and not sent.
     waiting: Vec<ChunkMessage>,
+    /// The keys of the rows so far, where it matters whether a row names one of them again.
+    seen: Option<Seen>,
 }
 
 impl Sender<'_> {
@@ -234,7 +245,8 @@ impl Sender<'_> {
         if chunk.index.is_multiple_of(self.job.chunking.per_block) {
             made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
-        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk, last_try: false });
+        let repeats = self.seen.as_mut().map_or(Repeats::Any, |seen| seen.look(&self.job, &chunk));
+        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk, repeats, last_try: false });
         self.next = next;
         let waiting_bytes: u64 = self.waiting.iter().map(|message| message.chunk.bytes).sum();
         if waiting_bytes * 4 >= MESSAGE_BYTES as u64 * 3 {
@@ -270,6 +282,8 @@ impl Sender<'_> {
         let layout = self.import.layout.as_ref().expect("what the upload is has been found out");
         made(self.store.set_layout(self.import, layout, &columns, &ignored).await?)?;
         self.job.columns = columns;
+        // Columns are read at the start of a file alone: a splitter that goes on elsewhere does not know what came before.
+        self.seen = may_leave_out_writes(&self.job).then(|| Seen::new(&plan));
         Ok(())
     }
 
@@ -285,6 +299,11 @@ impl Sender<'_> {
         self.reached = self.next;
         Ok(())
     }
+}
+
+/// Whether rows that change nothing may cost no write, see the validator's `apply`.
+fn may_leave_out_writes(job: &Job) -> bool {
+    (job.alone || crash::is_broken("alone")) && job.mode == Mode::Upsert && !job.dry_run
 }
 
 fn made(step: Step) -> Result<(), Stop> {

@@ -79,7 +79,7 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
 /// A chunk that has begun is sent again, for all its accepted rows will be applied; one that has not is sent once more, marked as its last
 /// try, and given up when that is dead-lettered too. Other copies of its message say nothing of that try: they are dropped.
 async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
-    let ChunkMessage { job, chunk, last_try } = message;
+    let ChunkMessage { job, chunk, last_try, .. } = message;
     let (number, name) = (job.chunking.block_of(chunk.index), chunk.index.to_string());
     let Some(block) = store.blocks(&job.import, &[number]).await?.remove(&number) else { return Ok(()) };
     let undecided = !block.fates.contains_key(&name) && !block.closed;

@@ -13,7 +13,7 @@ use penstock_store::{
 };
 use tracing::{debug, info};
 
-use crate::apply;
+use crate::apply::{self, Rules};
 
 /// Validates the chunk of a message and applies its rows.
 ///
@@ -24,7 +24,7 @@ use crate::apply;
 /// # Errors
 /// What may be different next time: the message goes back to its queue.
 pub async fn run(store: &Store, body: &str) -> Result<()> {
-    let ChunkMessage { job, chunk, .. } = ChunkMessage::decode(body)?;
+    let ChunkMessage { job, chunk, repeats, .. } = ChunkMessage::decode(body)?;
     let began = Instant::now();
     crash::point("validate.received");
     let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
@@ -40,7 +40,7 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
             let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
             let (rows, mut errors) = (parsed.rows, parsed.errors);
             let (rows, again): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
-            let applied = apply::apply(store, &plan, &job, rows).await?;
+            let applied = apply::apply(store, Rules { plan: &plan, job: &job, repeats: &repeats }, rows).await?;
             crash::point("validate.records");
             let refused: Vec<u64> = again.into_iter().map(|row| row.row).chain(applied.refused).collect();
             if !refused.is_empty() {

@@ -12,7 +12,7 @@ use penstock_engine::{
     rows,
     split::{Piece, SplitOptions, Splitter},
 };
-use penstock_model::{Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, ImportId, Job, Mode};
+use penstock_model::{Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, ImportId, Job, Mode, Repeats};
 
 const ROWS: usize = 20_000;
 
@@ -54,6 +54,7 @@ fn engine(criterion: &mut Criterion) {
         account: "1".parse().expect("valid"),
         import: ImportId::new(0, [0; 10]),
         order: 1,
+        alone: false,
         kind: "products".parse().expect("valid"),
         mode: Mode::Upsert,
         empty_cells: EmptyCells::Keep,
@@ -100,8 +101,10 @@ fn engine(criterion: &mut Criterion) {
             }
         });
     });
-    let messages: Vec<_> =
-        chunks.into_iter().map(|chunk| ChunkMessage { job: job.clone(), chunk, last_try: false }).collect();
+    let messages: Vec<_> = chunks
+        .into_iter()
+        .map(|chunk| ChunkMessage { job: job.clone(), chunk, repeats: Repeats::Any, last_try: false })
+        .collect();
     group.bench_function("encode for the queue", |bencher| {
         bencher.iter(|| messages.iter().map(|message| message.encode().expect("fits").len()).sum::<usize>());
     });

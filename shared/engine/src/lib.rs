@@ -2,7 +2,8 @@
 //!
 //! A [`kind`] is a schema compiled. A file passes through in this order: [`detect`] finds out what it is, [`decode`] gives its text, [`split`] cuts that into chunks, [`header`]
 //! reads its columns, [`mapping`] and [`plan`] match them to a kind's fields, [`rows`] turns a chunk into typed rows and row errors, [`merge`]
-//! applies a row to a record, [`key`] names the record.
+//! applies a row to a record, [`key`] names the record. [`seen`] tells whether a file may
+//! have named it before.
 
 pub mod decode;
 pub mod detect;
@@ -16,5 +17,6 @@ pub mod merge;
 pub mod plan;
 pub mod preview;
 pub mod rows;
+pub mod seen;
 pub mod sheet;
 pub mod split;

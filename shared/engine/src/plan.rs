@@ -71,6 +71,17 @@ impl Plan {
         Ok(Self { kind, columns, members, normal })
     }
 
+    /// A plan that reads no more of a row of cells than the key of its record is made of. It accepts every row that this one accepts, and
+    /// gives it the same key. Rows that name their own members are read as a whole.
+    pub fn keyed(&self) -> Self {
+        let mut keyed = self.clone();
+        let of_key = self.kind.fields_of_key();
+        for column in &mut keyed.columns {
+            *column = column.filter(|field| of_key.contains(field));
+        }
+        keyed
+    }
+
     /// The kind, with the fields that were added for additional columns.
     pub fn kind(&self) -> &Kind {
         &self.kind

@@ -106,6 +106,7 @@ fn read_rows(
         account: account.clone(),
         import: ImportId::new(0, [0; 10]),
         order: 1,
+        alone: false,
         kind: kind.name().clone(),
         kind_version: 0,
         mode: Mode::Upsert,

@@ -428,6 +428,7 @@ mod tests {
             account: "1".parse().expect("valid"),
             import: ImportId::new(1, [0; 10]),
             order: 1,
+            alone: false,
             kind: "products".parse().expect("valid"),
             mode: Mode::Upsert,
             empty_cells,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{Abort, AccountId, Chunking, EmptyCells, Grammar, ImportId, KindName, Mode, Stamp, limits::MESSAGE_BYTES};
+use crate::{
+    Abort, AccountId, Chunking, EmptyCells, Grammar, ImportId, KindName, Mode, Stamp,
+    limits::{LISTED_REPEATS, MESSAGE_BYTES},
+};
 
 /// What is the same for every chunk of an import: all that a validator needs besides the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub struct Job {
     pub import: ImportId,
     /// Its place in the order of acceptance.
     pub order: u64,
+    /// Whether no older import of the account and kind ran when it was accepted.
+    #[serde(default)]
+    pub alone: bool,
     /// The kind of its records.
     pub kind: KindName,
     /// What rows do to records that are there.
@@ -133,6 +139,32 @@ impl Flaw {
     }
 }
 
+/// Which rows of a chunk may name a record that an earlier row of the file names. Whoever does not know says that any may: that costs
+/// writes, never truth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// Any of them.
+    #[default]
+    Any,
+    /// None but these, by their numbers, in order.
+    Rows(Vec<u64>),
+}
+
+impl Repeats {
+    /// These rows, in order; any, where they are more than [`LISTED_REPEATS`].
+    pub fn of(rows: Vec<u64>) -> Self {
+        if rows.len() > LISTED_REPEATS { Self::Any } else { Self::Rows(rows) }
+    }
+
+    /// Whether this row may be one of them.
+    pub fn may_be(&self, row: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Rows(rows) => rows.binary_search(&row).is_ok(),
+        }
+    }
+}
+
 /// One message on the chunks queue.
 ///
 /// Its body is one line of JSON, a line feed, and the rows as they came. Rows that SQS would refuse or alter (control characters, invalid
@@ -143,6 +175,8 @@ pub struct ChunkMessage {
     pub job: Job,
     /// The chunk.
     pub chunk: Chunk,
+    /// Its rows that may name a record again.
+    pub repeats: Repeats,
     /// Whether the chunk is given up if this message is dead-lettered before it has begun: it was, once, before.
     pub last_try: bool,
 }
@@ -187,6 +221,9 @@ struct Header {
     offset: u64,
     bytes: u64,
     rows: u64,
+    /// [`Repeats::Rows`], if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats: Option<Vec<u64>>,
     #[serde(default)]
     last_try: bool,
     encoding: Encoding,
@@ -222,6 +259,10 @@ impl ChunkMessage {
             offset,
             bytes,
             rows: count,
+            repeats: match &self.repeats {
+                Repeats::Any => None,
+                Repeats::Rows(rows) => Some(rows.clone()),
+            },
             last_try: self.last_try,
             encoding,
         };
@@ -240,8 +281,19 @@ impl ChunkMessage {
     /// [`MessageError`] for anything else.
     pub fn decode(body: &str) -> Result<Self, MessageError> {
         let (header, rows) = body.split_once('\n').ok_or(MessageError::NoHeader)?;
-        let Header { job, chunk: index, first_row, first_line, offset, bytes, rows: count, last_try, encoding } =
-            serde_json::from_str(header).map_err(|_| MessageError::Header)?;
+        let Header {
+            job,
+            chunk: index,
+            first_row,
+            first_line,
+            offset,
+            bytes,
+            rows: count,
+            repeats,
+            last_try,
+            encoding,
+        } = serde_json::from_str(header).map_err(|_| MessageError::Header)?;
+        let repeats = repeats.map_or(Repeats::Any, Repeats::Rows);
         // Half the range, so that sums of two stay inside it.
         let most = u64::MAX / 2;
         for (what, number, least) in [
@@ -266,7 +318,8 @@ impl ChunkMessage {
         {
             return Err(MessageError::Length { stated: bytes, found: carried.len() as u64 });
         }
-        Ok(Self { job, chunk: Chunk { index, first_row, first_line, offset, bytes, rows: count, body }, last_try })
+        let chunk = Chunk { index, first_row, first_line, offset, bytes, rows: count, body };
+        Ok(Self { job, chunk, repeats, last_try })
     }
 }
 
@@ -289,6 +342,7 @@ mod tests {
                 account: "1".parse().expect("valid"),
                 import: ImportId::new(1, [7; 10]),
                 order: 3,
+                alone: true,
                 kind: "products".parse().expect("valid"),
                 mode: Mode::Upsert,
                 empty_cells: EmptyCells::Keep,
@@ -301,6 +355,7 @@ mod tests {
                 mapping: BTreeMap::new(),
             },
             chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },
+            repeats: Repeats::Rows(vec![10]),
             last_try: false,
         }
     }

@@ -269,6 +269,10 @@ pub struct Import {
     /// Its place in the order of acceptance; 0 until it is accepted.
     #[serde(default)]
     pub order: u64,
+    /// Whether no older import of its account and kind ran when it was accepted, so that no row but its own can come after it that belongs
+    /// before it.
+    #[serde(default)]
+    pub alone: bool,
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,

@@ -15,7 +15,7 @@ mod scope;
 mod tally;
 mod timestamp;
 
-pub use chunk::{Body, Chunk, ChunkMessage, Flaw, Job, MessageError, Refusal};
+pub use chunk::{Body, Chunk, ChunkMessage, Flaw, Job, MessageError, Refusal, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{

@@ -3,11 +3,17 @@
 /// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file goes on.
 pub const RECORD_BYTES: usize = 256 * 1024;
 
-/// Bytes of rows in one chunk, at most: 256 KiB, four billing units of SQS (64 KiB each).
-pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of rows in one chunk, at most: 248 KiB, so that with the header of its message it is four billing units of SQS (64 KiB each).
+pub const CHUNK_BYTES: usize = 248 * 1024;
 
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
+
+/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even where they change nothing.
+pub const REMEMBERED_KEYS: usize = 3_500_000;
+
+/// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as one.
+pub const LISTED_REPEATS: usize = 256;
 
 /// Chunks whose fates and tallies share one block item. A checkpoint is written four times a block.
 pub const BLOCK_CHUNKS: u32 = 64;

@@ -103,6 +103,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The newest stamp of the record: of the row that made it, or of one that set or cleared a field.
+    pub fn newest(&self) -> Stamp {
+        self.stamps.values().copied().fold(self.made.max(self.last.stamp), Stamp::max)
+    }
+
     /// Bytes of the record's fields and stamps as DynamoDB counts them, within a few bytes, stamps uncompressed.
     pub fn bytes(&self) -> usize {
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes() + 1).sum();

@@ -1,5 +1,7 @@
 //! Accepting an upload, and what its splitter writes into the import.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Status, StoredObject};
 use serde::Deserialize;
@@ -29,15 +31,17 @@ pub enum Step {
     Overtaken,
 }
 
-/// The item of an account and kind: the next place in the order of acceptance, beside the set of imports that run.
+/// The item of an account and kind: the next place in the order of acceptance, and the imports that run.
 #[derive(Deserialize)]
 struct Turnstile {
     next: u64,
+    #[serde(default)]
+    running: BTreeSet<String>,
 }
 
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in the order of its
-    /// account and kind, in one transaction.
+    /// account and kind, in one transaction, which also records whether an older import runs.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -56,11 +60,12 @@ impl Store {
                 None => {}
             }
             let kind: Option<Turnstile> = self.get_item("an order", kind_key(account, &import.kind)).await?;
-            let order = kind.map_or(1, |kind| kind.next);
+            let Turnstile { next: order, running } = kind.unwrap_or(Turnstile { next: 1, running: BTreeSet::new() });
+            let alone = running.is_empty();
             let started = self
                 .update_action(import_key(account, id))
                 .update_expression(
-                    "SET #status = :processing, #object = :object, #order = :order, due_at = :due, due_shard = :shard, \
+                    "SET #status = :processing, #object = :object, #order = :order, alone = :alone, due_at = :due, due_shard = :shard, \
                      accepted_at = :now \
                      REMOVE completed_at",
                 )
@@ -74,12 +79,18 @@ impl Store {
                 .expression_attribute_values(":shard", s(due_shard(id)))
                 .expression_attribute_values(":object", value("an object", object)?)
                 .expression_attribute_values(":order", n(order))
+                .expression_attribute_values(":alone", AttributeValue::Bool(alone))
                 .expression_attribute_values(":now", n(self.now_ms()))
                 .expression_attribute_values(":due", n(self.next_look()));
             let ordered = self
                 .update_action(kind_key(account, &import.kind))
                 .update_expression("SET #next = :next ADD running :running")
-                .condition_expression("attribute_not_exists(pk) OR #next = :order")
+                // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
+                .condition_expression(if alone {
+                    "attribute_not_exists(pk) OR (#next = :order AND attribute_not_exists(running))"
+                } else {
+                    "#next = :order"
+                })
                 .expression_attribute_names("#next", "next")
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":next", n(order + 1))

@@ -48,12 +48,17 @@ pub fn point(name: &'static str) {
     }
 }
 
-/// The name under which a chunk's tally is written: the chunk's number, so that a second delivery finds the first one's.
-///
-/// Builds with debug assertions can be told by `PENSTOCK_SABOTAGE=tally` to take another name each time, which counts a chunk as often as it
-/// is delivered. The fault tests use it to show that they would notice.
+/// Whether `PENSTOCK_SABOTAGE` says that this rule is to be broken. The fault tests use it to show that they would notice. Builds without debug
+/// assertions, as every deployment's, break none.
+pub fn is_broken(rule: &str) -> bool {
+    static BROKEN: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("PENSTOCK_SABOTAGE").ok());
+    cfg!(debug_assertions) && BROKEN.as_deref() == Some(rule)
+}
+
+/// The name under which a chunk's tally is written: the chunk's number, so that a second delivery finds the first one's. Where the rule `tally`
+/// is broken it is another each time, which counts a chunk as often as it is delivered.
 pub(crate) fn tally_name(chunk: u32) -> String {
-    if cfg!(debug_assertions) && std::env::var("PENSTOCK_SABOTAGE").is_ok_and(|what| what == "tally") {
+    if is_broken("tally") {
         return format!("{chunk}-{}", u64::from_be_bytes(crate::random()));
     }
     chunk.to_string()

@@ -22,6 +22,22 @@ impl Kind {
             .collect()
     }
 
+    /// The fields that the key of a row is made of: its parts, and those that a part's default is taken from.
+    pub(crate) fn fields_of_key(&self) -> Vec<usize> {
+        let mut fields = self.key.clone();
+        let mut at = 0;
+        while let Some(&of_key) = fields.get(at) {
+            let default = self.defaults.iter().find(|(field, _)| *field == of_key);
+            if let Some((_, Default::From { field, .. })) = default
+                && !fields.contains(field)
+            {
+                fields.push(*field);
+            }
+            at += 1;
+        }
+        fields
+    }
+
     /// Bytes that a row can add to a record, at most, if its cells can add `cells` bytes: defaults repeat what other fields say.
     pub fn bytes_with_defaults(&self, cells: usize) -> usize {
         let constants = self.defaults.iter().map(|(_, default)| match default {

@@ -1,0 +1,132 @@
+//! Which rows of a file may name a record that an earlier row of it names.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+};
+
+use penstock_model::{Chunk, Job, Repeats, limits::REMEMBERED_KEYS};
+
+use crate::{
+    plan::Plan,
+    rows::{self, Records},
+};
+
+/// The keys of a file's rows so far, 64 bits of each. It is never wrong about a key that came before; of one that did not it may say that it
+/// did: where two keys share their 64 bits, and behind the last key for which there is room.
+#[derive(Debug)]
+pub struct Seen {
+    plan: Plan,
+    keys: HashSet<u64>,
+    hasher: RandomState,
+    room: usize,
+}
+
+impl Seen {
+    /// Before the first chunk of a file that is read by this plan; it has room for [`REMEMBERED_KEYS`].
+    pub fn new(plan: &Plan) -> Self {
+        Self::with_room(plan, REMEMBERED_KEYS)
+    }
+
+    fn with_room(plan: &Plan, room: usize) -> Self {
+        Self { plan: plan.keyed(), keys: HashSet::new(), hasher: RandomState::new(), room }
+    }
+
+    /// The rows of the file's next chunk that may name a record again. Rows that are rejected name none.
+    pub fn look(&mut self, job: &Job, chunk: &Chunk) -> Repeats {
+        let records = Records::of(job, chunk);
+        let mut repeats = Vec::new();
+        for row in rows::parse(&mut self.plan, job, &records).rows {
+            let key = self.hasher.hash_one(&row.key);
+            let is_new = if self.keys.len() < self.room { self.keys.insert(key) } else { false };
+            if !is_new {
+                repeats.push(row.row);
+            }
+        }
+        Repeats::of(repeats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use penstock_model::{Body, EmptyCells, Grammar, ImportId, Mode};
+
+    use super::*;
+
+    fn repeats(kind: &str, grammar: Grammar, columns: &[&str], room: usize, chunks: &[&str]) -> Vec<Repeats> {
+        let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+        let plan = Plan::compile(crate::kinds::compiled(kind), grammar, &columns, &BTreeMap::new()).expect("columns");
+        let job = Job {
+            account: "1".parse().expect("valid"),
+            import: ImportId::new(1, [0; 10]),
+            order: 1,
+            alone: true,
+            kind: kind.parse().expect("valid"),
+            mode: Mode::Upsert,
+            empty_cells: EmptyCells::Keep,
+            dry_run: false,
+            abort: None,
+            chunking: Default::default(),
+            kind_version: 0,
+            grammar,
+            columns,
+            mapping: BTreeMap::new(),
+        };
+        let mut seen = Seen::with_room(&plan, room);
+        let mut first_row = 1;
+        let mut look = |rows: &&str| {
+            let chunk = Chunk {
+                index: 0,
+                first_row,
+                first_line: first_row + 1,
+                offset: 0,
+                bytes: rows.len() as u64,
+                rows: rows.lines().count() as u64,
+                body: Body::Rows(rows.as_bytes().to_vec()),
+            };
+            first_row += chunk.rows;
+            seen.look(&job, &chunk)
+        };
+        chunks.iter().map(&mut look).collect()
+    }
+
+    #[test]
+    fn a_key_is_recognised_as_rows_name_it_and_a_rejected_row_names_none() {
+        let columns = ["name", "sku", "brand", "cost"];
+        let found = repeats(
+            "products",
+            Grammar::CSV,
+            &columns,
+            10,
+            &["n,a,b,1\nn,\"a\",b,2\nn,b,b,\n", "n,B,b,\nn,b,b,\nn,,b,\nn,,b,\n"],
+        );
+        assert_eq!(found, [Repeats::Rows(vec![2]), Repeats::Rows(vec![5])]);
+        // A part of the key that is taken from another column, and one that has a default.
+        let columns = ["skuId", "locationId", "weekStarting", "channel", "actualDemand"];
+        let rows = "s,l,2026-01-26,,1\ns,l,2026-01-27,,2\ns,l,2026-01-26,ALL,3\ns,l,2026-02-02,ALL,3\n";
+        let found = repeats("demand-history", Grammar::CSV, &columns, 10, &[rows]);
+        assert_eq!(found, [Repeats::Rows(vec![2, 3])]);
+        let rows =
+            "{\"sku\":\"a\",\"name\":\"n\",\"brand\":\"b\"}\n{\"brand\":\"c\",\"SKU\":\"\\u0061\",\"name\":\"n\"}\n";
+        assert_eq!(
+            repeats("products", Grammar::Lines, &["sku", "name", "brand"], 10, &[rows]),
+            [Repeats::Rows(vec![2])]
+        );
+        let rows = "[\"n\",\"a\",\"b\",1]\n[\"n\",\"a\",\"b\"]\n";
+        assert_eq!(
+            repeats("products", Grammar::Sheet, &["name", "sku", "brand", "cost"], 10, &[rows]),
+            [Repeats::Rows(vec![2])]
+        );
+    }
+
+    #[test]
+    fn beyond_its_room_any_row_may_name_a_record_again() {
+        let rows = |keys: std::ops::Range<u32>| keys.map(|key| format!("k{key},n,b\n")).collect::<String>();
+        let chunks = [rows(0..100), rows(100..500), rows(500..900)];
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        let found = repeats("products", Grammar::CSV, &["sku", "name", "brand"], 450, &chunks);
+        assert_eq!(found, [Repeats::Rows(vec![]), Repeats::Rows((451..=500).collect()), Repeats::Any]);
+    }
+}
