@@ -40,6 +40,7 @@ pub struct Kind {
     /// What a new record gets in fields that its row does not name.
     defaults: Vec<(usize, Default)>,
     keeps_additional: bool,
+    exact_columns: bool,
     missing: Arc<[String]>,
 }
 
@@ -225,6 +226,11 @@ impl Kind {
     /// Whether columns that no field is named after are kept.
     pub fn keeps_additional(&self) -> bool {
         self.keeps_additional
+    }
+
+    /// Whether a column has to have exactly the name of its field.
+    pub(crate) fn has_exact_columns(&self) -> bool {
+        self.exact_columns
     }
 
     /// Adds a field for an additional column: it takes anything. A field that is there already stays as it is. The answer is its place.

@@ -1,8 +1,8 @@
 //! Mapping: which field of its kind each column of a file is.
 //!
 //! A column is the field that the import's mapping names for it; else the field of exactly its name; else the one whose name is the same
-//! but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]). Only the rows of a file without a header, JSON objects, may name different
-//! columns; there each member is a column.
+//! but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]), unless the kind wants exact names. Only the rows of a file without a
+//! header, JSON objects, may name different columns; there each member is a column.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -60,6 +60,11 @@ impl<'a> Names<'a> {
         let exact = fields.iter().enumerate().map(|(at, field)| (*field, at)).collect();
         let normal = fields.iter().enumerate().rev().map(|(at, field)| (normalised(field), at)).collect();
         Self { kind, fields, exact, normal, mapping }
+    }
+
+    /// The same, where a column has to have exactly the name of its field.
+    pub(crate) fn exactly(self) -> Self {
+        Self { normal: HashMap::new(), ..self }
     }
 
     /// Looks whether the mapping names fields alone.

@@ -37,6 +37,7 @@ impl Plan {
         let has_header = grammar.has_header();
         let (mut places, normal) = {
             let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
+            let names = if kind.has_exact_columns() { names.exactly() } else { names };
             names.check()?;
             // A file without rows names nothing and lacks nothing.
             let names_any = has_header || !columns.is_empty();

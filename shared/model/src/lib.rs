@@ -25,8 +25,8 @@ pub use layout::{Compression, Format, Grammar, Layout, UTF_8};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{
-    AdditionalFields, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, ItemSchema, Scalar, Schema,
-    ValueScope,
+    AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, ItemSchema,
+    Scalar, Schema, ValueScope,
 };
 pub use scope::Scope;
 pub use tally::{Rows, Tally};

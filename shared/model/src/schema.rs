@@ -34,6 +34,9 @@ pub struct Schema {
     /// What becomes of columns that no field is named after. An extension of Penstock's.
     #[serde(default)]
     pub additional_fields: AdditionalFields,
+    /// How like a field's name its column's has to be. An extension of Penstock's.
+    #[serde(default)]
+    pub column_names: ColumnNames,
 }
 
 /// What becomes of a column that the schema does not name.
@@ -45,6 +48,17 @@ pub enum AdditionalFields {
     /// It is left out of the record and listed in the import.
     #[default]
     Ignore,
+}
+
+/// When a column has the name of a field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnNames {
+    /// When it is the same but for what people write differently: case, accents, spaces, `_`, `-` and `.`.
+    #[default]
+    Alike,
+    /// When it is the same.
+    Exact,
 }
 
 /// One field of a kind.
@@ -306,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_document_comes_back_as_it_was_with_every_digit() {
-        let text = r#"{"name":"things","fields":[{"name":"a","type":"string","default":{"from":"b","as":"isoWeek"},"scope":"account"},{"name":"b","type":"number","constraints":{"minimum":0.00001,"maximum":123456789012345678901234567.5,"enum":["1,5",2,true]},"decimalChar":","},{"name":"c","type":"array","itemSchema":{"fields":[{"name":"d","type":"any","default":false}]}}],"primaryKey":["a","b"],"missingValues":["","-"],"additionalFields":"keep"}"#;
+        let text = r#"{"name":"things","fields":[{"name":"a","type":"string","default":{"from":"b","as":"isoWeek"},"scope":"account"},{"name":"b","type":"number","constraints":{"minimum":0.00001,"maximum":123456789012345678901234567.5,"enum":["1,5",2,true]},"decimalChar":","},{"name":"c","type":"array","itemSchema":{"fields":[{"name":"d","type":"any","default":false}]}}],"primaryKey":["a","b"],"missingValues":["","-"],"additionalFields":"keep","columnNames":"exact"}"#;
         let schema: Schema = serde_json::from_str(text).expect("reads");
         assert_eq!(serde_json::to_string(&schema).expect("writes"), text);
         let single = text.replace(r#"["a","b"]"#, r#""a""#);

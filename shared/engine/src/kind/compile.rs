@@ -3,7 +3,8 @@
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 use penstock_model::{
-    AccountId, AdditionalFields, Constraints, Decimal, Field, FieldDefault, FieldType, Scalar, Schema, Value, limits,
+    AccountId, AdditionalFields, ColumnNames, Constraints, Decimal, Field, FieldDefault, FieldType, Scalar, Schema,
+    Value, limits,
 };
 use serde_path_to_error::Segment;
 
@@ -109,6 +110,7 @@ pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, Sche
         key,
         defaults,
         keeps_additional: common.keeps_additional,
+        exact_columns: schema.column_names == ColumnNames::Exact,
         missing: common.missing,
     })
 }

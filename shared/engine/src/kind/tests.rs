@@ -479,6 +479,7 @@ fn a_schema_that_is_refused_names_the_place() {
             r#"{ "name": "t", "primaryKey": "k", "additionalFields": "lose", "fields": [{ "name": "k" }] }"#,
             "/additionalFields",
         ),
+        (r#"{ "name": "t", "primaryKey": "k", "columnNames": "near", "fields": [{ "name": "k" }] }"#, "/columnNames"),
     ];
     for (document, pointer) in documents {
         let error = kind(document).expect_err(document);
