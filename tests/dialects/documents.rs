@@ -34,6 +34,8 @@ const DOCUMENTS: [Document; 5] = [
         word: "/error/code",
         refusals: &[
             (400, "invalid_query"),
+            (400, "invalid_limit"),
+            (400, "invalid_cursor"),
             (409, "already_uploaded"),
             (409, "import_cancelled"),
             (410, "import_expired"),
@@ -75,6 +77,9 @@ const DOCUMENTS: [Document; 5] = [
             (400, "invalid_parameter"),
             (400, "invalid_form"),
             (400, "invalid_file"),
+            (400, "invalid_query"),
+            (400, "invalid_limit"),
+            (400, "invalid_cursor"),
             (409, "not_deletable"),
             (415, "unsupported_media_type"),
             (429, "too_many_imports"),

@@ -15,9 +15,9 @@
 //! cloud as in a container, the dialect's own handler takes the upload; what both say is held together by a test.
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_model::{AccountId, Import, ImportId, Status};
+use penstock_model::AccountId;
 use penstock_store::Store;
 use serde_json::{Value, json};
 
@@ -66,42 +66,15 @@ pub async fn handle(store: &Store, event: LambdaEvent<Request>) -> Result<Value,
         Err((_, refusal)) if refusal.status.is_client_error() => return Err("Unauthorized".into()),
         Err((_, refusal)) => return Err(refusal.message.into()),
     };
-    let id = request.path_parameters.get("id").and_then(|id| id.parse::<ImportId>().ok());
-    let import = match &id {
-        Some(id) => store.import(&key, id).await?,
-        None => None,
-    };
-    let context = match judge(import.as_ref(), &request.headers, store.now_ms()) {
+    let id = request.path_parameters.get("id").map(String::as_str).unwrap_or_default();
+    let context = match algure::awaiting(store, &key, id, &request.headers).await {
         Ok(import) => {
             json!({ "prefix": UPLOADS, "account": key.as_str(), "name": import.id.as_str(), "status": "201" })
         }
+        Err(refusal) if refusal.status.is_server_error() => return Err(refusal.message.into()),
         Err(refusal) => refused(context.request_id.as_deref(), &refusal),
     };
     Ok(answer(&method, "Allow", &key, &context))
-}
-
-/// Whether an import takes an upload with these headers at this moment.
-///
-/// # Errors
-/// What Algure's client is told: 404, 409, 410 or 415.
-fn judge<'a>(import: Option<&'a Import>, headers: &HeaderMap, now_ms: i64) -> Result<&'a Import, Refusal> {
-    let import = import.filter(|import| import.kind.as_str() == algure::KIND);
-    let import = import.ok_or_else(|| Refusal::not_found("there is no such import"))?;
-    let expired = || Refusal::new(StatusCode::GONE, "import_expired", "this import has expired; create another one");
-    match import.status {
-        Status::Expired => return Err(expired()),
-        Status::AwaitingUpload if now_ms > import.expires_at => return Err(expired()),
-        Status::AwaitingUpload => {}
-        Status::Cancelled => return Err(Refusal::conflict("import_cancelled", "this import has been cancelled")),
-        _ => return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to")),
-    }
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if ["text/csv", "text/plain"].iter().any(|taken| media_type.eq_ignore_ascii_case(taken)) {
-        Ok(import)
-    } else {
-        Err(Refusal::unsupported_media_type("a feed is sent as text/csv or text/plain"))
-    }
 }
 
 /// Lets a body through to where nobody looks. Its name is the request's, so that no two meet.
@@ -126,6 +99,8 @@ fn answer(method: &str, effect: &str, account: &AccountId, context: &Value) -> V
 
 #[cfg(test)]
 mod tests {
+    use penstock_model::ImportId;
+
     use super::*;
 
     #[test]
@@ -145,6 +120,5 @@ mod tests {
         );
         assert_eq!(told["body"], r#"{"error":{"code":"not_found","message":"there is no such import"}}"#);
         assert_ne!(refused(None, &refusal)["name"], refused(None, &refusal)["name"]);
-        assert!(judge(None, &HeaderMap::new(), 0).is_err_and(|refusal| refusal.status == StatusCode::NOT_FOUND));
     }
 }

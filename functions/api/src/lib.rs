@@ -9,6 +9,7 @@ mod intake;
 mod limiter;
 mod multipart;
 mod native;
+mod page;
 mod refusal;
 
 use axum::{Router, extract::FromRef, middleware};

@@ -2,11 +2,11 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{Halt, ImportId, KindName, Status, limits};
+use penstock_model::{Halt, KindName, Status, limits};
 use penstock_store::{Store, errors::ErrorCursor, imports::Filter};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,48 +15,27 @@ use super::{IdPath, find, view::ImportView};
 use crate::{
     Refusal,
     auth::{Account, Delete, Read, Write},
+    page::{Page, invalid_cursor},
 };
 
-/// The query of a list.
+/// Which imports are listed.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    limit: Option<usize>,
-    cursor: Option<String>,
+pub(super) struct Which {
     status: Option<Status>,
     kind: Option<KindName>,
-}
-
-type PageQuery = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
-
-/// The query, and the limit within its bounds.
-fn page(query: PageQuery) -> Result<(Page, usize), Refusal> {
-    let Query(page) = query.map_err(|_| {
-        let detail = "the query takes limit, a number, and cursor; a list of imports also status and kind";
-        Refusal::bad_request("invalid_query", detail)
-    })?;
-    let limit = page.limit.unwrap_or(limits::PAGE_DEFAULT);
-    if !(1..=limits::PAGE_MAX).contains(&limit) {
-        return Err(Refusal::bad_request("invalid_limit", format!("limit is 1 to {}", limits::PAGE_MAX)));
-    }
-    Ok((page, limit))
-}
-
-fn invalid_cursor() -> Refusal {
-    Refusal::bad_request("invalid_cursor", "the cursor is none that a page of this list gave")
 }
 
 pub(super) async fn list(
     State(store): State<Store>,
     Account(account, ..): Account<Read>,
-    query: PageQuery,
+    page: Page,
+    which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let (page, limit) = page(query)?;
-    let after = page.cursor.map(|cursor| cursor.parse::<ImportId>()).transpose().map_err(|_| invalid_cursor())?;
-    let filter = Filter { status: page.status, kinds: page.kind.into_iter().collect() };
-    let mut imports = store.list_imports(&account, &filter, after.as_ref(), limit + 1).await?;
-    let more = imports.len() > limit;
-    imports.truncate(limit);
-    let next_cursor = imports.last().filter(|_| more).map(|import| import.id.to_string());
+    let Query(Which { status, kind }) = which.map_err(|_| {
+        Refusal::bad_request("invalid_query", "status is one of an import's, and kind the name of a kind")
+    })?;
+    let filter = Filter { status, kinds: kind.into_iter().collect() };
+    let (imports, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
     let mut views = Vec::with_capacity(imports.len());
     for import in imports {
         views.push(ImportView::new(&store, import).await?);
@@ -77,9 +56,9 @@ pub(super) async fn errors(
     State(store): State<Store>,
     Account(account, ..): Account<Read>,
     id: IdPath,
-    query: PageQuery,
+    page: Page,
 ) -> Result<Response, Refusal> {
-    let (page, limit) = page(query)?;
+    let limit = page.limit(limits::PAGE_DEFAULT)?;
     let from = match page.cursor {
         None => ErrorCursor::default(),
         Some(cursor) => read_cursor(&cursor).ok_or_else(invalid_cursor)?,

@@ -4,17 +4,16 @@
 
 use axum::{
     Json, Router,
-    extract::{Query, Request, State, rejection::QueryRejection},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
     routing::{get, post},
 };
-use penstock_model::{Format, Import, ImportId, ImportOptions, Status, UTF_8, rfc3339};
+use penstock_model::{AccountId, Format, Import, ImportId, ImportOptions, Status, UTF_8, rfc3339};
 use penstock_store::{
     Store, StoreError,
     imports::{Creation, Filter},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{IdPath, find, kind};
@@ -22,6 +21,7 @@ use crate::{
     Api, Refusal,
     auth::{Account, Create, Read, Write},
     intake,
+    page::Page,
 };
 
 /// The kind of its records.
@@ -30,9 +30,8 @@ pub(crate) const KIND: &str = "algure-products";
 /// Bytes of a feed, at most: "Upload size limit is 10 MB".
 pub const FEED_BYTES: u64 = 10 * 1024 * 1024;
 
-/// Imports on a page, when the client names no limit, and at most.
+/// Imports on a page, when the client names no limit.
 const PAGE_DEFAULT: usize = 10;
-const PAGE_MAX: usize = 100;
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
@@ -109,19 +108,7 @@ async fn upload(
     request: Request,
 ) -> Result<StatusCode, Refusal> {
     let id = id.map_err(|_| missing())?;
-    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
-    match import.status {
-        Status::Expired => return Err(expired()),
-        Status::AwaitingUpload if store.now_ms() > import.expires_at => return Err(expired()),
-        Status::AwaitingUpload => {}
-        Status::Cancelled => return Err(Refusal::conflict("import_cancelled", "this import has been cancelled")),
-        _ => return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to")),
-    }
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !["text/csv", "text/plain"].iter().any(|taken| media_type.eq_ignore_ascii_case(taken)) {
-        return Err(Refusal::unsupported_media_type("a feed is sent as text/csv or text/plain"));
-    }
+    let import = awaiting(&store, &account, &id, request.headers()).await?;
     let limit = bodies.of(FEED_BYTES);
     limit.check(request.headers())?;
     let upload = store.upload(&account, &import.id, limit.bytes);
@@ -129,8 +116,32 @@ async fn upload(
     Ok(StatusCode::CREATED)
 }
 
-fn expired() -> Refusal {
-    Refusal::new(StatusCode::GONE, "import_expired", "this import has expired; create another one")
+/// The import of this id, which takes an upload with these headers now.
+///
+/// # Errors
+/// 404, 409, 410 or 415.
+pub(crate) async fn awaiting(
+    store: &Store,
+    account: &AccountId,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<Import, Refusal> {
+    let import = find(store, account, id, &[KIND]).await?.ok_or_else(missing)?;
+    let expired = || Refusal::new(StatusCode::GONE, "import_expired", "this import has expired; create another one");
+    match import.status {
+        Status::Expired => return Err(expired()),
+        Status::AwaitingUpload if store.now_ms() > import.expires_at => return Err(expired()),
+        Status::AwaitingUpload => {}
+        Status::Cancelled => return Err(Refusal::conflict("import_cancelled", "this import has been cancelled")),
+        _ => return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to")),
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if ["text/csv", "text/plain"].iter().any(|taken| media_type.eq_ignore_ascii_case(taken)) {
+        Ok(import)
+    } else {
+        Err(Refusal::unsupported_media_type("a feed is sent as text/csv or text/plain"))
+    }
 }
 
 async fn show(
@@ -143,36 +154,16 @@ async fn show(
     Ok(Json(View::new(&store, import).await?))
 }
 
-#[derive(Debug, Deserialize)]
-struct Page {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 async fn list(
     State(store): State<Store>,
     Account(account, ..): Account<Read>,
-    query: Result<Query<Page>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let invalid = |message: &str| Refusal::bad_request("invalid_query", message);
-    let Query(page) = query.map_err(|_| invalid("the query takes limit, a number, and cursor"))?;
-    let limit = page.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(invalid(&format!("limit is 1 to {PAGE_MAX}")));
-    }
-    let after: Option<ImportId> = page
-        .cursor
-        .map(|cursor| cursor.parse())
-        .transpose()
-        .map_err(|_| invalid("the cursor is none that a page of this list gave"))?;
+    page: Page,
+) -> Result<Json<Value>, Refusal> {
     let filter = Filter { status: None, kinds: vec![kind(KIND)?] };
-    let mut imports = store.list_imports(&account, &filter, after.as_ref(), limit + 1).await?;
-    let more = imports.len() > limit;
-    imports.truncate(limit);
-    let next_cursor = imports.last().filter(|_| more).map(|import| import.id.clone());
+    let (imports, next_cursor) = page.imports(&store, &account, &filter, PAGE_DEFAULT).await?;
     let mut views = Vec::with_capacity(imports.len());
     for import in imports {
         views.push(View::new(&store, import).await?);
     }
-    Ok(Json(json!({ "imports": views, "nextCursor": next_cursor })).into_response())
+    Ok(Json(json!({ "imports": views, "nextCursor": next_cursor })))
 }

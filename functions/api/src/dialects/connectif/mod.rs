@@ -10,15 +10,14 @@ use std::io::Cursor;
 
 use axum::{
     Json, Router,
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use penstock_engine::detect::{self, Hints};
-use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
+use penstock_model::{Format, Grammar, Import, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
 use penstock_store::{Store, imports::Filter, uploaded::Room};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::total::Total;
@@ -27,6 +26,7 @@ use crate::{
     Api, Refusal,
     auth::{Account, Create, Delete, Read},
     intake, multipart,
+    page::Page,
 };
 
 /// Its types, and the kinds of their records.
@@ -187,32 +187,14 @@ async fn show(
     Ok(Json(view(&store, &import).await?))
 }
 
-#[derive(Debug, Deserialize)]
-struct Page {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 async fn list(
     State(store): State<Store>,
     Account(account, ..): Account<Read>,
-    query: Result<Query<Page>, QueryRejection>,
+    page: Page,
 ) -> Result<Json<Value>, Refusal> {
-    let Query(page) = query.map_err(|_| invalid("the query takes limit, a number, and cursor"))?;
-    let limit = page.limit.unwrap_or(limits::PAGE_DEFAULT);
-    if !(1..=limits::PAGE_MAX).contains(&limit) {
-        return Err(invalid(&format!("limit is 1 to {}", limits::PAGE_MAX)));
-    }
-    let after: Option<ImportId> =
-        page.cursor.map(|cursor| cursor.parse()).transpose().map_err(|_| invalid("the cursor is none of this list"))?;
-    let mut kinds = Vec::with_capacity(KINDS.len());
-    for name in KINDS {
-        kinds.push(kind(name)?);
-    }
-    let mut imports = store.list_imports(&account, &Filter { status: None, kinds }, after.as_ref(), limit + 1).await?;
-    let more = imports.len() > limit;
-    imports.truncate(limit);
-    let next_cursor = imports.last().filter(|_| more).map(|import| import.id.clone());
+    let kinds = KINDS.into_iter().map(kind).collect::<Result<_, _>>()?;
+    let filter = Filter { status: None, kinds };
+    let (imports, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
     let mut views = Vec::with_capacity(imports.len());
     for import in &imports {
         views.push(view(&store, import).await?);
