@@ -63,13 +63,14 @@ async fn what_is_refused_is_no_import() {
     let long = "x".repeat(64 * 1024 + 1);
     let names = named(&[("reader", &reader), ("writer", &writer), ("a field that is too long", &long)]);
     play_on(&stack, include_str!("connectif/refusals.txt"), names).await;
-    // What is packed, or a workbook, is no CSV either.
+    // What is packed, a workbook, or in UTF-16, is no CSV in UTF-8 either.
     for start in [
         &b"\x1f\x8b\x08\0"[..],
         b"\x28\xb5\x2f\xfd",
         b"PK\x03\x04",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         b"{\"a\":1}\n",
+        b"\xff\xfe_\0e\0m\0a\0i\0l\0\n\0",
     ] {
         let file = multipart::Part::bytes(start.to_vec()).file_name("contacts.csv");
         let form = multipart::Form::new().text("type", "contacts").part("file", file);

@@ -139,11 +139,14 @@ async fn create(
 /// Bytes at the start of a file by which it is told whether it is CSV.
 const START_BYTES: usize = 512;
 
-/// Whether a file that begins like this will be taken for plain CSV.
+/// Whether a file that begins like this will be taken for plain CSV in UTF-8, as which its rows were counted.
 fn is_csv(start: &[u8], options: &ImportOptions) -> bool {
     let hints = Hints { format: Some(Format::Csv), filename: None, options, fields: &[], partial: true };
     let layout = detect::detect(Cursor::new(start), start.len() as u64, &hints);
-    layout.is_ok_and(|layout| layout.compression.is_none() && matches!(layout.grammar, Grammar::Delimited { .. }))
+    layout.is_ok_and(|layout| {
+        let is_delimited = matches!(layout.grammar, Grammar::Delimited { .. });
+        is_delimited && layout.compression.is_none() && layout.encoding == UTF_8
+    })
 }
 
 fn status(status: Status) -> &'static str {
