@@ -5,7 +5,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State, rejection::PathRejection},
+    extract::{Request, State},
     http::StatusCode,
     routing::{get, post},
 };
@@ -19,21 +19,24 @@ use crate::{
     auth::{Account, Create, Read},
 };
 
-/// The last segment of each path, the kind of its records, and the array of its body.
-const IMPORTS: [(&str, &str, &str); 6] = [
-    ("catalog", "catalog", "products"),
-    ("inventory", "inventory", "levels"),
-    ("suppliers", "suppliers", "suppliers"),
-    ("purchase-orders", "purchase-orders", "purchaseOrders"),
-    ("orders", "orders", "orders"),
-    ("demand-history", "demand-history", "records"),
+/// The last segment of each path, which is the kind of its records, and the array of its body.
+const IMPORTS: [(&str, &str); 6] = [
+    ("catalog", "products"),
+    ("inventory", "levels"),
+    ("suppliers", "suppliers"),
+    ("purchase-orders", "purchaseOrders"),
+    ("orders", "orders"),
+    ("demand-history", "records"),
 ];
 
 /// Bytes of a body, at most; what API Gateway takes. The document names no limit.
 pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
 pub(super) fn router() -> Router<Api> {
-    Router::new().route("/api/import/{what}", post(create)).route("/api/import/status/{id}", get(show))
+    IMPORTS.into_iter().fold(Router::new().route("/api/import/status/{id}", get(show)), |router, (kind, array)| {
+        let create = move |api, account, request| create(api, account, request, kind, array);
+        router.route(&format!("/api/import/{kind}"), post(create))
+    })
 }
 
 /// An error in Better Data's form.
@@ -45,14 +48,10 @@ pub(crate) fn error(refusal: &Refusal) -> Value {
 async fn create(
     State(Api { store, bodies }): State<Api>,
     Account(account, ..): Account<Create>,
-    what: Result<Path<String>, PathRejection>,
     request: Request,
+    kind_name: &'static str,
+    array: &'static str,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let what = what.map(|Path(what)| what).unwrap_or_default();
-    let (_, kind_name, array) = IMPORTS
-        .into_iter()
-        .find(|(path, ..)| *path == what)
-        .ok_or_else(|| Refusal::not_found("there is nothing at this path"))?;
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
@@ -83,7 +82,7 @@ async fn show(
 ) -> Result<Json<Value>, Refusal> {
     let missing = || Refusal::not_found("Job not found");
     let id = id.map_err(|_| missing())?;
-    let kinds = IMPORTS.map(|(_, kind, _)| kind);
+    let kinds = IMPORTS.map(|(kind, _)| kind);
     let import = find(&store, &account, &id, &kinds).await?.ok_or_else(missing)?;
     let rows = store.rows(&import).await?;
     let (errors, _) = store.errors(&import.id, ErrorCursor::default(), SHOWN_ERRORS).await?;
