@@ -59,7 +59,8 @@ async fn an_envelope_is_checked_before_anything_else() {
     let stack = Stack::start().await;
     let (reader, writer) = (key(&stack, &[Scope::ImportRead]).await, key(&stack, &[Scope::ImportWrite]).await);
     let large = "x".repeat(10 * 1024 * 1024 + 1);
-    let names = named(&[("reader", &reader), ("writer", &writer), ("a byte too many", &large)]);
+    let deep = "[".repeat(127) + &"]".repeat(127);
+    let names = named(&[("reader", &reader), ("writer", &writer), ("a byte too many", &large), ("too deep", &deep)]);
     play_on(&stack, include_str!("betterdata/refusals.txt"), names).await;
     // Nothing of this is an import.
     assert_eq!(stack.get("/v1/imports").await.json()["imports"], json!([]));

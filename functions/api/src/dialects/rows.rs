@@ -29,9 +29,32 @@ pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal>
     })
 }
 
-/// A body's JSON, unread; `None` for what is no JSON in UTF-8.
+/// How deep the arrays and objects of a body may be inside one another: far deeper than a row is taken, and no deeper than the splitter
+/// follows, which could tell nothing of the rows behind.
+const DEPTH: usize = 128;
+
+/// A body's JSON, unread; `None` for what is no JSON in UTF-8, or deeper than [`DEPTH`].
 pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
-    serde_json::from_slice(body).ok()
+    serde_json::from_slice(body).ok().filter(|document: &&RawValue| depth(document.get()) <= DEPTH)
+}
+
+/// How deep the arrays and objects of a JSON text are inside one another.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// The members of a value that is an object.
@@ -97,6 +120,13 @@ mod tests {
         assert_eq!(rows, [r#"{"n":0.10000000000000000001}"#, r#"{"s":"\ud800"}"#]);
         assert_eq!(text(object.get("id")).as_deref(), Some("9"));
         assert_eq!(text(object.get("rows")), None);
+    }
+
+    #[test]
+    fn what_is_deeper_than_the_splitter_follows_is_none() {
+        let nested = |levels: usize| format!(r#"{{"[\"[":{}{},"]":"["}}"#, "[".repeat(levels), "]".repeat(levels));
+        assert!(document(nested(DEPTH - 1).as_bytes()).is_some());
+        assert!(document(nested(DEPTH).as_bytes()).is_none());
     }
 
     #[test]
