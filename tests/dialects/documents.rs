@@ -66,7 +66,7 @@ const DOCUMENTS: [Document; 5] = [
             (404, "Job not found"),
             (404, "there is nothing at this path"),
             (405, "this path does not take this method"),
-            (413, "the file is larger than 10485760 bytes, the most that is taken"),
+            (413, "the body is larger than 10485760 bytes, the most that is taken"),
         ],
     },
     Document {

@@ -91,6 +91,29 @@ async fn in_lambda_a_larger_file_is_sent_the_presigned_way() {
     stack.stop().await;
 }
 
+/// So it is in every dialect, each in its own form.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_lambda_each_dialect_names_the_presigned_way() {
+    let stack = Stack::start().await;
+    let (multipart, json) = ("multipart/form-data; boundary=X", "application/json");
+    let large = "x".repeat(4_500_001);
+    for (path, content_type, body, code, message) in [
+        ("/api/v1/imports", multipart, form(&large), "/error", "/message"),
+        ("/imports", multipart, form(&large), "/error", "/message"),
+        ("/api/import/catalog", json, large.clone().into_bytes(), "", "/error"),
+        ("/api/v1/products/import", json, large.clone().into_bytes(), "/error/code", "/error/message"),
+    ] {
+        let answer = stack.cloud.invoke("api", event("POST", path, content_type, &body)).await.expect("answers");
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer["statusCode"], 413, "{path}");
+        let body: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
+        assert!(code.is_empty() || body.pointer(code) == Some(&json!("body_too_large")), "{path}: {body}");
+        let message = body.pointer(message).and_then(Value::as_str);
+        assert!(message.is_some_and(|message| message.contains("POST /v1/imports")), "{path}: {body}");
+    }
+    stack.stop().await;
+}
+
 /// API Gateway tells the address of its peer; limits go by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_lambda_the_address_is_what_api_gateway_tells() {

@@ -47,10 +47,10 @@ pub(crate) struct BodyLimit {
 impl BodyLimit {
     /// 413. Where the limit is none of the API's own, the message names the way for larger files.
     pub(crate) fn exceeded(self) -> Refusal {
-        let message = format!("the file is larger than {} bytes, the most that is taken", self.bytes);
+        let message = format!("the body is larger than {} bytes, the most that is taken", self.bytes);
         Refusal::too_large(match self.documented {
             true => message,
-            false => message + " in a request here; a larger one goes to the upload URL that POST /v1/imports gives",
+            false => message + " in a request here; a larger file goes to the upload URL that POST /v1/imports gives",
         })
     }
 
