@@ -63,12 +63,16 @@ async fn the_columns_bounds_and_keys_are_those_of_the_feed() {
         (9, Some("costPrice"), "too_precise"),
         (10, Some("lot"), "too_long"),
         (12, Some("code"), "required"),
+        (13, None, "ragged_row"),
     ];
     assert_eq!(found, wanted);
     assert_eq!(errors[2].key.as_deref(), Some("A-3,W,L,"));
     for (key, description, stock) in [
-        ("A-12,W,L,", "Bolt, long", "1"),
         ("A-13,W,L,", "5\" pipe", "1"),
+        ("A-14,W,L,", "\"S\" hook", "1"),
+        ("A-15,W,L,", "\"5 inch", "1"),
+        ("A-16,W,L,", "6 inch\"", "1"),
+        ("A-20,W,L,", "d", "7"),
         ("A-10,W,L,", "d", "7"),
         ("A-10,W,L,LOT1", "d", "8"),
     ] {

@@ -1,6 +1,7 @@
 //! Algure, `/v1/products`: an id by POST, a CSV by PUT.
 //!
 //! Settled here: the words of `status` are the native API's; a row that changed nothing counts as updated, so that the three totals add up.
+//! A quote is data, since the document's client joins values and never quotes: a line is a row, whatever is in it.
 
 use axum::{
     Json, Router,
@@ -91,7 +92,12 @@ async fn create(
     Account(account, ..): Account<Create>,
 ) -> Result<(StatusCode, Json<Created>), Refusal> {
     // "Build a UTF-8 CSV string": nothing of a feed is left to be found out.
-    let options = ImportOptions { delimiter: Some(','), encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
+    let options = ImportOptions {
+        delimiter: Some(','),
+        quoting: Some(false),
+        encoding: Some(UTF_8.to_owned()),
+        ..ImportOptions::default()
+    };
     let import = intake::import(&store, &account, kind(KIND)?, None, options);
     let import = Import { format: Some(Format::Csv), ..import };
     match store.create_import(&import, None).await? {
