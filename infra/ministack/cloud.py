@@ -1,13 +1,16 @@
 """A MiniStack of this run alone, and the stack that is deployed on it."""
 
 import contextlib
+import ctypes
 import io
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 
@@ -18,6 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
 STACK = "penstock-check"
+# linux/prctl.h
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def free_port():
@@ -27,8 +33,27 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def until(seconds, what, look):
+    """What `look` finds, once it finds something."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := look():
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+def prctl(option, value):
+    """prctl(2), of which Python has nothing."""
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 class Cloud:
-    """A MiniStack process and clients for it."""
+    """A MiniStack process and clients for it.
+
+    It and the functions' processes, which it starts, are one process group, and end with it.
+    """
 
     def __init__(self, folder):
         self.port = free_port()
@@ -46,18 +71,28 @@ class Cloud:
             "IOT_MTLS_ENABLED": "0",
             **CREDENTIALS,
         }
-        command = [str(pathlib.Path(sys.executable).parent / "ministack")]
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
-        self.wait()
+        # Processes whose parent has ended become this one's children, so that it can wait for the end of each.
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        self.process = subprocess.Popen(
+            [str(pathlib.Path(sys.executable).parent / "ministack")],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            # Where this process is killed, nothing here gets to run any more.
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+        )
 
     def wait(self):
-        for _ in range(300):
-            if self.process.poll() is not None:
-                raise SystemExit(f"MiniStack ended with {self.process.returncode}: see {self.log.name}")
+        """Returns when it answers."""
+
+        def answers():
+            assert self.process.poll() is None, f"MiniStack ended with {self.process.returncode}: see {self.log.name}"
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.1)
-        raise SystemExit("MiniStack does not answer")
+                return True
+
+        until(60, "MiniStack answers", answers)
 
     def client(self, service):
         return boto3.client(
@@ -70,30 +105,15 @@ class Cloud:
         )
 
     def stop(self):
-        """Ends MiniStack and the functions' processes, which are its children."""
-        children = descendants(self.process.pid)
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        """Ends MiniStack and the functions' processes, and returns when none of them is there any more. There is nothing that they would
+        have to put in order first: all they have is in this run's folder."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.process.pid, 0)
         self.log.close()
-
-
-def descendants(pid):
-    """The ids of a process's children and theirs."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
-            if parent == pid:
-                child = int(path.parent.name)
-                found += [child, *descendants(child)]
-    return found
 
 
 def package(cloud, template):
@@ -122,24 +142,21 @@ def package(cloud, template):
 def bootstrap(binary):
     """An archive with a binary as its `bootstrap`."""
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+    with zipfile.ZipFile(archive, "w") as file:
         entry = zipfile.ZipInfo("bootstrap", (2026, 1, 1, 0, 0, 0))
         entry.external_attr = 0o755 << 16
-        entry.compress_type = zipfile.ZIP_DEFLATED
         file.writestr(entry, stripped(binary))
     return archive.getvalue()
 
 
 def stripped(binary):
-    """A binary's bytes without its debug information, where there is a tool that takes it out."""
-    copy = binary.with_suffix(".stripped")
-    try:
-        subprocess.run(["strip", "--strip-debug", "-o", copy, binary], check=True)
-        return copy.read_bytes()
-    except FileNotFoundError:
-        return binary.read_bytes()
-    finally:
-        copy.unlink(missing_ok=True)
+    """A binary's bytes without symbols and debug information, where there is a tool that takes them out."""
+    with tempfile.NamedTemporaryFile() as copy:
+        try:
+            subprocess.run(["strip", "-o", copy.name, binary], check=True)
+        except FileNotFoundError:
+            return binary.read_bytes()
+        return pathlib.Path(copy.name).read_bytes()
 
 
 def deploy(cloud, url):
@@ -151,11 +168,12 @@ def deploy(cloud, url):
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": "DeletionProtection", "ParameterValue": "false"}],
     )
-    for _ in range(600):
+
+    def settled():
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-        if not stack["StackStatus"].endswith("IN_PROGRESS"):
-            break
-        time.sleep(0.2)
+        return not stack["StackStatus"].endswith("IN_PROGRESS") and stack
+
+    stack = until(120, "the stack is made", settled)
     if stack["StackStatus"] != "CREATE_COMPLETE":
         for event in cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]:
             if "FAILED" in event["ResourceStatus"]:
