@@ -145,7 +145,8 @@ impl Store {
     /// Reads bytes of the very object that the import was accepted for: from `offset` on, `bytes` of them or all that follow.
     ///
     /// # Errors
-    /// [`StoreError::ObjectGone`] when it has been removed, or replaced where the bucket keeps no versions.
+    /// [`StoreError::ObjectGone`] when it has been removed, or replaced where the bucket keeps no versions; [`StoreError::Unavailable`] when
+    /// the storage gives other bytes than were asked for, as one that knows no ranges does.
     pub async fn read_upload(&self, import: &Import, offset: u64, bytes: Option<u64>) -> Result<ByteStream> {
         let Some(object) = &import.object else { return Err(StoreError::ObjectGone) };
         if offset >= object.bytes || bytes == Some(0) {
@@ -161,12 +162,18 @@ impl Store {
             Some(version) => get.version_id(version),
             None => get.if_match(format!("\"{}\"", object.etag)),
         };
-        get = match bytes {
-            Some(bytes) => get.range(format!("bytes={offset}-{}", offset + bytes - 1)),
-            None if offset > 0 => get.range(format!("bytes={offset}-")),
-            None => get,
-        };
+        let end = bytes.map_or(object.bytes, |bytes| offset.saturating_add(bytes).min(object.bytes));
+        // What a range is answered with (RFC 9110, section 14.4).
+        let mut wanted = None;
+        if offset > 0 || bytes.is_some() {
+            get = get.range(format!("bytes={offset}-{}", end - 1));
+            wanted = Some(format!("bytes {offset}-{}/{}", end - 1, object.bytes));
+        }
         match get.send().await {
+            Ok(output) if wanted.is_some() && output.content_range != wanted => Err(StoreError::Unavailable {
+                call: "s3:GetObject",
+                reason: "another range than was asked for".to_owned(),
+            }),
             Ok(output) => Ok(output.body),
             Err(error) => {
                 let gone = error.as_service_error().is_some_and(|e| {
@@ -324,5 +331,45 @@ mod tests {
         {
             assert_eq!(of_key(foreign), None, "{foreign}");
         }
+    }
+
+    /// A storage that answers each request with the same object, whatever range is asked for, with this first line and these headers.
+    async fn storage(answer: &'static str) -> (Store, Import) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let (mut request, mut byte) = (Vec::new(), [0]);
+                while !request.ends_with(b"\r\n\r\n") && connection.read(&mut byte).await.is_ok_and(|read| read == 1) {
+                    request.push(byte[0]);
+                }
+                let head = format!("HTTP/1.1 {answer}\r\nconnection: close\r\n\r\n0123456789");
+                connection.write_all(head.as_bytes()).await.expect("sent");
+            }
+        });
+        let lookup =
+            |name: &str| if name == "AWS_ENDPOINT_URL" { Some(endpoint.clone()) } else { Some("1".to_owned()) };
+        let settings = crate::Settings::from_vars(|name| lookup(name).filter(|_| name != "PENSTOCK_RATE_LIMITS"));
+        let import = serde_json::from_value(json!({
+            "id": ImportId::new(5, [1; 10]), "account": "1", "kind": "products", "status": "processing", "created_at": 1, "expires_at": 2,
+            "object": { "etag": "e", "bytes": 10 }, "checkpoint": { "chunk": 0, "offset": 0, "row": 1, "line": 1 },
+        }));
+        (Store::new(settings.expect("complete")), import.expect("an import"))
+    }
+
+    #[tokio::test]
+    async fn other_bytes_than_were_asked_for_are_not_read() {
+        let (store, import) = storage("200 OK\r\ncontent-length: 10").await;
+        assert!(store.read_upload(&import, 0, None).await.is_ok(), "all of it");
+        for (offset, bytes) in [(5, None), (0, Some(5)), (0, Some(10))] {
+            let read = store.read_upload(&import, offset, bytes).await;
+            let reason = read.expect_err("not a range").to_string();
+            assert_eq!(reason, "s3:GetObject: another range than was asked for", "{bytes:?} from {offset}");
+        }
+        let (store, import) = storage("206 Partial Content\r\ncontent-length: 10\r\ncontent-range: bytes 0-9/10").await;
+        assert!(store.read_upload(&import, 0, Some(20)).await.is_ok(), "as far as it goes");
+        assert!(store.read_upload(&import, 0, Some(5)).await.is_err(), "more");
+        assert!(store.read_upload(&import, 1, None).await.is_err(), "from before");
     }
 }
