@@ -1,4 +1,4 @@
-"""A MiniStack of this run alone, and the stack that is deployed on it."""
+"""An emulator of this run alone; of MiniStack, the stack that is deployed on it."""
 
 import contextlib
 import ctypes
@@ -49,32 +49,48 @@ def prctl(option, value):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-class Cloud:
-    """A MiniStack process and clients for it.
+@contextlib.contextmanager
+def interruptible():
+    """Has SIGHUP, SIGINT and SIGTERM end this process as an exception does; gives a function from which on they are ignored, so that nothing
+    keeps what was started from being ended."""
+    signals = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
-    It and the functions' processes, which it starts, are one process group, and end with it.
+    def interrupted(number, _):
+        raise SystemExit(128 + number)
+
+    def ignored():
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+
+    for number in signals:
+        signal.signal(number, interrupted)
+    yield ignored
+
+
+class Cloud:
+    """An emulator's process and clients for it.
+
+    It and the processes that it starts are one process group, and end with it.
     """
+
+    def command(self):
+        """The program, which is installed beside this Python, and its arguments."""
+        raise NotImplementedError
+
+    def variables(self):
+        """What it is told by its environment."""
+        return {}
 
     def __init__(self, folder):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = open(folder / "ministack.log", "wb")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "TMPDIR": str(folder),
-            "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(self.port),
-            "AWS_ENDPOINT_URL": self.url,
-            # Listeners beside the one that is asked for.
-            "SFTP_ENABLED": "0",
-            "IOT_MTLS_ENABLED": "0",
-            **CREDENTIALS,
-        }
+        self.log = open(folder / "log", "wb")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), **CREDENTIALS, **self.variables()}
+        program, *arguments = self.command()
         # Processes whose parent has ended become this one's children, so that it can wait for the end of each.
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.process = subprocess.Popen(
-            [str(pathlib.Path(sys.executable).parent / "ministack")],
+            [pathlib.Path(sys.executable).parent / program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
@@ -88,11 +104,11 @@ class Cloud:
         """Returns when it answers."""
 
         def answers():
-            assert self.process.poll() is None, f"MiniStack ended with {self.process.returncode}: see {self.log.name}"
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: see {self.log.name}"
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return True
 
-        until(60, "MiniStack answers", answers)
+        until(60, f"an answer at {self.url}", answers)
 
     def client(self, service):
         return boto3.client(
@@ -105,8 +121,8 @@ class Cloud:
         )
 
     def stop(self):
-        """Ends MiniStack and the functions' processes, and returns when none of them is there any more. There is nothing that they would
-        have to put in order first: all they have is in this run's folder."""
+        """Ends it and what it has started, and returns when none of them is there any more. There is nothing that they would have to put in
+        order first: all they have is in this run's folder."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -114,6 +130,23 @@ class Cloud:
             while True:
                 os.waitpid(-self.process.pid, 0)
         self.log.close()
+
+
+class Ministack(Cloud):
+    """A MiniStack process, which runs functions as its children."""
+
+    def command(self):
+        return ["ministack"]
+
+    def variables(self):
+        return {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "AWS_ENDPOINT_URL": self.url,
+            # Listeners beside the one that is asked for.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
 
 
 def package(cloud, template):

@@ -12,14 +12,13 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 import urllib.parse
 
 import cloud as ministack
-from cloud import CREDENTIALS, ROOT, STACK, Cloud, until
+from cloud import CREDENTIALS, ROOT, STACK, Ministack, interruptible, until
 
 ENDED = {"completed", "completed_with_errors", "failed", "cancelled", "expired"}
 
@@ -306,35 +305,28 @@ def run(cloud, folder):
         poison(api, cloud, resources)
 
 
-def interrupted(number, _):
-    raise SystemExit(128 + number)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep-logs", action="store_true", help="leave MiniStack's log where it is")
     keep = parser.parse_args().keep_logs
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupted)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="penstock-ministack-"))
     began = time.monotonic()
     cloud = None
-    try:
-        cloud = Cloud(folder)
-        run(cloud, folder)
-    except BaseException:
-        keep = True
-        raise
-    finally:
-        # Nothing keeps what was started from being ended.
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if cloud:
-            cloud.stop()
-        if keep:
-            print(f"MiniStack's log: {folder / 'ministack.log'}", flush=True)
-        else:
-            shutil.rmtree(folder)
+    with interruptible() as ending:
+        try:
+            cloud = Ministack(folder)
+            run(cloud, folder)
+        except BaseException:
+            keep = True
+            raise
+        finally:
+            ending()
+            if cloud:
+                cloud.stop()
+            if keep:
+                print(f"MiniStack's log: {folder / 'log'}")
+            else:
+                shutil.rmtree(folder)
     told(f"everything is as promised, after {time.monotonic() - began:.0f} s; nothing is left running")
 
 

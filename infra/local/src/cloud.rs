@@ -135,8 +135,12 @@ impl LocalCloud {
 
         let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
         let store = Store::new(settings);
-        let mut workers: Vec<_> =
-            mappings(&options, &queues, &host, &meter).into_iter().map(|mapping| tokio::spawn(mapping.run())).collect();
+        let mut workers = Vec::new();
+        if options.mapped {
+            workers.extend(
+                mappings(&options, &queues, &host, &meter).into_iter().map(|mapping| tokio::spawn(mapping.run())),
+            );
+        }
         if options.scheduled {
             workers.push(tokio::spawn(schedule::run(host.clone(), clock.clone())));
         }

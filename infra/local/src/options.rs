@@ -29,6 +29,8 @@ pub struct Options {
     pub proxy: bool,
     /// Whether the sweep function runs by schedule, every minute. Default `true`.
     pub scheduled: bool,
+    /// Whether the queues' messages go to the functions. Default `true`.
+    pub mapped: bool,
     /// Sends what the functions print to standard error instead of log files. Default `false`.
     pub verbose: bool,
 }
@@ -48,6 +50,7 @@ impl Options {
             faults: Faults::default(),
             proxy: false,
             scheduled: true,
+            mapped: true,
             verbose: false,
         }
     }

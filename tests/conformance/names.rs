@@ -1,0 +1,117 @@
+//! API keys, kinds of accounts, rate limits.
+
+use penstock_model::{Schema, Scope};
+use penstock_store::{
+    keys::{Key, NewKey},
+    rate::{Judgement, Rate, Subject, Window},
+};
+
+use crate::bench::{Bench, account, at_once};
+
+fn new_key(bench: &Bench, id: &str, secret: &str) -> NewKey {
+    NewKey {
+        id: id.to_owned(),
+        secret: secret.to_owned(),
+        account: bench.account.clone(),
+        scopes: vec![Scope::Admin],
+        label: Some("Läbel".to_owned()),
+    }
+}
+
+pub(crate) async fn a_key_is_taken_until_it_is_revoked(bench: Bench) {
+    let Bench { store, account, .. } = &bench;
+    let id = format!("key_{account}");
+    let key = store.put_key(&new_key(&bench, &id, "secret")).await.expect("stored");
+    assert_eq!(store.authenticate(&id, "secret").await.expect("answers"), Some(key.clone()));
+    assert_eq!(store.authenticate(&id, "other").await.expect("answers"), None);
+    assert_eq!(store.authenticate("key_none", "secret").await.expect("answers"), None);
+    assert_eq!(store.keys(account).await.expect("answers"), [key.clone()]);
+    for _ in 0..2 {
+        let revoked = store.revoke_key(&id).await.expect("answers").expect("the key is there");
+        assert_eq!(revoked, Key { revoked: true, ..key.clone() });
+        assert_eq!(store.authenticate(&id, "secret").await.expect("answers"), None);
+        assert_eq!(store.keys(account).await.expect("answers"), [revoked]);
+    }
+    assert_eq!(store.revoke_key("key_none").await.expect("answers"), None);
+}
+
+pub(crate) async fn a_key_put_again_belongs_to_the_last_account_alone(bench: Bench) {
+    let Bench { store, .. } = &bench;
+    let id = format!("key_{}", bench.account);
+    store.put_key(&new_key(&bench, &id, "one")).await.expect("stored");
+    let other = account();
+    let moved = NewKey { account: other.clone(), ..new_key(&bench, &id, "two") };
+    store.put_key(&moved).await.expect("stored");
+    assert_eq!(store.authenticate(&id, "one").await.expect("answers"), None);
+    assert_eq!(store.authenticate(&id, "two").await.expect("answers").map(|key| key.account), Some(other.clone()));
+    assert!(store.keys(&bench.account).await.expect("answers").is_empty());
+    assert_eq!(store.keys(&other).await.expect("answers").len(), 1);
+}
+
+fn schema(fields: usize) -> Schema {
+    let fields: Vec<String> = (0..fields)
+        .map(|n| format!(r#"{{"name": "f{n}", "type": "number", "constraints": {{"maximum": 1.50}}}}"#))
+        .collect();
+    let text = format!(r#"{{"name": "own", "primaryKey": "f0", "fields": [{}]}}"#, fields.join(","));
+    serde_json::from_str(&text).expect("a schema")
+}
+
+pub(crate) async fn a_kind_keeps_every_version(bench: Bench) {
+    let Bench { store, account, .. } = &bench;
+    let name = "own".parse().expect("a kind");
+    assert!(store.kind(account, &name).await.expect("answers").is_none());
+    assert_eq!(store.put_kind(account, &schema(1)).await.expect("stored"), 1);
+    assert_eq!(store.put_kind(account, &schema(1)).await.expect("stored"), 1, "a repeat of the newest");
+    assert_eq!(store.put_kind(account, &schema(2)).await.expect("stored"), 2);
+    assert_eq!(store.put_kind(account, &schema(1)).await.expect("stored"), 3);
+    let newest = store.kind(account, &name).await.expect("answers").expect("the kind is there");
+    assert_eq!((newest.version, &*newest.schema), (3, &schema(1)));
+    for (version, there) in [(1, true), (2, true), (3, true), (4, false)] {
+        assert_eq!(store.compiled_kind(account, &name, version).await.expect("answers").is_some(), there, "{version}");
+    }
+    assert_eq!(store.kinds(account).await.expect("answers").len(), 1);
+    assert!(store.kind(&crate::bench::account(), &name).await.expect("answers").is_none(), "another account's");
+}
+
+pub(crate) async fn versions_registered_at_once_are_all_kept(bench: Bench) {
+    let mut versions = at_once(5, |at| {
+        let bench = bench.clone();
+        async move { bench.store.put_kind(&bench.account, &schema(at + 1)).await.expect("stored") }
+    })
+    .await;
+    versions.sort_unstable();
+    assert_eq!(versions, [1, 2, 3, 4, 5]);
+}
+
+fn windows(bench: &Bench) -> Vec<Window> {
+    let window =
+        |policy: &str, limit, subject| Window { policy: policy.to_owned(), rate: Rate { limit, seconds: 60 }, subject };
+    vec![
+        window("conformance.imports.account", 3, Subject::Account(bench.account.clone())),
+        window("conformance.all.address", 100, Subject::Address(format!("::1-{}", bench.account))),
+    ]
+}
+
+pub(crate) async fn a_window_lets_as_many_through_as_it_allows(bench: Bench) {
+    let clock = bench.shifted(0);
+    let windows = windows(&bench);
+    let mut allowed = Vec::new();
+    for at in [0, 10_000, 20_000, 21_000, 60_000, 60_000, 71_000] {
+        clock.set(at);
+        let Judgement { allowed: passes, .. } = clock.store.admit(&windows).await.expect("answers").expect("windows");
+        allowed.push(passes);
+    }
+    // What passes between two settings of the clock is less than the slack of these times.
+    assert_eq!(allowed, [true, true, true, false, true, false, true]);
+    assert_eq!(clock.store.admit(&[]).await.expect("answers"), None);
+}
+
+pub(crate) async fn of_requests_at_once_no_more_pass_than_are_allowed(bench: Bench) {
+    let windows = windows(&bench);
+    let allowed = at_once(8, |_| {
+        let (store, windows) = (bench.store.clone(), windows.clone());
+        async move { store.admit(&windows).await.expect("answers").expect("windows").allowed }
+    })
+    .await;
+    assert_eq!(allowed.iter().filter(|allowed| **allowed).count(), 3, "{allowed:?}");
+}
