@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use penstock_local::{Faults, LocalCloud, Options};
 use penstock_model::{
     AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, Import, ImportId, ImportOptions,
-    Job, Mode, Status, StoredObject, Tally,
+    Job, Mode, Repeats, Status, StoredObject, Tally,
 };
 use penstock_store::{Settings, Store, accept::Acceptance, uploads::PresignedRequest};
 use reqwest::{Response, redirect::Policy};
@@ -88,6 +88,7 @@ impl Bench {
             format: None,
             options: ImportOptions::default(),
             order: 0,
+            alone: false,
             object: None,
             layout: None,
             columns: None,
@@ -220,6 +221,7 @@ pub(crate) fn job(import: &Import) -> Job {
         account: import.account.clone(),
         import: import.id.clone(),
         order: import.order,
+        alone: import.alone,
         kind: import.kind.clone(),
         mode: Mode::Upsert,
         empty_cells: EmptyCells::Keep,
@@ -245,7 +247,7 @@ pub(crate) fn rows() -> Body {
 }
 
 pub(crate) fn message(import: &Import, index: u32, body: Body) -> ChunkMessage {
-    ChunkMessage { job: job(import), chunk: chunk(index, body), last_try: false }
+    ChunkMessage { job: job(import), chunk: chunk(index, body), repeats: Repeats::Rows(vec![3]), last_try: false }
 }
 
 /// Runs a call as often as this at the same time.

@@ -115,9 +115,11 @@ pub(crate) async fn accepting_pins_one_object_and_gives_a_place_in_the_order(ben
     assert_eq!(place(store.accept(account, &first.id, &object("a")).await.expect("answers")), 1);
     let now = bench.now(&first).await;
     assert_eq!((now.status, now.order, now.object), (Status::Processing, 1, Some(object("a"))));
+    assert!(now.alone);
     assert_eq!(place(store.accept(account, &first.id, &object("a")).await.expect("answers")), 1);
     assert!(refused(store, &first, "b").await);
     assert_eq!(place(store.accept(account, &second.id, &object("a")).await.expect("answers")), 2);
+    assert!(!bench.now(&second).await.alone, "the first one runs");
     assert!(refused(store, &bench.import(), "a").await, "there is none");
     let cancelled = bench.created().await;
     let halt = Halt { status: Status::Cancelled, failure: None };
