@@ -70,7 +70,7 @@ def interruptible():
 class Cloud:
     """An emulator's process and clients for it.
 
-    It and the processes that it starts are one process group, and end with it.
+    It and the processes that it starts are one session and process group, and end with it.
     """
 
     def command(self):
@@ -95,7 +95,7 @@ class Cloud:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
-            process_group=0,
+            start_new_session=True,
             # Where this process is killed, nothing here gets to run any more.
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
         )
