@@ -1,5 +1,6 @@
 //! A finished import → its rejected rows file.
 
+pub mod rejected;
 mod report;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
