@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use penstock_client::{Client, Import, NewImport};
 use penstock_local::{LocalCloud, Options};
-use penstock_model::{Format, ImportOptions, Status};
+use penstock_model::{Format, ImportOptions, RowError, Status};
 
 use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, preview, program, progress::Progress};
 
@@ -18,20 +18,18 @@ use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, preview, program, progress::
 const POLL: Duration = Duration::from_millis(200);
 
 /// Errors that the summary shows.
-const FIRST_ERRORS: usize = 5;
+pub(crate) const FIRST_ERRORS: usize = 5;
 
+/// A file, and how it is to be read.
 #[derive(Args)]
-pub(crate) struct ImportArgs {
-    /// The file to import.
-    file: PathBuf,
-    /// The kind of its records.
-    #[arg(long, default_value = "products")]
-    kind: String,
+pub(crate) struct FileArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
     /// What the file is: csv, tsv, ndjson, json or xlsx; found out if not given.
     #[arg(long, value_parser = format)]
-    format: Option<Format>,
+    pub(crate) format: Option<Format>,
     /// The byte between two cells; found out if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
     /// Takes quotes for data.
     #[arg(long)]
@@ -45,6 +43,44 @@ pub(crate) struct ImportArgs {
     /// What a column means whose name does not say it; any number of times.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped)]
     mapping: Vec<(String, String)>,
+}
+
+impl FileArgs {
+    /// What is asked of an import of the file, as far as it is about the file.
+    pub(crate) fn options(&self) -> ImportOptions {
+        ImportOptions {
+            delimiter: self.delimiter,
+            quoting: self.no_quoting.then_some(false),
+            encoding: self.encoding.clone(),
+            sheet: self.sheet.clone(),
+            mapping: self.mapping.iter().cloned().collect(),
+            ..ImportOptions::default()
+        }
+    }
+
+    /// What the file is called.
+    pub(crate) fn filename(&self) -> Option<String> {
+        self.file.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// How much there is of it.
+    ///
+    /// # Errors
+    /// It is not there, or no file.
+    pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
+        let file = std::fs::metadata(&self.file).with_context(|| self.file.display().to_string())?;
+        anyhow::ensure!(file.is_file(), "{} is not a file", self.file.display());
+        Ok(file.len())
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// The kind of its records.
+    #[arg(long, default_value = "products")]
+    kind: String,
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
@@ -67,25 +103,21 @@ pub(crate) struct ImportArgs {
 
 impl ImportArgs {
     fn options(&self) -> ImportOptions {
-        ImportOptions {
-            delimiter: self.delimiter,
-            quoting: self.no_quoting.then_some(false),
-            encoding: self.encoding.clone(),
-            sheet: self.sheet.clone(),
-            mapping: self.mapping.iter().cloned().collect(),
-            dry_run: self.dry_run,
-            ..ImportOptions::default()
-        }
-    }
-
-    fn filename(&self) -> Option<String> {
-        self.file.file_name().map(|name| name.to_string_lossy().into_owned())
+        ImportOptions { dry_run: self.dry_run, ..self.file.options() }
     }
 }
 
 fn format(name: &str) -> Result<Format, String> {
     let known = serde_json::from_value(serde_json::Value::String(name.to_owned()));
     known.map_err(|_| "csv, tsv, ndjson, json and xlsx are read".to_owned())
+}
+
+/// As the service takes it.
+fn delimiter(text: &str) -> Result<char, String> {
+    let refused = |c: &char| !c.is_ascii() || matches!(c, '"' | '\n' | '\r' | '\0') || c.is_ascii_alphanumeric();
+    let one: Option<char> = text.parse().ok();
+    one.filter(|c| !refused(c))
+        .ok_or_else(|| "it is one ASCII character, not a quote, a line break, a letter or a digit".to_owned())
 }
 
 /// `COLUMN=FIELD`; a field's name holds no `=`, a column's may.
@@ -95,22 +127,21 @@ fn mapped(text: &str) -> Result<(String, String), String> {
 }
 
 /// Exit code when some rows failed; 0 when none did, 1 when the import did.
-const SOME_FAILED: u8 = 2;
+pub(crate) const SOME_FAILED: u8 = 2;
 
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let file = tokio::fs::metadata(&args.file).await.with_context(|| args.file.display().to_string())?;
-    anyhow::ensure!(file.is_file(), "{} is not a file", args.file.display());
+    let bytes = args.file.bytes()?;
     if args.preview {
         let client = match (&args.url, &args.token) {
             (Some(url), Some(token)) => Some(Client::new(url, token)?),
             _ => None,
         };
-        let (options, filename) = (args.options(), args.filename());
+        let (options, filename) = (args.options(), args.file.filename());
         let subject = preview::Subject {
-            file: &args.file,
+            file: &args.file.file,
             filename: filename.as_deref(),
             kind: &args.kind,
-            format: args.format,
+            format: args.file.format,
             options: &options,
         };
         return preview::run(&subject, client.as_ref()).await;
@@ -127,7 +158,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let code = tokio::select! {
-        code = import(&args, &client, file.len()) => code,
+        code = import(&args, &client, bytes) => code,
         () = interrupted => {
             let what = if local.is_some() { "the local cloud ends with it" } else { "an import that has begun goes on" };
             Err(anyhow::anyhow!("interrupted; {what}"))
@@ -142,8 +173,8 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
 async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result<ExitCode> {
     let new = NewImport {
         kind: Some(args.kind.clone()),
-        format: args.format,
-        filename: args.filename(),
+        format: args.file.format,
+        filename: args.file.filename(),
         size: Some(size),
         options: args.options(),
     };
@@ -152,7 +183,7 @@ async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result
     let created = client.create(&new, None).await?;
     progress.say(&format!("{}: uploading {size} bytes", created.id));
     let upload = created.upload.as_ref().context("the service gave no upload URL")?;
-    client.upload(upload, &args.file).await?;
+    client.upload(upload, &args.file.file).await?;
     let ended = loop {
         let import = client.import(&created.id).await?;
         progress.show(&import);
@@ -165,7 +196,7 @@ async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result
     };
     let seconds = started.elapsed().as_secs_f64();
     progress.end();
-    let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file));
+    let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file.file));
     let saved = if ended.rejected.is_some() { client.save_rejected(&ended.id, &rejected).await } else { Ok(()) };
     if args.json {
         say!("{}", serde_json::to_string_pretty(&ended)?);
@@ -179,6 +210,12 @@ async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result
         Status::CompletedWithErrors => SOME_FAILED.into(),
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Shows a row's error, a line of the summary.
+pub(crate) fn say_error(error: &RowError) -> anyhow::Result<()> {
+    say!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
+    Ok(())
 }
 
 /// `FILE.rejected.csv`.
@@ -211,7 +248,7 @@ async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path
     }
     if rows.failed > 0 {
         for error in client.errors(&import.id, None, FIRST_ERRORS).await?.errors {
-            say!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
+            say_error(&error)?;
         }
         say!("rejected rows: {}", rejected.display());
     }

@@ -8,6 +8,7 @@ macro_rules! say {
     ($($line:tt)*) => { $crate::write_line(format_args!($($line)*))? };
 }
 
+mod check;
 mod dev;
 mod import;
 mod keys;
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Imports a file: through the service at --url, or else through a local cloud that is started for it.
     Import(import::ImportArgs),
+    /// Checks a file as an import of it would, without one: by the engine alone, on this machine, on all its cores.
+    Check(check::CheckArgs),
     /// Runs the local cloud until it is interrupted.
     Dev(dev::DevArgs),
     /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
@@ -135,8 +138,7 @@ fn interruption() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -146,7 +148,21 @@ async fn main() -> ExitCode {
         }
     };
     let run = match cli.command {
+        // What asks no service needs no runtime.
+        Command::Check(args) => check::run(&args),
+        command => with_services(command),
+    };
+    run.unwrap_or_else(|error| {
+        eprintln!("penstock: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[tokio::main]
+async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Import(args) => import::run(args).await,
+        Command::Check(args) => check::run(&args),
         Command::Dev(args) => dev::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Keys { command } => keys::run(command).await,
@@ -154,11 +170,7 @@ async fn main() -> ExitCode {
         Command::Errors { id, service } => show::errors(&service, &id).await,
         Command::List { limit, service } => show::list(&service, limit).await,
         Command::Function { name } => function(name).await,
-    };
-    run.unwrap_or_else(|error| {
-        eprintln!("penstock: {error:#}");
-        ExitCode::FAILURE
-    })
+    }
 }
 
 async fn function(name: Function) -> anyhow::Result<ExitCode> {

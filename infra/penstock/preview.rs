@@ -11,7 +11,7 @@ use penstock_engine::{
     kinds,
     preview::{self, Preview},
 };
-use penstock_model::{Format, ImportOptions, KindName, Schema};
+use penstock_model::{Format, ImportOptions, KindName, Layout, Schema};
 
 /// What is looked at, and as what.
 pub(crate) struct Subject<'a> {
@@ -51,8 +51,8 @@ async fn schema(kind: &str, client: Option<&Client>) -> anyhow::Result<Schema> {
     }
 }
 
-fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
-    let layout = &preview.layout;
+/// What a file is, and what is to be noted of it.
+pub(crate) fn say_layout(layout: &Layout) -> anyhow::Result<()> {
     let mut words = vec![layout.format.as_str().to_owned(), layout.encoding.clone()];
     words.extend(layout.compression.map(|compression| compression.as_str().to_owned()));
     if let penstock_model::Grammar::Delimited { delimiter, quoting } = layout.grammar {
@@ -64,6 +64,11 @@ fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
     for note in &layout.notes {
         say!("note: {note}");
     }
+    Ok(())
+}
+
+fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
+    say_layout(&preview.layout)?;
     for (column, field) in &preview.columns {
         match field {
             Some(field) => say!("  {column:?} is {field}"),
