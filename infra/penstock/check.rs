@@ -235,6 +235,7 @@ impl<'a> Check<'a> {
             account: LOCAL_ACCOUNT.parse().expect("a valid account"),
             import: ImportId::new(0, [0; 10]),
             order: 1,
+            alone: false,
             kind,
             kind_version: 0,
             mode: Mode::Upsert,
