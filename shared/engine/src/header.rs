@@ -1,14 +1,11 @@
 //! The header of a file: its columns.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use penstock_model::{Failure, Grammar, limits};
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::IgnoredAny;
 
-use crate::{sheet, split};
+use crate::{members::Members, rows, sheet, split};
 
 /// The columns that the file's first record names, in its order.
 ///
@@ -28,7 +25,7 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
         ));
     };
     let columns = match grammar {
-        Grammar::Delimited { delimiter, quoting } => delimited(text, delimiter, quoting),
+        Grammar::Delimited { delimiter, quoting } => rows::first_cells(delimiter, quoting, text),
         Grammar::Sheet => sheet::cells_as_text(text.as_bytes()),
         Grammar::Lines | Grammar::Elements { .. } => Vec::new(),
     };
@@ -41,11 +38,11 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
 
 /// The names of members that the rows of a chunk have, in the order in which they are met: what stands for a header where there is none. No
 /// more than a header may name, and what is no object names nothing.
-pub fn members(rows: &[u8], grammar: Grammar) -> Vec<String> {
+pub fn members(chunk: &[u8], grammar: Grammar) -> Vec<String> {
     let (mut names, mut met, mut bytes) = (Vec::new(), HashSet::new(), 0);
-    split::for_each_value(grammar, rows, |_, value| {
-        let Ok(Members(members)) = serde_json::from_slice(value) else { return };
-        for name in members {
+    split::for_each_value(grammar, chunk, |_, value| {
+        let Ok(Members::<IgnoredAny>(members)) = serde_json::from_slice(value) else { return };
+        for (name, _) in members {
             let has_room = names.len() < limits::COLUMNS && bytes + name.len() <= limits::HEADER_BYTES;
             if has_room && !met.contains(name.as_ref()) {
                 bytes += name.len();
@@ -55,47 +52,6 @@ pub fn members(rows: &[u8], grammar: Grammar) -> Vec<String> {
         }
     });
     names
-}
-
-/// The names of an object's members.
-struct Members<'a>(Vec<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry::<Cow<'de, str>, _>()? {
-                    names.push(name);
-                }
-                Ok(Members(names))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
-
-fn delimited(header: &str, delimiter: u8, quoting: bool) -> Vec<String> {
-    // A byte order mark at the start of the file has been taken away; another one is data, as for the rows.
-    let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], header.as_bytes());
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .quoting(quoting)
-        .delimiter(delimiter)
-        .from_reader(behind_an_empty_line);
-    let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).expect("UTF-8 text in memory is a record");
-    record.iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,9 @@ fn push(key: &mut String, part: &Cell<'_>) {
 
 /// Writes a part that is text.
 pub(crate) fn push_text(key: &mut String, part: &str) {
+    if memchr::memchr2(b'%', b',', part.as_bytes()).is_none() {
+        return key.push_str(part);
+    }
     for c in part.chars() {
         match c {
             '%' => key.push_str("%25"),

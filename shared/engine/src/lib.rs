@@ -13,6 +13,7 @@ pub mod kind;
 pub mod kinds;
 pub mod lines;
 pub mod mapping;
+mod members;
 pub mod merge;
 pub mod plan;
 pub mod preview;

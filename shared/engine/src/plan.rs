@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use penstock_model::{Failure, Grammar};
+use penstock_model::{Failure, Grammar, limits};
 
 use crate::{
     kind::{FieldCheck, Kind},
@@ -17,6 +17,8 @@ pub struct Plan {
     columns: Vec<Option<usize>>,
     /// The same for members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
+    /// The members of the last rows and their fields by their places in a row: nearly all rows of a file name the same in the same order.
+    order: Vec<(String, Option<usize>)>,
     /// The schema's own fields by their normalised names, for members that were not met in the first rows.
     normal: HashMap<String, usize>,
 }
@@ -69,7 +71,7 @@ impl Plan {
             true => (places, HashMap::new()),
             false => (Vec::new(), columns.iter().cloned().zip(places).collect()),
         };
-        Ok(Self { kind, columns, members, normal })
+        Ok(Self { kind, columns, members, order: Vec::new(), normal })
     }
 
     /// A plan that reads no more of a row of cells than the key of its record is made of. It accepts every row that this one accepts, and
@@ -102,6 +104,19 @@ impl Plan {
     /// Those of the columns that are no field.
     pub fn ignored<'a>(&self, columns: &'a [String]) -> impl Iterator<Item = &'a str> {
         columns.iter().zip(self.fields_of(columns)).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
+    }
+
+    /// As [`Plan::member`], of the member in this place of a row, from 0.
+    pub(crate) fn member_at(&mut self, place: usize, name: &str) -> Option<usize> {
+        match self.order.get(place) {
+            Some((known, field)) if known == name => return *field,
+            None if place > self.order.len() || place >= limits::COLUMNS => return self.member(name),
+            _ => {}
+        }
+        let field = self.member(name);
+        self.order.truncate(place);
+        self.order.push((name.to_owned(), field));
+        field
     }
 
     /// The field of a row's member, one that is added for it where the kind keeps additional ones. The same name always gives the same field

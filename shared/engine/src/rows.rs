@@ -1,9 +1,13 @@
 //! Rows: a chunk's bytes become typed rows, and row errors for those that cannot.
 
+mod cells;
+mod flat;
 mod json;
 
 use std::{borrow::Cow, ops::Range};
 
+pub use cells::RecordCells;
+use cells::Table;
 use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, limits};
 
 use crate::{
@@ -48,10 +52,17 @@ pub struct Parsed<'a> {
 #[derive(Debug)]
 pub struct Records<'c> {
     chunk: &'c Chunk,
+    found: Found<'c>,
+}
+
+/// Records in bytes.
+#[derive(Debug)]
+struct Found<'c> {
     grammar: Grammar,
+    bytes: &'c [u8],
     places: Vec<Place>,
-    /// The cells of each, where the grammar has delimiters.
-    cells: Vec<csv::ByteRecord>,
+    /// The cells of all, where the grammar has delimiters.
+    table: Table<'c>,
 }
 
 #[derive(Debug)]
@@ -59,70 +70,117 @@ struct Place {
     row: u64,
     line: u64,
     bytes: Range<usize>,
+    cells: Range<usize>,
 }
 
 impl<'c> Records<'c> {
     /// Finds the records of a chunk.
     pub fn of(job: &Job, chunk: &'c Chunk) -> Self {
-        let mut records = Self { chunk, grammar: job.grammar, places: Vec::new(), cells: Vec::new() };
-        if let Body::Rows(bytes) = &chunk.body {
-            for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
-                let Located { row, line, start, bytes, content } = record;
-                records.places.push(Place { row, line, bytes: start..start + bytes.len() });
-                if let Content::Cells(cells) = content {
-                    records.cells.push(cells.clone());
-                }
-            });
-        }
-        records
-    }
-
-    fn content(&self, at: usize) -> Content<'_> {
-        match self.grammar {
-            Grammar::Delimited { .. } => Content::Cells(&self.cells[at]),
-            Grammar::Lines | Grammar::Elements { .. } => Content::Object,
-            Grammar::Sheet => Content::SheetRow,
-        }
-    }
-
-    fn bytes(&self, place: &Place) -> &[u8] {
-        match &self.chunk.body {
-            Body::Rows(bytes) => &bytes[place.bytes.clone()],
+        let bytes: &[u8] = match &chunk.body {
+            Body::Rows(bytes) => bytes,
             Body::Refused(_) => &[],
-        }
+        };
+        Self { chunk, found: Found::new(job.grammar, chunk.first_row, chunk.first_line, bytes) }
     }
+}
+
+impl<'c> Found<'c> {
+    fn new(grammar: Grammar, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
+        let (mut places, mut table, mut row) = (Vec::new(), Table::new(bytes), first_row);
+        let mut place = |line: u64, bytes: Range<usize>, cells: Range<usize>| {
+            places.push(Place { row, line, bytes, cells });
+            row += 1;
+        };
+        match grammar {
+            Grammar::Delimited { delimiter, quoting } => {
+                table.cut(delimiter, quoting, first_line, |record| place(record.line, record.bytes, record.cells));
+            }
+            Grammar::Lines | Grammar::Elements { .. } | Grammar::Sheet => {
+                let (mut line, mut counted) = (first_line, 0);
+                split::for_each_value(grammar, bytes, |start, value| {
+                    line += lines::ended_in(&bytes[counted..start]);
+                    counted = start;
+                    place(line, start..start + value.len(), 0..0);
+                });
+            }
+        }
+        Self { grammar, bytes, places, table }
+    }
+
+    fn located(&self) -> impl Iterator<Item = Located<'_>> {
+        self.places.iter().map(|Place { row, line, bytes, cells }| {
+            let content = match self.grammar {
+                Grammar::Delimited { .. } => Content::Cells(self.table.record(cells.clone())),
+                Grammar::Lines | Grammar::Elements { .. } => Content::Object,
+                Grammar::Sheet => Content::SheetRow,
+            };
+            Located { row: *row, line: *line, start: bytes.start, content, bytes: &self.bytes[bytes.clone()] }
+        })
+    }
+}
+
+/// What the rows of a chunk come to where nobody wants to see them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many are accepted.
+    pub accepted: u64,
+    /// The errors of the others, as in [`Parsed`].
+    pub errors: Vec<RowError>,
 }
 
 /// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
+    let mut rows = Vec::with_capacity(records.found.places.len());
+    let errors = each_row(plan, job, records, |plan, row, cells| {
+        let key = plan.kind().key_of(cells);
+        let columns = cells.capacity();
+        rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(columns)) });
+    });
+    Parsed { rows, errors }
+}
+
+/// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted.
+pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Checked {
+    let mut accepted = 0;
+    let errors = each_row(plan, job, records, |_, _, _| accepted += 1);
+    Checked { accepted, errors }
+}
+
+/// Calls `accept` with every row that is accepted, and returns the errors of the others. The cells may be taken; what is left of them is
+/// where those of the next row go.
+fn each_row<'r>(
+    plan: &mut Plan,
+    job: &Job,
+    records: &'r Records<'_>,
+    mut accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
+) -> Vec<RowError> {
     if let Body::Refused(refusal) = records.chunk.body {
-        return Parsed { rows: Vec::new(), errors: vec![refused(refusal, records.chunk)] };
+        return vec![refused(refusal, records.chunk)];
     }
-    let mut parsed = Parsed::default();
+    let mut errors = Vec::new();
     let mut reader = RowReader::new(plan, job.empty_cells);
-    for (at, place) in records.places.iter().enumerate() {
-        let Place { row, line, .. } = *place;
+    let mut reading = Reading::new(reader.plan.columns().len());
+    for Located { row, line, content, bytes, .. } in records.found.located() {
         reader.records += 1;
-        let (content, bytes) = (records.content(at), records.bytes(place));
+        reading.clear();
         let read = match content {
-            Content::Cells(cells) => reader.delimited(cells),
-            Content::Object => reader.object(bytes),
-            Content::SheetRow => reader.sheet_row(bytes),
+            Content::Cells(cells) => reader.delimited(&mut reading, cells),
+            Content::Object => reader.object(&mut reading, bytes),
+            Content::SheetRow => reader.sheet_row(&mut reading, bytes),
         };
-        let (key, found) = match read.map(Reading::whole) {
-            Ok(Ok(cells)) => {
-                let key = reader.plan.kind().key_of(&cells);
-                parsed.rows.push(Row { row, key, cells });
+        let (key, found) = match read {
+            Ok(()) if reading.findings.is_empty() => {
+                accept(reader.plan, row, &mut reading.cells);
                 continue;
             }
-            Ok(Err(found)) => (reader.key_of(content, bytes), found),
+            Ok(()) => (reader.key_of(content, bytes), std::mem::take(&mut reading.findings)),
             // Where cells stand is not known of a row that could not be read as a whole.
-            Err(found) => (None, found),
+            Err(found) => (None, vec![found]),
         };
         let located = |finding: Finding| RowError { key: key.clone(), ..finding.at(row, line) };
-        parsed.errors.extend(found.into_iter().map(located));
+        errors.extend(found.into_iter().map(located));
     }
-    parsed
+    errors
 }
 
 /// Row errors that reject these rows of a chunk, which were accepted before.
@@ -171,7 +229,7 @@ pub struct Located<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
     /// Cells between delimiters.
-    Cells(&'a csv::ByteRecord),
+    Cells(RecordCells<'a>),
     /// What is to be a JSON object.
     Object,
     /// A sheet's row, a JSON array.
@@ -184,46 +242,17 @@ pub fn for_each_record(
     first_row: u64,
     first_line: u64,
     bytes: &[u8],
-    mut visit: impl FnMut(Located<'_>),
+    visit: impl FnMut(Located<'_>),
 ) {
-    let (mut row, mut line, mut counted) = (first_row, first_line, 0);
-    let mut locate = |start: usize, bytes_of_record: &[u8], content: Content<'_>| {
-        line += lines::ended_in(&bytes[counted..start]);
-        counted = start;
-        visit(Located { row, line, start, content, bytes: bytes_of_record });
-        row += 1;
-    };
-    match grammar {
-        Grammar::Delimited { delimiter, quoting } => for_each_delimited(delimiter, quoting, bytes, locate),
-        Grammar::Lines | Grammar::Elements { .. } => {
-            split::for_each_value(grammar, bytes, |start, value| locate(start, value, Content::Object));
-        }
-        Grammar::Sheet => split::for_each_value(grammar, bytes, |start, value| locate(start, value, Content::SheetRow)),
-    }
+    Found::new(grammar, first_row, first_line, bytes).located().for_each(visit);
 }
 
-fn for_each_delimited(delimiter: u8, quoting: bool, bytes: &[u8], mut visit: impl FnMut(usize, &[u8], Content<'_>)) {
-    // The reader takes a byte order mark at its start away. Inside a file it is data, so a chunk is read behind an empty line.
-    let behind_an_empty_line = std::io::Read::chain(&b"\n"[..], bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .quoting(quoting)
-        .delimiter(delimiter)
-        .from_reader(behind_an_empty_line);
-    let mut cells = csv::ByteRecord::new();
-    let place = |position: &csv::Position| (position.byte().saturating_sub(1) as usize).min(bytes.len());
-    while reader.read_byte_record(&mut cells).expect("bytes in memory are always records") {
-        let before = cells.position().map_or(0, place);
-        let start = before + bytes[before..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        let raw = &bytes[start..place(reader.position()).max(start)];
-        visit(start, without_terminator(raw), Content::Cells(&cells));
-    }
-}
-
-fn without_terminator(record: &[u8]) -> &[u8] {
-    let terminator = record.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-    &record[..record.len() - terminator]
+/// The cells of the first record of a delimited text.
+pub(crate) fn first_cells(delimiter: u8, quoting: bool, text: &str) -> Vec<String> {
+    let found = Found::new(Grammar::Delimited { delimiter, quoting }, 1, 1, text.as_bytes());
+    let cells = found.places.first().map(|place| found.table.record(place.cells.clone()));
+    let owned = |(_, cell): (_, &[u8])| String::from_utf8_lossy(cell).into_owned();
+    cells.map(|cells| cells.texts().map(owned).collect()).unwrap_or_default()
 }
 
 /// What is wrong, before it is known where.
@@ -273,14 +302,14 @@ struct Reading<'r> {
     findings: Vec<Finding>,
 }
 
-impl<'r> Reading<'r> {
+impl Reading<'_> {
     fn new(cells: usize) -> Self {
         Self { cells: Cells::with_capacity(cells), findings: Vec::new() }
     }
 
-    /// The cells of a row with which nothing is wrong.
-    fn whole(self) -> Result<Cells<'r>, Vec<Finding>> {
-        if self.findings.is_empty() { Ok(self.cells) } else { Err(self.findings) }
+    fn clear(&mut self) {
+        self.cells.clear();
+        self.findings.clear();
     }
 }
 
@@ -313,27 +342,35 @@ impl<'a> RowReader<'a> {
         Some(key)
     }
 
-    fn delimited<'r>(&mut self, record: &'r csv::ByteRecord) -> Result<Reading<'r>, Vec<Finding>> {
-        let columns = self.plan.columns().len();
-        if record.len() != columns {
-            let message = format!("the row has {} cells, the header names {columns} columns", record.len());
-            return Err(vec![Finding::row("ragged_row", message)]);
+    fn delimited<'r>(&self, reading: &mut Reading<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
+        let columns = self.plan.columns();
+        if cells.len() != columns.len() {
+            let (cells, columns) = (cells.len(), columns.len());
+            let message = format!("the row has {cells} cells, the header names {columns} columns");
+            return Err(Finding::row("ragged_row", message));
         }
-        let mut reading = Reading::new(columns);
-        for (at, cell) in record.iter().enumerate() {
-            let Some(field) = self.plan.columns()[at] else { continue };
-            match text(cell) {
-                Ok(text) => self.cell(&mut reading, field, Input::Text(text), cell),
-                Err(error) => reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error)),
+        for ((known, cell), field) in cells.texts().zip(columns) {
+            let Some(field) = *field else { continue };
+            match known.map_or_else(|| text(cell), Ok) {
+                Ok(text) => self.cell(reading, field, Input::Text(text), cell),
+                Err(error) => {
+                    reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
+                }
             }
         }
-        Ok(reading)
+        Ok(())
     }
 
     /// Checks one cell; `shown` is what an error shows of it.
+    #[inline]
     fn cell<'r>(&self, reading: &mut Reading<'r>, field: usize, input: Input<'r>, shown: &[u8]) {
-        let checked = self.plan.kind().field(field).check(input);
-        self.take(reading, field, checked, shown);
+        let check = self.plan.kind().field(field);
+        match input {
+            Input::Text(text) if check.takes_as_it_is(text) => {
+                reading.cells.push((field, Some(Cell::Text(Cow::Borrowed(text)))));
+            }
+            input => self.take(reading, field, check.check(input), shown),
+        }
     }
 
     fn take<'r>(
@@ -409,111 +446,4 @@ fn refused(refusal: Refusal, chunk: &Chunk) -> RowError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use penstock_model::{ImportId, Mode};
-
-    use super::*;
-
-    fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
-        parse_as(Grammar::CSV, text, empty_cells)
-    }
-
-    fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
-        let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
-        let mut plan =
-            Plan::compile(crate::kinds::compiled("products"), grammar, &columns, &BTreeMap::new()).expect("columns");
-        let job = Job {
-            account: "1".parse().expect("valid"),
-            import: ImportId::new(1, [0; 10]),
-            order: 1,
-            alone: false,
-            kind: "products".parse().expect("valid"),
-            mode: Mode::Upsert,
-            empty_cells,
-            dry_run: false,
-            abort: None,
-            chunking: Default::default(),
-            kind_version: 0,
-            grammar,
-            columns,
-            mapping: BTreeMap::new(),
-        };
-        let chunk = Chunk {
-            index: 0,
-            first_row: 10,
-            first_line: 20,
-            offset: 0,
-            bytes: text.len() as u64,
-            rows: 0,
-            body: Body::Rows(text.to_vec()),
-        };
-        let records = Records::of(&job, &chunk);
-        let Parsed { rows, errors } = parse(&mut plan, &job, &records);
-        let owned =
-            |cells: Cells<'_>| cells.into_iter().map(|(field, cell)| (field, cell.map(Cell::into_owned))).collect();
-        let rows = rows.into_iter().map(|row| Row { row: row.row, key: row.key, cells: owned(row.cells) }).collect();
-        Parsed { rows, errors }
-    }
-
-    #[test]
-    fn every_bad_cell_of_a_row_is_named_with_row_and_line() {
-        let parsed = parse_text(b"a,b,c,1,x\r\n\r\n\"two\nlines\",n,b,,\r\n,,b,x,\n", EmptyCells::Keep);
-        assert_eq!(parsed.rows.iter().map(|row| row.row).collect::<Vec<_>>(), [10, 11]);
-        let found: Vec<_> =
-            parsed.errors.iter().map(|e| (e.row, e.line, e.field.as_deref(), e.code.as_str())).collect();
-        assert_eq!(
-            found,
-            [
-                (12, 24, Some("sku"), "required"),
-                (12, 24, Some("name"), "required"),
-                (12, 24, Some("cost"), "invalid_number")
-            ]
-        );
-    }
-
-    #[test]
-    fn the_errors_of_a_row_name_its_record_as_the_row_does() {
-        let keys = |grammar, text: &[u8]| {
-            let parsed = parse_as(grammar, text, EmptyCells::Keep);
-            parsed.errors.into_iter().map(|error| error.key).collect::<Vec<_>>()
-        };
-        let some = |key: &str| Some(key.to_owned());
-        let long = "x".repeat(limits::ERROR_VALUE_CHARS + 1);
-        let rows = format!("\"a,5%\",,b,,\n,n,b,,\na,b\n{long},,b,,\n");
-        let cut = some(&long[1..]);
-        assert_eq!(keys(Grammar::CSV, rows.as_bytes()), [some("a%2C5%25"), None, None, cut]);
-        let rows = br#"{"name":"","Sku":"a\u0041","brand":"b"}
-{"sku":7.50,"name":null,"brand":"b"}
-{"sku":{"x":1},"name":"n","brand":"b"}
-{"sku":null,"name":"n","brand":"b"}
-[1]"#;
-        let wanted = [some("aA"), some("7.50"), some("{\"x\":1}"), None, None];
-        assert_eq!(keys(Grammar::Lines, rows), wanted);
-        let rows = b"[12,null,\"b\"]\n[{\"date\":\"2026-11-21\"},null,\"b\"]\n[null,\"n\"]\n";
-        assert_eq!(keys(Grammar::Sheet, rows), [some("12"), some("2026-11-21"), None, None]);
-    }
-
-    #[test]
-    fn ragged_rows_invalid_utf8_and_nul_are_row_errors_and_the_file_goes_on() {
-        let parsed = parse_text(b"a,b,c\n\xff,n,b,1,\nx\0,n,b,1,\nok,n,b,1,\xff\n", EmptyCells::Keep);
-        let found: Vec<_> = parsed.errors.iter().map(|e| (e.row, e.line, e.code.as_str())).collect();
-        assert_eq!(found, [(10, 20, "ragged_row"), (11, 21, "invalid_utf8"), (12, 22, "nul_byte")]);
-        assert_eq!(parsed.rows.len(), 1);
-    }
-
-    #[test]
-    fn an_empty_cell_is_left_out_or_clears() {
-        let keep = parse_text(b"a,n,b,,\n", EmptyCells::Keep);
-        assert_eq!(keep.rows[0].cells.len(), 3);
-        let clear = parse_text(b"a,n,b,,\n", EmptyCells::Clear);
-        assert!(clear.rows[0].cells.contains(&(3, None)));
-    }
-
-    #[test]
-    fn a_byte_order_mark_inside_the_file_is_data() {
-        let parsed = parse_text(b"\xef\xbb\xbfa,n,b,,\n", EmptyCells::Keep);
-        assert_eq!(parsed.rows[0].key, "\u{feff}a");
-    }
-}
+mod tests;

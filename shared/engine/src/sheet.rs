@@ -107,34 +107,52 @@ enum Markup {
 
 impl Inspector {
     fn look(&mut self, piece: &[u8]) -> Result<(), Oddity> {
-        for &byte in piece {
-            self.run += 1;
+        self.count.look(piece)?;
+        let mut at = 0;
+        while at < piece.len() {
+            // What changes the state; bytes before it count, and do nothing else.
+            let rest = &piece[at..];
+            let found = match self.state {
+                Markup::Text => memchr::memchr(b'<', rest),
+                Markup::Opened => Some(0),
+                Markup::Tag => memchr::memchr3(b'>', b'"', b'\'', rest),
+                Markup::Value(quote) => memchr::memchr(quote, rest),
+            };
+            let passed = found.map_or(rest.len(), |found| found + 1);
+            self.run += passed;
             if self.run > limits::WORKBOOK_TEXT_BYTES {
                 return Err(Oddity::LongText);
             }
-            self.count.take(byte)?;
-            self.state = match (self.state, byte) {
-                (Markup::Text, b'<') => {
-                    self.run = 0;
-                    Markup::Opened
-                }
-                (Markup::Opened, b'!') => return Err(Oddity::Declaration),
-                (Markup::Opened, b'?') if std::mem::replace(&mut self.seen_any, true) => {
-                    return Err(Oddity::Declaration);
-                }
-                (Markup::Opened | Markup::Tag, b'>') => {
-                    self.run = 0;
-                    Markup::Text
-                }
-                (Markup::Opened | Markup::Tag, b'"' | b'\'') => Markup::Value(byte),
-                (Markup::Opened, _) => {
-                    self.seen_any = true;
-                    Markup::Tag
-                }
-                (Markup::Value(quote), _) if quote == byte => Markup::Tag,
-                (state, _) => state,
-            };
+            at += passed;
+            if found.is_some() {
+                self.step(piece[at - 1])?;
+            }
         }
+        Ok(())
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Oddity> {
+        self.state = match (self.state, byte) {
+            (Markup::Text, _) => {
+                self.run = 0;
+                Markup::Opened
+            }
+            (Markup::Opened, b'!') => return Err(Oddity::Declaration),
+            (Markup::Opened, b'?') if std::mem::replace(&mut self.seen_any, true) => {
+                return Err(Oddity::Declaration);
+            }
+            (Markup::Opened | Markup::Tag, b'>') => {
+                self.run = 0;
+                Markup::Text
+            }
+            (Markup::Opened | Markup::Tag, b'"' | b'\'') => Markup::Value(byte),
+            (Markup::Opened, _) => {
+                self.seen_any = true;
+                Markup::Tag
+            }
+            (state @ Markup::Tag, _) => state,
+            (Markup::Value(_), _) => Markup::Tag,
+        };
         Ok(())
     }
 }
@@ -151,6 +169,22 @@ struct Announced {
 const ANNOUNCES: &[u8] = b"uniqueCount";
 
 impl Announced {
+    fn look(&mut self, piece: &[u8]) -> Result<(), Oddity> {
+        let mut at = 0;
+        while at < piece.len() {
+            if self.matched == 0 && self.number.is_none() {
+                // Where the name may begin next: in front of it, or of what may be its start at the end of the piece.
+                let border = piece.len().saturating_sub(ANNOUNCES.len() - 1);
+                let found = memchr::memmem::find(&piece[at..], ANNOUNCES).map(|found| at + found);
+                at = found.unwrap_or(border.max(at));
+            }
+            let Some(&byte) = piece.get(at) else { break };
+            self.take(byte)?;
+            at += 1;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, byte: u8) -> Result<(), Oddity> {
         match self.number {
             Some(number) if byte.is_ascii_digit() => {
@@ -385,7 +419,14 @@ pub fn cells_as_text(row: &[u8]) -> Vec<String> {
 fn decimal(number: f64) -> Option<String> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 {
-        return (number.abs() <= EXACT).then(|| format!("{number:.0}"));
+        let whole =
+            || if number == 0.0 && number.is_sign_negative() { "-0".to_owned() } else { (number as i64).to_string() };
+        return (number.abs() <= EXACT).then(whole);
+    }
+    // The shortest text that is this number has at most 15 digits where rounding to 15 changes nothing, which is nearly always.
+    let shortest = number.to_string();
+    if shortest.len() <= 15 {
+        return Some(shortest);
     }
     let rounded: f64 = format!("{number:.14e}").parse().ok()?;
     Some(rounded.to_string())

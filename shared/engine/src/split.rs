@@ -15,6 +15,9 @@ use crate::lines::{self, LineCounter};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Bytes that are taken at once, few enough to be scanned before they leave the processor's nearest cache.
+const PART_BYTES: usize = 16 * 1024;
+
 /// How a file is cut. The same bytes and options always give the same chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitOptions {
@@ -86,6 +89,8 @@ pub struct Splitter {
     /// Where its last whole record ends.
     chunk_end: usize,
     chunk_rows: u64,
+    /// How many lines end in it.
+    chunk_lines: u64,
     scanner: Scanner,
     /// The record being scanned.
     scan: Scan,
@@ -102,6 +107,8 @@ struct Scan {
     at: usize,
     /// Where in the buffer stands what a refusal of the record would name the line of, if that is still there.
     mark: Option<usize>,
+    /// Lines that have ended in the record, where the grammar counts them.
+    lines: u64,
 }
 
 /// Finds where records start and end, by the file's grammar.
@@ -137,6 +144,15 @@ impl Scanner {
             Self::Delimited(delimited) => delimited.end(buffer, scan, start, at_end),
             Self::Lines(lines) => lines.end(buffer, scan, at_end),
             Self::Elements(elements) => elements.end(buffer, scan, start, at_end),
+        }
+    }
+
+    /// How many lines end in a record and the `blank` bytes before it, which begin `bytes`.
+    fn lines(&self, bytes: &[u8], blank: usize, scan: &Scan) -> u64 {
+        match self {
+            Self::Delimited(_) if blank == 0 => scan.lines,
+            Self::Delimited(_) => scan.lines + lines::ended_in(&bytes[..blank]),
+            Self::Lines(_) | Self::Elements(_) => lines::ended_in(bytes),
         }
     }
 
@@ -208,6 +224,7 @@ impl Splitter {
             chunk_start: 0,
             chunk_end: 0,
             chunk_rows: 0,
+            chunk_lines: 0,
             scan: Scan::default(),
             dropping: None,
         }
@@ -218,10 +235,12 @@ impl Splitter {
     /// # Errors
     /// [`SplitError`] when the header cannot be one.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Piece>, SplitError> {
-        self.buffer.extend_from_slice(bytes);
         let mut pieces = Vec::new();
-        while self.record(false, &mut pieces)? {}
-        self.compact();
+        for part in bytes.chunks(PART_BYTES) {
+            self.buffer.extend_from_slice(part);
+            while self.record(false, &mut pieces)? {}
+            self.compact();
+        }
         Ok(pieces)
     }
 
@@ -248,7 +267,7 @@ impl Splitter {
         if self.in_header && self.scan.at > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
-        let start = match self.scan.start {
+        let mut start = match self.scan.start {
             Some(start) => start,
             None => match self.record_start(at_end, pieces) {
                 Some(start) => start,
@@ -256,7 +275,7 @@ impl Splitter {
             },
         };
         self.scan.start = Some(start);
-        let Some(end) = self.scanner.end(&self.buffer, &mut self.scan, start, at_end) else {
+        let Some(mut end) = self.scanner.end(&self.buffer, &mut self.scan, start, at_end) else {
             if !self.in_header && (self.buffer.len() - start > self.options.record_bytes || self.dropping.is_some()) {
                 self.drop_scanned(pieces);
             }
@@ -269,7 +288,8 @@ impl Splitter {
         } else if self.in_header {
             self.header(start, end, flawed, pieces)?;
         } else if flawed || end - start > self.options.record_bytes {
-            self.emit(pieces);
+            let gone = self.emit(pieces);
+            (start, end) = (start - gone, end - gone);
             let mut dropping = self.dropping_from(start);
             dropping.take(&self.buffer[start..end], start, self.scan.mark);
             self.refuse(dropping, flawed, end, pieces);
@@ -277,12 +297,15 @@ impl Splitter {
             if self.chunk_rows == self.options.chunk_rows
                 || (self.chunk_rows > 0 && end - self.chunk_start > self.options.chunk_bytes)
             {
-                self.emit(pieces);
+                let gone = self.emit(pieces);
+                (start, end) = (start - gone, end - gone);
             }
             if self.chunk_rows == 0 {
                 self.start_chunk(start);
             }
             self.chunk_rows += 1;
+            self.chunk_lines +=
+                self.scanner.lines(&self.buffer[self.chunk_end..end], start - self.chunk_end, &self.scan);
             self.chunk_end = end;
         }
         self.scanner.next();
@@ -307,7 +330,8 @@ impl Splitter {
         let start = self.scanner.start(&self.buffer, &mut self.scan, at_end);
         // However much there is between records, no more than a chunk of it is held.
         if self.chunk_rows > 0 && self.scan.at - self.chunk_start > self.options.chunk_bytes {
-            self.emit(pieces);
+            let gone = self.emit(pieces);
+            return start.map(|start| start - gone);
         }
         start
     }
@@ -335,15 +359,41 @@ impl Splitter {
         Ok(())
     }
 
-    /// Returns the chunk that has been gathered, if it holds anything.
-    fn emit(&mut self, pieces: &mut Vec<Piece>) {
+    /// Returns the chunk that has been gathered, if it holds anything. The answer is by how many bytes the buffer has become shorter at its
+    /// start.
+    fn emit(&mut self, pieces: &mut Vec<Piece>) -> usize {
         if self.chunk_rows == 0 {
-            return;
+            return 0;
         }
-        let body = self.buffer[self.chunk_start..self.chunk_end].to_vec();
-        self.push_chunk(body.len() as u64, lines::ended_in(&body), self.chunk_rows, Body::Rows(body), pieces);
-        self.chunk_start = self.chunk_end;
-        self.chunk_rows = 0;
+        let (rows, lines) = (std::mem::take(&mut self.chunk_rows), std::mem::take(&mut self.chunk_lines));
+        let (body, gone) = self.take_chunk();
+        self.push_chunk(body.len() as u64, lines, rows, Body::Rows(body), pieces);
+        gone
+    }
+
+    /// Takes the chunk out of the buffer. Where that holds little else, what is copied is the rest, into a new buffer.
+    fn take_chunk(&mut self) -> (Vec<u8>, usize) {
+        let end = self.chunk_end;
+        if self.chunk_start > 0 || self.buffer.len() - end > end {
+            let chunk = self.buffer[self.chunk_start..end].to_vec();
+            self.chunk_start = end;
+            return (chunk, 0);
+        }
+        let mut rest = Vec::with_capacity(end + PART_BYTES);
+        rest.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
+        let chunk = std::mem::replace(&mut self.buffer, rest);
+        self.move_up(end);
+        (chunk, end)
+    }
+
+    /// Takes that the buffer has become shorter at its start.
+    fn move_up(&mut self, gone: usize) {
+        self.chunk_start = self.chunk_start.saturating_sub(gone);
+        self.chunk_end = self.chunk_end.saturating_sub(gone);
+        self.scan.at -= gone;
+        self.scan.mark = self.scan.mark.and_then(|mark| mark.checked_sub(gone));
+        self.scan.start = self.scan.start.map(|start| start - gone);
     }
 
     fn push_chunk(&mut self, bytes: u64, lines: u64, rows: u64, body: Body, pieces: &mut Vec<Piece>) {
@@ -361,11 +411,11 @@ impl Splitter {
 
     /// Forgets the scanned part of a record that is too long, but for its last byte, which tells whether a quote after it opens a field.
     fn drop_scanned(&mut self, pieces: &mut Vec<Piece>) {
-        let start = self.scan.start.expect("a record is being scanned");
+        let mut start = self.scan.start.expect("a record is being scanned");
         let mut dropping = match self.dropping.take() {
             Some(dropping) => dropping,
             None => {
-                self.emit(pieces);
+                start -= self.emit(pieces);
                 self.dropping_from(start)
             }
         };
@@ -379,6 +429,7 @@ impl Splitter {
             start: Some(0),
             at: self.scan.at - kept,
             mark: self.scan.mark.and_then(|mark| mark.checked_sub(kept)),
+            lines: 0,
         };
     }
 
@@ -405,13 +456,7 @@ impl Splitter {
         }
         let done = if self.dropping.is_some() || self.in_header { 0 } else { self.chunk_start };
         self.buffer.drain(..done);
-        self.chunk_start -= done;
-        self.chunk_end = self.chunk_end.saturating_sub(done);
-        self.scan.at -= done;
-        self.scan.mark = self.scan.mark.and_then(|mark| mark.checked_sub(done));
-        if let Some(start) = &mut self.scan.start {
-            *start -= done;
-        }
+        self.move_up(done);
     }
 }
 

@@ -23,6 +23,8 @@ pub struct FieldCheck {
     pub(super) enumeration: Option<(Vec<Value>, String)>,
     /// What is put before a text.
     pub(super) prefix: Option<String>,
+    /// Whether every text that is not empty is taken as it is.
+    pub(super) is_plain: bool,
 }
 
 /// What the type of a field asks for.
@@ -42,7 +44,24 @@ pub(super) enum Rule {
 impl FieldCheck {
     /// A field that takes anything.
     pub(super) fn anything(name: &str, missing: Arc<[String]>) -> Self {
-        Self { name: name.to_owned(), required: false, missing, rule: Rule::Any, enumeration: None, prefix: None }
+        Self::new(name, false, missing, Rule::Any, None, None)
+    }
+
+    pub(super) fn new(
+        name: &str,
+        required: bool,
+        missing: Arc<[String]>,
+        rule: Rule,
+        enumeration: Option<(Vec<Value>, String)>,
+        prefix: Option<String>,
+    ) -> Self {
+        let takes_any = match &rule {
+            Rule::String(rule) => rule.takes_any(),
+            rule => matches!(rule, Rule::Any),
+        };
+        let is_plain =
+            takes_any && enumeration.is_none() && prefix.is_none() && missing.iter().all(|missing| missing.is_empty());
+        Self { name: name.to_owned(), required, missing, rule, enumeration, prefix, is_plain }
     }
 
     /// The field's name.
@@ -58,6 +77,12 @@ impl FieldCheck {
     /// Whether it holds dates or times.
     pub(crate) fn is_temporal(&self) -> bool {
         matches!(self.rule, Rule::Temporal(_))
+    }
+
+    /// Whether the field takes a text as it is, so that it needs no check. Most cells are such.
+    #[inline]
+    pub(crate) fn takes_as_it_is(&self, text: &str) -> bool {
+        self.is_plain && !text.is_empty()
     }
 
     /// The value of a cell; `None` where it holds nothing and need not. Nothing is allocated for a text, a number, an integer or a boolean

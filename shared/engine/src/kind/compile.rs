@@ -266,7 +266,7 @@ fn compile_field(
     };
     let prefix = field.scope.map(|_| format!("{}-", common.account));
     let missing = common.missing.clone();
-    Ok(FieldCheck { name: field.name.clone(), required, missing, rule, enumeration, prefix })
+    Ok(FieldCheck::new(&field.name, required, missing, rule, enumeration, prefix))
 }
 
 /// Whether the field has nothing that its type has no use for.

@@ -1,15 +1,12 @@
 //! Arrays and objects: JSON becomes values, every number exact, and items are checked by a schema of their own.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::{Decimal, Value, limits};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
 use super::{CellError, FieldCheck, Input};
+use crate::members::Members;
 
 /// Characters of a member's name that a path shows.
 const NAME_CHARS: usize = 64;
@@ -21,45 +18,16 @@ pub(super) struct Items {
     pub(super) keeps_additional: bool,
 }
 
-/// A member's name; borrowed where the document has it as it is.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Members by name, each once.
-struct Members<'a>(BTreeMap<Name<'a>, &'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member comes twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
-
 fn list(raw: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw).ok()
 }
 
-fn members(raw: &str) -> Option<BTreeMap<Name<'_>, &RawValue>> {
-    serde_json::from_str(raw).ok().map(|Members(members)| members)
+/// Members by name; `None` where one comes twice.
+fn members(raw: &str) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
+    let Members(members) = serde_json::from_str(raw).ok()?;
+    let count = members.len();
+    let by_name = BTreeMap::from_iter(members);
+    (by_name.len() == count).then_some(by_name)
 }
 
 /// What a raw JSON value is.
@@ -119,7 +87,7 @@ pub(super) fn value(raw: &str, depth: usize) -> Result<Value, CellError> {
         Some(b'{') => {
             deeper()?;
             let members = members(raw).ok_or_else(no_object)?;
-            let member = |(Name(name), raw): (Name<'_>, &RawValue)| {
+            let member = |(name, raw): (Cow<'_, str>, &RawValue)| {
                 member_name(&name)?;
                 let value = value(raw.get(), depth + 1).map_err(|error| error.below(&step(&name)))?;
                 Ok((name.into_owned(), value))
@@ -190,7 +158,7 @@ impl Items {
         };
         let (mut item, mut errors) = (BTreeMap::new(), Vec::new());
         for (field, default) in &self.fields {
-            let raw = given.remove(&Name(Cow::Borrowed(field.name())));
+            let raw = given.remove(field.name());
             let mut text = Cow::Borrowed("");
             let checked = match raw.map_or(Ok(Input::Null), |raw| input(raw.get(), &mut text)) {
                 // An array and an object are around it.
@@ -207,7 +175,7 @@ impl Items {
             }
         }
         if self.keeps_additional {
-            for (Name(name), raw) in given {
+            for (name, raw) in given {
                 let kept = member_name(&name).and_then(|()| {
                     // An array and an object are around it.
                     value(raw.get(), 3).map_err(|error| error.below(&step(&name)))

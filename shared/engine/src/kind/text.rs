@@ -73,6 +73,12 @@ impl Pattern {
 }
 
 impl TextRule {
+    /// Whether there is nothing that a text must keep to.
+    pub(super) fn takes_any(&self) -> bool {
+        let Length { least, most } = self.length;
+        self.format == Format::Plain && least.is_none() && most.is_none() && self.pattern.is_none()
+    }
+
     pub(super) fn check(&self, text: &str) -> Result<(), CellError> {
         let error = |code, message: &str| Err(CellError::new(code, message));
         match self.format {

@@ -1,93 +1,80 @@
 //! Rows that are JSON: objects, and the arrays as which a sheet's rows come.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Finding, Reading, RowReader, text};
-use crate::kind::{Cell, CellError, Input};
-
-/// A JSON object's members in their order, values as they are written: a number keeps its digits, and a name that comes twice is seen.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(Text(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// A JSON string, borrowed where it holds no escape.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+use super::{
+    Finding, Reading, RowReader,
+    flat::{self, Member},
+    text,
+};
+use crate::{
+    kind::{Cell, CellError, Input},
+    members::{Members, Text},
+};
 
 impl RowReader<'_> {
     /// Reads a row that is to be a JSON object.
-    pub(super) fn object<'r>(&mut self, bytes: &'r [u8]) -> Result<Reading<'r>, Vec<Finding>> {
-        let row = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(error.valid_up_to())])?;
-        let Members(members) = serde_json::from_str(row).map_err(|error| vec![not_an_object(row, &error)])?;
-        let mut reading = Reading::new(members.len());
-        for (name, value) in members {
-            let Some(field) = self.plan.member(&name) else { continue };
-            if self.named_by.len() <= field {
-                self.named_by.resize(self.plan.kind().fields().len(), 0);
+    pub(super) fn object<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        if let Some(members) = flat::members(row, self.named_by.len()) {
+            for (place, Member { name, input, shown }) in members.into_iter().enumerate() {
+                if let Some(field) = self.name(reading, place, name, shown) {
+                    self.cell(reading, field, input, shown.as_bytes());
+                }
             }
-            if std::mem::replace(&mut self.named_by[field], self.records) == self.records {
-                let field = self.plan.kind().field(field).name();
-                let error = CellError {
-                    path: String::new(),
-                    code: "duplicate_member",
-                    message: "two members of the row mean this field".to_owned(),
-                };
-                reading.findings.push(Finding::cell(field, value.get().as_bytes(), error));
-                continue;
+        } else {
+            let Members::<&RawValue>(members) =
+                serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
+            for (place, (name, value)) in members.into_iter().enumerate() {
+                if let Some(field) = self.name(reading, place, &name, value.get()) {
+                    self.json_cell(reading, field, value);
+                }
             }
-            self.json_cell(&mut reading, field, value);
         }
         for (at, field) in self.plan.kind().fields().iter().enumerate() {
             let is_named = self.named_by.get(at).is_some_and(|by| *by == self.records);
             if field.is_required() && !is_named {
-                self.cell(&mut reading, at, Input::Null, b"");
+                self.cell(reading, at, Input::Null, b"");
             }
         }
-        Ok(reading)
+        Ok(())
+    }
+
+    /// The field that a row's member is, which no other member of the row may be.
+    fn name(&mut self, reading: &mut Reading<'_>, place: usize, name: &str, shown: &str) -> Option<usize> {
+        let field = self.plan.member_at(place, name)?;
+        if self.named_by.len() <= field {
+            self.named_by.resize(self.plan.kind().fields().len(), 0);
+        }
+        if std::mem::replace(&mut self.named_by[field], self.records) != self.records {
+            return Some(field);
+        }
+        let field = self.plan.kind().field(field).name();
+        let error = CellError {
+            path: String::new(),
+            code: "duplicate_member",
+            message: "two members of the row mean this field".to_owned(),
+        };
+        reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
+        None
     }
 
     /// Reads a sheet's row. Cells that it does not have at its end hold nothing.
-    pub(super) fn sheet_row<'r>(&mut self, bytes: &'r [u8]) -> Result<Reading<'r>, Vec<Finding>> {
-        let row = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(error.valid_up_to())])?;
-        let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| vec![not_an_object(row, &error)])?;
+    pub(super) fn sheet_row<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
             let message = format!("the row has a cell in column {}, the first row names {columns}", row.len());
-            return Err(vec![Finding::row("ragged_row", message)]);
+            return Err(Finding::row("ragged_row", message));
         }
-        let mut reading = Reading::new(columns);
         for at in 0..columns {
             let Some(field) = self.plan.columns()[at] else { continue };
             match row.get(at) {
-                None => self.cell(&mut reading, field, Input::Null, b""),
+                None => self.cell(reading, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
                     Some(Tagged { error: Some(shown), .. }) => {
                         let message = format!("the sheet has an error in this cell: {shown}");
@@ -95,17 +82,17 @@ impl RowReader<'_> {
                         let field = self.plan.kind().field(field).name();
                         reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
                     }
-                    Some(Tagged { date: Some(date), .. }) => self.date(&mut reading, field, &date),
-                    _ => self.json_cell(&mut reading, field, cell),
+                    Some(Tagged { date: Some(date), .. }) => self.date(reading, field, &date),
+                    _ => self.json_cell(reading, field, cell),
                 },
             }
         }
-        Ok(reading)
+        Ok(())
     }
 
     /// The members of an object that are these fields, as errors show them.
     pub(super) fn members_of<'r>(&mut self, fields: &[usize], bytes: &'r [u8]) -> Vec<Option<Cow<'r, [u8]>>> {
-        let Ok(Members(members)) = serde_json::from_slice(bytes) else { return Vec::new() };
+        let Ok(Members::<&RawValue>(members)) = serde_json::from_slice(bytes) else { return Vec::new() };
         let mut found = vec![None; fields.len()];
         for (name, value) in members {
             let field = self.plan.member(&name);

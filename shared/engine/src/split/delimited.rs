@@ -6,9 +6,10 @@
 //! quotes everything is data up to a quote that is not doubled; what follows that quote up to the delimiter is data again, quotes included.
 //!
 //! Outside quotes only three bytes matter, a terminator or a quote, and whether a quote opens is told by the byte before it. So the scan is
-//! a vectorised search for those bytes that never looks at delimiters.
+//! a vectorised search for those bytes that never looks at delimiters. It meets every line end on its way, in quotes and outside, and counts
+//! them for whoever has to tell on which line a record stands.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr2, memchr3};
 use penstock_model::Refusal;
 
 use super::Scan;
@@ -63,25 +64,27 @@ impl Delimited {
                             }
                             scan.at = at + 1;
                         }
-                        b'\r' => match buffer.get(at + 1) {
-                            Some(b'\n') => return Some(at + 2),
-                            Some(_) => return Some(at + 1),
-                            None if at_end => return Some(at + 1),
-                            None => {
-                                scan.at = at;
-                                return None;
-                            }
-                        },
-                        _ => return Some(at + 1),
+                        b'\r' if at + 1 == buffer.len() && !at_end => {
+                            scan.at = at;
+                            return None;
+                        }
+                        terminator => {
+                            scan.lines += 1;
+                            let is_pair = terminator == b'\r' && buffer.get(at + 1) == Some(&b'\n');
+                            return Some(at + 1 + usize::from(is_pair));
+                        }
                     }
                 }
-                State::Quoted => match memchr(QUOTE, &buffer[scan.at..]) {
-                    None => break,
-                    Some(found) => {
-                        scan.at += found + 1;
-                        self.state = State::QuoteInQuotes;
+                State::Quoted => {
+                    let Some(found) = memchr3(QUOTE, b'\n', b'\r', &buffer[scan.at..]) else { break };
+                    let at = scan.at + found;
+                    match buffer[at] {
+                        QUOTE => self.state = State::QuoteInQuotes,
+                        b'\n' if buffer[at - 1] == b'\r' => {}
+                        _ => scan.lines += 1,
                     }
-                },
+                    scan.at = at + 1;
+                }
                 State::QuoteInQuotes => match buffer.get(scan.at) {
                     None => break,
                     Some(&QUOTE) => {

@@ -294,7 +294,7 @@ struct Brackets {
 enum Nesting {
     /// The buffer ends inside.
     Inside,
-    /// A string was opened.
+    /// The buffer ends inside a string.
     String,
     /// The outermost bracket was closed.
     Closed,
@@ -306,17 +306,19 @@ impl Brackets {
         self.depth = 0;
     }
 
-    /// Goes on to the next thing that matters; `scan.at` is behind it.
+    /// Goes on to the next thing that matters; `scan.at` is behind it. A string that ends in the buffer is passed.
     fn scan(&mut self, buffer: &[u8], scan: &mut Scan) -> Nesting {
-        for (at, &byte) in buffer.iter().enumerate().skip(scan.at) {
+        while let Some(&byte) = buffer.get(scan.at) {
             match byte {
                 b'"' => {
-                    scan.at = at + 1;
-                    return Nesting::String;
+                    scan.at += 1;
+                    if !end_string(buffer, scan) {
+                        return Nesting::String;
+                    }
+                    continue;
                 }
                 b'{' | b'[' => {
                     if self.depth == DEPTH {
-                        scan.at = at;
                         return Nesting::Flawed(Flaw::TooDeep);
                     }
                     self.kinds = self.kinds << 1 | u128::from(byte == b'[');
@@ -324,20 +326,19 @@ impl Brackets {
                 }
                 b'}' | b']' => {
                     if self.kinds & 1 != u128::from(byte == b']') {
-                        scan.at = at;
                         return Nesting::Flawed(Flaw::WrongBracket);
                     }
                     self.kinds >>= 1;
                     self.depth -= 1;
                     if self.depth == 0 {
-                        scan.at = at + 1;
+                        scan.at += 1;
                         return Nesting::Closed;
                     }
                 }
                 _ => {}
             }
+            scan.at += 1;
         }
-        scan.at = buffer.len();
         Nesting::Inside
     }
 }
