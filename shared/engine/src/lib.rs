@@ -21,3 +21,11 @@ pub mod rows;
 pub mod seen;
 pub mod sheet;
 pub mod split;
+mod strings;
+
+/// How many cases a property is tried with: so many, or as many as `PENSTOCK_CASES` says.
+#[cfg(test)]
+fn cases(usual: u32) -> proptest::test_runner::Config {
+    let wanted = std::env::var("PENSTOCK_CASES").ok().and_then(|cases| cases.parse().ok());
+    proptest::test_runner::Config::with_cases(wanted.unwrap_or(usual))
+}

@@ -107,6 +107,7 @@ impl Plan {
     }
 
     /// As [`Plan::member`], of the member in this place of a row, from 0.
+    #[inline]
     pub(crate) fn member_at(&mut self, place: usize, name: &str) -> Option<usize> {
         match self.order.get(place) {
             Some((known, field)) if known == name => return *field,

@@ -131,7 +131,7 @@ pub struct Checked {
 /// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
     let mut rows = Vec::with_capacity(records.found.places.len());
-    let errors = each_row(plan, job, records, |plan, row, cells| {
+    let errors = each_row(plan, job, records, true, |plan, row, cells| {
         let key = plan.kind().key_of(cells);
         let columns = cells.capacity();
         rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(columns)) });
@@ -142,16 +142,17 @@ pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed
 /// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted.
 pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Checked {
     let mut accepted = 0;
-    let errors = each_row(plan, job, records, |_, _, _| accepted += 1);
+    let errors = each_row(plan, job, records, false, |_, _, _| accepted += 1);
     Checked { accepted, errors }
 }
 
 /// Calls `accept` with every row that is accepted, and returns the errors of the others. The cells may be taken; what is left of them is
-/// where those of the next row go.
+/// where those of the next row go. Unless they are kept there are none, and a cell is not read further than to know that it is good.
 fn each_row<'r>(
     plan: &mut Plan,
     job: &Job,
     records: &'r Records<'_>,
+    keeps_cells: bool,
     mut accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
 ) -> Vec<RowError> {
     if let Body::Refused(refusal) = records.chunk.body {
@@ -159,10 +160,12 @@ fn each_row<'r>(
     }
     let mut errors = Vec::new();
     let mut reader = RowReader::new(plan, job.empty_cells);
-    let mut reading = Reading::new(reader.plan.columns().len());
+    let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
+    let mut reading = Reading { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
     for Located { row, line, content, bytes, .. } in records.found.located() {
         reader.records += 1;
-        reading.clear();
+        reading.cells.clear();
+        reading.findings.clear();
         let read = match content {
             Content::Cells(cells) => reader.delimited(&mut reading, cells),
             Content::Object => reader.object(&mut reading, bytes),
@@ -300,17 +303,8 @@ struct RowReader<'a> {
 struct Reading<'r> {
     cells: Cells<'r>,
     findings: Vec<Finding>,
-}
-
-impl Reading<'_> {
-    fn new(cells: usize) -> Self {
-        Self { cells: Cells::with_capacity(cells), findings: Vec::new() }
-    }
-
-    fn clear(&mut self) {
-        self.cells.clear();
-        self.findings.clear();
-    }
+    /// Whether cells are wanted.
+    keeps_cells: bool,
 }
 
 impl<'a> RowReader<'a> {
@@ -351,28 +345,35 @@ impl<'a> RowReader<'a> {
         }
         for ((known, cell), field) in cells.texts().zip(columns) {
             let Some(field) = *field else { continue };
-            match known.map_or_else(|| text(cell), Ok) {
-                Ok(text) => self.cell(reading, field, Input::Text(text), cell),
-                Err(error) => {
-                    reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
-                }
+            match known {
+                Some(text) => self.cell(reading, field, Input::Text(text), cell),
+                None => match text(cell) {
+                    Ok(text) => self.cell(reading, field, Input::Text(text), cell),
+                    Err(error) => {
+                        reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
+                    }
+                },
             }
         }
         Ok(())
     }
 
     /// Checks one cell; `shown` is what an error shows of it.
-    #[inline]
+    #[inline(always)]
     fn cell<'r>(&self, reading: &mut Reading<'r>, field: usize, input: Input<'r>, shown: &[u8]) {
         let check = self.plan.kind().field(field);
         match input {
             Input::Text(text) if check.takes_as_it_is(text) => {
-                reading.cells.push((field, Some(Cell::Text(Cow::Borrowed(text)))));
+                if reading.keeps_cells {
+                    reading.cells.push((field, Some(Cell::Text(Cow::Borrowed(text)))));
+                }
             }
+            Input::Text(text) | Input::Number(text) if !reading.keeps_cells && check.is_plainly_good(text) => {}
             input => self.take(reading, field, check.check(input), shown),
         }
     }
 
+    #[inline(never)]
     fn take<'r>(
         &self,
         reading: &mut Reading<'r>,
@@ -381,6 +382,7 @@ impl<'a> RowReader<'a> {
         shown: &[u8],
     ) {
         match checked {
+            Ok(_) if !reading.keeps_cells => {}
             Ok(Some(cell)) => reading.cells.push((field, Some(cell))),
             // A row never clears what names its record.
             Ok(None) if self.empty_cells == EmptyCells::Clear && !self.plan.kind().key_fields().contains(&field) => {

@@ -10,7 +10,10 @@ use calamine::{DataRef, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, X
 use penstock_model::{Failure, limits};
 use zip::ZipArchive;
 
-use crate::decode::{Sink, Upload, archive_failure};
+use crate::{
+    decode::{Sink, Upload, archive_failure},
+    strings::plain_bytes,
+};
 
 /// Bytes that are handed on at once, but for the rest of a row.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -110,13 +113,13 @@ impl Inspector {
         self.count.look(piece)?;
         let mut at = 0;
         while at < piece.len() {
-            // What changes the state; bytes before it count, and do nothing else.
+            // What changes the state; bytes before it count, and do nothing else. They are too few for a search that has to be set up.
             let rest = &piece[at..];
             let found = match self.state {
-                Markup::Text => memchr::memchr(b'<', rest),
+                Markup::Text => rest.iter().position(|byte| *byte == b'<'),
                 Markup::Opened => Some(0),
-                Markup::Tag => memchr::memchr3(b'>', b'"', b'\'', rest),
-                Markup::Value(quote) => memchr::memchr(quote, rest),
+                Markup::Tag => rest.iter().position(|byte| matches!(byte, b'>' | b'"' | b'\'')),
+                Markup::Value(quote) => rest.iter().position(|byte| *byte == quote),
             };
             let passed = found.map_or(rest.len(), |found| found + 1);
             self.run += passed;
@@ -396,6 +399,11 @@ impl Text {
     }
 
     fn json(&mut self, text: &str) {
+        if plain_bytes(text.as_bytes()).is_none() {
+            self.bytes.push(b'"');
+            self.bytes.extend_from_slice(text.as_bytes());
+            return self.bytes.push(b'"');
+        }
         serde_json::to_writer(&mut self.bytes, text).expect("writing text to memory succeeds");
     }
 }

@@ -7,7 +7,7 @@ use penstock_model::{Decimal, Value};
 use super::{
     Cell, CellError, Input,
     nested::{self, Items},
-    number::NumberRule,
+    number::{self, NumberRule},
     temporal::TemporalRule,
     text::{Length, TextRule},
 };
@@ -83,6 +83,22 @@ impl FieldCheck {
     #[inline]
     pub(crate) fn takes_as_it_is(&self, text: &str) -> bool {
         self.is_plain && !text.is_empty()
+    }
+
+    /// Whether a text is seen at once to be one that [`FieldCheck::check`] accepts; it may well accept others.
+    #[inline]
+    pub(crate) fn is_plainly_good(&self, text: &str) -> bool {
+        if self.enumeration.is_some() || self.missing.iter().any(|missing| !missing.is_empty()) {
+            return false;
+        }
+        match &self.rule {
+            Rule::Number(rule) => rule.takes_any_number() && number::is_plain(text),
+            Rule::Integer(rule) => rule.takes_any_number() && number::is_plain(text) && !text.contains('.'),
+            Rule::Boolean { true_values, false_values } => {
+                [true_values, false_values].into_iter().flatten().any(|value| value == text)
+            }
+            _ => text.is_empty() && !self.required && self.missing.iter().any(String::is_empty),
+        }
     }
 
     /// The value of a cell; `None` where it holds nothing and need not. Nothing is allocated for a text, a number, an integer or a boolean
@@ -209,4 +225,44 @@ fn no_year() -> CellError {
 
 fn wrong_type(wanted: &str) -> CellError {
     CellError::new("wrong_type", format!("{wanted} is expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Input;
+    use crate::kinds;
+
+    #[test]
+    fn what_is_seen_to_be_good_at_once_is_good() {
+        let texts = [
+            "",
+            " ",
+            "0",
+            "7",
+            "007",
+            "1.5",
+            "1.",
+            ".5",
+            "1.2.3",
+            "-1",
+            "true",
+            "TRUE",
+            "1e3",
+            "x",
+            "2026-11-21",
+            "999999999999999999",
+        ];
+        let digits = "9".repeat(19);
+        for schema in kinds::all() {
+            let kind = kinds::compiled(schema.name.as_str());
+            for (field, text) in kind.fields().iter().flat_map(|field| texts.iter().map(move |text| (field, *text))) {
+                let seen = field.takes_as_it_is(text) || field.is_plainly_good(text);
+                assert!(!seen || field.check(Input::Text(text)).is_ok(), "{} {text}", field.name());
+                let is_literal = serde_json::from_str::<serde_json::Number>(text).is_ok();
+                let seen = is_literal && field.is_plainly_good(text);
+                assert!(!seen || field.check(Input::Number(text)).is_ok(), "{} {text}", field.name());
+            }
+            assert!(!kind.fields().iter().any(|field| field.is_plainly_good(&digits)));
+        }
+    }
 }

@@ -24,6 +24,12 @@ impl Default for NumberRule {
 }
 
 impl NumberRule {
+    /// Whether every number as a program writes it is one of these.
+    pub(super) fn takes_any_number(&self) -> bool {
+        let Self { decimal_char, group_char, minimum, maximum, max_scale, .. } = self;
+        *decimal_char == '.' && group_char.is_none() && minimum.is_none() && maximum.is_none() && max_scale.is_none()
+    }
+
     /// A number in text.
     pub(super) fn number(&self, text: &str) -> Result<Decimal, CellError> {
         let plain = self.plain(trimmed(text)).ok_or_else(|| self.no_number("not a number"))?;
@@ -112,6 +118,18 @@ impl NumberRule {
             _ => Ok(number),
         }
     }
+}
+
+/// Whether a text is a number as most are: a digit, and at most 17 more or a point among them.
+pub(super) fn is_plain(text: &str) -> bool {
+    let mut points = 0;
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let is_part = |byte: &u8| {
+        points += usize::from(*byte == b'.');
+        is_digit(byte) || *byte == b'.'
+    };
+    let bytes = text.as_bytes();
+    bytes.len() <= 18 && bytes.first().is_some_and(is_digit) && bytes.iter().all(is_part) && points <= 1
 }
 
 /// The text without white space around it. Few texts have any, and looking for the characters that Unicode calls white space takes longer

@@ -309,7 +309,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(8000))]
+        #![proptest_config(crate::cases(8000))]
 
         #[test]
         fn cells_equal_those_of_the_csv_crate(file in files(), semicolons in any::<bool>(), quoting in any::<bool>()) {

@@ -4,7 +4,7 @@
 //! a member twice: once to find its end, once for what it is. So this needs to know little of JSON, and is right if whatever it reads
 //! `serde_json` reads too, and alike; a property holds it to that.
 
-use crate::kind::Input;
+use crate::{kind::Input, strings::plain_bytes};
 
 /// A member whose value needs no further reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,20 +65,8 @@ impl<'a> Reader<'a> {
 
     /// A string behind its first quote.
     fn string(&mut self) -> Option<&'a str> {
-        const ENDS: [bool; 256] = {
-            let mut ends = [false; 256];
-            // Control characters stand in no string (RFC 8259 §7).
-            let mut byte = 0;
-            while byte < 0x20 {
-                ends[byte] = true;
-                byte += 1;
-            }
-            ends[b'"' as usize] = true;
-            ends[b'\\' as usize] = true;
-            ends
-        };
         let rest = &self.row[self.at..];
-        let length = rest.bytes().position(|byte| ENDS[usize::from(byte)])?;
+        let length = plain_bytes(rest.as_bytes())?;
         if rest.as_bytes()[length] != b'"' {
             return None;
         }
@@ -166,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(8000))]
+        #![proptest_config(crate::cases(8000))]
 
         #[test]
         fn what_is_read_serde_json_reads_alike(row in rows()) {

@@ -44,6 +44,7 @@ impl RowReader<'_> {
     }
 
     /// The field that a row's member is, which no other member of the row may be.
+    #[inline]
     fn name(&mut self, reading: &mut Reading<'_>, place: usize, name: &str, shown: &str) -> Option<usize> {
         let field = self.plan.member_at(place, name)?;
         if self.named_by.len() <= field {

@@ -4,10 +4,11 @@
 //! element is valid JSON beyond that is judged when it is read, so a bad one costs itself alone. What breaks the structure around the
 //! elements leaves nothing after it to be trusted: it becomes one record that is all that follows.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use penstock_model::{Flaw, Refusal};
 
 use super::Scan;
+use crate::strings::plain_bytes;
 
 /// Brackets inside one another, at most.
 const DEPTH: u32 = 128;
@@ -345,24 +346,22 @@ impl Brackets {
 
 /// Goes on behind the quote that ends a string; `false` where the buffer does not hold it.
 fn end_string(buffer: &[u8], scan: &mut Scan) -> bool {
-    loop {
-        match memchr2(b'"', b'\\', &buffer[scan.at..]) {
-            None => {
-                scan.at = buffer.len();
-                return false;
-            }
-            Some(found) if buffer[scan.at + found] == b'"' => {
-                scan.at += found + 1;
+    while let Some(found) = plain_bytes(&buffer[scan.at..]) {
+        scan.at += found;
+        match buffer[scan.at] {
+            b'"' => {
+                scan.at += 1;
                 return true;
             }
             // A backslash and what it escapes are passed together.
-            Some(found) if scan.at + found + 1 < buffer.len() => scan.at += found + 2,
-            Some(found) => {
-                scan.at += found;
-                return false;
-            }
+            b'\\' if scan.at + 1 == buffer.len() => return false,
+            b'\\' => scan.at += 2,
+            // Whether a control character may stand there is judged when the element is read.
+            _ => scan.at += 1,
         }
     }
+    scan.at = buffer.len();
+    false
 }
 
 /// Bytes of a number or a word.

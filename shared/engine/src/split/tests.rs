@@ -63,7 +63,7 @@ fn files() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(crate::cases(4000))]
 
     #[test]
     fn boundaries_equal_those_of_the_csv_crate(file in files(), cut in 1usize..40) {

@@ -46,7 +46,7 @@ fn rows(pieces: &[Piece]) -> Vec<serde_json::Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(crate::cases(2000))]
 
     #[test]
     fn elements_are_those_of_serde_json(

@@ -1,0 +1,36 @@
+//! What reading rows takes of the heap: nothing for a cell, and no more for a longer file.
+
+#[allow(dead_code)]
+#[path = "../benches/work/mod.rs"]
+mod work;
+
+use allocation_counter::{AllocationInfo, measure};
+
+const ROWS: u64 = 20_000;
+
+fn taken(name: &str, rows: u64) -> AllocationInfo {
+    let mut run = work::prepare(name, rows);
+    measure(|| {
+        run();
+    })
+}
+
+#[test]
+fn a_good_row_takes_its_key_and_a_place_for_its_cells_and_nothing_where_no_row_is_wanted() {
+    // One row in 200 is bad, and its errors are some twenty allocations.
+    let bad = ROWS / 200 * 20;
+    let (parsed, validated) = (taken("csv/parse", ROWS).count_total, taken("csv/validate", ROWS).count_total);
+    assert!(parsed < 2 * ROWS + bad, "{parsed} allocations for {ROWS} rows of 19 cells");
+    assert!(validated < bad, "{validated} allocations for {ROWS} rows of 19 cells");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    const MIB: u64 = 1024 * 1024;
+    for name in ["csv/split and validate", "csv/split and parse", "ndjson/split and parse", "array/split and parse"] {
+        for rows in [ROWS, 4 * ROWS] {
+            let most = taken(name, rows).bytes_max;
+            assert!(most < 4 * MIB, "{name} of {rows} rows holds {most} bytes");
+        }
+    }
+}
