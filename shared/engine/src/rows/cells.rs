@@ -1,21 +1,13 @@
 //! Delimited records cut into cells, which borrow the chunk's bytes.
 //!
 //! Records and cells are those of the `csv` crate with its defaults, on every input; how a quote is read is told in
-//! [`crate::split`]'s delimited grammar. What differs is that nothing is copied but cells with doubled quotes in them, and how the bytes are
-//! looked at. A state machine that takes byte after byte takes ten instructions for each; only one byte in thirteen or so of a table means
-//! anything. So the bytes are taken 64 at a time, and turned into a word that has a bit for each byte that may mean something:
-//!
-//! ```text
-//! bytes   SKU-1,Pan 12" wide,"High, wide",,9.99⏎
-//! word    .....1.......1....11....1.....111....1
-//! ```
-//!
-//! The bytes are compared with the four that matter (delimiter, quote, `\r`, `\n`) in a loop without branches, of which the compiler makes
-//! vector instructions on any processor. What that leaves, 64 bytes of 0 and 1, is packed by multiplication: eight bytes are eight bits that
-//! stand 8 places apart, and a factor with bits 7 places apart moves the first to bit 56 and each that follows to the next. No two partial
-//! products meet, so there is no carry. The machine then visits the ones of the word: cells are some ten of its steps a row, not hundreds.
+//! [`crate::split`]'s delimited grammar. What differs is that nothing is copied but cells with doubled quotes in them, and that a machine
+//! does not take byte after byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`] finds those. Cells are
+//! some twenty of its steps a row, not hundreds.
 
 use std::ops::Range;
+
+use crate::blocks;
 
 const QUOTE: u8 = b'"';
 
@@ -141,14 +133,9 @@ impl<'c> Table<'c> {
     }
 }
 
-/// A bit for each byte that is one of the four, the first byte's the lowest.
+/// A bit for each byte that is one of the four.
 fn special(block: &[u8; 64], delimiter: u8, quote: u8) -> u64 {
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let is_special =
-        block.map(|byte| u8::from((byte == delimiter) | (byte == quote) | (byte == b'\n') | (byte == b'\r')));
-    let (eights, _) = is_special.as_chunks::<8>();
-    let packed = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56;
-    eights.iter().rev().fold(0, |word, eight| word << 8 | packed(eight))
+    blocks::word(block, |byte| (byte == delimiter) | (byte == quote) | (byte == b'\n') | (byte == b'\r'))
 }
 
 /// A cell that is being cut.
@@ -315,16 +302,6 @@ mod tests {
         fn cells_equal_those_of_the_csv_crate(file in files(), semicolons in any::<bool>(), quoting in any::<bool>()) {
             let delimiter = if semicolons { b';' } else { b',' };
             prop_assert_eq!(found(delimiter, quoting, &file), wanted(delimiter, quoting, &file));
-        }
-    }
-
-    #[test]
-    fn every_byte_of_a_block_has_its_bit() {
-        for at in 0..64 {
-            let mut block = [b'a'; 64];
-            block[at] = b',';
-            assert_eq!(special(&block, b',', QUOTE), 1 << at);
-            assert_eq!(special(&block.map(|b| if b == b',' { b'a' } else { b'\n' }), b',', QUOTE), !(1 << at));
         }
     }
 

@@ -8,7 +8,7 @@ use memchr::memchr;
 use penstock_model::{Flaw, Refusal};
 
 use super::Scan;
-use crate::strings::plain_bytes;
+use crate::{blocks, strings::plain_bytes};
 
 /// Brackets inside one another, at most.
 const DEPTH: u32 = 128;
@@ -307,41 +307,66 @@ impl Brackets {
         self.depth = 0;
     }
 
-    /// Goes on to the next thing that matters; `scan.at` is behind it. A string that ends in the buffer is passed.
+    /// Goes on, outside strings, to the end of the outermost bracket; `scan.at` is behind what was passed. A string that ends in the buffer
+    /// is passed.
     fn scan(&mut self, buffer: &[u8], scan: &mut Scan) -> Nesting {
-        while let Some(&byte) = buffer.get(scan.at) {
-            match byte {
-                b'"' => {
-                    scan.at += 1;
-                    if !end_string(buffer, scan) {
-                        return Nesting::String;
-                    }
-                    continue;
+        let (mut in_string, mut escaped) = (false, None);
+        while scan.at < buffer.len() {
+            let rest = &buffer[scan.at..];
+            let mut word = match rest.first_chunk() {
+                Some(block) => structure(block),
+                None => {
+                    let mut block = [0; 64];
+                    block[..rest.len()].copy_from_slice(rest);
+                    structure(&block)
                 }
-                b'{' | b'[' => {
-                    if self.depth == DEPTH {
-                        return Nesting::Flawed(Flaw::TooDeep);
+            };
+            while word != 0 {
+                let at = scan.at + word.trailing_zeros() as usize;
+                word &= word - 1;
+                match buffer[at] {
+                    _ if escaped == Some(at) => {}
+                    b'"' => in_string = !in_string,
+                    b'\\' if in_string => escaped = Some(at + 1),
+                    byte if !in_string && byte != b'\\' => {
+                        if let Some(end) = self.bracket(byte) {
+                            scan.at = if matches!(end, Nesting::Closed) { at + 1 } else { at };
+                            return end;
+                        }
                     }
-                    self.kinds = self.kinds << 1 | u128::from(byte == b'[');
-                    self.depth += 1;
+                    _ => {}
                 }
-                b'}' | b']' => {
-                    if self.kinds & 1 != u128::from(byte == b']') {
-                        return Nesting::Flawed(Flaw::WrongBracket);
-                    }
-                    self.kinds >>= 1;
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        scan.at += 1;
-                        return Nesting::Closed;
-                    }
-                }
-                _ => {}
             }
-            scan.at += 1;
+            scan.at += rest.len().min(64);
         }
-        Nesting::Inside
+        // A backslash at the end is looked at again with what it escapes.
+        scan.at -= usize::from(escaped == Some(buffer.len()));
+        if in_string { Nesting::String } else { Nesting::Inside }
     }
+
+    /// Takes one bracket; what it ends, if anything.
+    fn bracket(&mut self, byte: u8) -> Option<Nesting> {
+        if matches!(byte, b'{' | b'[') {
+            if self.depth == DEPTH {
+                return Some(Nesting::Flawed(Flaw::TooDeep));
+            }
+            self.kinds = self.kinds << 1 | u128::from(byte == b'[');
+            self.depth += 1;
+            return None;
+        }
+        if self.kinds & 1 != u128::from(byte == b']') {
+            return Some(Nesting::Flawed(Flaw::WrongBracket));
+        }
+        self.kinds >>= 1;
+        self.depth -= 1;
+        (self.depth == 0).then_some(Nesting::Closed)
+    }
+}
+
+/// A bit for each byte that is a quote, a backslash or a bracket.
+fn structure(block: &[u8; 64]) -> u64 {
+    // Braces and brackets differ by one bit.
+    blocks::word(block, |byte| (byte == b'"') | (byte == b'\\') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}'))
 }
 
 /// Goes on behind the quote that ends a string; `false` where the buffer does not hold it.
