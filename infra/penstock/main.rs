@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod check;
+mod cost;
 mod dev;
 mod import;
 mod keys;
@@ -38,6 +39,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Checks a file as an import of it would, without one: by the engine alone, on this machine, on all its cores.
     Check(check::CheckArgs),
+    /// Imports rows through a local cloud and says what that would cost on AWS.
+    Cost(cost::CostArgs),
     /// Runs the local cloud until it is interrupted.
     Dev(dev::DevArgs),
     /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
@@ -163,6 +166,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Import(args) => import::run(args).await,
         Command::Check(args) => check::run(&args),
+        Command::Cost(args) => cost::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Keys { command } => keys::run(command).await,

@@ -118,6 +118,17 @@ impl Usage {
     }
 }
 
+impl FromIterator<(Operation, Counts)> for Usage {
+    /// The sum of all, by operation.
+    fn from_iter<I: IntoIterator<Item = (Operation, Counts)>>(parts: I) -> Self {
+        let mut usage = Self::default();
+        for (operation, counts) in parts {
+            *usage.by_operation.entry(operation).or_default() += counts;
+        }
+        usage
+    }
+}
+
 /// Where usage is added up. Cheap to clone; all clones are one meter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {

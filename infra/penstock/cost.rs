@@ -1,0 +1,504 @@
+//! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
+//!
+//! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed, and all bad. What is used
+//! is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million rows by `infra/cost/prices.json`.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{BufWriter, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Args;
+use penstock_client::{Client, Import, NewImport};
+use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, program};
+
+/// Of a million rows everything is told.
+const MILLION: f64 = 1e6;
+
+/// How long to wait between two looks at an import.
+const POLL: Duration = Duration::from_millis(200);
+
+const COLUMNS: &str = "sku,name,description,cost,upc,brand,msrp,base_price,category,active,custom1_name,custom1_value,\
+     custom2_name,custom2_value,custom3_name,custom3_value,image_url,sales_unit,base_units_per_sales_unit";
+
+#[derive(Args)]
+pub(crate) struct CostArgs {
+    /// Rows of each import.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    rows: u64,
+    /// Where what was counted goes as JSON.
+    #[arg(long)]
+    measured: Option<PathBuf>,
+}
+
+/// The price table.
+#[derive(Deserialize)]
+struct Table {
+    region: String,
+    date: String,
+    prices: BTreeMap<String, Price>,
+    /// The memory of each function, as `template.yaml` has it, in MiB.
+    memory_mb: BTreeMap<String, u32>,
+}
+
+#[derive(Deserialize)]
+struct Price {
+    dollars: f64,
+    per: f64,
+    what: String,
+    source: String,
+    source_date: String,
+}
+
+impl Table {
+    fn read() -> anyhow::Result<Self> {
+        serde_json::from_str(include_str!("../cost/prices.json")).context("infra/cost/prices.json")
+    }
+
+    fn of(&self, price: &str, count: f64) -> anyhow::Result<f64> {
+        let price = self.prices.get(price).with_context(|| format!("infra/cost/prices.json has no `{price}`"))?;
+        Ok(count * price.dollars / price.per)
+    }
+}
+
+/// Dollars by what they are paid for.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Dollars {
+    dynamodb_writes: f64,
+    dynamodb_reads: f64,
+    sqs: f64,
+    s3: f64,
+    lambda_requests: f64,
+    lambda_compute: f64,
+    step_functions: f64,
+}
+
+impl Dollars {
+    fn total(&self) -> f64 {
+        self.dynamodb_writes
+            + self.dynamodb_reads
+            + self.sqs
+            + self.s3
+            + self.lambda_requests
+            + self.lambda_compute
+            + self.step_functions
+    }
+}
+
+/// Whether S3 bills a request as it bills a PUT; else as a GET, or not at all.
+fn is_put(name: &str) -> bool {
+    matches!(
+        name,
+        "PutObject"
+            | "PostObject"
+            | "CreateMultipartUpload"
+            | "UploadPart"
+            | "CompleteMultipartUpload"
+            | "ListObjectsV2"
+    )
+}
+
+/// What a usage costs for each of `rows` rows, told of a million.
+fn dollars(table: &Table, usage: &Usage, rows: u64) -> anyhow::Result<Dollars> {
+    let scale = MILLION / rows as f64;
+    let sum = |count: fn(&Counts) -> f64, wanted: &dyn Fn(&Operation) -> bool| {
+        usage.iter().filter(|(operation, _)| wanted(operation)).map(|(_, counts)| count(counts)).sum::<f64>() * scale
+    };
+    let service = |name: &'static str| move |operation: &Operation| operation.service == name;
+    let requests: fn(&Counts) -> f64 = |counts| counts.requests as f64;
+    let queue_units = sum(|counts| counts.queue_units as f64, &service("sqs"));
+    let mut compute = 0.0;
+    for (function, memory_mb) in &table.memory_mb {
+        let of_function = |operation: &Operation| operation.service == "lambda" && operation.function == *function;
+        let seconds = sum(|counts| counts.milliseconds as f64 / 1e3, &of_function);
+        compute += table.of("lambda_gb_second", seconds * f64::from(*memory_mb) / 1024.0)?;
+    }
+    let puts = sum(requests, &|operation| operation.service == "s3" && is_put(&operation.name));
+    let gets =
+        sum(requests, &|operation| operation.service == "s3" && matches!(&*operation.name, "GetObject" | "HeadObject"));
+    Ok(Dollars {
+        dynamodb_writes: table.of("dynamodb_write_unit", sum(|counts| counts.write_units, &service("dynamodb")))?,
+        dynamodb_reads: table.of("dynamodb_read_unit", sum(|counts| counts.read_units, &service("dynamodb")))?,
+        sqs: table.of("sqs_request", queue_units)? + table.of("sqs_fair_queue_request", queue_units)?,
+        s3: table.of("s3_put", puts)? + table.of("s3_get", gets)?,
+        lambda_requests: table.of("lambda_request", sum(requests, &service("lambda")))?,
+        lambda_compute: compute,
+        step_functions: 0.0,
+    })
+}
+
+/// The rows of an import.
+#[derive(Clone, Copy)]
+enum Rows {
+    Good { price: u64 },
+    Bad,
+}
+
+/// Writes rows as they are in the comparison of `infra/compare`, some 260 bytes each; their size in bytes.
+fn write_rows(path: &Path, rows: u64, kind: Rows) -> anyhow::Result<u64> {
+    let mut file = BufWriter::new(std::fs::File::create(path)?);
+    writeln!(file, "{COLUMNS}")?;
+    for row in 0..rows {
+        let number = row * 7_919 % 1_000_003;
+        let cost = match kind {
+            Rows::Good { price } => format!("{}.{:02}", price + number % 900, number % 100),
+            Rows::Bad => "n/a".to_owned(),
+        };
+        writeln!(
+            file,
+            "SKU-{row:08},Welded elbow joint {number},\"Rubber seal, outdoor, metric thread, brass, {}\"\" wide, heavy duty \
+             {number}\",{cost},{:012},Brand No. {},{}.99,{}.50,Category {},true,Material,brass,Finish,copper,Size,{} mm,\
+             https://images.example.com/{}/{:09}.jpg,Pallet,{}",
+            number % 40,
+            number * 104_729,
+            number % 500,
+            number % 900,
+            number % 800,
+            number % 60,
+            number % 300,
+            number % 997,
+            number * 31,
+            1 + number % 48,
+        )?;
+    }
+    file.flush()?;
+    Ok(std::fs::metadata(path)?.len())
+}
+
+/// One import and what it used.
+#[derive(Serialize)]
+struct Run {
+    name: &'static str,
+    rows: u64,
+    bytes: u64,
+    /// From the upload to the import's end on this machine.
+    seconds: f64,
+    outcome: penstock_model::Rows,
+    usage: Vec<Used>,
+    dollars_per_million: Dollars,
+}
+
+#[derive(Serialize)]
+struct Used {
+    #[serde(flatten)]
+    operation: Operation,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// Another way to import, of which requests and units alone are counted.
+#[derive(Serialize)]
+struct Alternative {
+    name: &'static str,
+    dollars_per_million: Dollars,
+}
+
+/// What was counted, for whoever reckons with it.
+#[derive(Serialize)]
+struct Measured<'a> {
+    date: String,
+    cores: usize,
+    region: &'a str,
+    prices: &'a str,
+    memory_mb: &'a BTreeMap<String, u32>,
+    runs: Vec<Run>,
+    alternatives: Vec<Alternative>,
+}
+
+/// Imports the rows and prints, in Markdown, what that costs. A repeat starts another local cloud.
+///
+/// # Errors
+/// The local cloud cannot be started, or an import ends otherwise than it has to.
+pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
+    let table = Table::read()?;
+    let interrupted = interruption()?;
+    let (id, secret) = LOCAL_KEY.split_once(':').expect("a key");
+    let keys = vec![(LOCAL_ACCOUNT.to_owned(), id.to_owned(), secret.to_owned())];
+    let options = Options { keys, proxy: true, scheduled: false, ..Options::new(program()?) };
+    let cloud = LocalCloud::start(options).await?;
+    let client = Client::new(cloud.url(), &format!("{id}.{secret}"))?;
+    let runs = tokio::select! {
+        runs = runs(&cloud, &client, &table, args.rows) => runs,
+        () = interrupted => Err(anyhow::anyhow!("interrupted; the local cloud ends with it")),
+    };
+    cloud.stop().await;
+    let runs = runs?;
+    let alternatives = alternatives(&table, &runs[0])?;
+    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    let measured = Measured {
+        date: penstock_model::rfc3339(i64::try_from(now_ms)?)[..10].to_owned(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        region: &table.region,
+        prices: &table.date,
+        memory_mb: &table.memory_mb,
+        runs,
+        alternatives,
+    };
+    if let Some(path) = &args.measured {
+        let json = serde_json::to_string_pretty(&measured)? + "\n";
+        std::fs::write(path, json).with_context(|| path.display().to_string())?;
+    }
+    say!("{}", report(&table, &measured)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn runs(cloud: &LocalCloud, client: &Client, table: &Table, rows: u64) -> anyhow::Result<Vec<Run>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("products.csv");
+    let mut runs = Vec::new();
+    for (name, kind, expected) in [
+        ("new", Rows::Good { price: 1 }, [rows, 0, 0, 0]),
+        ("unchanged", Rows::Good { price: 1 }, [0, 0, rows, 0]),
+        ("updated", Rows::Good { price: 1_000 }, [0, rows, 0, 0]),
+        ("all bad", Rows::Bad, [0, 0, 0, rows]),
+    ] {
+        eprintln!("{name}: {rows} rows");
+        let bytes = write_rows(&file, rows, kind)?;
+        let before = cloud.usage();
+        let started = Instant::now();
+        let ended = import(client, &file).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        cloud.idle().await;
+        let usage = cloud.usage().since(&before);
+        let of = &ended.rows;
+        let came = [of.created, of.updated, of.unchanged, of.failed];
+        anyhow::ensure!(came == expected, "the import of {name} rows came to {:?}, {:?}", ended.rows, ended.failure);
+        runs.push(Run {
+            name,
+            rows,
+            bytes,
+            seconds,
+            outcome: ended.rows,
+            usage: usage
+                .iter()
+                .map(|(operation, counts)| Used { operation: operation.clone(), counts: *counts })
+                .collect(),
+            dollars_per_million: dollars(table, &usage, rows)?,
+        });
+    }
+    Ok(runs)
+}
+
+async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
+    let created = client.create(&NewImport::default(), None).await?;
+    client.upload(created.upload.as_ref().context("the service gave no upload URL")?, file).await?;
+    loop {
+        let import = client.import(&created.id).await?;
+        if import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some()) {
+            return Ok(import);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// What other ways to write the same new records would cost by the same prices, from the units that were counted of each record. Their
+/// functions' time is left out, since it was not measured: they cost more.
+fn alternatives(table: &Table, new: &Run) -> anyhow::Result<Vec<Alternative>> {
+    let of_records =
+        |used: &&Used| used.operation.service == "dynamodb" && used.operation.name == "BatchExecuteStatement";
+    let units: f64 = new.usage.iter().filter(of_records).map(|used| used.counts.write_units).sum();
+    let dynamodb_writes = table.of("dynamodb_write_unit", units * MILLION / new.rows as f64)?;
+    let dollars = |sqs: f64, lambda: f64, transitions: f64| -> anyhow::Result<Dollars> {
+        Ok(Dollars {
+            dynamodb_writes,
+            sqs: table.of("sqs_request", sqs)?,
+            lambda_requests: table.of("lambda_request", lambda)?,
+            step_functions: table.of("step_functions_transition", transitions)?,
+            ..Dollars::default()
+        })
+    };
+    Ok(vec![
+        // Sent, received and deleted ten at a time, each ten an invocation.
+        Alternative {
+            name: "one message per row, ten to a request",
+            dollars_per_million: dollars(3.0 * MILLION / 10.0, MILLION / 10.0, 0.0)?,
+        },
+        Alternative {
+            name: "one message per row, one to a request",
+            dollars_per_million: dollars(3.0 * MILLION, MILLION, 0.0)?,
+        },
+        // One task in a child workflow for each row, which writes the item itself.
+        Alternative {
+            name: "a Step Functions distributed map, a row to a child",
+            dollars_per_million: dollars(0.0, 0.0, MILLION)?,
+        },
+        Alternative { name: "one PutItem per row, from one function", dollars_per_million: dollars(0.0, 0.0, 0.0)? },
+    ])
+}
+
+fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let rows = measured.runs[0].rows;
+    let bytes = measured.runs[0].bytes as f64 / rows as f64;
+    writeln!(text, "# What a million rows cost\n")?;
+    writeln!(
+        text,
+        "Counted on {}, on the wire between the functions and the local cloud, in imports of {rows} rows of {bytes:.0} bytes each, told of a \
+         million; prices of {} as of {}. Written by `penstock cost`.\n",
+        measured.date, measured.region, measured.prices
+    )?;
+    writeln!(
+        text,
+        "| rows | DynamoDB requests | write units | read units | SQS requests billed | S3 requests | invocations | GB-seconds |"
+    )?;
+    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    for run in &measured.runs {
+        let scale = MILLION / run.rows as f64;
+        let sum = |service: &str, count: fn(&Counts) -> f64| {
+            run.usage
+                .iter()
+                .filter(|used| used.operation.service == service)
+                .map(|used| count(&used.counts))
+                .sum::<f64>()
+                * scale
+        };
+        let gb_seconds: f64 = run
+            .usage
+            .iter()
+            .filter(|used| used.operation.service == "lambda")
+            .map(|used| {
+                let memory = table.memory_mb.get(&used.operation.function).copied().unwrap_or(0);
+                used.counts.milliseconds as f64 / 1e3 * f64::from(memory) / 1024.0 * scale
+            })
+            .sum();
+        writeln!(
+            text,
+            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {gb_seconds:.0} |",
+            run.name,
+            sum("dynamodb", |counts| counts.requests as f64),
+            sum("dynamodb", |counts| counts.write_units),
+            sum("dynamodb", |counts| counts.read_units),
+            sum("sqs", |counts| counts.queue_units as f64),
+            sum("s3", |counts| counts.requests as f64),
+            sum("lambda", |counts| counts.requests as f64),
+        )?;
+    }
+    writeln!(
+        text,
+        "\n| dollars | DynamoDB writes | reads | SQS | S3 | Lambda requests | Lambda time | Step Functions | all |"
+    )?;
+    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    let runs = measured.runs.iter().map(|run| (run.name, &run.dollars_per_million));
+    for (name, dollars) in
+        runs.chain(measured.alternatives.iter().map(|other| (other.name, &other.dollars_per_million)))
+    {
+        let Dollars { dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, step_functions } =
+            dollars;
+        let cells = [dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, step_functions];
+        let cells: Vec<String> = cells.into_iter().map(|dollars| format!("{dollars:.4}")).collect();
+        writeln!(text, "| {name} | {} | {:.2} |", cells.join(" | "), dollars.total())?;
+    }
+    writeln!(
+        text,
+        "\nThe last four write as many new records of the same size; their functions' time, retries and reads are left out, so they cost more \
+         than this, and none of them accounts for a row or merges one. Lambda's time is that of this machine, {} cores shared with the local \
+         cloud. Left out everywhere: storage, backups, logs, the requests to the API, what Lambda asks of empty queues.\n",
+        measured.cores
+    )?;
+    writeln!(text, "| price | dollars | source |")?;
+    writeln!(text, "| --- | --- | --- |")?;
+    for Price { dollars, per, what, source, source_date } in table.prices.values() {
+        writeln!(text, "| {what} | {dollars} per {per} | <{source}>, {source_date} |")?;
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_price_has_a_source_and_a_date() {
+        let table = Table::read().expect("a price table");
+        for (name, price) in &table.prices {
+            assert!(price.dollars > 0.0 && price.per > 0.0 && price.source.starts_with("https://"), "{name}");
+            assert!(price.source_date.contains("20"), "{name}");
+        }
+        assert!((table.of("sqs_request", 5e6).expect("a price") - 2.0).abs() < 1e-9);
+        assert!(table.of("gold", 1.0).is_err());
+    }
+
+    #[test]
+    fn everything_that_is_used_is_paid_for_at_its_own_price() {
+        let operation = |service: &str, name: &str, function: &str| Operation {
+            service: service.to_owned(),
+            name: name.to_owned(),
+            function: function.to_owned(),
+            resource: String::new(),
+        };
+        let requests = |requests| Counts { requests, ..Counts::default() };
+        let usage = Usage::from_iter([
+            (operation("dynamodb", "UpdateItem", "split"), Counts { write_units: 3.0, ..requests(9) }),
+            (operation("dynamodb", "BatchGetItem", "validate"), Counts { read_units: 8.0, ..requests(9) }),
+            (operation("sqs", "SendMessageBatch", "split"), Counts { queue_units: 5, ..requests(1) }),
+            (operation("s3", "PutObject", "api"), requests(2)),
+            (operation("s3", "GetObject", "split"), requests(10)),
+            (operation("s3", "DeleteObject", "api"), requests(100)),
+            (operation("lambda", "Invoke", "validate"), Counts { milliseconds: 2500, ..requests(4) }),
+            (operation("lambda", "Invoke", "report"), Counts { milliseconds: 1000, ..requests(1) }),
+        ]);
+        let price = |dollars| Price {
+            dollars,
+            per: 1.0,
+            what: String::new(),
+            source: String::new(),
+            source_date: String::new(),
+        };
+        let prices = [
+            ("dynamodb_write_unit", 1.0),
+            ("dynamodb_read_unit", 0.5),
+            ("sqs_request", 2.0),
+            ("sqs_fair_queue_request", 1.0),
+            ("s3_put", 10.0),
+            ("s3_get", 0.1),
+            ("lambda_request", 0.25),
+            ("lambda_gb_second", 4.0),
+        ];
+        let table = Table {
+            region: String::new(),
+            date: String::new(),
+            prices: prices.map(|(name, dollars)| (name.to_owned(), price(dollars))).into(),
+            memory_mb: [("validate".to_owned(), 1024), ("report".to_owned(), 512)].into(),
+        };
+        // Of two million rows, told of one.
+        let dollars = dollars(&table, &usage, 2_000_000).expect("every price is there");
+        let told = [dollars.dynamodb_writes, dollars.dynamodb_reads, dollars.sqs, dollars.s3, dollars.lambda_requests];
+        for (told, wanted) in told.into_iter().zip([3.0, 4.0, 15.0, 21.0, 1.25]) {
+            assert!((told * 2.0 - wanted).abs() < 1e-9, "{told} is not half of {wanted}");
+        }
+        assert!((dollars.lambda_compute * 2.0 - 4.0 * (2.5 + 0.5)).abs() < 1e-9, "{}", dollars.lambda_compute);
+        assert!((dollars.total() * 2.0 - (3.0 + 4.0 + 15.0 + 21.0 + 1.25 + 12.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_template() {
+        let template: yaml_serde::Value =
+            yaml_serde::from_str(include_str!("../../template.yaml")).expect("the template is YAML");
+        let table = Table::read().expect("a price table");
+        for (function, memory_mb) in &table.memory_mb {
+            let resource = format!("{}{}Function", function[..1].to_uppercase(), &function[1..]);
+            let size = template["Resources"][resource.as_str()]["Properties"]["MemorySize"].as_u64();
+            assert_eq!(size, Some((*memory_mb).into()), "{function}");
+        }
+    }
+
+    #[test]
+    fn rows_are_good_or_bad_as_they_have_to_be_and_as_long_as_the_comparisons() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.csv");
+        let bytes = write_rows(&file, 1000, Rows::Good { price: 1 }).expect("written");
+        assert!((240_000..280_000).contains(&bytes), "{bytes}");
+        let text = std::fs::read_to_string(&file).expect("text");
+        let cells = COLUMNS.split(',').count();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert!(reader.records().all(|record| record.expect("a record").len() == cells));
+    }
+}

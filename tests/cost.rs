@@ -1,0 +1,60 @@
+//! `penstock cost`: what four imports use of the local cloud is counted, and adds up.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+const ROWS: u64 = 600;
+
+fn sum(run: &Value, field: &str, wanted: &[(&str, &str)]) -> f64 {
+    let is_wanted = |used: &&Value| wanted.iter().all(|(name, value)| used[*name] == *value);
+    let used = run["usage"].as_array().expect("what was used");
+    used.iter().filter(is_wanted).map(|used| used[field].as_f64().expect("a number")).sum()
+}
+
+#[test]
+fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let measured = folder.path().join("measured.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_penstock"))
+        .args(["cost", "--rows", &ROWS.to_string(), "--measured"])
+        .arg(&measured)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let measured: Value = serde_json::from_slice(&std::fs::read(&measured).expect("a file")).expect("JSON");
+    let runs = measured["runs"].as_array().expect("the runs");
+    let names: Vec<&str> = runs.iter().filter_map(|run| run["name"].as_str()).collect();
+    assert_eq!(names, ["new", "unchanged", "updated", "all bad"]);
+    let writes = [("name", "BatchExecuteStatement"), ("function", "validate")];
+    let reads = [("name", "BatchGetItem"), ("resource", "penstock-records")];
+    let rows = ROWS as f64;
+    for run in runs {
+        let name = run["name"].as_str().expect("a name");
+        // New and changed records are written once each, bad rows never; a record of these rows has one unit.
+        let written = (sum(run, "items", &writes), sum(run, "write_units", &writes));
+        match name {
+            "new" | "updated" => assert_eq!(written, (rows, rows), "{name}"),
+            "all bad" => assert_eq!(written, (0.0, 0.0), "{name}"),
+            _ => assert!(written.0 <= rows, "{name}: {written:?}"),
+        }
+        let read = if name == "all bad" { 0.0 } else { rows };
+        assert_eq!((sum(run, "items", &reads), sum(run, "read_units", &reads)), (read, read), "{name}");
+        for function in ["split", "validate"] {
+            let invoked = [("service", "lambda"), ("function", function)];
+            assert!(sum(run, "requests", &invoked) >= 1.0, "{name}: {function}");
+        }
+        // What is sent is received, and deleted.
+        let messages = |name| sum(run, "items", &[("name", name), ("resource", "chunks")]);
+        assert!(messages("ReceiveMessage") >= 1.0, "{name}");
+        assert_eq!(messages("ReceiveMessage"), messages("DeleteMessageBatch"), "{name}");
+        let dollars = run["dollars_per_million"].as_object().expect("dollars");
+        let all: f64 = dollars.values().filter_map(Value::as_f64).sum();
+        assert!(text.contains(&format!("| {all:.2} |")), "{name}: {all} is not in\n{text}");
+        let paid_for_writes = dollars["dynamodb_writes"].as_f64().expect("a number");
+        let units = sum(run, "write_units", &[("service", "dynamodb")]);
+        assert!((paid_for_writes - units / rows * 0.625).abs() < 1e-9, "{name}: {paid_for_writes} for {units}");
+    }
+}
