@@ -1,0 +1,195 @@
+"""How long imports of 1, 10 and 100 million rows would take on AWS, what they would cost, and what would hold them up: on paper.
+
+    python3 infra/scale/simulate.py [--out infra/scale/SCALE.md]
+
+The file is split at the rate of the splitter or of S3; validators take chunks as fast as there are validators, as the table takes writes and
+serves reads, and as chunks have been split; each second, what binds is noted. What a row needs comes from the runs that `penstock cost`
+measured (infra/cost/measured.json), AWS's limits from limits.json, prices from infra/cost/prices.json.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+
+HERE = pathlib.Path(__file__).parent
+COST = HERE.parent / "cost"
+MILLIONS = (1, 10, 100)
+RECORDS = "penstock-records"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a row needs, on average."""
+
+    bytes: float
+    split_seconds: float
+    validate_seconds: float
+    writes: float
+    reads: float
+    error_writes: float
+    """What a row's errors need, all of an import in one partition of the other table."""
+    dollars: float
+    """All but the validators' time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a deployment chooses."""
+
+    validators: int
+    warm_writes: float
+    warm_reads: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    seconds: float
+    bound_seconds: dict
+    """For each of what may bind, how long it did."""
+    busy_seconds: float
+    """Of validators at work."""
+    held_seconds: float
+    """Of validators at work or waiting for the table."""
+
+    def bottleneck(self):
+        return max(self.bound_seconds, key=self.bound_seconds.get)
+
+
+def row_of(run):
+    """A run of `penstock cost` as what one of its rows needs."""
+    rows = run["rows"]
+    total = lambda field, **wanted: sum(
+        used[field] for used in run["usage"] if all(used[name] == value for name, value in wanted.items())
+    )
+    seconds = lambda function: total("milliseconds", service="lambda", function=function) / 1e3 / rows
+    dollars = run["dollars_per_million"]
+    return Row(
+        bytes=run["bytes"] / rows,
+        split_seconds=seconds("split"),
+        validate_seconds=seconds("validate"),
+        writes=total("write_units", service="dynamodb", resource=RECORDS) / rows,
+        reads=total("read_units", service="dynamodb", resource=RECORDS) / rows,
+        error_writes=total("write_units", service="dynamodb", name="PutItem") / rows,
+        dollars=sum(value for name, value in dollars.items() if name != "lambda_compute") / 1e6,
+    )
+
+
+def split_rate(row, limits):
+    """Rows that are split in a second: as fast as the splitter or as S3 is."""
+    return min(1 / row.split_seconds, limits["s3_stream_bytes_per_second"] / row.bytes)
+
+
+def validators_at(second, setting, limits):
+    """How many validators may be at work that long after the first message."""
+    polled = limits["event_source_start"] + limits["event_source_per_minute"] / 60 * second
+    started = limits["event_source_start"] + limits["lambda_scaling_per_second"] * second
+    most = min(setting.validators, limits["event_source_most"], limits["lambda_account_concurrency"])
+    return min(polled, started, most)
+
+
+def table_at(second, warm, limits):
+    """Units a second that an on-demand table takes after being driven at its limit for so long: twice as many each half hour."""
+    doublings = int(second // limits["dynamodb_doubling_seconds"])
+    return min(warm * 2**doublings, max(warm, limits["dynamodb_table_quota"]))
+
+
+def simulate(rows, row, setting, limits, step=1.0):
+    """Imports so many rows."""
+    bound = dict.fromkeys(["splitter", "validators", "table writes", "table reads", "errors' partition"], 0.0)
+    second, split, done, busy, held = 0.0, 0.0, 0.0, 0.0, 0.0
+    by_splitter = split_rate(row, limits)
+    while done < rows * (1 - 1e-12):
+        split = min(rows, split + by_splitter * step)
+        validators = validators_at(second, setting, limits)
+        rates = {
+            "splitter": (split - done) / step,
+            "validators": validators / row.validate_seconds,
+            "table writes": table_at(second, setting.warm_writes, limits) / row.writes if row.writes else float("inf"),
+            "table reads": table_at(second, setting.warm_reads, limits) / row.reads if row.reads else float("inf"),
+            "errors' partition": limits["dynamodb_partition_writes"] / row.error_writes if row.error_writes else float("inf"),
+        }
+        what = min(rates, key=rates.get)
+        taken = min(rates[what] * step, rows - done)
+        part = taken / rates[what] if rates[what] > 0 else step
+        if what == "splitter" and split >= rows:
+            # All is split: what is left is the last of it.
+            part = max(part, taken * row.validate_seconds / validators)
+        bound[what] += part
+        busy += taken * row.validate_seconds
+        held += validators * part if what not in ("splitter", "validators") else taken * row.validate_seconds
+        done += taken
+        second += part
+    return Prediction(second, bound, busy, held)
+
+
+def dollars(rows, row, prediction, prices, memory_mb):
+    """From what the rows' own time costs to what it costs where validators wait for the table."""
+    price = prices["lambda_gb_second"]
+    per_second = price["dollars"] / price["per"] * memory_mb["validate"] / 1024
+    splitting = rows * row.split_seconds * price["dollars"] / price["per"] * memory_mb["split"] / 1024
+    least = rows * row.dollars + splitting
+    return least + prediction.busy_seconds * per_second, least + prediction.held_seconds * per_second
+
+
+def duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def document(measured, table, limits_file):
+    limits = {name: limit["value"] for name, limit in limits_file["limits"].items()}
+    lines = [
+        "# Scale on paper",
+        "",
+        f"What imports would take on AWS, by its published limits ({limits_file['date']}) and by what a row needed in runs of "
+        f"{measured['runs'][0]['rows']:,} rows, measured on {measured['date']} on {measured['cores']} cores that the local cloud shares. No "
+        "import ran on AWS: validators wait for another DynamoDB there. Written by `python3 infra/scale/simulate.py`.",
+        "",
+        "| rows | setting | splitter, rows/s | time | held up by | of the time | dollars, to where validators wait |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for run in measured["runs"]:
+        row = row_of(run)
+        for millions in MILLIONS:
+            for name, values in limits_file["settings"].items():
+                prediction = simulate(millions * 1_000_000, row, Setting(**values), limits)
+                least, most = dollars(millions * 1_000_000, row, prediction, table["prices"], table["memory_mb"])
+                what = prediction.bottleneck()
+                lines.append(
+                    f"| {millions} million {run['name']} | {name} | {split_rate(row, limits):,.0f} | {duration(prediction.seconds)} | {what} | "
+                    f"{prediction.bound_seconds[what] / prediction.seconds:.0%} | {least:.2f} to {most:.2f} |"
+                )
+    lines += ["", "| setting | validators at once | table's write units a second | read units |", "| --- | ---: | ---: | ---: |"]
+    for name, values in limits_file["settings"].items():
+        lines.append(f"| {name} | {values['validators']:,} | {values['warm_writes']:,} | {values['warm_reads']:,} |")
+    lines += ["", "| what a row needs | bytes | splitter, µs | validator, µs | write units | read units | of its errors |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for run in measured["runs"]:
+        row = row_of(run)
+        lines.append(
+            f"| {run['name']} | {row.bytes:.0f} | {row.split_seconds * 1e6:.1f} | {row.validate_seconds * 1e6:.1f} | {row.writes:.2f} | {row.reads:.2f} | {row.error_writes:.2f} |"
+        )
+    lines += ["", "| limit | value | source |", "| --- | ---: | --- |"]
+    for limit in limits_file["limits"].values():
+        lines.append(f"| {limit['what']} | {limit['value']:,} | <{limit['source']}> |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--measured", type=pathlib.Path, default=COST / "measured.json", help="what `penstock cost --measured` wrote")
+    parser.add_argument("--out", type=pathlib.Path, help="where the document goes; standard output if not given")
+    args = parser.parse_args()
+    read = lambda path: json.loads(path.read_text())
+    text = document(read(args.measured), read(COST / "prices.json"), read(HERE / "limits.json"))
+    if args.out:
+        args.out.write_text(text)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
