@@ -36,6 +36,9 @@ impl Decimal {
     /// [`DecimalError::Syntax`] for anything else, `NaN` and `INF` included; [`DecimalError::Digits`] where the plain notation needs
     /// more than [`Decimal::DIGITS`] digits, before and after the point together. Nothing is ever rounded.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
+        if let Some(short) = Self::parse_short(text) {
+            return Ok(short);
+        }
         let (negative, unsigned) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -65,6 +68,35 @@ impl Decimal {
         }
         mantissa *= power((point - significant).max(0) as u8);
         Ok(Self { mantissa: if negative { -mantissa } else { mantissa }, scale: scale as u8 })
+    }
+
+    /// Reads a number as nearly all are written: an optional `-` and up to 18 digits, with a point among them in place of one of them or without. `None` for any other text,
+    /// which may be a number too.
+    fn parse_short(text: &str) -> Option<Self> {
+        let (negative, number) = match text.as_bytes() {
+            [b'-', number @ ..] => (true, number),
+            number => (false, number),
+        };
+        if number.len() > 18 {
+            return None;
+        }
+        let (mut mantissa, mut point) = (0_i64, None);
+        for (at, byte) in number.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => mantissa = mantissa * 10 + i64::from(byte - b'0'),
+                b'.' if point.is_none() => point = Some(at),
+                _ => return None,
+            }
+        }
+        if number.len() == usize::from(point.is_some()) {
+            return None;
+        }
+        let mut scale = point.map_or(0, |at| number.len() - 1 - at);
+        while scale > 0 && mantissa % 10 == 0 {
+            mantissa /= 10;
+            scale -= 1;
+        }
+        Some(Self { mantissa: i128::from(if negative { -mantissa } else { mantissa }), scale: scale as u8 })
     }
 
     /// How many digits stand behind the point: 1 for `9.90`.
@@ -232,5 +264,35 @@ mod tests {
         assert_eq!(serde_json::to_string(&decimal).expect("writes"), r#""-0.1""#);
         assert_eq!(serde_json::from_str::<Decimal>(r#""-0.10""#).expect("reads"), decimal);
         assert!(serde_json::from_str::<Decimal>(r#""x""#).is_err());
+    }
+
+    #[test]
+    fn a_short_number_is_read_as_any_other() {
+        let digits = [
+            "",
+            "0",
+            "7",
+            "00",
+            "10",
+            "120",
+            "900100",
+            "123456789",
+            "0000000000000000000",
+            "999999999999999999",
+            "1234567890123456789",
+        ];
+        for sign in ["", "-", "+"] {
+            for whole in digits {
+                for fraction in digits {
+                    for text in [format!("{sign}{whole}{fraction}"), format!("{sign}{whole}.{fraction}")] {
+                        // With an exponent it is read the long way.
+                        assert_eq!(Decimal::parse(&text), Decimal::parse(&format!("{text}e0")), "{text}");
+                    }
+                }
+            }
+        }
+        for text in ["1.2.3", "1-", "--1", " 1", "1_0", "."] {
+            assert_eq!(Decimal::parse(text), Err(DecimalError::Syntax), "{text}");
+        }
     }
 }
