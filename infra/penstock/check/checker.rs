@@ -51,9 +51,7 @@ impl Checker {
             self.learning.clone_from(&self.plan);
         }
         let records = rows::Records::of(&self.job, chunk);
-        let parsed = rows::parse(&mut self.learning, &self.job, &records);
-        let accepted = parsed.rows.len() as u64;
-        let mut errors = parsed.errors;
+        let rows::Checked { accepted, mut errors } = rows::check(&mut self.learning, &self.job, &records);
         if errors.is_empty() {
             return Checked { rows: accepted, accepted, ..Checked::default() };
         }
