@@ -1,0 +1,177 @@
+"""Measures `penstock check` beside other programs that check the same rows; ./run makes what this needs and calls it.
+
+Every program reads the same file and prints the numbers of the bad rows. They have to be the rows that the generator made bad, or this fails.
+Repeats are interleaved, so that a slow moment of the machine falls on all; of each measure the least and the median are told. Nothing here is
+an assertion on time.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+import generate
+import plot
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+MADE = ROOT / "target" / "compare"
+YARDSTICK = "csv::ByteRecord, by hand"
+
+
+def numbers(output):
+    return [int(line) for line in output.split()]
+
+
+def rows_of_errors(output):
+    return sorted({json.loads(line)["row"] for line in output.splitlines()})
+
+
+class Program:
+    """One thing to measure: what to run, how its output tells the bad rows, and which of them it is to find."""
+
+    def __init__(self, name, version, command, *, read=numbers, finds=("required", "type"), share=1.0, codes=(0,)):
+        self.name, self.version, self.command, self.read = name, version, command, read
+        self.finds, self.share, self.codes = finds, share, codes
+        self.measured = []
+
+    def run(self, data, rows, bad):
+        seen = max(1, int(rows * self.share))
+        command = [str(MADE / "programs/release/measure"), *self.command(str(data), seen)]
+        environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        used = json.loads(done.stderr.splitlines()[-1]) if done.returncode == 0 else {"code": None}
+        if used["code"] not in self.codes:
+            sys.exit(f"{self.name} has failed:\n{done.stderr}")
+        found = self.read(done.stdout)
+        wanted = [row for row, kind in bad if kind in self.finds and row <= seen]
+        if found != wanted:
+            other = sorted(set(found) ^ set(wanted))
+            sys.exit(f"{self.name} finds {len(found)} bad rows, not {len(wanted)}: they differ in {other[:10]}")
+        for measure in ("cpu", "wall"):
+            used[measure] *= rows / seen
+        self.measured.append(used)
+
+    def least(self, measure):
+        return min(used[measure] for used in self.measured)
+
+    def median(self, measure):
+        return statistics.median(used[measure] for used in self.measured)
+
+
+def programs(share):
+    python, peers = str(MADE / "venv/bin/python"), HERE / "peers"
+    penstock = str(ROOT / "target/release/penstock")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    packages = {line.split("==")[0]: line.split("==")[1].strip() for line in (HERE / "requirements.txt").open() if "==" in line}
+    node = {name: version for name, version in json.load((peers / "node/package.json").open())["dependencies"].items()}
+    check = lambda threads: lambda data, _: [penstock, "check", data, "--threads", threads, "--errors"]
+    script = lambda name: lambda data, _: [python, str(peers / name), data]
+    found = {"read": rows_of_errors, "codes": (0, 2)}
+    return [
+        Program(YARDSTICK, "csv 1.4", lambda data, _: [str(MADE / "programs/release/by_hand"), data]),
+        Program("penstock check, 1 thread", commit, check("1"), **found),
+        Program(f"penstock check, {os.cpu_count()} threads", commit, check(str(os.cpu_count())), **found),
+        Program("DuckDB, types alone (store_rejects)", packages["duckdb"], script("duckdb_types.py"), finds=("type",)),
+        Program("DuckDB, store_rejects and SQL", packages["duckdb"], script("duckdb_all.py")),
+        Program("Polars, all checks", packages["polars"], script("polars_all.py")),
+        Program(
+            "Papa Parse and Ajv",
+            f"{node['papaparse']}, {node['ajv']}",
+            lambda data, _: ["node", str(MADE / "node/ajv_all.js"), data],
+        ),
+        Program(
+            "Python's csv and pydantic",
+            packages["pydantic"],
+            lambda data, seen: [python, str(peers / "pydantic_all.py"), data, str(seen)],
+            share=share,
+        ),
+    ]
+
+
+def machine():
+    text = pathlib.Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""
+    models = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def document(args, size, bad, list, moment):
+    yardstick = list[0].least("cpu")
+    lines = [
+        "# What checking a file costs",
+        "",
+        f"{args.rows:,} product rows, {size / 1e6:.0f} MB, {len(generate.COLUMNS)} columns, {len(bad):,} of them bad; "
+        f"{args.repeats} interleaved repeats on {machine()}; {moment:%Y-%m-%d}. Written by `infra/compare/run`.",
+        "",
+        "CPU is user and system time. Each is told as the least of the repeats and their median; the ratio is that of the least CPU to the "
+        "loop's that is written by hand for these columns. Programs run on one thread where they can be told to, but for the one that says "
+        "otherwise; the start of an interpreter is counted. All find the same bad rows, but for DuckDB's types alone, which cannot find empty cells that are required.",
+        "",
+        "| program | version | CPU s (least, median) | wall s (least, median) | peak MiB | CPU, by hand = 1 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for program in list:
+        note = "" if program.share == 1 else f" (of {int(args.rows * program.share):,} rows, scaled)"
+        pair = lambda measure: f"{program.least(measure):.2f}, {program.median(measure):.2f}"
+        peak = max(used["peak"] for used in program.measured) / 2**20
+        lines.append(
+            f"| {program.name}{note} | {program.version} | {pair('cpu')} | {pair('wall')} | {peak:.0f} | "
+            f"{program.least('cpu') / yardstick:.2f} |"
+        )
+    lines += [
+        "",
+        "![CPU seconds and peak memory](results.svg)",
+        "",
+        "The data is made by `generate.py` from a fixed seed; each bad row has one fault, a required cell that is empty or a cell that is not of "
+        "its column's type, such that every program's own types refuse it. qsv is not among the programs: what PyPI and npm have under that name is "
+        "something else, and it was not built from its source.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="infra/compare/run", description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the data (default 1,000,000)")
+    parser.add_argument("--repeats", type=int, default=3, help="times that each program is run (default 3)")
+    parser.add_argument("--share", type=float, default=1.0, help="the part of the rows that the slowest program is given; its times are scaled (default 1)")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="the folder for the documents (default infra/compare)")
+    args = parser.parse_args()
+    data = MADE / f"products-{args.rows}.csv"
+    generate.main(args.rows, str(data))
+    bad = [(int(row), kind) for row, kind in csv.reader(open(f"{data}.bad"), delimiter=" ")]
+    size = data.stat().st_size
+    list = programs(args.share)
+    for repeat in range(args.repeats):
+        for program in list:
+            program.run(data, args.rows, bad)
+            used = program.measured[-1]
+            print(f"{repeat + 1}/{args.repeats} {program.name}: {used['cpu']:.2f} s CPU, {used['wall']:.2f} s, {used['peak'] / 2**20:.0f} MiB", flush=True)
+    moment = datetime.datetime.now(datetime.timezone.utc)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "RESULTS.md").write_text(document(args, size, bad, list, moment))
+    bars = [(program.name, program.least("cpu"), max(used["peak"] for used in program.measured) / 2**20) for program in list]
+    title = f"Checking {args.rows:,} rows ({size / 1e6:.0f} MB), {moment:%Y-%m-%d}"
+    (args.out / "results.svg").write_text(plot.bars(title, bars))
+    measured = {
+        "date": f"{moment:%Y-%m-%d}",
+        "machine": machine(),
+        "rows": args.rows,
+        "bytes": size,
+        "bad_rows": len(bad),
+        "programs": {program.name: {"cpu_seconds": program.least("cpu"), "wall_seconds": program.least("wall")} for program in list},
+    }
+    (args.out / "results.json").write_text(json.dumps(measured, indent=2) + "\n")
+    data.unlink()
+    pathlib.Path(f"{data}.bad").unlink()
+    print(f"written: {args.out / 'RESULTS.md'}, {args.out / 'results.svg'}, {args.out / 'results.json'}")
+
+
+if __name__ == "__main__":
+    main()
