@@ -32,7 +32,8 @@ const OF_LAMBDA: [&str; 7] = [
 ];
 
 /// What is allowed and not done here, and why it is needed all the same.
-const NOT_STAGED: [(&str, &str, &str, &str); 2] = [
+const NOT_STAGED: [(&str, &str, &str, &str); 3] = [
+    ("api", "s3:ListBucket", "penstock-uploads", "a preview of an upload that is gone is told so, not forbidden"),
     (
         "report",
         "s3:ListBucket",

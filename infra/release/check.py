@@ -1,4 +1,5 @@
-"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and prints its size.
+"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and that all are for one
+architecture; prints their sizes. The last line is the architecture, as the template's parameter has it.
 
     python3 infra/release/check.py penstock-api ...
 """
@@ -22,11 +23,19 @@ def glibc(binary):
     return max(versions, default=(0,))
 
 
+def architecture(binary):
+    """What processor a binary is for (elf(5), `e_machine`)."""
+    machine = int.from_bytes(pathlib.Path(binary).read_bytes()[18:20], "little")
+    return {62: "x86_64", 183: "arm64"}.get(machine, f"machine {machine}")
+
+
 def check(function):
     archive = pathlib.Path("target/lambda") / function / "bootstrap.zip"
     with zipfile.ZipFile(archive) as file, tempfile.TemporaryDirectory() as folder:
         assert file.namelist() == ["bootstrap"], f"{archive} holds {file.namelist()}"
-        needs = glibc(file.extract("bootstrap", folder))
+        bootstrap = file.extract("bootstrap", folder)
+        needs = glibc(bootstrap)
+        architectures.add(architecture(bootstrap))
         unpacked = file.getinfo("bootstrap").file_size
     zipped = archive.stat().st_size
     print(f"{function:20} {zipped:>12,} bytes zipped {unpacked:>12,} unpacked, glibc {'.'.join(map(str, needs))}")
@@ -36,6 +45,10 @@ def check(function):
         yield f"{function} is larger than {MOST_BYTES:,} bytes"
 
 
+architectures = set()
 wrong = [what for name in sys.argv[1:] for what in check(name)]
+if len(architectures) != 1:
+    wrong.append(f"the archives are for {', '.join(sorted(architectures))}")
 if wrong:
     raise SystemExit("\n".join(wrong))
+print(*architectures)

@@ -404,7 +404,16 @@ fn every_path_reaches_the_api() {
     let template = Template::read();
     let api = template.properties("RestApi");
     assert_eq!(api["EndpointConfiguration"]["Type"], "REGIONAL");
-    let binary = json!(["multipart~1form-data", "text~1csv", "text~1plain"]);
+    let binary = json!([
+        "multipart~1form-data",
+        "text~1csv",
+        "text~1plain",
+        "application~1octet-stream",
+        "application~1gzip",
+        "application~1zip",
+        "application~1zstd",
+        "application~1vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ]);
     assert_eq!(json(&api["BinaryMediaTypes"]), binary);
     let routes: BTreeSet<_> = template
         .events("ApiFunction", "Api")

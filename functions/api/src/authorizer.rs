@@ -7,7 +7,7 @@
 //! client ── PUT, up to 10 MB ──▶ API Gateway ── headers ──▶ authorizer ──▶ DynamoDB (key, import)
 //!    ▲                              │  ◀── prefix, account, name, status, body
 //!    │                              ├── the body, If-None-Match: * ──▶ S3 uploads/…  ── event ──▶ split
-//!    └── status and body ───────────┘                               or S3 refused/… (nobody is told; gone in a day)
+//!    └── status and body ───────────┘                               or S3 refused/… (nobody is told; gone in days)
 //! ```
 //!
 //! API Gateway can only let a request through or answer 401, 403 or 500; so a body that the dialect answers with 404, 409, 410, 415 or 429

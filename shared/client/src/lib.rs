@@ -5,7 +5,7 @@ mod types;
 use std::path::Path;
 
 use penstock_model::Schema;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect::Policy};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy};
 use serde::de::DeserializeOwned;
 use tokio_util::io::ReaderStream;
 
@@ -231,7 +231,8 @@ impl Client {
     /// [`ClientError`]
     pub async fn preview(&self, id: &str, file: Vec<u8>, whole: bool) -> Result<serde_json::Value> {
         let request = self.request(Method::POST, &format!("/v1/imports/{id}/preview")).query(&[("whole", whole)]);
-        read(request.body(file).send().await?).await
+        // In front of Lambda, API Gateway leaves the bytes of this type as they are.
+        read(request.header(CONTENT_TYPE, "application/octet-stream").body(file).send().await?).await
     }
 
     /// A record by kind and canonical key, as JSON; `None` if there is none.
