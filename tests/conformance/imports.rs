@@ -163,6 +163,8 @@ pub(crate) async fn a_checkpoint_moves_once(bench: Bench) {
     assert_eq!(bench.now(&import).await.checkpoint, to(3));
     assert_eq!(store.checkpoint(&import, to(3), to(5)).await.expect("answers"), Step::Made);
     assert_eq!(store.set_total(&import, 50).await.expect("answers"), Step::Made);
+    assert_eq!(store.set_total(&import, 50).await.expect("answers"), Step::Made, "a repeat");
+    assert_eq!(store.set_total(&import, 51).await.expect("answers"), Step::Overtaken, "another total");
     assert_eq!(store.checkpoint(&import, to(5), to(6)).await.expect("answers"), Step::Overtaken, "it has been split");
     assert_eq!(
         store.checkpoint(&bench.import(), to(5), to(6)).await.expect("answers"),

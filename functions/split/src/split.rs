@@ -189,12 +189,14 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     while let Some(bytes) = text.next().await.map_err(|error| broken_off(error, sender.next))? {
         for piece in splitter.push(&bytes)? {
             sender.take(piece).await?;
+            sender.checkpoint_if_due().await?;
         }
         if deadline.is_near() && sender.next.chunk > from.chunk {
             sender.checkpoint().await?;
             return Ok(hand_on(store, &import, SplitTask::GoOn { died_at: None }).await?);
         }
     }
+    // No checkpoint any more: behind a document that breaks off there is nothing, and who went on there would find that something is missing.
     let (pieces, total) = splitter.finish()?;
     for piece in pieces {
         sender.take(piece).await?;
@@ -252,6 +254,10 @@ impl Sender<'_> {
         if waiting_bytes * 4 >= MESSAGE_BYTES as u64 * 3 {
             self.send().await?;
         }
+        Ok(())
+    }
+
+    async fn checkpoint_if_due(&mut self) -> Result<(), Stop> {
         if self.next.chunk - self.reached.chunk >= self.job.chunking.per_checkpoint() {
             self.checkpoint().await?;
         }

@@ -16,7 +16,10 @@ use crate::{
 /// did: where two keys share their 64 bits, and behind the last key for which there is room.
 #[derive(Debug)]
 pub struct Seen {
+    /// The plan as the file's columns make it.
     plan: Plan,
+    /// The plan that learns the members of a chunk's rows: for each chunk anew, so that what it learns stays bounded.
+    learning: Plan,
     keys: HashSet<u64>,
     hasher: RandomState,
     room: usize,
@@ -29,14 +32,18 @@ impl Seen {
     }
 
     fn with_room(plan: &Plan, room: usize) -> Self {
-        Self { plan: plan.keyed(), keys: HashSet::new(), hasher: RandomState::new(), room }
+        let plan = plan.keyed();
+        Self { learning: plan.clone(), plan, keys: HashSet::new(), hasher: RandomState::new(), room }
     }
 
     /// The rows of the file's next chunk that may name a record again. Rows that are rejected name none.
     pub fn look(&mut self, job: &Job, chunk: &Chunk) -> Repeats {
+        if !job.grammar.has_header() {
+            self.learning.clone_from(&self.plan);
+        }
         let records = Records::of(job, chunk);
         let mut repeats = Vec::new();
-        for row in rows::parse(&mut self.plan, job, &records).rows {
+        for row in rows::parse(&mut self.learning, job, &records).rows {
             let key = self.hasher.hash_one(&row.key);
             let is_new = if self.keys.len() < self.room { self.keys.insert(key) } else { false };
             if !is_new {
@@ -89,7 +96,11 @@ mod tests {
             first_row += chunk.rows;
             seen.look(&job, &chunk)
         };
-        chunks.iter().map(&mut look).collect()
+        let found = chunks.iter().map(&mut look).collect();
+        // Whatever members rows have, those of one chunk alone are known.
+        let most = chunks.iter().map(|rows| rows.matches(':').count()).max().unwrap_or(0);
+        assert!(seen.learning.kind().fields().len() <= plan.kind().fields().len() + most);
+        found
     }
 
     #[test]
@@ -128,5 +139,17 @@ mod tests {
         let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
         let found = repeats("products", Grammar::CSV, &["sku", "name", "brand"], 450, &chunks);
         assert_eq!(found, [Repeats::Rows(vec![]), Repeats::Rows((451..=500).collect()), Repeats::Any]);
+    }
+
+    #[test]
+    fn members_that_no_other_chunk_has_are_forgotten() {
+        let row = |row: u32| {
+            format!("{{\"skuId\":\"s\",\"locationId\":\"l\",\"weekStarting\":\"2026-01-26\",\"m{row}\":1}}\n")
+        };
+        let chunks: Vec<String> = (0..20).map(row).collect();
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        let columns = ["skuId", "locationId", "weekStarting", "m0"];
+        let found = repeats("demand-history", Grammar::Lines, &columns, 10, &chunks);
+        assert_eq!((&found[0], &found[19]), (&Repeats::Rows(vec![]), &Repeats::Rows(vec![20])));
     }
 }

@@ -187,7 +187,9 @@ pub(crate) fn for_each_value<'a>(grammar: Grammar, rows: &'a [u8], mut visit: im
     };
     while let Some(start) = scanner.start(rows, &mut scan, false) {
         let end = scanner.end(rows, &mut scan, start, true).unwrap_or(rows.len());
-        visit(start, rows[start..end].trim_ascii_end());
+        let value = &rows[start..end];
+        let white = value.iter().rev().take_while(|byte| json::is_white_space(**byte)).count();
+        visit(start, &value[..value.len() - white]);
         scan = Scan { at: end, ..Scan::default() };
         if let Scanner::Elements(elements) = &mut scanner {
             elements.next_inside(rows, &mut scan);

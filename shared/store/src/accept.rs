@@ -156,12 +156,14 @@ impl Store {
 
     /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them.
     ///
-    /// A repeat writes the same; an import that is to end early keeps what it has.
+    /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another total.
     pub async fn set_total(&self, import: &Import, total: u64) -> Result<Step> {
         let update = self
             .update(import_key(&import.account, &import.id))
             .update_expression("SET #total = :total")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(halt)")
+            .condition_expression(
+                "attribute_exists(pk) AND attribute_not_exists(halt) AND (attribute_not_exists(#total) OR #total = :total)",
+            )
             .expression_attribute_names("#total", "total")
             .expression_attribute_values(":total", n(total));
         let made = is_made(update).await?;

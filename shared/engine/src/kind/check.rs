@@ -95,7 +95,7 @@ impl FieldCheck {
             Rule::Number(rule) => rule.takes_any_number() && number::is_plain(text),
             Rule::Integer(rule) => rule.takes_any_number() && number::is_plain(text) && !text.contains('.'),
             Rule::Boolean { true_values, false_values } => {
-                [true_values, false_values].into_iter().flatten().any(|value| value == text)
+                !text.is_empty() && [true_values, false_values].into_iter().flatten().any(|value| value == text)
             }
             _ => text.is_empty() && !self.required && self.missing.iter().any(String::is_empty),
         }

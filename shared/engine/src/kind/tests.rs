@@ -486,3 +486,13 @@ fn a_schema_that_is_refused_names_the_place() {
         assert_eq!(error.pointer, pointer, "{document}: {error}");
     }
 }
+
+#[test]
+fn an_empty_cell_that_holds_nothing_is_no_boolean() {
+    let document = r#"{ "name": "t", "primaryKey": "k", "fields": [{ "name": "k" },
+        { "name": "b", "type": "boolean", "falseValues": ["", "0"], "constraints": { "required": true } }] }"#;
+    let kind = kind(document).expect("compiles");
+    let field = kind.field(1);
+    assert!(field.check(Input::Text("")).is_err());
+    assert!(!field.is_plainly_good("") && field.is_plainly_good("0"));
+}

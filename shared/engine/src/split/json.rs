@@ -391,10 +391,15 @@ fn end_string(buffer: &[u8], scan: &mut Scan) -> bool {
 
 /// Bytes of a number or a word.
 fn scalar(bytes: &[u8]) -> usize {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | b':' | b'"');
+    let ends = |byte: &u8| is_white_space(*byte) || matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | b':' | b'"');
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
 fn skip_white_space(buffer: &[u8], scan: &mut Scan) {
-    scan.at += buffer[scan.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+    scan.at += buffer[scan.at..].iter().take_while(|byte| is_white_space(**byte)).count();
+}
+
+/// What JSON has between its words (RFC 8259 section 2); ASCII's form feed is none of it.
+pub(super) fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

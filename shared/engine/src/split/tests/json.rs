@@ -156,3 +156,21 @@ fn an_element_over_the_limit_is_refused_by_itself() {
         assert_eq!(chunks[1].body, Body::Rows(b"{\"b\":1}".to_vec()));
     }
 }
+
+#[test]
+fn every_row_that_is_counted_is_found_whatever_stands_between_elements() {
+    for document in ["[\x0c1]", "[1\x0c]", "[{\"a\":1},\x0c{\"b\":2}]", "[{\"a\":1}\x0c,{\"b\":2}]", "[\x0b1,\u{a0}2]"]
+    {
+        let (pieces, total) = split(one_by_one(ARRAY), document.as_bytes(), usize::MAX).expect("no header");
+        let found = chunks(&pieces).into_iter().map(|chunk| match &chunk.body {
+            Body::Rows(bytes) => {
+                let mut found = 0;
+                for_each_value(ARRAY, bytes, |_, _| found += 1);
+                assert_eq!(found, chunk.rows, "{document:?}");
+                found
+            }
+            Body::Refused(_) => 1,
+        });
+        assert_eq!(found.sum::<u64>(), total, "{document:?}");
+    }
+}
