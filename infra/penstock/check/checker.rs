@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use penstock_engine::{plan::Plan, rows};
+use penstock_engine::{
+    plan::{ChunkPlan, Plan},
+    rows,
+};
 use penstock_model::{Body, Chunk, Job, RowError};
 use penstock_report::rejected;
 
@@ -29,16 +32,13 @@ pub(super) struct Checked {
 /// Checks chunks, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Checker {
-    /// The plan as the file's columns make it.
-    plan: Plan,
-    /// The plan that learns the members of a chunk's rows: for each chunk anew, so that what it learns stays bounded.
-    learning: Plan,
+    plan: ChunkPlan,
     job: Job,
 }
 
 impl Checker {
     pub(super) fn new(plan: Plan, job: Job) -> Self {
-        Self { learning: plan.clone(), plan, job }
+        Self { plan: ChunkPlan::new(plan), job }
     }
 
     pub(super) fn job(&self) -> &Job {
@@ -47,11 +47,8 @@ impl Checker {
 
     /// Checks a chunk's rows. The same chunk always gives the same answer.
     pub(super) fn check(&mut self, chunk: &Chunk, wanted: Wanted) -> Checked {
-        if !self.job.grammar.has_header() {
-            self.learning.clone_from(&self.plan);
-        }
         let records = rows::Records::of(&self.job, chunk);
-        let rows::Checked { accepted, mut errors } = rows::check(&mut self.learning, &self.job, &records);
+        let rows::Checked { accepted, mut errors } = rows::check(self.plan.for_next(), &self.job, &records);
         if errors.is_empty() {
             return Checked { rows: accepted, accepted, ..Checked::default() };
         }

@@ -139,6 +139,30 @@ impl Plan {
     }
 }
 
+/// A plan by which chunks are read, one after the other. The members that it learns from one it has forgotten at the next, so that it stays
+/// bounded whatever the file.
+#[derive(Debug, Clone)]
+pub struct ChunkPlan {
+    /// As the file's columns make it.
+    plan: Plan,
+    learning: Plan,
+}
+
+impl ChunkPlan {
+    /// The plan of a file.
+    pub fn new(plan: Plan) -> Self {
+        Self { learning: plan.clone(), plan }
+    }
+
+    /// The plan for the next chunk.
+    pub fn for_next(&mut self) -> &mut Plan {
+        if self.learning.members.len() != self.plan.members.len() {
+            self.learning.clone_from(&self.plan);
+        }
+        &mut self.learning
+    }
+}
+
 /// Whether a kind that keeps additional fields keeps one of this name: it needs a name, and is not there for a person alone.
 fn is_kept(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0') && !ADDED.contains(&name)

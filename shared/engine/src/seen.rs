@@ -8,7 +8,7 @@ use std::{
 use penstock_model::{Chunk, Job, Repeats, limits::REMEMBERED_KEYS};
 
 use crate::{
-    plan::Plan,
+    plan::{ChunkPlan, Plan},
     rows::{self, Records},
 };
 
@@ -16,10 +16,7 @@ use crate::{
 /// did: where two keys share their 64 bits, and behind the last key for which there is room.
 #[derive(Debug)]
 pub struct Seen {
-    /// The plan as the file's columns make it.
-    plan: Plan,
-    /// The plan that learns the members of a chunk's rows: for each chunk anew, so that what it learns stays bounded.
-    learning: Plan,
+    plan: ChunkPlan,
     keys: HashSet<u64>,
     hasher: RandomState,
     room: usize,
@@ -32,18 +29,14 @@ impl Seen {
     }
 
     fn with_room(plan: &Plan, room: usize) -> Self {
-        let plan = plan.keyed();
-        Self { learning: plan.clone(), plan, keys: HashSet::new(), hasher: RandomState::new(), room }
+        Self { plan: ChunkPlan::new(plan.keyed()), keys: HashSet::new(), hasher: RandomState::new(), room }
     }
 
     /// The rows of the file's next chunk that may name a record again. Rows that are rejected name none.
     pub fn look(&mut self, job: &Job, chunk: &Chunk) -> Repeats {
-        if !job.grammar.has_header() {
-            self.learning.clone_from(&self.plan);
-        }
         let records = Records::of(job, chunk);
         let mut repeats = Vec::new();
-        for row in rows::parse(&mut self.learning, job, &records).rows {
+        for row in rows::parse(self.plan.for_next(), job, &records).rows {
             let key = self.hasher.hash_one(&row.key);
             let is_new = if self.keys.len() < self.room { self.keys.insert(key) } else { false };
             if !is_new {
@@ -58,29 +51,20 @@ impl Seen {
 mod tests {
     use std::collections::BTreeMap;
 
-    use penstock_model::{Body, EmptyCells, Grammar, ImportId, Mode};
+    use penstock_model::{Body, Grammar, ImportOptions};
 
     use super::*;
 
     fn repeats(kind: &str, grammar: Grammar, columns: &[&str], room: usize, chunks: &[&str]) -> Vec<Repeats> {
         let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
         let plan = Plan::compile(crate::kinds::compiled(kind), grammar, &columns, &BTreeMap::new()).expect("columns");
-        let job = Job {
-            account: "1".parse().expect("valid"),
-            import: ImportId::new(1, [0; 10]),
-            order: 1,
-            alone: true,
-            kind: kind.parse().expect("valid"),
-            mode: Mode::Upsert,
-            empty_cells: EmptyCells::Keep,
-            dry_run: false,
-            abort: None,
-            chunking: Default::default(),
-            kind_version: 0,
+        let job = Job::dry(
+            "1".parse().expect("valid"),
+            kind.parse().expect("valid"),
+            &ImportOptions::default(),
             grammar,
             columns,
-            mapping: BTreeMap::new(),
-        };
+        );
         let mut seen = Seen::with_room(&plan, room);
         let mut first_row = 1;
         let mut look = |rows: &&str| {
@@ -97,9 +81,8 @@ mod tests {
             seen.look(&job, &chunk)
         };
         let found = chunks.iter().map(&mut look).collect();
-        // Whatever members rows have, those of one chunk alone are known.
-        let most = chunks.iter().map(|rows| rows.matches(':').count()).max().unwrap_or(0);
-        assert!(seen.learning.kind().fields().len() <= plan.kind().fields().len() + most);
+        // Whatever members rows have, none is known any more for the next chunk.
+        assert_eq!(seen.plan.for_next().kind().fields().len(), plan.kind().fields().len());
         found
     }
 
