@@ -21,7 +21,7 @@ use penstock_engine::{
     split::{Piece, SplitOptions, Splitter},
 };
 use penstock_local::{LocalCloud, Options};
-use penstock_model::{Chunk, Chunking, EmptyCells, Grammar, ImportId, Job, Mode, Record};
+use penstock_model::{Chunk, Chunking, Grammar, ImportOptions, Job, Record};
 use penstock_store::records::{READ_BATCH, RecordKey, WRITE_BATCH, Write, Written};
 
 /// Groups of [`READ_BATCH`] records that the loop has under way at once.
@@ -55,28 +55,19 @@ fn file(rows: usize) -> Vec<u8> {
 /// `penstock import`, as a user runs it: the start of the cloud and the upload are in it.
 fn import(path: &std::path::Path) -> anyhow::Result<Duration> {
     let began = Instant::now();
-    let status = Command::new(program()).arg("import").arg(path).arg("--json").stdout(Stdio::null()).status()?;
+    let status = Command::new(program())
+        .arg("import")
+        .arg(path)
+        .arg("--json")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
     anyhow::ensure!(status.success(), "the import ended with {status}");
     Ok(began.elapsed())
 }
 
 fn job(columns: Vec<String>) -> anyhow::Result<Job> {
-    Ok(Job {
-        account: "1".parse()?,
-        import: ImportId::new(1, [0; 10]),
-        order: 1,
-        alone: true,
-        kind: "products".parse()?,
-        mode: Mode::Upsert,
-        empty_cells: EmptyCells::Keep,
-        dry_run: false,
-        abort: None,
-        chunking: Chunking::default(),
-        kind_version: 0,
-        grammar: Grammar::CSV,
-        columns,
-        mapping: Default::default(),
-    })
+    Ok(Job::dry("1".parse()?, "products".parse()?, &ImportOptions::default(), Grammar::CSV, columns))
 }
 
 /// The file's chunks, and the columns that its header names.

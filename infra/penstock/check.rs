@@ -37,8 +37,7 @@ use penstock_engine::{
     split::{Piece, SplitOptions, Splitter},
 };
 use penstock_model::{
-    Body, Checkpoint, Chunk, Chunking, Failure, Grammar, ImportId, ImportOptions, Job, KindName, Layout, Mode,
-    RowError, Schema, Status, limits,
+    Body, Checkpoint, Chunk, Failure, Grammar, ImportOptions, Job, KindName, Layout, RowError, Schema, Status, limits,
 };
 use serde::Serialize;
 
@@ -231,22 +230,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(args: &'a CheckArgs, bytes: u64, kind: KindName) -> Self {
         let options = args.file.options();
-        let job = Job {
-            account: LOCAL_ACCOUNT.parse().expect("a valid account"),
-            import: ImportId::new(0, [0; 10]),
-            order: 1,
-            alone: false,
-            kind,
-            kind_version: 0,
-            mode: Mode::Upsert,
-            empty_cells: options.empty_cells,
-            dry_run: true,
-            abort: None,
-            chunking: Chunking::default(),
-            grammar: Grammar::CSV,
-            columns: Vec::new(),
-            mapping: options.mapping.clone(),
-        };
+        let job = Job::dry(LOCAL_ACCOUNT.parse().expect("a valid account"), kind, &options, Grammar::CSV, Vec::new());
         Self { args, options, bytes, layout: None, job, ignored: Vec::new(), next: Checkpoint::START }
     }
 

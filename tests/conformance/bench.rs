@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use penstock_local::{Faults, LocalCloud, Options};
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, Import, ImportId, ImportOptions,
-    Job, Mode, Repeats, Status, StoredObject, Tally,
+    AccountId, Body, Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, Import, ImportId, Job, Mode, Repeats,
+    StoredObject,
 };
 use penstock_store::{Settings, Store, accept::Acceptance, uploads::PresignedRequest};
 use reqwest::{Response, redirect::Policy};
@@ -74,39 +74,9 @@ impl Bench {
     /// An import of the account that has not been stored yet.
     pub(crate) fn import(&self) -> Import {
         let now = self.store.now_ms();
-        Import {
-            id: ImportId::new(now, penstock_store::random()),
-            account: self.account.clone(),
-            kind: KIND.parse().expect("a kind"),
-            status: Status::AwaitingUpload,
-            created_at: now,
-            expires_at: now + 60_000,
-            accepted_at: None,
-            completed_at: None,
-            filename: None,
-            kind_version: 0,
-            format: None,
-            options: ImportOptions::default(),
-            order: 0,
-            alone: false,
-            object: None,
-            layout: None,
-            columns: None,
-            ignored_columns: Vec::new(),
-            chunking: Chunking { per_block: 4, ..Chunking::default() },
-            checkpoint: Checkpoint::START,
-            opened_blocks: 0,
-            total: None,
-            counted: None,
-            noted_blocks: Vec::new(),
-            noted_tally: Tally::default(),
-            halt: None,
-            failure: None,
-            rows: None,
-            report: None,
-            split_died_at: None,
-            seen: None,
-        }
+        let (id, kind) = (ImportId::new(now, penstock_store::random()), KIND.parse().expect("a kind"));
+        let import = Import::new(id, self.account.clone(), kind, now, now + 60_000);
+        Import { chunking: Chunking { per_block: 4, ..Chunking::default() }, ..import }
     }
 
     /// A stored import.

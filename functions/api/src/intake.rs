@@ -3,7 +3,7 @@
 
 use axum::{body::Body, http::HeaderMap, http::header};
 use futures::StreamExt;
-use penstock_model::{AccountId, Checkpoint, Import, ImportId, ImportOptions, KindName, Status};
+use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName};
 use penstock_store::{
     Store,
     uploads::{Upload, UploadError},
@@ -99,37 +99,7 @@ pub(crate) fn import(
     options: ImportOptions,
 ) -> Import {
     let now = store.now_ms();
-    Import {
-        id: new_id(store),
-        account: account.clone(),
-        kind,
-        status: Status::AwaitingUpload,
-        created_at: now,
-        expires_at: now + store.settings().upload_ttl_seconds as i64 * 1000,
-        accepted_at: None,
-        completed_at: None,
-        filename,
-        kind_version: 0,
-        format: None,
-        options,
-        order: 0,
-        alone: false,
-        object: None,
-        layout: None,
-        columns: None,
-        ignored_columns: Vec::new(),
-        chunking: store.settings().chunking,
-        checkpoint: Checkpoint::START,
-        opened_blocks: 0,
-        total: None,
-        counted: None,
-        noted_blocks: Vec::new(),
-        noted_tally: Default::default(),
-        halt: None,
-        failure: None,
-        rows: None,
-        report: None,
-        split_died_at: None,
-        seen: None,
-    }
+    let expires_at = now + store.settings().upload_ttl_seconds as i64 * 1000;
+    let import = Import::new(new_id(store), account.clone(), kind, now, expires_at);
+    Import { filename, options, chunking: store.settings().chunking, ..import }
 }

@@ -2,7 +2,8 @@
 //!
 //! **A row that changes nothing but stamps may cost no write**, which is what the nightly export of a whole catalogue is about. Stamps are there
 //! for rows that come later in time although they belong before: without its stamp this row would lose to them. So the write is left out if, and
-//! only if, there can be no such row. Each of the five conditions has a schedule that breaks the first promise without it (`tests/unchanged.rs`):
+//! only if, there can be no such row. Each of the five conditions has a schedule that breaks the first promise without it (`tests/chaos.rs`, and
+//! of *newest* `tests/unchanged.rs`):
 //!
 //! - *alone*: no older import of the account and kind ran when this one was accepted. Rows of an older one belong before this row.
 //! - *first*: no earlier row of the file may name the record. Such a row may be applied after this one.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use penstock_model::{AccountId, Body, Chunk, Chunking, Failure, ImportId, Job, Layout, Mode, RowError, Value};
+use penstock_model::{AccountId, Body, Chunk, Chunking, Failure, Job, Layout, RowError, Value};
 
 use crate::{
     decode::{self, Upload},
@@ -102,22 +102,7 @@ fn read_rows(
         columns = header::members(rows, grammar);
     }
     preview.columns = columns.iter().map(|column| (column.clone(), None)).collect();
-    let job = Job {
-        account: account.clone(),
-        import: ImportId::new(0, [0; 10]),
-        order: 1,
-        alone: false,
-        kind: kind.name().clone(),
-        kind_version: 0,
-        mode: Mode::Upsert,
-        empty_cells: hints.options.empty_cells,
-        dry_run: true,
-        abort: None,
-        chunking: Chunking::default(),
-        grammar,
-        columns,
-        mapping: hints.options.mapping.clone(),
-    };
+    let job = Job::dry(account.clone(), kind.name().clone(), hints.options, grammar, columns);
     let mut plan = Plan::compile(kind, grammar, &job.columns, &job.mapping)?;
     let fields = plan.fields_of(&job.columns);
     for ((_, field), found) in preview.columns.iter_mut().zip(fields) {

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Abort, AccountId, Chunking, EmptyCells, Grammar, ImportId, KindName, Mode, Stamp,
+    Abort, AccountId, Chunking, EmptyCells, Grammar, ImportId, ImportOptions, KindName, Mode, Stamp,
     limits::{LISTED_REPEATS, MESSAGE_BYTES},
 };
 
@@ -47,6 +47,32 @@ pub struct Job {
 }
 
 impl Job {
+    /// The job of a file that is looked at and of which nothing is stored: a dry run of an upsert by an import that is the only one.
+    pub fn dry(
+        account: AccountId,
+        kind: KindName,
+        options: &ImportOptions,
+        grammar: Grammar,
+        columns: Vec<String>,
+    ) -> Self {
+        Self {
+            account,
+            import: ImportId::new(0, [0; 10]),
+            order: 1,
+            alone: true,
+            kind,
+            mode: Mode::Upsert,
+            empty_cells: options.empty_cells,
+            dry_run: true,
+            abort: None,
+            chunking: Chunking::default(),
+            kind_version: 0,
+            grammar,
+            columns,
+            mapping: options.mapping.clone(),
+        }
+    }
+
     /// The stamp of a row of this import.
     pub fn stamp(&self, row: u64) -> Stamp {
         Stamp { order: self.order, row }

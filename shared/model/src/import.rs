@@ -326,6 +326,43 @@ pub struct Import {
 }
 
 impl Import {
+    /// An import with the default options that awaits its upload from `created_at` to `expires_at`, in Unix milliseconds.
+    pub fn new(id: ImportId, account: AccountId, kind: KindName, created_at: i64, expires_at: i64) -> Self {
+        Self {
+            id,
+            account,
+            kind,
+            status: Status::AwaitingUpload,
+            created_at,
+            expires_at,
+            accepted_at: None,
+            completed_at: None,
+            filename: None,
+            kind_version: 0,
+            format: None,
+            options: ImportOptions::default(),
+            order: 0,
+            alone: false,
+            object: None,
+            layout: None,
+            columns: None,
+            ignored_columns: Vec::new(),
+            chunking: Chunking::default(),
+            checkpoint: Checkpoint::START,
+            opened_blocks: 0,
+            total: None,
+            counted: None,
+            noted_blocks: Vec::new(),
+            noted_tally: Tally::default(),
+            halt: None,
+            failure: None,
+            rows: None,
+            report: None,
+            split_died_at: None,
+            seen: None,
+        }
+    }
+
     /// Whether rows of an ended import were rejected, so that there is a file of them to write.
     pub fn has_rejected_rows(&self) -> bool {
         self.rows.is_some_and(|rows| rows.failed > 0)

@@ -16,7 +16,7 @@ use penstock_engine::{
     rows, sheet,
     split::{Piece, SplitOptions, Splitter},
 };
-use penstock_model::{Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, ImportId, ImportOptions, Job, Mode, Repeats};
+use penstock_model::{Chunk, ChunkMessage, Chunking, Grammar, ImportOptions, Job, Mode, Repeats};
 
 /// S3 streams come in pieces of about this size.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -152,22 +152,13 @@ fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
     };
     let kind = Kind::compile(&kinds::all()[0], &"1".parse().expect("valid")).expect("valid");
     let plan = Plan::compile(kind, grammar, &columns, &BTreeMap::new()).expect("its own columns");
-    let job = Job {
-        account: "1".parse().expect("valid"),
-        import: ImportId::new(0, [0; 10]),
-        order: 1,
-        alone: false,
-        kind: "products".parse().expect("valid"),
-        mode: Mode::Upsert,
-        empty_cells: EmptyCells::Keep,
-        dry_run: false,
-        abort: None,
-        chunking: Chunking::default(),
-        kind_version: 0,
+    let job = Job::dry(
+        "1".parse().expect("valid"),
+        "products".parse().expect("valid"),
+        &ImportOptions::default(),
         grammar,
         columns,
-        mapping: BTreeMap::new(),
-    };
+    );
     (plan, job)
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use penstock_model::{ImportId, Mode};
+use penstock_model::ImportOptions;
 
 use super::*;
 
@@ -12,22 +12,8 @@ fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed<'s
     let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
     let mut plan =
         Plan::compile(crate::kinds::compiled("products"), grammar, &columns, &BTreeMap::new()).expect("columns");
-    let job = Job {
-        account: "1".parse().expect("valid"),
-        import: ImportId::new(1, [0; 10]),
-        order: 1,
-        alone: false,
-        kind: "products".parse().expect("valid"),
-        mode: Mode::Upsert,
-        empty_cells,
-        dry_run: false,
-        abort: None,
-        chunking: Default::default(),
-        kind_version: 0,
-        grammar,
-        columns,
-        mapping: BTreeMap::new(),
-    };
+    let options = ImportOptions { empty_cells, ..ImportOptions::default() };
+    let job = Job::dry("1".parse().expect("valid"), "products".parse().expect("valid"), &options, grammar, columns);
     let chunk = Chunk {
         index: 0,
         first_row: 10,
