@@ -1,5 +1,5 @@
 //! The engine's CPU time as a ratio to what others take for the same file in the same run:
-//! `cargo bench -p penstock-engine --bench ratios -- 1000000 5`, rows and rounds.
+//! `cargo bench -p penstock-engine --bench ratios -- 1000000 5`, rows and rounds; behind them perhaps one format, such as `ndjson`.
 //!
 //! A machine that does other things at the same time slows whatever runs, so the works of a format take turns, and of each the least CPU
 //! time of all rounds counts.
@@ -19,13 +19,17 @@ fn cpu() -> Duration {
 }
 
 fn main() {
-    let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let numbers: Vec<u64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let (rows, rounds) = (numbers.first().copied().unwrap_or(200_000), numbers.get(1).copied().unwrap_or(5));
     println!(
         "{rows} rows, the least of {rounds} rounds\n\n| work | CPU s | to the first | to the hand-written check |\n| --- | --- | --- | --- |"
     );
     for base in BASES {
         let (format, _) = base.split_once('/').expect("a format and a name");
+        if arguments.get(2).is_some_and(|wanted| wanted != format) {
+            continue;
+        }
         // A workbook takes a hundred times as long to make.
         let rows = if format == "xlsx" { rows / 20 } else { rows };
         let names: Vec<&str> = work::NAMES.into_iter().filter(|name| name.starts_with(format)).collect();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use penstock_model::{Failure, Grammar, limits};
 use serde::de::IgnoredAny;
 
-use crate::{members::Members, rows, sheet, split};
+use crate::{members::Members, rows, sheet, split::Values};
 
 /// The columns that the file's first record names, in its order.
 ///
@@ -40,8 +40,8 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
 /// more than a header may name, and what is no object names nothing.
 pub fn members(chunk: &[u8], grammar: Grammar) -> Vec<String> {
     let (mut names, mut met, mut bytes) = (Vec::new(), HashSet::new(), 0);
-    split::for_each_value(grammar, chunk, |_, value| {
-        let Ok(Members::<IgnoredAny>(members)) = serde_json::from_slice(value) else { return };
+    for value in Values::of(grammar, chunk) {
+        let Ok(Members::<IgnoredAny>(members)) = serde_json::from_slice(value) else { continue };
         for (name, _) in members {
             let has_room = names.len() < limits::COLUMNS && bytes + name.len() <= limits::HEADER_BYTES;
             if has_room && !met.contains(name.as_ref()) {
@@ -50,7 +50,7 @@ pub fn members(chunk: &[u8], grammar: Grammar) -> Vec<String> {
                 names.push(name.into_owned());
             }
         }
-    });
+    }
     names
 }
 

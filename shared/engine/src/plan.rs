@@ -7,6 +7,7 @@ use penstock_model::{Failure, Grammar, limits};
 use crate::{
     kind::{FieldCheck, Kind},
     mapping::{ADDED, Names, normalised},
+    strings::quoted,
 };
 
 /// How the columns of a file become the fields of a kind.
@@ -17,7 +18,8 @@ pub struct Plan {
     columns: Vec<Option<usize>>,
     /// The same for members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
-    /// The members of the last rows and their fields by their places in a row: nearly all rows of a file name the same in the same order.
+    /// The members of the last rows, quoted, and their fields by their places in a row: nearly all rows of a file name the same in the same
+    /// order.
     order: Vec<(String, Option<usize>)>,
     /// The schema's own fields by their normalised names, for members that were not met in the first rows.
     normal: HashMap<String, usize>,
@@ -106,17 +108,21 @@ impl Plan {
         columns.iter().zip(self.fields_of(columns)).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
     }
 
-    /// As [`Plan::member`], of the member in this place of a row, from 0.
+    /// The member that stood in this place of a row before, from 0, as [`quoted`] gives it, and its field.
     #[inline]
+    pub(crate) fn expected_at(&self, place: usize) -> Option<(&str, Option<usize>)> {
+        self.order.get(place).map(|(name, field)| (name.as_str(), *field))
+    }
+
+    /// As [`Plan::member`], of a member that is not the one that was expected in this place. From now on it is.
     pub(crate) fn member_at(&mut self, place: usize, name: &str) -> Option<usize> {
-        match self.order.get(place) {
-            Some((known, field)) if known == name => return *field,
-            None if place > self.order.len() || place >= limits::COLUMNS => return self.member(name),
-            _ => {}
-        }
         let field = self.member(name);
-        self.order.truncate(place);
-        self.order.push((name.to_owned(), field));
+        if place <= self.order.len().min(limits::COLUMNS - 1)
+            && let Some(quoted) = quoted(name)
+        {
+            self.order.truncate(place);
+            self.order.push((quoted, field));
+        }
         field
     }
 

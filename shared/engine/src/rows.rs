@@ -15,7 +15,7 @@ use crate::{
     kind::{Cell, CellError, Input},
     lines,
     plan::Plan,
-    split,
+    split::Values,
 };
 
 /// A row that its kind accepts. What it says is the chunk's own text, not a copy.
@@ -48,20 +48,45 @@ pub struct Parsed<'a> {
     pub errors: Vec<RowError>,
 }
 
-/// The records of a chunk, found and placed. Rows are read from them, and borrow what they say.
+/// The records of a chunk. Rows are read from them, and borrow what they say.
 #[derive(Debug)]
 pub struct Records<'c> {
     chunk: &'c Chunk,
+    bytes: &'c [u8],
     found: Found<'c>,
 }
 
-/// Records in bytes.
+/// What is known of records before they are read.
 #[derive(Debug)]
-struct Found<'c> {
-    grammar: Grammar,
+enum Found<'c> {
+    /// Where all cells of all records are.
+    Cut(Cut<'c>),
+    /// Of JSON values nothing: where one ends is found when it is read.
+    Values(Grammar),
+}
+
+impl<'c> Records<'c> {
+    /// Finds the records of a chunk.
+    pub fn of(job: &Job, chunk: &'c Chunk) -> Self {
+        let bytes: &[u8] = match &chunk.body {
+            Body::Rows(bytes) => bytes,
+            Body::Refused(_) => &[],
+        };
+        let found = match job.grammar {
+            Grammar::Delimited { delimiter, quoting } => {
+                Found::Cut(Cut::new(delimiter, quoting, chunk.first_row, chunk.first_line, bytes))
+            }
+            grammar => Found::Values(grammar),
+        };
+        Self { chunk, bytes, found }
+    }
+}
+
+/// Delimited records, cut into cells.
+#[derive(Debug)]
+struct Cut<'c> {
     bytes: &'c [u8],
     places: Vec<Place>,
-    /// The cells of all, where the grammar has delimiters.
     table: Table<'c>,
 }
 
@@ -73,49 +98,36 @@ struct Place {
     cells: Range<usize>,
 }
 
-impl<'c> Records<'c> {
-    /// Finds the records of a chunk.
-    pub fn of(job: &Job, chunk: &'c Chunk) -> Self {
-        let bytes: &[u8] = match &chunk.body {
-            Body::Rows(bytes) => bytes,
-            Body::Refused(_) => &[],
-        };
-        Self { chunk, found: Found::new(job.grammar, chunk.first_row, chunk.first_line, bytes) }
-    }
-}
-
-impl<'c> Found<'c> {
-    fn new(grammar: Grammar, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
+impl<'c> Cut<'c> {
+    fn new(delimiter: u8, quoting: bool, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
         let (mut places, mut table, mut row) = (Vec::new(), Table::new(bytes), first_row);
-        let mut place = |line: u64, bytes: Range<usize>, cells: Range<usize>| {
-            places.push(Place { row, line, bytes, cells });
+        table.cut(delimiter, quoting, first_line, |record| {
+            places.push(Place { row, line: record.line, bytes: record.bytes, cells: record.cells });
             row += 1;
-        };
-        match grammar {
-            Grammar::Delimited { delimiter, quoting } => {
-                table.cut(delimiter, quoting, first_line, |record| place(record.line, record.bytes, record.cells));
-            }
-            Grammar::Lines | Grammar::Elements { .. } | Grammar::Sheet => {
-                let (mut line, mut counted) = (first_line, 0);
-                split::for_each_value(grammar, bytes, |start, value| {
-                    line += lines::ended_in(&bytes[counted..start]);
-                    counted = start;
-                    place(line, start..start + value.len(), 0..0);
-                });
-            }
-        }
-        Self { grammar, bytes, places, table }
+        });
+        Self { bytes, places, table }
     }
 
     fn located(&self) -> impl Iterator<Item = Located<'_>> {
         self.places.iter().map(|Place { row, line, bytes, cells }| {
-            let content = match self.grammar {
-                Grammar::Delimited { .. } => Content::Cells(self.table.record(cells.clone())),
-                Grammar::Lines | Grammar::Elements { .. } => Content::Object,
-                Grammar::Sheet => Content::SheetRow,
-            };
+            let content = Content::Cells(self.table.record(cells.clone()));
             Located { row: *row, line: *line, start: bytes.start, content, bytes: &self.bytes[bytes.clone()] }
         })
+    }
+}
+
+/// The line that a place in a text is on, for places one behind the other.
+struct LineAt<'c> {
+    bytes: &'c [u8],
+    line: u64,
+    counted: usize,
+}
+
+impl LineAt<'_> {
+    fn of(&mut self, at: usize) -> u64 {
+        self.line += lines::ended_in(&self.bytes[self.counted..at]);
+        self.counted = at;
+        self.line
     }
 }
 
@@ -130,11 +142,12 @@ pub struct Checked {
 
 /// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
-    let mut rows = Vec::with_capacity(records.found.places.len());
+    let mut rows = Vec::with_capacity(records.chunk.rows.min(records.bytes.len() as u64) as usize);
+    let mut most = 0;
     let errors = each_row(plan, job, records, true, |plan, row, cells| {
         let key = plan.kind().key_of(cells);
-        let columns = cells.capacity();
-        rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(columns)) });
+        most = most.max(cells.len());
+        rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(most)) });
     });
     Parsed { rows, errors }
 }
@@ -162,26 +175,45 @@ fn each_row<'r>(
     let mut reader = RowReader::new(plan, job.empty_cells);
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
     let mut reading = Reading { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
-    for Located { row, line, content, bytes, .. } in records.found.located() {
-        reader.records += 1;
-        reading.cells.clear();
-        reading.findings.clear();
-        let read = match content {
-            Content::Cells(cells) => reader.delimited(&mut reading, cells),
-            Content::Object => reader.object(&mut reading, bytes),
-            Content::SheetRow => reader.sheet_row(&mut reading, bytes),
-        };
-        let (key, found) = match read {
-            Ok(()) if reading.findings.is_empty() => {
-                accept(reader.plan, row, &mut reading.cells);
-                continue;
+    match &records.found {
+        Found::Cut(cut) => {
+            for Located { row, line, content, bytes, .. } in cut.located() {
+                let Content::Cells(cells) = content else { unreachable!("records that were cut have cells") };
+                reader.begin(&mut reading);
+                let read = reader.delimited(&mut reading, cells);
+                match reader.faults(&mut reading, read, content, bytes) {
+                    None => accept(reader.plan, row, &mut reading.cells),
+                    Some(faults) => errors.extend(faults.at(row, line)),
+                }
             }
-            Ok(()) => (reader.key_of(content, bytes), std::mem::take(&mut reading.findings)),
-            // Where cells stand is not known of a row that could not be read as a whole.
-            Err(found) => (None, vec![found]),
-        };
-        let located = |finding: Finding| RowError { key: key.clone(), ..finding.at(row, line) };
-        errors.extend(found.into_iter().map(located));
+        }
+        Found::Values(grammar) => {
+            let mut values = Values::of(*grammar, records.bytes);
+            let mut line = LineAt { bytes: records.bytes, line: records.chunk.first_line, counted: 0 };
+            let text = std::str::from_utf8(records.bytes).ok().filter(|_| *grammar != Grammar::Sheet);
+            let mut row = records.chunk.first_row;
+            while let Some(start) = values.start() {
+                reader.begin(&mut reading);
+                let flat = text.and_then(|text| reader.flat(&mut reading, &text[start..values.reach(start)]));
+                let (read, bytes) = match flat {
+                    Some(length) if values.pass(start + length) => (Ok(()), &records.bytes[start..start + length]),
+                    _ => {
+                        let bytes = values.take_from(start);
+                        reader.begin(&mut reading);
+                        let read = match grammar {
+                            Grammar::Sheet => reader.sheet_row(&mut reading, bytes),
+                            _ => reader.object(&mut reading, bytes),
+                        };
+                        (read, bytes)
+                    }
+                };
+                match reader.faults(&mut reading, read, Content::of_value(*grammar), bytes) {
+                    None => accept(reader.plan, row, &mut reading.cells),
+                    Some(faults) => errors.extend(faults.at(row, line.of(start))),
+                }
+                row += 1;
+            }
+        }
     }
     errors
 }
@@ -239,21 +271,36 @@ pub enum Content<'a> {
     SheetRow,
 }
 
+impl Content<'_> {
+    fn of_value(grammar: Grammar) -> Self {
+        if grammar == Grammar::Sheet { Self::SheetRow } else { Self::Object }
+    }
+}
+
 /// Calls `visit` with every record in a chunk's bytes, in their order.
 pub fn for_each_record(
     grammar: Grammar,
     first_row: u64,
     first_line: u64,
     bytes: &[u8],
-    visit: impl FnMut(Located<'_>),
+    mut visit: impl FnMut(Located<'_>),
 ) {
-    Found::new(grammar, first_row, first_line, bytes).located().for_each(visit);
+    if let Grammar::Delimited { delimiter, quoting } = grammar {
+        return Cut::new(delimiter, quoting, first_row, first_line, bytes).located().for_each(visit);
+    }
+    let (mut values, mut row) = (Values::of(grammar, bytes), first_row);
+    let mut line = LineAt { bytes, line: first_line, counted: 0 };
+    while let Some(start) = values.start() {
+        let content = Content::of_value(grammar);
+        visit(Located { row, line: line.of(start), start, content, bytes: values.take_from(start) });
+        row += 1;
+    }
 }
 
 /// The cells of the first record of a delimited text.
 pub(crate) fn first_cells(delimiter: u8, quoting: bool, text: &str) -> Vec<String> {
-    let found = Found::new(Grammar::Delimited { delimiter, quoting }, 1, 1, text.as_bytes());
-    let cells = found.places.first().map(|place| found.table.record(place.cells.clone()));
+    let cut = Cut::new(delimiter, quoting, 1, 1, text.as_bytes());
+    let cells = cut.places.first().map(|place| cut.table.record(place.cells.clone()));
     let owned = |(_, cell): (_, &[u8])| String::from_utf8_lossy(cell).into_owned();
     cells.map(|cells| cells.texts().map(owned).collect()).unwrap_or_default()
 }
@@ -293,10 +340,10 @@ impl Finding {
 struct RowReader<'a> {
     plan: &'a mut Plan,
     empty_cells: EmptyCells,
-    /// For each field the record that named it last, counted from 1.
+    /// For each field the reading of a record that named it last, counted from 1.
     named_by: Vec<u64>,
-    /// Records that have been read, the one that is being read among them.
-    records: u64,
+    /// Readings that have begun.
+    readings: u64,
 }
 
 /// What is read of one row: its cells, and what is wrong with it.
@@ -307,9 +354,48 @@ struct Reading<'r> {
     keeps_cells: bool,
 }
 
+/// Why a row is rejected.
+struct Faults {
+    key: Option<String>,
+    findings: Vec<Finding>,
+}
+
+impl Faults {
+    fn at(self, row: u64, line: u64) -> impl Iterator<Item = RowError> {
+        let Self { key, findings } = self;
+        findings.into_iter().map(move |finding| RowError { key: key.clone(), ..finding.at(row, line) })
+    }
+}
+
 impl<'a> RowReader<'a> {
     fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
-        Self { plan, empty_cells, named_by: Vec::new(), records: 0 }
+        Self { plan, empty_cells, named_by: Vec::new(), readings: 0 }
+    }
+
+    /// Forgets what was read before.
+    fn begin(&mut self, reading: &mut Reading<'_>) {
+        self.readings += 1;
+        reading.cells.clear();
+        reading.findings.clear();
+    }
+
+    /// What is wrong with a row that has been read, unless it is good.
+    #[inline]
+    fn faults(
+        &mut self,
+        reading: &mut Reading<'_>,
+        read: Result<(), Finding>,
+        content: Content<'_>,
+        bytes: &[u8],
+    ) -> Option<Faults> {
+        match read {
+            Ok(()) if reading.findings.is_empty() => None,
+            Ok(()) => {
+                Some(Faults { key: self.key_of(content, bytes), findings: std::mem::take(&mut reading.findings) })
+            }
+            // Where cells stand is not known of a row that could not be read as a whole.
+            Err(found) => Some(Faults { key: None, findings: vec![found] }),
+        }
     }
 
     /// What a row that can be read as a whole says of its record's key, as errors show it.

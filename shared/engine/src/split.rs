@@ -174,26 +174,90 @@ impl Scanner {
     }
 }
 
-/// Calls `visit` with the place and bytes of every JSON value in a chunk's rows, in their order.
+/// The JSON values of a chunk's rows, one after the other.
 ///
-/// # Panics
-/// For a delimited grammar, whose records the `csv` crate reads.
-pub(crate) fn for_each_value<'a>(grammar: Grammar, rows: &'a [u8], mut visit: impl FnMut(usize, &'a [u8])) {
-    let mut scan = Scan::default();
-    let mut scanner = match grammar {
-        Grammar::Lines | Grammar::Sheet => Scanner::Lines(Lines),
-        Grammar::Elements { .. } => Scanner::Elements(Elements::inside()),
-        Grammar::Delimited { .. } => unreachable!("delimited records are no JSON values"),
-    };
-    while let Some(start) = scanner.start(rows, &mut scan, false) {
-        let end = scanner.end(rows, &mut scan, start, true).unwrap_or(rows.len());
-        let value = &rows[start..end];
-        let white = value.iter().rev().take_while(|byte| json::is_white_space(**byte)).count();
-        visit(start, &value[..value.len() - white]);
-        scan = Scan { at: end, ..Scan::default() };
-        if let Scanner::Elements(elements) = &mut scanner {
-            elements.next_inside(rows, &mut scan);
+/// Each is either scanned for its end, or read by who knows how and passed.
+#[derive(Debug)]
+pub(crate) struct Values<'a> {
+    rows: &'a [u8],
+    at: usize,
+    /// Where values are an array's; elsewhere each has a line of its own.
+    elements: Option<Elements>,
+}
+
+impl<'a> Values<'a> {
+    /// The values of rows.
+    ///
+    /// # Panics
+    /// For a delimited grammar, whose records are none.
+    pub(crate) fn of(grammar: Grammar, rows: &'a [u8]) -> Self {
+        let elements = match grammar {
+            Grammar::Lines | Grammar::Sheet => None,
+            Grammar::Elements { .. } => Some(Elements::inside()),
+            Grammar::Delimited { .. } => unreachable!("delimited records are no JSON values"),
+        };
+        Self { rows, at: 0, elements }
+    }
+
+    /// Where the next one starts.
+    pub(crate) fn start(&mut self) -> Option<usize> {
+        let mut scan = Scan { at: self.at, ..Scan::default() };
+        let start = match &mut self.elements {
+            Some(elements) => elements.start(self.rows, &mut scan, false),
+            None => Lines.start(self.rows, &mut scan),
+        };
+        self.at = scan.at;
+        start
+    }
+
+    /// As far as the one that starts there can reach.
+    pub(crate) fn reach(&self, start: usize) -> usize {
+        let line = || memchr::memchr(b'\n', &self.rows[start..]).map(|length| start + length);
+        if self.elements.is_some() { None } else { line() }.unwrap_or(self.rows.len())
+    }
+
+    /// Goes behind the one that ends there; `false` where it goes on.
+    pub(crate) fn pass(&mut self, end: usize) -> bool {
+        let mut scan = Scan { at: end, ..Scan::default() };
+        match &mut self.elements {
+            Some(elements) => elements.next_inside(self.rows, &mut scan),
+            None => {
+                let reach = self.reach(end);
+                if !self.rows[end..reach].iter().all(|byte| json::is_white_space(*byte)) {
+                    return false;
+                }
+                scan.at = reach;
+            }
         }
+        self.at = scan.at;
+        true
+    }
+
+    /// The one that starts there, scanned to its end, which it goes behind.
+    pub(crate) fn take_from(&mut self, start: usize) -> &'a [u8] {
+        let mut scan = Scan { at: start, ..Scan::default() };
+        let end = match &mut self.elements {
+            Some(elements) => elements.end(self.rows, &mut scan, start, true),
+            None => Lines.end(self.rows, &mut scan, true),
+        };
+        let end = end.unwrap_or(self.rows.len());
+        scan.at = end;
+        if let Some(elements) = &mut self.elements {
+            elements.next_inside(self.rows, &mut scan);
+        }
+        self.at = scan.at;
+        let value = &self.rows[start..end];
+        let white = value.iter().rev().take_while(|byte| json::is_white_space(**byte)).count();
+        &value[..value.len() - white]
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.start()?;
+        Some(self.take_from(start))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a JSON string ends.
+//! JSON strings as they stand in a text.
 
 /// How many bytes there are before the first quote, backslash or control character, of which the last have no place in a string (RFC 8259
 /// §7); `None` where there is none of them.
@@ -25,6 +25,11 @@ pub(crate) fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     }
     let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
     rest.map(|found| at + found)
+}
+
+/// A member's name as it stands in an object, with what follows it; `None` where it may stand there otherwise.
+pub(crate) fn quoted(name: &str) -> Option<String> {
+    plain_bytes(name.as_bytes()).is_none().then(|| format!("\"{name}\":"))
 }
 
 #[cfg(test)]

@@ -6,44 +6,72 @@
 
 use crate::{kind::Input, strings::plain_bytes};
 
-/// A member whose value needs no further reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Member<'a> {
-    pub(super) name: &'a str,
-    pub(super) input: Input<'a>,
-    /// What an error shows of it.
-    pub(super) shown: &'a str,
-}
-
-/// The members of an object, with room for as many as are `expected`.
-pub(super) fn members(row: &str, expected: usize) -> Option<Vec<Member<'_>>> {
-    let mut reader = Reader { row, at: 0 };
-    reader.expect(b'{')?;
-    let mut members = Vec::with_capacity(expected);
-    loop {
-        reader.expect(b'"')?;
-        let name = reader.string()?;
-        reader.expect(b':')?;
-        let (input, shown) = reader.value()?;
-        members.push(Member { name, input, shown });
-        match reader.next()? {
-            b',' => {}
-            b'}' => break,
-            _ => return None,
-        }
-    }
-    reader.peek().is_none().then_some(members)
-}
-
-struct Reader<'a> {
-    row: &'a str,
+/// An object that is being read, member after member.
+pub(super) struct Flat<'a> {
+    text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Flat<'a> {
+    /// The object that a text begins with.
+    pub(super) fn open(text: &'a str) -> Option<Self> {
+        let mut flat = Self { text, at: 0 };
+        flat.expect(b'{')?;
+        Some(flat)
+    }
+
+    /// Whether the next member has this name, given as [`quoted`] gives it. If so it is passed.
+    #[inline]
+    pub(super) fn is_named(&mut self, quoted: &str) -> bool {
+        let is_named = self.peek().is_some() && self.text.as_bytes()[self.at..].starts_with(quoted.as_bytes());
+        if is_named {
+            self.at += quoted.len();
+        }
+        is_named
+    }
+
+    /// The name of the next member.
+    pub(super) fn name(&mut self) -> Option<&'a str> {
+        self.expect(b'"')?;
+        let name = self.string()?;
+        self.expect(b':')?;
+        Some(name)
+    }
+
+    /// The value of a member whose name has been read, and what an error shows of it.
+    #[inline]
+    pub(super) fn value(&mut self) -> Option<(Input<'a>, &'a str)> {
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.string().map(|text| (Input::Text(text), text))
+            }
+            b'-' | b'0'..=b'9' => self.number().map(|literal| (Input::Number(literal), literal)),
+            b't' => self.word("true").map(|word| (Input::Boolean(true), word)),
+            b'f' => self.word("false").map(|word| (Input::Boolean(false), word)),
+            b'n' => self.word("null").map(|word| (Input::Null, word)),
+            _ => None,
+        }
+    }
+
+    /// Whether there is another member.
+    #[inline]
+    pub(super) fn goes_on(&mut self) -> Option<bool> {
+        match self.next()? {
+            b',' => Some(true),
+            b'}' => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Bytes that have been read.
+    pub(super) fn length(&self) -> usize {
+        self.at
+    }
+
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        while let Some(&byte) = self.row.as_bytes().get(self.at) {
+        while let Some(&byte) = self.text.as_bytes().get(self.at) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return Some(byte);
             }
@@ -65,7 +93,7 @@ impl<'a> Reader<'a> {
 
     /// A string behind its first quote.
     fn string(&mut self) -> Option<&'a str> {
-        let rest = &self.row[self.at..];
+        let rest = &self.text[self.at..];
         let length = plain_bytes(rest.as_bytes())?;
         if rest.as_bytes()[length] != b'"' {
             return None;
@@ -74,29 +102,15 @@ impl<'a> Reader<'a> {
         Some(&rest[..length])
     }
 
-    fn value(&mut self) -> Option<(Input<'a>, &'a str)> {
-        match self.peek()? {
-            b'"' => {
-                self.at += 1;
-                self.string().map(|text| (Input::Text(text), text))
-            }
-            b'-' | b'0'..=b'9' => self.number().map(|literal| (Input::Number(literal), literal)),
-            b't' => self.word("true").map(|word| (Input::Boolean(true), word)),
-            b'f' => self.word("false").map(|word| (Input::Boolean(false), word)),
-            b'n' => self.word("null").map(|word| (Input::Null, word)),
-            _ => None,
-        }
-    }
-
     fn word(&mut self, word: &'static str) -> Option<&'a str> {
-        let found = self.row[self.at..].get(..word.len()).filter(|found| *found == word)?;
+        let found = self.text[self.at..].get(..word.len()).filter(|found| *found == word)?;
         self.at += word.len();
         Some(found)
     }
 
     /// A number without an exponent. What may follow it is for the caller to see.
     fn number(&mut self) -> Option<&'a str> {
-        let rest = &self.row[self.at..];
+        let rest = &self.text[self.at..];
         let digits = |from: usize| rest.as_bytes()[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let start = usize::from(rest.starts_with('-'));
         let whole = digits(start);
@@ -118,14 +132,39 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use penstock_model::Grammar;
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::members::{Members, Text};
+    use crate::{
+        members::{Members, Text},
+        split::Values,
+        strings::quoted,
+    };
+
+    type Member = (String, String, String);
+
+    /// The members of the object that a text begins with, and its length. Names that are expected are looked for first.
+    fn members(text: &str, expected: &[&str]) -> Option<(Vec<Member>, usize)> {
+        let mut flat = Flat::open(text)?;
+        let mut members = Vec::new();
+        loop {
+            let expected = expected.get(members.len()).filter(|name| flat.is_named(&quoted(name).expect("plain")));
+            let name = match expected {
+                Some(name) => name,
+                None => flat.name()?,
+            };
+            let (input, shown) = flat.value()?;
+            members.push((name.to_owned(), format!("{input:?}"), shown.to_owned()));
+            if !flat.goes_on()? {
+                return Some((members, flat.length()));
+            }
+        }
+    }
 
     /// The same by `serde_json`.
-    fn wanted(row: &str) -> Option<Vec<(String, String, String)>> {
+    fn wanted(row: &str) -> Option<Vec<Member>> {
         let Members::<&RawValue>(members) = serde_json::from_str(row).ok()?;
         let member = |(name, value): (_, &RawValue)| {
             let raw = value.get();
@@ -158,29 +197,25 @@ mod tests {
 
         #[test]
         fn what_is_read_serde_json_reads_alike(row in rows()) {
-            if let Some(members) = members(&row, 3) {
-                let owned = |Member { name, input, shown }: Member<'_>| (name.to_owned(), format!("{input:?}"), shown.to_owned());
-                prop_assert_eq!(Some(members.into_iter().map(owned).collect::<Vec<_>>()), wanted(&row));
+            let found = members(&row, &[]);
+            if let Some((members, length)) = &found {
+                prop_assert_eq!(Some(members.clone()), wanted(&row[..*length]));
+                let scanned = Values::of(Grammar::Elements { enveloped: false }, row.as_bytes()).next();
+                prop_assert_eq!(Some(row[..*length].trim_start().as_bytes()), scanned);
             }
+            prop_assert_eq!(members(&row, &["a", "b", "a", "a", "b"]), found);
         }
     }
 
     #[test]
     fn rows_as_they_are_met_are_read() {
         let row = r#" {"sku" : "Ä-1","cost":19.90, "stock":-3,"active":true,"brand":null,"x":"" } "#;
-        let names: Vec<_> = members(row, 0).expect("flat").into_iter().map(|member| member.shown).collect();
-        assert_eq!(names, ["Ä-1", "19.90", "-3", "true", "null", ""]);
-        for row in [
-            "{}",
-            r#"{"a":{}}"#,
-            r#"{"a":"\n"}"#,
-            r#"{"a":1e3}"#,
-            r#"{"a":01}"#,
-            r#"{"a":1} x"#,
-            r#"{"a":1"#,
-            "{\"a\":\"\t\"}",
-        ] {
-            assert_eq!(members(row, 0), None, "{row}");
+        let (found, length) = members(row, &["sku", "cost", "stock"]).expect("flat");
+        let shown: Vec<_> = found.iter().map(|(_, _, shown)| shown.as_str()).collect();
+        assert_eq!((shown, length), (vec!["Ä-1", "19.90", "-3", "true", "null", ""], row.len() - 1));
+        for row in ["{}", r#"{"a":{}}"#, r#"{"a":"\n"}"#, r#"{"a":1e3}"#, r#"{"a":01}"#, r#"{"a":1"#, "{\"a\":\"\t\"}"]
+        {
+            assert_eq!(members(row, &["a"]), None, "{row}");
         }
     }
 }

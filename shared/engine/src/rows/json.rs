@@ -5,53 +5,59 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    Finding, Reading, RowReader,
-    flat::{self, Member},
-    text,
-};
+use super::{Finding, Reading, RowReader, flat::Flat, text};
 use crate::{
     kind::{Cell, CellError, Input},
     members::{Members, Text},
 };
 
 impl RowReader<'_> {
+    /// Reads the JSON object that a text begins with, if it is as [`flat`] reads it; how long it is. What has been read of any other is to
+    /// be forgotten.
+    pub(super) fn flat<'r>(&mut self, reading: &mut Reading<'r>, text: &'r str) -> Option<usize> {
+        let mut flat = Flat::open(text)?;
+        for place in 0.. {
+            let field = match self.plan.expected_at(place) {
+                Some((name, field)) if flat.is_named(name) => field,
+                _ => self.plan.member_at(place, flat.name()?),
+            };
+            let (input, shown) = flat.value()?;
+            if let Some(field) = field
+                && self.is_first(reading, field, shown)
+            {
+                self.cell(reading, field, input, shown.as_bytes());
+            }
+            if !flat.goes_on()? {
+                break;
+            }
+        }
+        self.not_named(reading);
+        Some(flat.length())
+    }
+
     /// Reads a row that is to be a JSON object.
     pub(super) fn object<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
         let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
-        if let Some(members) = flat::members(row, self.named_by.len()) {
-            for (place, Member { name, input, shown }) in members.into_iter().enumerate() {
-                if let Some(field) = self.name(reading, place, name, shown) {
-                    self.cell(reading, field, input, shown.as_bytes());
-                }
-            }
-        } else {
-            let Members::<&RawValue>(members) =
-                serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
-            for (place, (name, value)) in members.into_iter().enumerate() {
-                if let Some(field) = self.name(reading, place, &name, value.get()) {
-                    self.json_cell(reading, field, value);
-                }
+        let Members::<&RawValue>(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
+        for (name, value) in members {
+            if let Some(field) = self.plan.member(&name)
+                && self.is_first(reading, field, value.get())
+            {
+                self.json_cell(reading, field, value);
             }
         }
-        for (at, field) in self.plan.kind().fields().iter().enumerate() {
-            let is_named = self.named_by.get(at).is_some_and(|by| *by == self.records);
-            if field.is_required() && !is_named {
-                self.cell(reading, at, Input::Null, b"");
-            }
-        }
+        self.not_named(reading);
         Ok(())
     }
 
-    /// The field that a row's member is, which no other member of the row may be.
+    /// Whether the member that means this field is the row's only one so far, which it is to be.
     #[inline]
-    fn name(&mut self, reading: &mut Reading<'_>, place: usize, name: &str, shown: &str) -> Option<usize> {
-        let field = self.plan.member_at(place, name)?;
+    fn is_first(&mut self, reading: &mut Reading<'_>, field: usize, shown: &str) -> bool {
         if self.named_by.len() <= field {
             self.named_by.resize(self.plan.kind().fields().len(), 0);
         }
-        if std::mem::replace(&mut self.named_by[field], self.records) != self.records {
-            return Some(field);
+        if std::mem::replace(&mut self.named_by[field], self.readings) != self.readings {
+            return true;
         }
         let field = self.plan.kind().field(field).name();
         let error = CellError {
@@ -60,7 +66,17 @@ impl RowReader<'_> {
             message: "two members of the row mean this field".to_owned(),
         };
         reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
-        None
+        false
+    }
+
+    /// Looks for fields that a row needs and has not named.
+    fn not_named(&self, reading: &mut Reading<'_>) {
+        for (at, field) in self.plan.kind().fields().iter().enumerate() {
+            let is_named = self.named_by.get(at).is_some_and(|by| *by == self.readings);
+            if field.is_required() && !is_named {
+                self.cell(reading, at, Input::Null, b"");
+            }
+        }
     }
 
     /// Reads a sheet's row. Cells that it does not have at its end hold nothing.

@@ -310,37 +310,35 @@ impl Brackets {
     /// Goes on, outside strings, to the end of the outermost bracket; `scan.at` is behind what was passed. A string that ends in the buffer
     /// is passed.
     fn scan(&mut self, buffer: &[u8], scan: &mut Scan) -> Nesting {
-        let (mut in_string, mut escaped) = (false, None);
+        let (mut in_string, mut escaped) = (false, false);
         while scan.at < buffer.len() {
             let rest = &buffer[scan.at..];
-            let mut word = match rest.first_chunk() {
-                Some(block) => structure(block),
-                None => {
-                    let mut block = [0; 64];
-                    block[..rest.len()].copy_from_slice(rest);
-                    structure(&block)
-                }
-            };
-            while word != 0 {
-                let at = scan.at + word.trailing_zeros() as usize;
-                word &= word - 1;
-                match buffer[at] {
-                    _ if escaped == Some(at) => {}
-                    b'"' => in_string = !in_string,
-                    b'\\' if in_string => escaped = Some(at + 1),
-                    byte if !in_string && byte != b'\\' => {
-                        if let Some(end) = self.bracket(byte) {
-                            scan.at = if matches!(end, Nesting::Closed) { at + 1 } else { at };
-                            return end;
-                        }
-                    }
-                    _ => {}
+            let mut padded = [0; 64];
+            let block = rest.first_chunk().unwrap_or_else(|| {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            });
+            let length = rest.len().min(64);
+            let mut marks = Marks::of(block, in_string);
+            if escaped || marks.escapes(block) {
+                escaped = marks.skip_escapes(&block[..length], in_string, escaped);
+            }
+            let mut outside = marks.others & !marks.inside;
+            while outside != 0 {
+                let at = outside.trailing_zeros() as usize;
+                outside &= outside - 1;
+                if block[at] != b'\\'
+                    && let Some(end) = self.bracket(block[at])
+                {
+                    scan.at += at + usize::from(matches!(end, Nesting::Closed));
+                    return end;
                 }
             }
-            scan.at += rest.len().min(64);
+            in_string = marks.ends_in_string();
+            scan.at += length;
         }
         // A backslash at the end is looked at again with what it escapes.
-        scan.at -= usize::from(escaped == Some(buffer.len()));
+        scan.at -= usize::from(escaped);
         if in_string { Nesting::String } else { Nesting::Inside }
     }
 
@@ -363,10 +361,65 @@ impl Brackets {
     }
 }
 
-/// A bit for each byte that is a quote, a backslash or a bracket.
-fn structure(block: &[u8; 64]) -> u64 {
-    // Braces and brackets differ by one bit.
-    blocks::word(block, |byte| (byte == b'"') | (byte == b'\\') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}'))
+/// What 64 bytes of a document hold, a bit for each byte.
+struct Marks {
+    quotes: u64,
+    /// Brackets and backslashes.
+    others: u64,
+    /// Bytes in strings, the quote before them included.
+    inside: u64,
+}
+
+impl Marks {
+    #[inline]
+    fn of(block: &[u8; 64], in_string: bool) -> Self {
+        let quotes = blocks::word(block, |byte| byte == b'"');
+        // Braces and brackets differ by one bit.
+        let others = blocks::word(block, |byte| (byte == b'\\') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}'));
+        Self { quotes, others, inside: between(quotes, in_string) }
+    }
+
+    /// Whether a string among them holds a backslash, which means that quotes may be none.
+    fn escapes(&self, block: &[u8; 64]) -> bool {
+        let mut hidden = self.others & self.inside;
+        while hidden != 0 {
+            if block[hidden.trailing_zeros() as usize] == b'\\' {
+                return true;
+            }
+            hidden &= hidden - 1;
+        }
+        false
+    }
+
+    /// Leaves out quotes that are escaped; whether the byte behind the block is. The first one may be.
+    fn skip_escapes(&mut self, block: &[u8], mut in_string: bool, is_first_escaped: bool) -> bool {
+        let mut escaped = is_first_escaped.then_some(0);
+        let (was_in_string, mut left) = (in_string, self.quotes | self.others);
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            left &= left - 1;
+            match block[at] {
+                b'"' if escaped == Some(at) => self.quotes &= !(1 << at),
+                _ if escaped == Some(at) => {}
+                b'"' => in_string = !in_string,
+                b'\\' if in_string => escaped = Some(at + 1),
+                _ => {}
+            }
+        }
+        self.inside = between(self.quotes, was_in_string);
+        escaped == Some(block.len())
+    }
+
+    fn ends_in_string(&self) -> bool {
+        self.inside >> 63 != 0
+    }
+}
+
+/// The bytes from each opening quote to the one before its closing quote.
+fn between(quotes: u64, in_string: bool) -> u64 {
+    // Each bit becomes the parity of those up to it.
+    let parity = [1, 2, 4, 8, 16, 32].into_iter().fold(quotes, |word, step| word ^ word << step);
+    if in_string { !parity } else { parity }
 }
 
 /// Goes on behind the quote that ends a string; `false` where the buffer does not hold it.

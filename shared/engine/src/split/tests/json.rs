@@ -37,7 +37,10 @@ fn rows(pieces: &[Piece]) -> Vec<serde_json::Value> {
     for chunk in chunks(pieces) {
         match &chunk.body {
             Body::Rows(bytes) => {
-                for_each_value(ARRAY, bytes, |_, value| found.push(serde_json::from_slice(value).expect("valid")));
+                found.extend(
+                    Values::of(ARRAY, bytes)
+                        .map(|value| serde_json::from_slice::<serde_json::Value>(value).expect("valid")),
+                );
             }
             Body::Refused(refusal) => panic!("{refusal:?}"),
         }
@@ -77,7 +80,7 @@ proptest! {
         for (chunk, value) in chunks(&pieces).into_iter().zip(&values) {
             let Body::Rows(bytes) = &chunk.body else { panic!("a row") };
             let mut found: Vec<serde_json::Value> = Vec::new();
-            for_each_value(Grammar::Lines, bytes, |_, bytes| found.push(serde_json::from_slice(bytes).expect("valid")));
+            found.extend(Values::of(Grammar::Lines, bytes).map(|value| serde_json::from_slice::<serde_json::Value>(value).expect("valid")));
             prop_assert_eq!(found.as_slice(), std::slice::from_ref(value));
         }
     }
@@ -139,7 +142,7 @@ fn a_bad_element_costs_itself_alone() {
     let mut found = Vec::new();
     for chunk in chunks(&pieces) {
         let Body::Rows(bytes) = &chunk.body else { panic!("rows") };
-        for_each_value(ARRAY, bytes, |_, value| found.push(String::from_utf8_lossy(value).into_owned()));
+        found.extend(Values::of(ARRAY, bytes).map(|value| String::from_utf8_lossy(value).into_owned()));
     }
     assert_eq!(found, ["{\"a\":tru}", "17", "\"x\"", "{\"b\":2}"]);
 }
@@ -164,8 +167,7 @@ fn every_row_that_is_counted_is_found_whatever_stands_between_elements() {
         let (pieces, total) = split(one_by_one(ARRAY), document.as_bytes(), usize::MAX).expect("no header");
         let found = chunks(&pieces).into_iter().map(|chunk| match &chunk.body {
             Body::Rows(bytes) => {
-                let mut found = 0;
-                for_each_value(ARRAY, bytes, |_, _| found += 1);
+                let found = Values::of(ARRAY, bytes).count() as u64;
                 assert_eq!(found, chunk.rows, "{document:?}");
                 found
             }
