@@ -83,6 +83,12 @@ fn worksheets<R: Upload>(workbook: &Xlsx<BufReader<R>>) -> Vec<String> {
     sheets.into_iter().map(|sheet| sheet.name.clone()).collect()
 }
 
+#[cold]
+fn too_many_columns(column: u32) -> Failure {
+    let message = format!("the first row has a cell in column {}, the limit is {}", column + 1, limits::COLUMNS);
+    Failure::new("too_many_columns", message)
+}
+
 fn too_large(message: String) -> Failure {
     Failure::new("workbook_too_large", message)
 }
@@ -172,7 +178,12 @@ struct Text {
 }
 
 impl Text {
+    #[inline]
     fn go_to(&mut self, row: u32) -> Result<(), Failure> {
+        if row == self.row { Ok(()) } else { self.go_down_to(row) }
+    }
+
+    fn go_down_to(&mut self, row: u32) -> Result<(), Failure> {
         if row >= limits::SHEET_ROWS {
             let message = format!("the sheet has a row {}, the limit is {}", u64::from(row) + 1, limits::SHEET_ROWS);
             return Err(Failure::new("sheet_too_large", message));
@@ -180,13 +191,11 @@ impl Text {
         if row < self.row {
             return Err(damaged("its rows are not in their order"));
         }
-        if row > self.row {
-            self.end_row();
-            // Rows that the sheet leaves out are empty lines, so that lines are rows.
-            self.bytes.resize(self.bytes.len() + (row - self.row) as usize, b'\n');
-            self.row = row;
-            self.row_start = self.bytes.len();
-        }
+        self.end_row();
+        // Rows that the sheet leaves out are empty lines, so that lines are rows.
+        self.bytes.resize(self.bytes.len() + (row - self.row) as usize, b'\n');
+        self.row = row;
+        self.row_start = self.bytes.len();
         Ok(())
     }
 
@@ -198,6 +207,7 @@ impl Text {
         (self.in_row, self.column) = (false, 0);
     }
 
+    #[inline]
     fn cell(&mut self, column: u32, value: &DataRef<'_>) -> Result<(), Failure> {
         if !matches!(value, DataRef::Empty) && self.has_room(column)? {
             self.value(value);
@@ -213,6 +223,7 @@ impl Text {
     }
 
     /// Goes to a cell of the row. `false` where it makes no difference any more: the row has too many cells, or is too long, already.
+    #[inline]
     fn has_room(&mut self, column: u32) -> Result<bool, Failure> {
         let row_bytes = self.bytes.len() - self.row_start.min(self.bytes.len());
         if self.most.is_some_and(|most| self.column > most) || row_bytes > limits::RECORD_BYTES {
@@ -224,9 +235,7 @@ impl Text {
         // A cell that far out makes the row one with too many cells wherever exactly it stands.
         let column = self.most.map_or(column, |most| column.min(most.max(limits::COLUMNS as u32)));
         if self.most.is_none() && column as usize >= limits::COLUMNS {
-            let message =
-                format!("the first row has a cell in column {}, the limit is {}", column + 1, limits::COLUMNS);
-            return Err(Failure::new("too_many_columns", message));
+            return Err(too_many_columns(column));
         }
         if !self.in_row {
             self.bytes.push(b'[');
@@ -242,14 +251,19 @@ impl Text {
         Ok(true)
     }
 
+    #[inline]
     fn value(&mut self, value: &DataRef<'_>) {
         match value {
-            DataRef::Int(number) => self.bytes.extend(number.to_string().bytes()),
-            DataRef::Float(number) => match decimal(*number) {
-                Some(text) => self.bytes.extend(text.bytes()),
-                None => self.tagged("error", "a number of more digits than a workbook keeps"),
+            DataRef::Int(number) => self.plain(number),
+            DataRef::Float(number) => match few_digits(*number) {
+                Some((digits, 0)) => self.plain(&digits),
+                Some((digits, scale)) => self.pointed(digits, scale),
+                None => match decimal(*number) {
+                    Some(text) => self.bytes.extend_from_slice(text.as_bytes()),
+                    None => self.tagged("error", "a number of more digits than a workbook keeps"),
+                },
             },
-            DataRef::Bool(boolean) => self.bytes.extend(boolean.to_string().bytes()),
+            DataRef::Bool(boolean) => self.plain(boolean),
             DataRef::String(text) => self.json(text),
             DataRef::SharedString(text) => self.json(text),
             DataRef::DateTime(moment) => self.tagged("date", &date(moment)),
@@ -267,13 +281,31 @@ impl Text {
         self.bytes.push(b'}');
     }
 
+    #[inline]
     fn json(&mut self, text: &str) {
         if plain_bytes(text.as_bytes()).is_none() {
+            self.bytes.reserve(text.len() + 2);
             self.bytes.push(b'"');
             self.bytes.extend_from_slice(text.as_bytes());
             return self.bytes.push(b'"');
         }
-        serde_json::to_writer(&mut self.bytes, text).expect("writing text to memory succeeds");
+        self.plain(text);
+    }
+
+    fn plain<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
+        serde_json::to_writer(&mut self.bytes, value).expect("writing text to memory succeeds");
+    }
+
+    /// Writes digits, the last `scale` of them behind a point.
+    fn pointed(&mut self, digits: i64, scale: usize) {
+        if digits < 0 {
+            self.bytes.push(b'-');
+        }
+        let start = self.bytes.len();
+        self.plain(&digits.unsigned_abs());
+        let missing = (scale + 1).saturating_sub(self.bytes.len() - start);
+        self.bytes.splice(start..start, std::iter::repeat_n(b'0', missing));
+        self.bytes.insert(self.bytes.len() - scale, b'.');
     }
 }
 
@@ -289,6 +321,18 @@ pub fn cells_as_text(row: &[u8]) -> Vec<String> {
         other => other.to_string(),
     };
     cells.into_iter().map(text).collect()
+}
+
+/// The digits of a number that has 15 or fewer, four or fewer of them behind its point, and how many those are; nearly all are such.
+///
+/// A number of so many digits is the only one that reads as its `f64` (IEEE 754 keeps 15), and dividing by a power of ten rounds correctly:
+/// so if digits over that power are the number again, they are its digits.
+fn few_digits(number: f64) -> Option<(i64, usize)> {
+    [1.0, 10.0, 100.0, 1_000.0, 10_000.0].into_iter().enumerate().find_map(|(scale, power)| {
+        let digits = (number * power).round();
+        let is_it = digits / power == number && digits.abs() < 1e15 && !(digits == 0.0 && number.is_sign_negative());
+        is_it.then_some((digits as i64, scale))
+    })
 }
 
 /// A number with the digits that Excel keeps: 15, so that a price of 19.99 is 19.99; whole ones exactly up to 2^53, beyond which a workbook's
@@ -331,6 +375,8 @@ fn date(moment: &ExcelDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -349,6 +395,23 @@ mod tests {
             (1.5e-7, "0.00000015"),
         ] {
             assert_eq!(decimal(number).as_deref(), Some(text));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::cases(8000))]
+
+        #[test]
+        fn numbers_of_few_digits_are_written_like_all_others(digits in -20_000_000i64..20_000_000, scale in 0usize..7, more in any::<f64>()) {
+            let short = format!("{digits}e-{scale}").parse().expect("a number");
+            for number in [short, more, more % 1e6, more.round()] {
+                let mut text = Text::default();
+                text.value(&DataRef::Float(number));
+                if let Some(wanted) = decimal(number) {
+                    prop_assert_eq!(String::from_utf8_lossy(&text.bytes).into_owned(), wanted);
+                }
+            }
+            prop_assert!(few_digits(short).is_some() == (decimal(short).expect("short").split('.').nth(1).is_none_or(|behind| behind.len() <= 4)));
         }
     }
 
