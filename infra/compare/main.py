@@ -33,12 +33,19 @@ def rows_of_errors(output):
     return sorted({json.loads(line)["row"] for line in output.splitlines()})
 
 
-class Program:
-    """One thing to measure: what to run, how its output tells the bad rows, and which of them it is to find."""
+def rows_of_table(output):
+    return sorted({int(line.split("\t")[0]) for line in output.splitlines()[1:]})
 
-    def __init__(self, name, version, command, *, read=numbers, finds=("required", "type"), share=1.0, codes=(0,)):
+
+class Program:
+    """One thing to measure: what to run, how its output tells the bad rows, and which of them it is to find.
+
+    What writes files beside the data instead, where there are bad rows, `writes` those of these endings, its output the first.
+    """
+
+    def __init__(self, name, version, command, *, read=numbers, finds=("required", "type"), share=1.0, codes=(0,), writes=()):
         self.name, self.version, self.command, self.read = name, version, command, read
-        self.finds, self.share, self.codes = finds, share, codes
+        self.finds, self.share, self.codes, self.writes = finds, share, codes, writes
         self.measured = []
 
     def run(self, data, rows, bad):
@@ -49,7 +56,10 @@ class Program:
         used = json.loads(done.stderr.splitlines()[-1]) if done.returncode == 0 else {"code": None}
         if used["code"] not in self.codes:
             sys.exit(f"{self.name} has failed:\n{done.stderr}")
-        found = self.read(done.stdout)
+        files = [pathlib.Path(f"{data}{ending}") for ending in self.writes]
+        found = self.read(files[0].read_text() if used["code"] and files else done.stdout)
+        for file in files:
+            file.unlink(missing_ok=True)
         wanted = [row for row, kind in bad if kind in self.finds and row <= seen]
         if found != wanted:
             other = sorted(set(found) ^ set(wanted))
@@ -74,6 +84,8 @@ def programs(share):
     check = lambda threads: lambda data, _: [penstock, "check", data, "--threads", threads, "--errors"]
     script = lambda name: lambda data, _: [python, str(peers / name), data]
     found = {"read": rows_of_errors, "codes": (0, 2)}
+    # On one thread its batch is the whole file if nothing is said.
+    qsv = [str(MADE / "qsv/bin/qsvlite"), "validate", "--quiet", "--jobs", "1", "--batch", "100000"]
     return [
         Program(YARDSTICK, "csv 1.4", lambda data, _: [str(MADE / "programs/release/by_hand"), data]),
         Program("penstock check, 1 thread", commit, check("1"), **found),
@@ -81,6 +93,14 @@ def programs(share):
         Program("DuckDB, types alone (store_rejects)", packages["duckdb"], script("duckdb_types.py"), finds=("type",)),
         Program("DuckDB, store_rejects and SQL", packages["duckdb"], script("duckdb_all.py")),
         Program("Polars, all checks", packages["polars"], script("polars_all.py")),
+        Program(
+            "qsv validate, 1 thread",
+            (peers / "qsv.version").read_text().strip(),
+            lambda data, _: [*qsv, data, str(peers / "qsv.json")],
+            read=rows_of_table,
+            codes=(0, 1),
+            writes=(".validation-errors.tsv", ".valid", ".invalid"),
+        ),
         Program(
             "Papa Parse and Ajv",
             f"{node['papaparse']}, {node['ajv']}",
@@ -129,8 +149,7 @@ def document(args, size, bad, list, moment):
         "![CPU seconds and peak memory](results.svg)",
         "",
         "The data is made by `generate.py` from a fixed seed; each bad row has one fault, a required cell that is empty or a cell that is not of "
-        "its column's type, such that every program's own types refuse it. qsv is not among the programs: what PyPI and npm have under that name is "
-        "something else, and it was not built from its source.",
+        "its column's type, such that every program's own types refuse it. qsv also writes the good and the bad rows to two files, which it cannot be told to leave.",
         "",
     ]
     return "\n".join(lines)
