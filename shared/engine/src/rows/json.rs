@@ -23,7 +23,7 @@ impl RowReader<'_> {
             };
             let (input, shown) = flat.value()?;
             if let Some(field) = field
-                && self.is_first(reading, field, shown)
+                && self.is_first(reading, field, || Cow::Borrowed(shown.as_bytes()))
             {
                 self.cell(reading, field, input, shown.as_bytes());
             }
@@ -41,7 +41,7 @@ impl RowReader<'_> {
         let Members::<&RawValue>(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         for (name, value) in members {
             if let Some(field) = self.plan.member(&name)
-                && self.is_first(reading, field, value.get())
+                && self.is_first(reading, field, || shown(value.get()).unwrap_or_default())
             {
                 self.json_cell(reading, field, value);
             }
@@ -52,7 +52,7 @@ impl RowReader<'_> {
 
     /// Whether the member that means this field is the row's only one so far, which it is to be.
     #[inline]
-    fn is_first(&mut self, reading: &mut Reading<'_>, field: usize, shown: &str) -> bool {
+    fn is_first<'v>(&mut self, reading: &mut Reading<'_>, field: usize, shown: impl FnOnce() -> Cow<'v, [u8]>) -> bool {
         if self.named_by.len() <= field {
             self.named_by.resize(self.plan.kind().fields().len(), 0);
         }
@@ -65,7 +65,7 @@ impl RowReader<'_> {
             code: "duplicate_member",
             message: "two members of the row mean this field".to_owned(),
         };
-        reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
+        reading.findings.push(Finding::cell(field, &shown(), error));
         false
     }
 

@@ -68,6 +68,17 @@ fn the_errors_of_a_row_name_its_record_as_the_row_does() {
 }
 
 #[test]
+fn an_error_shows_a_member_alike_however_its_row_is_read() {
+    let shown = |rest: &str| {
+        let row = format!("{{\"sku\":\"1\",\"sku\":\"2\",\"name\":\"n\",\"brand\":\"b\"{rest}}}\n");
+        let error = parse_as(Grammar::Lines, row.as_bytes(), EmptyCells::Keep).errors.remove(0);
+        (error.code, error.value)
+    };
+    let wanted = ("duplicate_member".to_owned(), Some("2".to_owned()));
+    assert_eq!((shown(""), shown(",\"x\":{}")), (wanted.clone(), wanted));
+}
+
+#[test]
 fn ragged_rows_invalid_utf8_and_nul_are_row_errors_and_the_file_goes_on() {
     let parsed = parse_text(b"a,b,c\n\xff,n,b,1,\nx\0,n,b,1,\nok,n,b,1,\xff\n", EmptyCells::Keep);
     let found: Vec<_> = parsed.errors.iter().map(|e| (e.row, e.line, e.code.as_str())).collect();
