@@ -18,7 +18,7 @@ pub struct Plan {
     columns: Vec<Option<usize>>,
     /// The same for members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
-    /// The members of the last rows, quoted, and their fields by their places in a row: nearly all rows of a file name the same in the same
+    /// The members that were met last, quoted, and their fields by their places in a row: nearly all rows of a file name the same in the same
     /// order.
     order: Vec<(String, Option<usize>)>,
     /// The schema's own fields by their normalised names, for members that were not met in the first rows.
@@ -114,14 +114,16 @@ impl Plan {
         self.order.get(place).map(|(name, field)| (name.as_str(), *field))
     }
 
-    /// As [`Plan::member`], of a member that is not the one that was expected in this place. From now on it is.
+    /// As [`Plan::member`], of a member that is not the one that was expected in this place. From now on it is, unless it is one too many.
     pub(crate) fn member_at(&mut self, place: usize, name: &str) -> Option<usize> {
         let field = self.member(name);
         if place <= self.order.len().min(limits::COLUMNS - 1)
             && let Some(quoted) = quoted(name)
         {
-            self.order.truncate(place);
-            self.order.push((quoted, field));
+            match self.order.get_mut(place) {
+                Some(expected) => *expected = (quoted, field),
+                None => self.order.push((quoted, field)),
+            }
         }
         field
     }

@@ -66,7 +66,7 @@ enum Found<'c> {
 }
 
 impl<'c> Records<'c> {
-    /// Finds the records of a chunk.
+    /// The records of a chunk; those that have delimiters are found here.
     pub fn of(job: &Job, chunk: &'c Chunk) -> Self {
         let bytes: &[u8] = match &chunk.body {
             Body::Rows(bytes) => bytes,
@@ -143,11 +143,12 @@ pub struct Checked {
 /// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
     let mut rows = Vec::with_capacity(records.chunk.rows.min(records.bytes.len() as u64) as usize);
-    let mut most = 0;
+    let mut room = 0;
     let errors = each_row(plan, job, records, true, |plan, row, cells| {
         let key = plan.kind().key_of(cells);
-        most = most.max(cells.len());
-        rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(most)) });
+        // As many as the longest row had, but for a single one that had far more than the others.
+        room = cells.len().max(room - room / 32);
+        rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(room)) });
     });
     Parsed { rows, errors }
 }
@@ -190,7 +191,8 @@ fn each_row<'r>(
         Found::Values(grammar) => {
             let mut values = Values::of(*grammar, records.bytes);
             let mut line = LineAt { bytes: records.bytes, line: records.chunk.first_line, counted: 0 };
-            let text = std::str::from_utf8(records.bytes).ok().filter(|_| *grammar != Grammar::Sheet);
+            let objects = Some(records.bytes).filter(|_| *grammar != Grammar::Sheet);
+            let text = objects.and_then(|bytes| std::str::from_utf8(bytes).ok());
             let mut row = records.chunk.first_row;
             while let Some(start) = values.start() {
                 reader.begin(&mut reading);
@@ -202,7 +204,7 @@ fn each_row<'r>(
                         reader.begin(&mut reading);
                         let read = match grammar {
                             Grammar::Sheet => reader.sheet_row(&mut reading, bytes),
-                            _ => reader.object(&mut reading, bytes),
+                            _ => reader.object(&mut reading, bytes, text.is_none()),
                         };
                         (read, bytes)
                     }

@@ -27,9 +27,9 @@ pub(crate) fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     rest.map(|found| at + found)
 }
 
-/// A member's name as it stands in an object, with what follows it; `None` where it may stand there otherwise.
-pub(crate) fn quoted(name: &str) -> Option<String> {
-    plain_bytes(name.as_bytes()).is_none().then(|| format!("\"{name}\":"))
+/// A string in its quotes as it stands in a text; `None` where that is not the only way to write it that anyone uses.
+pub(crate) fn quoted(string: &str) -> Option<String> {
+    plain_bytes(string.as_bytes()).is_none().then(|| format!("\"{string}\""))
 }
 
 #[cfg(test)]

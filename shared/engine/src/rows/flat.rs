@@ -2,7 +2,7 @@
 //!
 //! Such an object is read here, in one pass and without a copy. Anything else, valid or not, is `None` and left to `serde_json`, which reads
 //! a member twice: once to find its end, once for what it is. So this needs to know little of JSON, and is right if whatever it reads
-//! `serde_json` reads too, and alike; a property holds it to that.
+//! `serde_json` reads too, and alike; properties hold it to that.
 
 use crate::{kind::Input, strings::plain_bytes};
 
@@ -20,14 +20,20 @@ impl<'a> Flat<'a> {
         Some(flat)
     }
 
-    /// Whether the next member has this name, given as [`quoted`] gives it. If so it is passed.
+    /// Goes behind the name of the next member and its colon, if it is this one, quoted.
     #[inline]
-    pub(super) fn is_named(&mut self, quoted: &str) -> bool {
-        let is_named = self.peek().is_some() && self.text.as_bytes()[self.at..].starts_with(quoted.as_bytes());
-        if is_named {
-            self.at += quoted.len();
+    pub(super) fn pass_name(&mut self, quoted: &str) -> Option<()> {
+        self.peek()?;
+        let start = self.at;
+        if !self.text.as_bytes()[start..].starts_with(quoted.as_bytes()) {
+            return None;
         }
-        is_named
+        self.at += quoted.len();
+        let colon = self.expect(b':');
+        if colon.is_none() {
+            self.at = start;
+        }
+        colon
     }
 
     /// The name of the next member.
@@ -150,7 +156,8 @@ mod tests {
         let mut flat = Flat::open(text)?;
         let mut members = Vec::new();
         loop {
-            let expected = expected.get(members.len()).filter(|name| flat.is_named(&quoted(name).expect("plain")));
+            let expected =
+                expected.get(members.len()).filter(|name| flat.pass_name(&quoted(name).expect("plain")).is_some());
             let name = match expected {
                 Some(name) => name,
                 None => flat.name()?,

@@ -18,7 +18,7 @@ impl RowReader<'_> {
         let mut flat = Flat::open(text)?;
         for place in 0.. {
             let field = match self.plan.expected_at(place) {
-                Some((name, field)) if flat.is_named(name) => field,
+                Some((name, field)) if flat.pass_name(name).is_some() => field,
                 _ => self.plan.member_at(place, flat.name()?),
             };
             let (input, shown) = flat.value()?;
@@ -35,13 +35,24 @@ impl RowReader<'_> {
         Some(flat.length())
     }
 
-    /// Reads a row that is to be a JSON object.
-    pub(super) fn object<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
+    /// Reads a row that is to be a JSON object. It may be as [`flat`] reads it unless that has been tried.
+    pub(super) fn object<'r>(
+        &mut self,
+        reading: &mut Reading<'r>,
+        bytes: &'r [u8],
+        may_be_flat: bool,
+    ) -> Result<(), Finding> {
         let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        if may_be_flat {
+            if self.flat(reading, row) == Some(row.len()) {
+                return Ok(());
+            }
+            self.begin(reading);
+        }
         let Members::<&RawValue>(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         for (name, value) in members {
             if let Some(field) = self.plan.member(&name)
-                && self.is_first(reading, field, || shown(value.get()).unwrap_or_default())
+                && self.is_first(reading, field, || shown(value.get()).unwrap_or(Cow::Borrowed(b"null")))
             {
                 self.json_cell(reading, field, value);
             }

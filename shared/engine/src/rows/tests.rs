@@ -69,13 +69,17 @@ fn the_errors_of_a_row_name_its_record_as_the_row_does() {
 
 #[test]
 fn an_error_shows_a_member_alike_however_its_row_is_read() {
-    let shown = |rest: &str| {
-        let row = format!("{{\"sku\":\"1\",\"sku\":\"2\",\"name\":\"n\",\"brand\":\"b\"{rest}}}\n");
-        let error = parse_as(Grammar::Lines, row.as_bytes(), EmptyCells::Keep).errors.remove(0);
-        (error.code, error.value)
-    };
-    let wanted = ("duplicate_member".to_owned(), Some("2".to_owned()));
-    assert_eq!((shown(""), shown(",\"x\":{}")), (wanted.clone(), wanted));
+    // A nested value leaves the row to serde_json; a byte that is no UTF-8 leaves its neighbours as they are.
+    for rest in ["", ",\"x\":{}"] {
+        for before in [&b""[..], b"\xff\n"] {
+            for (again, shown) in [("\"2\"", "2"), ("null", "null"), ("7", "7")] {
+                let row = format!("{{\"sku\":\"1\",\"sku\":{again},\"name\":\"n\",\"brand\":\"b\"{rest}}}\n");
+                let rows = [before, row.as_bytes()].concat();
+                let error = parse_as(Grammar::Lines, &rows, EmptyCells::Keep).errors.pop().expect("a duplicate");
+                assert_eq!((error.code.as_str(), error.value.as_deref()), ("duplicate_member", Some(shown)), "{row}");
+            }
+        }
+    }
 }
 
 #[test]
