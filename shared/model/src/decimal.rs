@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 /// Equal numbers are equal and have equal text, in plain notation: `9.90`, `+9.9` and `99e-1` all read `9.9`. Serialized as that text.
 // Rows keep cells by the thousand, and a number aligned to 16 bytes would make each of them, texts too, half as large again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Decimal {
     /// The digits, without the point: at most 38 fit. Does not end in 0 unless `scale` is 0.
     mantissa: i128,
