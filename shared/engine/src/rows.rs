@@ -178,21 +178,23 @@ fn each_row<'r>(
     let mut reading = Reading { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
     match &records.found {
         Found::Cut(cut) => {
-            for Located { row, line, content, bytes, .. } in cut.located() {
-                let Content::Cells(cells) = content else { unreachable!("records that were cut have cells") };
+            for Place { row, line, bytes, cells } in &cut.places {
+                let cells = cut.table.record(cells.clone());
                 reader.begin(&mut reading);
                 let read = reader.delimited(&mut reading, cells);
-                match reader.faults(&mut reading, read, content, bytes) {
-                    None => accept(reader.plan, row, &mut reading.cells),
-                    Some(faults) => errors.extend(faults.at(row, line)),
+                match reader.faults(&mut reading, read, Content::Cells(cells), &records.bytes[bytes.clone()]) {
+                    None => accept(reader.plan, *row, &mut reading.cells),
+                    Some(faults) => errors.extend(faults.at(*row, *line)),
                 }
             }
         }
         Found::Values(grammar) => {
             let mut values = Values::of(*grammar, records.bytes);
             let mut line = LineAt { bytes: records.bytes, line: records.chunk.first_line, counted: 0 };
-            let objects = Some(records.bytes).filter(|_| *grammar != Grammar::Sheet);
-            let text = objects.and_then(|bytes| std::str::from_utf8(bytes).ok());
+            let text = match grammar {
+                Grammar::Sheet => None,
+                _ => std::str::from_utf8(records.bytes).ok(),
+            };
             let mut row = records.chunk.first_row;
             while let Some(start) = values.start() {
                 reader.begin(&mut reading);

@@ -27,7 +27,7 @@ pub(crate) fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     rest.map(|found| at + found)
 }
 
-/// A string in its quotes as it stands in a text; `None` where that is not the only way to write it that anyone uses.
+/// A string in its quotes as it stands in a text, if it needs no escape.
 pub(crate) fn quoted(string: &str) -> Option<String> {
     plain_bytes(string.as_bytes()).is_none().then(|| format!("\"{string}\""))
 }

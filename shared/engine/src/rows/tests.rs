@@ -83,6 +83,17 @@ fn an_error_shows_a_member_alike_however_its_row_is_read() {
 }
 
 #[test]
+fn what_follows_an_object_on_its_line_makes_it_no_row() {
+    let row = r#"{"sku":"1","name":"n","brand":"b"}"#;
+    for behind in [" x", "}", ",", " {}", ":"] {
+        let found = parse_as(Grammar::Lines, format!("{row}{behind}\n{row} \r\n").as_bytes(), EmptyCells::Keep);
+        let errors: Vec<_> = found.errors.iter().map(|error| (error.row, error.code.as_str())).collect();
+        assert_eq!(errors, [(10, "invalid_json")], "{behind}");
+        assert_eq!(found.rows.iter().map(|row| row.row).collect::<Vec<_>>(), [11], "{behind}");
+    }
+}
+
+#[test]
 fn ragged_rows_invalid_utf8_and_nul_are_row_errors_and_the_file_goes_on() {
     let parsed = parse_text(b"a,b,c\n\xff,n,b,1,\nx\0,n,b,1,\nok,n,b,1,\xff\n", EmptyCells::Keep);
     let found: Vec<_> = parsed.errors.iter().map(|e| (e.row, e.line, e.code.as_str())).collect();
