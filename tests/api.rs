@@ -8,7 +8,7 @@ use std::{
 };
 
 use penstock_client::{ClientError, Import, NewImport};
-use penstock_model::{Abort, EmptyCells, ImportId, ImportOptions, Mode, RowError, Status, limits};
+use penstock_model::{Abort, EmptyCells, ImportId, ImportOptions, Mode, QueueName, RowError, Status, limits};
 use penstock_store::blocks::Block;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -563,7 +563,7 @@ async fn a_cancel_lets_chunks_that_have_begun_be_finished() {
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
         options.functions.validate.environment.push(("PENSTOCK_CRASH_DIR".into(), directory));
         options.functions.validate.concurrency = 1;
-        options.queues.chunks.batch_size = 1;
+        options.queues[QueueName::Chunks].batch_size = 1;
     })
     .await;
     let created = stack.create(ImportOptions::default()).await;
@@ -739,7 +739,7 @@ async fn an_import_whose_first_rows_are_bad_is_stopped() {
     let stack = Stack::with(|options| {
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
         options.functions.validate.concurrency = 1;
-        options.queues.chunks.batch_size = 1;
+        options.queues[QueueName::Chunks].batch_size = 1;
     })
     .await;
     let file = |bad: u64| {

@@ -12,12 +12,10 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Chunk, ChunkMessage, Grammar, ImportId, ImportOptions, Job, Repeats, Status, StoredObject,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order, QueueName, Repeats,
+    Status, StoredObject,
 };
-use penstock_store::{
-    queues::{SplitOrder, SplitTask},
-    uploads::upload_key,
-};
+use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use support::{Stack, TOKEN, adds_up, files, upload};
@@ -218,26 +216,19 @@ async fn stored(stack: &Stack, import: &Import) -> StoredObject {
     found.expect("an upload")
 }
 
+/// The chunk that a message carries.
+fn chunk_of(message: &str) -> ChunkMessage {
+    match Order::decode(message).expect("as written") {
+        Order::Chunk(message) => *message,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The messages in which a file of an accepted import travels.
 async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<String> {
     let import = stack.cloud.store().import(&account(), &id_of(import)).await.expect("answers").expect("is there");
-    let job = Job {
-        account: import.account.clone(),
-        import: import.id.clone(),
-        order: import.order,
-        alone: import.alone,
-        kind: import.kind.clone(),
-        mode: import.options.mode,
-        empty_cells: import.options.empty_cells,
-        dry_run: import.options.dry_run,
-        abort: import.options.abort,
-        chunking: import.chunking,
-        kind_version: 0,
-        grammar: Grammar::CSV,
-        columns: import.columns.clone().expect("a header that has been read"),
-        mapping: import.options.mapping.clone(),
-    };
-    let mut splitter = Splitter::new(SplitOptions::new(Grammar::CSV, &import.chunking));
+    let job = import.job();
+    let mut splitter = Splitter::new(SplitOptions::new(job.grammar, &import.chunking));
     let mut pieces = splitter.push(file).expect("a header");
     pieces.extend(splitter.finish().expect("a header").0);
     let chunks = pieces.into_iter().filter_map(|piece| match piece {
@@ -415,18 +406,57 @@ async fn events_that_no_function_knows_are_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_to_go_on_is_a_message_of_the_splits_queue() {
+async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
     let stack = still().await;
     let import = stack.create(ImportOptions::default()).await;
     assert_eq!(upload(&import, &files::plain(0, 10, "1")).await, 200);
-    let order = SplitOrder { account: account(), import: id_of(&import), task: SplitTask::GoOn { died_at: None } };
-    let order = serde_json::to_string(&order).expect("JSON");
+    let order = Order::Continue { account: account(), import: id_of(&import), died_at: None };
+    let order = order.encode().expect("small");
     let answer = invoke(&stack, "split", messages("splits", "no order", &order)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));
     let split = stack.client.import(&import.id).await.expect("is there");
     assert_eq!((split.status, split.rows.total), (Status::Processing, Some(10)));
     let answer = invoke(&stack, "split", messages("splits", &order, &order)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    stack.stop().await;
+}
+
+/// Every order there is, about an import that nobody knows, so that whoever takes it has nothing to do.
+fn orders() -> Vec<Order> {
+    let import = || "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<ImportId>().expect("an id");
+    let job = Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
+    let job = Job { import: import(), columns: vec!["sku".into(), "name".into(), "brand".into()], ..job };
+    let body = Body::Rows(b"A,a,b\n".to_vec());
+    let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 15, bytes: 6, rows: 1, body };
+    let chunk = ChunkMessage { job, chunk, repeats: Repeats::Any, last_try: false };
+    vec![
+        Order::Chunk(Box::new(chunk)),
+        Order::Continue { account: account(), import: import(), died_at: None },
+        Order::ResendMissing { account: account(), import: import(), from: Checkpoint::START },
+        Order::Report { account: account(), import: import() },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_taken_by_the_function_of_its_queue_and_by_the_sweeper_alone() {
+    let stack = still().await;
+    let functions = || QueueName::ALL.iter().map(|queue| queue.row().function).chain([FunctionName::Sweep]);
+    for order in orders() {
+        let body = order.encode().expect("small");
+        for function in functions() {
+            let answer = invoke(&stack, function.as_str(), messages("any", &body, &body)).await;
+            let takes = function == FunctionName::Sweep || function == order.queue().row().function;
+            let refused = answer["batchItemFailures"].as_array().expect("a list").len();
+            assert_eq!(refused, if takes { 0 } else { 2 }, "{function}: {order:?}");
+        }
+    }
+    // An order of a later version, which looks like one that is known, is acknowledged by nobody.
+    let newer = orders()[3].encode().expect("small").replacen("report", "remove", 1);
+    for function in functions() {
+        let answer = invoke(&stack, function.as_str(), messages("any", &newer, &newer)).await;
+        let both: Vec<_> = MESSAGES.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+        assert_eq!(answer, json!({ "batchItemFailures": both }), "{function}");
+    }
     stack.stop().await;
 }
 
@@ -441,7 +471,7 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     stack.cloud.faults().clear();
     let good = chunk_messages(&stack, &import, FILE).await.remove(0);
     let (header, rows) = good.split_once('\n').expect("a header line");
-    let decoded = ChunkMessage::decode(&good).expect("as written");
+    let decoded = chunk_of(&good);
     let unknown_kind = Job { kind: "unicorns".parse().expect("valid"), ..decoded.job.clone() };
     let unknown_kind =
         ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone(), repeats: Repeats::Any, last_try: false }
@@ -453,7 +483,7 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
         format!("{{}}\n{rows}"),
         good[..good.len() - 1].to_owned(),
         format!("{header}\n{rows}more,rows,here\n"),
-        header.replace("\"encoding\":\"text\"", "\"encoding\":\"base64\"") + "\n" + rows,
+        header.replace("\"carried\":\"text\"", "\"carried\":\"base64\"") + "\n" + rows,
         unknown_kind,
     ] {
         assert_ne!(corrupt, good);
@@ -490,9 +520,7 @@ async fn rows_that_a_message_cannot_hold_as_text_come_in_base64() {
     stack.cloud.faults().clear();
     let message = chunk_messages(&stack, &import, file).await.remove(0);
     assert!(message.contains("base64") && message.is_ascii(), "{message}");
-    let Chunk { body: Body::Rows(rows), .. } = ChunkMessage::decode(&message).expect("as written").chunk else {
-        panic!("no rows");
-    };
+    let Chunk { body: Body::Rows(rows), .. } = chunk_of(&message).chunk else { panic!("no rows") };
     assert_eq!(rows, file[15..]);
     assert_eq!(
         invoke(&stack, "validate", messages("chunks", &message, &message)).await,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use penstock_local::{Call, Options};
-use penstock_model::{Abort, ImportOptions, Status};
+use penstock_model::{Abort, FunctionName, ImportOptions, QueueName, Status};
 use reqwest::Method;
 use serde_json::json;
 use support::{
@@ -46,6 +46,10 @@ const NOT_STAGED: [(&str, &str, &str, &str); 3] = [
 /// The resources of the template by the names that they have in the local cloud.
 fn local(resource: &str) -> Option<String> {
     let uploads = |rest: &str| format!("penstock-uploads{rest}");
+    let is_named = |queue: &&QueueName| resource == format!("!GetAtt {}.Arn", queue.logical_id());
+    if let Some(queue) = QueueName::ALL.iter().find(is_named) {
+        return Some(queue.to_string());
+    }
     let name = match resource {
         "!GetAtt ImportsTable.Arn" => "penstock-imports".to_owned(),
         "!Sub ${ImportsTable.Arn}/index/due" => "penstock-imports/index/due".to_owned(),
@@ -53,9 +57,6 @@ fn local(resource: &str) -> Option<String> {
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "penstock-results/rejected".to_owned(),
-        "!GetAtt ChunksQueue.Arn" => "chunks".to_owned(),
-        "!GetAtt SplitsQueue.Arn" => "splits".to_owned(),
-        "!GetAtt ReportsQueue.Arn" => "reports".to_owned(),
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
         by_name if by_name.contains("${Stack}/uploads/*") => uploads("/uploads"),
@@ -82,8 +83,8 @@ fn allowed() -> BTreeSet<Call> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
     let template: Value = yaml_serde::from_str(&std::fs::read_to_string(path).expect("the template")).expect("YAML");
     let mut allowed = BTreeSet::new();
-    for function in ["api", "authorize", "report", "split", "sweep", "validate"] {
-        let role = format!("{}{}Role", function[..1].to_uppercase(), &function[1..]);
+    for function in FunctionName::ALL {
+        let role = function.logical_id("Role");
         let policies = &template["Resources"][role.as_str()]["Properties"]["Policies"];
         let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
         for statement in statements {
@@ -94,7 +95,7 @@ fn allowed() -> BTreeSet<Call> {
                 }
                 for resource in list(&statement["Resource"]).into_iter().filter_map(|resource| local(&shown(resource)))
                 {
-                    let (function, action) = (function.to_owned(), action.to_owned());
+                    let (function, action) = (function.to_string(), action.to_owned());
                     allowed.insert(Call { function, action, resource });
                 }
             }

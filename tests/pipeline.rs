@@ -3,7 +3,7 @@
 mod support;
 
 use penstock_client::Import;
-use penstock_model::Status;
+use penstock_model::{QueueName, Status};
 use support::{
     Stack, files,
     reference::{self, Catalogue, Expected},
@@ -55,7 +55,7 @@ async fn splitting_twice_and_delivering_every_message_twice_changes_nothing() {
     let file = files::hostile(1, 50_000);
     let stack = Stack::with(|options| {
         // One message to an invocation, so that invocations count deliveries.
-        options.queues.chunks.batch_size = 1;
+        options.queues[QueueName::Chunks].batch_size = 1;
         options.faults.seed = 2;
         options.faults.event_twice = 1.0;
         options.faults.message_twice = 1.0;

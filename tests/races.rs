@@ -160,7 +160,7 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_chunks_last_try() {
     for _ in 0..120 {
         stack.cloud.quiet().await;
         let blocks = stack.cloud.store().blocks(&id, &[0]).await.expect("read");
-        if blocks.get(&0).is_some_and(|block| !block.sent_again.is_empty()) {
+        if blocks.get(&0).is_some_and(|block| !block.resent.is_empty()) {
             break;
         }
         stack.pass(Duration::from_secs(61)).await;

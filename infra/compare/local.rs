@@ -93,7 +93,7 @@ async fn bare_loop(file: &[u8]) -> anyhow::Result<Duration> {
     let (columns, chunks) = chunks(file)?;
     let job = job(columns)?;
     let schema = kinds::bundled(&job.kind).context("a bundled kind")?;
-    let mut plan = Plan::compile(Kind::compile(schema, &job.account)?, Grammar::CSV, &job.columns, &job.mapping)
+    let mut plan = Plan::compile(Kind::compile(schema, &job.account)?, Grammar::CSV, &job.columns, &job.options.mapping)
         .map_err(|failure| anyhow::anyhow!(failure.message))?;
     let mut took = Duration::ZERO;
     let mut slice: Vec<(RecordKey, Record)> = Vec::new();
@@ -101,7 +101,7 @@ async fn bare_loop(file: &[u8]) -> anyhow::Result<Duration> {
         let records = Records::of(&job, chunk);
         for row in parse(&mut plan, &job, &records).rows {
             let mut draft = Draft::stored(None);
-            draft.apply(&plan, job.mode, job.stamp(row.row), &row);
+            draft.apply(&plan, job.options.mode, job.stamp(row.row), &row);
             slice.push((key::hash(&job.account, &job.kind, &row.key), draft.record.context("a new record")?));
         }
         if slice.len() >= SLICE || at + 1 == chunks.len() {

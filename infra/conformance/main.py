@@ -8,6 +8,7 @@ import argparse
 import importlib.metadata
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,10 @@ def resources(cloud):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
     attributes = {"MaximumMessageSize": "1048576", "VisibilityTimeout": "600"}
-    urls = {f"PENSTOCK_{name.upper()}_QUEUE_URL": sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"] for name in ("chunks", "splits", "reports")}
+    # As the template gives them to every function.
+    variables = set(re.findall(r"PENSTOCK_[A-Z]+_QUEUE_URL", (ROOT / "template.yaml").read_text()))
+    queues = {variable: variable.split("_")[1].lower() for variable in variables}
+    urls = {variable: sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"] for variable, name in queues.items()}
     return {
         "AWS_ENDPOINT_URL": cloud.url,
         "PENSTOCK_IMPORTS_TABLE": "imports",

@@ -326,7 +326,7 @@ impl<'a> Check<'a> {
         line: &mut Line<'_, '_>,
     ) -> Result<(), Stop> {
         let kind = kind.take().expect("a file has one header, or one first chunk");
-        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.mapping)?;
+        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.options.mapping)?;
         self.ignored = plan.ignored(&columns).map(str::to_owned).collect();
         self.job.columns = columns;
         let layout = self.layout.as_ref().expect("what the file is was found out first");

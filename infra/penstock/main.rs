@@ -23,6 +23,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use penstock_client::Client;
+use penstock_model::FunctionName;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serverless bulk imports: a CSV on a presigned URL becomes validated, counted records.
@@ -76,18 +77,8 @@ enum Command {
     #[command(hide = true)]
     Function {
         /// Which.
-        name: Function,
+        name: FunctionName,
     },
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Function {
-    Api,
-    Authorize,
-    Split,
-    Validate,
-    Report,
-    Sweep,
 }
 
 /// Where the service is, and who asks.
@@ -177,14 +168,14 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn function(name: Function) -> anyhow::Result<ExitCode> {
+async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
     let served = match name {
-        Function::Api => penstock_api::serve().await,
-        Function::Authorize => penstock_api::authorizer::serve().await,
-        Function::Split => penstock_split::serve().await,
-        Function::Validate => penstock_validate::serve().await,
-        Function::Report => penstock_report::serve().await,
-        Function::Sweep => penstock_sweep::serve().await,
+        FunctionName::Api => penstock_api::serve().await,
+        FunctionName::Authorize => penstock_api::authorizer::serve().await,
+        FunctionName::Split => penstock_split::serve().await,
+        FunctionName::Validate => penstock_validate::serve().await,
+        FunctionName::Report => penstock_report::serve().await,
+        FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;
     Ok(ExitCode::SUCCESS)

@@ -5,8 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
-use penstock_api::BodyLimits;
-use penstock_local::Server;
+use penstock_api::{BodyLimits, Server};
 use tokio::net::TcpListener;
 
 use crate::interruption;

@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use anyhow::Context;
 use aws_sdk_cloudformation::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use penstock_model::QueueName;
 use penstock_store::Settings;
 
 /// What a function of the stack finds in its environment, and under which name the stack gives it out.
-const OUTPUTS: [(&str, &str); 7] = [
-    ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName"),
-    ("PENSTOCK_RECORDS_TABLE", "RecordsTableName"),
-    ("PENSTOCK_UPLOADS_BUCKET", "UploadsBucketName"),
-    ("PENSTOCK_RESULTS_BUCKET", "ResultsBucketName"),
-    ("PENSTOCK_CHUNKS_QUEUE_URL", "ChunksQueueUrl"),
-    ("PENSTOCK_SPLITS_QUEUE_URL", "SplitsQueueUrl"),
-    ("PENSTOCK_REPORTS_QUEUE_URL", "ReportsQueueUrl"),
-];
+fn outputs_of_variables() -> HashMap<&'static str, String> {
+    let tables_and_buckets = [
+        ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName"),
+        ("PENSTOCK_RECORDS_TABLE", "RecordsTableName"),
+        ("PENSTOCK_UPLOADS_BUCKET", "UploadsBucketName"),
+        ("PENSTOCK_RESULTS_BUCKET", "ResultsBucketName"),
+    ];
+    let queues = QueueName::ALL.iter().map(|queue| (queue.row().variable, format!("{}Url", queue.logical_id())));
+    tables_and_buckets.map(|(variable, output)| (variable, output.to_owned())).into_iter().chain(queues).collect()
+}
 
 /// A variable of the environment, unless it is empty.
 fn variable(name: &str) -> Option<String> {
@@ -38,11 +40,12 @@ fn region() -> anyhow::Result<String> {
 pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
     let region = region()?;
     let outputs = outputs(stack, &region).await?;
-    for (_, output) in OUTPUTS {
+    let of_variables = outputs_of_variables();
+    for output in of_variables.values() {
         anyhow::ensure!(outputs.contains_key(output), "the stack {stack} has no output {output}: is it Penstock's?");
     }
-    let settings = Settings::from_vars(|name| match OUTPUTS.iter().find(|(variable, _)| *variable == name) {
-        Some((_, output)) => outputs.get(*output).cloned(),
+    let settings = Settings::from_vars(|name| match of_variables.get(name) {
+        Some(output) => outputs.get(output).cloned(),
         None if name == "AWS_REGION" => Some(region.clone()),
         None => variable(name),
     });

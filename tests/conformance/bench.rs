@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use penstock_local::{Faults, LocalCloud, Options};
 use penstock_model::{
-    AccountId, Body, Chunk, ChunkMessage, Chunking, EmptyCells, Grammar, Import, ImportId, Job, Mode, Repeats,
-    StoredObject,
+    AccountId, Body, Chunk, ChunkMessage, Chunking, Import, ImportId, Job, QueueName, Repeats, StoredObject,
 };
 use penstock_store::{Settings, Store, accept::Acceptance, uploads::PresignedRequest};
 use reqwest::{Response, redirect::Policy};
@@ -101,7 +100,8 @@ impl Bench {
     }
 
     /// Bodies of this many messages about this account, and their groups, from a queue; what other scenarios left there goes.
-    pub(crate) async fn messages(&self, queue_url: &str, count: usize) -> Vec<(String, String)> {
+    pub(crate) async fn messages(&self, queue: QueueName, count: usize) -> Vec<(String, String)> {
+        let queue_url = self.settings.queue_url(queue);
         let end = Instant::now() + Duration::from_secs(30);
         let mut found = BTreeMap::new();
         while found.len() < count {
@@ -187,22 +187,7 @@ pub(crate) fn object(etag: &str) -> StoredObject {
 }
 
 pub(crate) fn job(import: &Import) -> Job {
-    Job {
-        account: import.account.clone(),
-        import: import.id.clone(),
-        order: import.order,
-        alone: import.alone,
-        kind: import.kind.clone(),
-        mode: Mode::Upsert,
-        empty_cells: EmptyCells::Keep,
-        dry_run: false,
-        abort: None,
-        chunking: import.chunking,
-        kind_version: 0,
-        grammar: Grammar::CSV,
-        columns: vec!["sku".to_owned(), "näme".to_owned()],
-        mapping: BTreeMap::new(),
-    }
+    Job { columns: vec!["sku".to_owned(), "näme".to_owned()], ..import.job() }
 }
 
 /// A chunk of ten rows.

@@ -1,10 +1,9 @@
 //! Fates, tallies, ends and errors.
 
-use penstock_model::{Halt, Import, RowError, Rows, Status, Tally};
+use penstock_model::{Begin, Block, Halt, Import, QueueName, RowError, Rows, Status, Tally, Verdict};
 use penstock_store::{
     Store,
     accept::Step,
-    blocks::{Begin, Block, Verdict},
     errors::{ErrorCursor, Extent},
 };
 
@@ -66,8 +65,8 @@ pub(crate) async fn the_first_fate_of_a_chunk_counts(bench: Bench) {
         Begin::Tallied(block) => assert_eq!((block.sum(), block.last_row()), (tally(10, 0), 20)),
         other => panic!("{other:?}"),
     }
-    store.note_sent_again(&job(&import), 3).await.expect("answers");
-    assert_eq!(block(store, &import, 0).await.sent_again.keys().collect::<Vec<_>>(), ["3"]);
+    store.note_resent(&job(&import), 3).await.expect("answers");
+    assert_eq!(block(store, &import, 0).await.resent.keys().collect::<Vec<_>>(), ["3"]);
 }
 
 pub(crate) async fn of_fates_decided_at_once_one_wins(bench: Bench) {
@@ -120,7 +119,7 @@ async fn half_done(bench: &Bench, failed: u64) -> Import {
 }
 
 pub(crate) async fn an_import_ends_once_with_the_sums_of_its_blocks(bench: Bench) {
-    let Bench { store, account, settings, .. } = &bench;
+    let Bench { store, account, .. } = &bench;
     let import = half_done(&bench, 3).await;
     store.size_block(&import, 0, 2).await.expect("answers");
     assert_eq!(store.set_total(&import, 20).await.expect("answers"), Step::Made);
@@ -147,14 +146,14 @@ pub(crate) async fn an_import_ends_once_with_the_sums_of_its_blocks(bench: Bench
         assert_eq!((import.status, import.rows), (Status::CompletedWithErrors, Some(rows)));
     }
     assert_eq!(store.rows(&bench.now(&import).await).await.expect("answers"), rows);
-    let orders = bench.messages(&settings.reports_queue_url, 1).await;
+    let orders = bench.messages(QueueName::Reports, 1).await;
     assert_eq!(orders[0].1, account.as_str(), "the message's group");
 }
 
 pub(crate) async fn a_halted_import_finishes_what_has_begun(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let import = half_done(&bench, 0).await;
-    store.order_halt(account, &import.id, &Halt { status: Status::Cancelled, failure: None }).await.expect("answers");
+    store.order_halt(account, &import.id, &Halt::cancelled()).await.expect("answers");
     let running = store.settle(account, &import.id).await.expect("answers").expect("the import is there");
     assert_eq!(running.status, Status::Processing, "a chunk has begun");
     assert!(block(store, &import, 0).await.closed);

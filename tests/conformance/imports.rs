@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use penstock_model::{Checkpoint, Halt, Import, ImportId, Layout, Status, limits};
+use penstock_model::{Checkpoint, Halt, Import, ImportId, Layout, Order, QueueName, Status, limits};
 use penstock_store::{
     Store,
     accept::{Acceptance, Step},
     imports::{Creation, Filter, Idempotency},
-    queues::SplitOrder,
-    uploaded::Room,
+    uploaded::Quota,
 };
-
 use tokio::time::{Instant, sleep};
 
 use crate::bench::{Bench, account, at_once, object};
@@ -92,7 +90,7 @@ pub(crate) async fn lists_are_newest_first_in_pages_and_by_status_and_kind(bench
         store.create_import(&import, None).await.expect("created");
         made.insert(0, import.id);
     }
-    let halt = Halt { status: Status::Cancelled, failure: None };
+    let halt = Halt::cancelled();
     store.order_halt(account, &made[1], &halt).await.expect("answers");
     let ids = |imports: Vec<Import>| imports.into_iter().map(|import| import.id).collect::<Vec<_>>();
     let all = Filter::default();
@@ -115,14 +113,14 @@ pub(crate) async fn accepting_pins_one_object_and_gives_a_place_in_the_order(ben
     assert_eq!(place(store.accept(account, &first.id, &object("a")).await.expect("answers")), 1);
     let now = bench.now(&first).await;
     assert_eq!((now.status, now.order, now.object), (Status::Processing, 1, Some(object("a"))));
-    assert!(now.alone);
+    assert!(now.no_older_running);
     assert_eq!(place(store.accept(account, &first.id, &object("a")).await.expect("answers")), 1);
     assert!(refused(store, &first, "b").await);
     assert_eq!(place(store.accept(account, &second.id, &object("a")).await.expect("answers")), 2);
-    assert!(!bench.now(&second).await.alone, "the first one runs");
+    assert!(!bench.now(&second).await.no_older_running, "the first one runs");
     assert!(refused(store, &bench.import(), "a").await, "there is none");
     let cancelled = bench.created().await;
-    let halt = Halt { status: Status::Cancelled, failure: None };
+    let halt = Halt::cancelled();
     store.order_halt(account, &cancelled.id, &halt).await.expect("answers");
     assert!(refused(store, &cancelled, "a").await, "it has ended");
     assert_eq!(bench.now(&cancelled).await.status, Status::Cancelled);
@@ -192,13 +190,15 @@ pub(crate) async fn an_order_to_end_stops_the_splitter(bench: Bench) {
 pub(crate) async fn an_import_expires_once_and_a_late_upload_counts(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let import = bench.created().await;
-    assert!(store.expire(account, &import.id).await.expect("answers"));
-    assert!(!store.expire(account, &import.id).await.expect("answers"));
+    assert!(!store.expire(&import).await.expect("answers"), "its time is not over");
+    let late = bench.shifted(import.expires_at - import.created_at + limits::EXPIRY_GRACE_MS + 1_000).store;
+    assert!(late.expire(&import).await.expect("answers"));
+    assert!(!late.expire(&import).await.expect("answers"), "it has expired since it was read");
     assert_eq!(bench.now(&import).await.status, Status::Expired);
     assert_eq!(place(store.accept(account, &import.id, &object("a")).await.expect("answers")), 1);
     let now = bench.now(&import).await;
     assert_eq!((now.status, now.completed_at), (Status::Processing, None));
-    assert!(!store.expire(account, &import.id).await.expect("answers"));
+    assert!(!late.expire(&import).await.expect("answers"), "it has been accepted since it was read");
 }
 
 /// Waits until these of the account's imports are due, and no others: the index may lag behind its table.
@@ -218,17 +218,17 @@ async fn due(bench: &Bench, store: &Store, mut wanted: Vec<&ImportId>) {
     }
 }
 
-pub(crate) async fn due_imports_are_found_until_they_are_looked_at(bench: Bench) {
+pub(crate) async fn due_imports_are_found_until_they_are_swept(bench: Bench) {
     let clock = bench.shifted(0);
     let (first, second) = (bench.created().await, bench.created().await);
     due(&bench, &clock.store, Vec::new()).await;
     let stall_ms = bench.settings.stall_seconds as i64 * 1000;
     clock.set(stall_ms + 60_000);
     due(&bench, &clock.store, vec![&first.id, &second.id]).await;
-    clock.store.looked_at(&bench.account, &first.id, Some("seen")).await.expect("answers");
+    clock.store.note_swept(&bench.account, &first.id, Some("seen")).await.expect("answers");
     due(&bench, &clock.store, vec![&second.id]).await;
-    assert_eq!(bench.now(&first).await.seen.as_deref(), Some("seen"));
-    clock.store.looked_at(&bench.account, &second.id, None).await.expect("answers");
+    assert_eq!(bench.now(&first).await.last_swept.as_deref(), Some("seen"));
+    clock.store.note_swept(&bench.account, &second.id, None).await.expect("answers");
     due(&bench, &clock.store, Vec::new()).await;
     clock.set(2 * stall_ms + 120_000);
     due(&bench, &clock.store, vec![&first.id]).await;
@@ -239,7 +239,7 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     let running = bench.accepted().await;
     assert_eq!(store.open_block(&running, 0).await.expect("answers"), Step::Made);
     assert!(!store.delete(account, &running.id).await.expect("answers"), "it runs");
-    store.order_halt(account, &running.id, &Halt { status: Status::Cancelled, failure: None }).await.expect("answers");
+    store.order_halt(account, &running.id, &Halt::cancelled()).await.expect("answers");
     let ended = store.settle(account, &running.id).await.expect("answers").expect("the import is there");
     assert_eq!(ended.status, Status::Cancelled);
     let mut upload = store.upload(account, &running.id, 100);
@@ -253,29 +253,32 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     }
 }
 
-pub(crate) async fn a_room_holds_no_more_than_it_has_places(bench: Bench) {
-    let Bench { store, account, settings, .. } = &bench;
-    let room = Room { of: "conformance", most: 2 };
+pub(crate) async fn no_more_imports_are_unfinished_than_a_quota_allows(bench: Bench) {
+    let Bench { store, account, .. } = &bench;
+    let quota = Quota { name: "conformance", max: 2 };
     let imports: Vec<Import> = (0..6).map(|_| bench.import()).collect();
     let taken = at_once(6, |at| {
         let (bench, import) = (bench.clone(), imports[at].clone());
-        async move { bench.store.create_uploaded_import(&import, Some(room)).await.expect("answers") }
+        async move { bench.store.create_uploaded_import(&import, Some(quota)).await.expect("answers") }
     })
     .await;
     assert_eq!(taken.iter().filter(|taken| **taken).count(), 2, "{taken:?}");
     let made: Vec<&Import> =
         imports.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(import, _)| import).collect();
     let mut ordered = Vec::new();
-    for (body, _) in bench.messages(&settings.splits_queue_url, 2).await {
-        ordered.push(serde_json::from_str::<SplitOrder>(&body).expect("an order").import);
+    for (body, _) in bench.messages(QueueName::Splits, 2).await {
+        match Order::decode(&body).expect("an order") {
+            Order::Continue { import, .. } => ordered.push(import),
+            other => panic!("{other:?}"),
+        }
     }
     ordered.sort();
     let mut ids: Vec<ImportId> = made.iter().map(|import| import.id.clone()).collect();
     ids.sort();
-    assert_eq!(ordered, ids, "what has a place is split");
-    assert!(!store.has_room(account, room).await.expect("answers"));
-    store.order_halt(account, &made[0].id, &Halt { status: Status::Cancelled, failure: None }).await.expect("answers");
-    assert!(store.has_room(account, room).await.expect("answers"));
-    assert!(store.create_uploaded_import(&bench.import(), Some(room)).await.expect("answers"));
-    assert!(!store.create_uploaded_import(&bench.import(), Some(room)).await.expect("answers"));
+    assert_eq!(ordered, ids, "what was stored is split");
+    assert!(!store.has_room(account, quota).await.expect("answers"));
+    store.order_halt(account, &made[0].id, &Halt::cancelled()).await.expect("answers");
+    assert!(store.has_room(account, quota).await.expect("answers"));
+    assert!(store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
+    assert!(!store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
 }

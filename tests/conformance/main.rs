@@ -46,9 +46,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_checkpoint_moves_once,
         an_order_to_end_stops_the_splitter,
         an_import_expires_once_and_a_late_upload_counts,
-        due_imports_are_found_until_they_are_looked_at,
+        due_imports_are_found_until_they_are_swept,
         a_deleted_import_leaves_nothing,
-        a_room_holds_no_more_than_it_has_places,
+        no_more_imports_are_unfinished_than_a_quota_allows,
     }
     blocks {
         a_block_is_opened_once,

@@ -8,20 +8,11 @@ mod upload_route;
 
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::Path, path::PathBuf};
 
-use penstock_local::{FunctionOptions, Options, QueueOptions};
-use penstock_model::limits;
+use penstock_local::{Options, QueueOptions};
+use penstock_model::{FunctionName, QueueName, VISIBILITY_PER_TIMEOUT, limits};
 use penstock_store::Settings;
 use serde_json::json;
 use yaml_serde::Value;
-
-const FUNCTIONS: [(&str, &str); 6] = [
-    ("api", "ApiFunction"),
-    ("authorize", "AuthorizeFunction"),
-    ("split", "SplitFunction"),
-    ("validate", "ValidateFunction"),
-    ("report", "ReportFunction"),
-    ("sweep", "SweepFunction"),
-];
 
 /// What Lambda gives every function without being told (AWS Lambda Developer Guide, "Defined runtime environment variables").
 const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -143,53 +134,42 @@ fn local() -> Options {
     Options::new(PathBuf::from("penstock"))
 }
 
-fn local_functions(options: &Options) -> [(&'static str, &FunctionOptions); 6] {
-    let of = |name| match name {
-        "api" => &options.functions.api,
-        "authorize" => &options.functions.authorize,
-        "split" => &options.functions.split,
-        "validate" => &options.functions.validate,
-        "report" => &options.functions.report,
-        _ => &options.functions.sweep,
-    };
-    FUNCTIONS.map(|(name, id)| (id, of(name)))
-}
-
-/// Each queue, its dead-letter queue, the function that reads it, and how it behaves in the local cloud.
-fn local_queues(options: &Options) -> [(&'static str, &'static str, &'static str, &QueueOptions); 3] {
-    [
-        ("ChunksQueue", "ChunksDeadQueue", "ValidateFunction", &options.queues.chunks),
-        ("SplitsQueue", "SplitsDeadQueue", "SplitFunction", &options.queues.splits),
-        ("ReportsQueue", "ReportsDeadQueue", "ReportFunction", &options.queues.reports),
-    ]
+/// A function's logical id.
+fn id(function: FunctionName) -> String {
+    function.logical_id("Function")
 }
 
 #[test]
 fn timeouts_are_those_of_the_local_cloud() {
     let template = Template::read();
-    for (function, options) in local_functions(&local()) {
-        assert_eq!(template.properties(function)["Timeout"].as_u64(), Some(options.timeout.as_secs()), "{function}");
+    for function in FunctionName::ALL {
+        let timeout = template.properties(&id(*function))["Timeout"].as_u64();
+        assert_eq!(timeout, Some(function.timeout_seconds().into()), "{function}");
+        assert_eq!(timeout, Some(local().functions.of(*function).timeout.as_secs()), "{function}");
     }
 }
 
 #[test]
-fn queues_behave_as_those_of_the_local_cloud() {
+fn queues_behave_as_the_table_has_them() {
     let template = Template::read();
-    let timeout = |function| template.properties(function)["Timeout"].as_u64().expect("a timeout");
-    for (queue, dead, function, options) in local_queues(&local()) {
-        let (properties, dead_properties) = (template.properties(queue), template.properties(dead));
-        assert_eq!(properties["VisibilityTimeout"].as_u64(), Some(6 * timeout(function)), "{queue}");
-        assert_eq!(options.visibility_timeout, None, "{queue}: six times the timeout there too");
+    let visibility = |function: FunctionName| Some(u64::from(VISIBILITY_PER_TIMEOUT * function.timeout_seconds()));
+    for queue in QueueName::ALL {
+        let (row, dead) = (queue.row(), queue.dead_letters_logical_id());
+        let (properties, dead_properties) = (template.properties(&queue.logical_id()), template.properties(&dead));
+        assert_eq!(properties["VisibilityTimeout"].as_u64(), visibility(row.function), "{queue}");
         let redrive = &properties["RedrivePolicy"];
-        assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(u64::from(options.max_receive_count)), "{queue}");
+        assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(row.max_receive_count.into()), "{queue}");
         assert_eq!(shown(&redrive["deadLetterTargetArn"]), format!("!GetAtt {dead}.Arn"));
-        assert_eq!(dead_properties["VisibilityTimeout"].as_u64(), Some(6 * timeout("SweepFunction")), "{dead}");
+        assert_eq!(dead_properties["VisibilityTimeout"].as_u64(), visibility(FunctionName::Sweep), "{dead}");
         assert_eq!(dead_properties["MessageRetentionPeriod"].as_u64(), Some(14 * 24 * 60 * 60), "{dead}");
         assert!(properties["MessageRetentionPeriod"].as_u64() < dead_properties["MessageRetentionPeriod"].as_u64());
         assert!(dead_properties["RedrivePolicy"].is_null(), "{dead}");
+        // And so they do in the local cloud.
+        let QueueOptions { batch_size, max_receive_count, visibility_timeout } = local().queues[*queue];
+        assert_eq!((batch_size, max_receive_count, visibility_timeout), (row.batch_size, row.max_receive_count, None));
     }
     let queues = template.of_type("AWS::SQS::Queue");
-    assert_eq!(queues.len(), 2 * local_queues(&local()).len(), "each queue that is no dead-letter queue has one");
+    assert_eq!(queues.len(), 2 * QueueName::ALL.len(), "each queue that is no dead-letter queue has one");
     for (queue, properties) in queues {
         assert_eq!(properties["MaximumMessageSize"].as_u64(), Some(limits::MESSAGE_BYTES as u64), "{queue}");
         assert_eq!(properties["SqsManagedSseEnabled"].as_bool(), Some(true), "{queue}");
@@ -197,20 +177,21 @@ fn queues_behave_as_those_of_the_local_cloud() {
 }
 
 #[test]
-fn functions_read_the_queues_that_they_read_in_the_local_cloud() {
+fn functions_read_the_queues_that_the_table_gives_them() {
     let template = Template::read();
-    let options = local();
-    let read = local_queues(&options).map(|(queue, _, function, options)| (function, queue, options.batch_size));
-    let dead = local_queues(&options).map(|(_, dead, _, _)| ("SweepFunction", dead, 1));
-    let wanted: BTreeSet<_> =
-        read.into_iter().chain(dead).map(|(f, q, n)| (f, format!("!GetAtt {q}.Arn"), n)).collect();
+    let of_queue = |queue: &QueueName| {
+        let row = queue.row();
+        let read = (row.function, format!("!GetAtt {}.Arn", queue.logical_id()), row.batch_size);
+        [read, (FunctionName::Sweep, format!("!GetAtt {}.Arn", queue.dead_letters_logical_id()), 1)]
+    };
+    let wanted: BTreeSet<_> = QueueName::ALL.iter().flat_map(of_queue).collect();
     let mut found = BTreeSet::new();
-    for (_, function) in FUNCTIONS {
-        for event in template.events(function, "SQS") {
+    for function in FunctionName::ALL {
+        for event in template.events(&id(*function), "SQS") {
             assert_eq!(json(&event["FunctionResponseTypes"]), json!(["ReportBatchItemFailures"]), "{function}");
             let batch_size = event["BatchSize"].as_u64().expect("a batch size") as usize;
-            assert!(batch_size * limits::MESSAGE_BYTES < 6_000_000, "{function}: a batch fits an invocation");
-            found.insert((function, shown(&event["Queue"]), batch_size));
+            assert!(batch_size * limits::MESSAGE_BYTES < limits::INVOCATION_BYTES, "{function}: a batch fits");
+            found.insert((*function, shown(&event["Queue"]), batch_size));
         }
     }
     assert_eq!(found, wanted);
@@ -265,16 +246,13 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_RECORDS_TABLE", "!Ref RecordsTable"),
         ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_NAME),
         ("PENSTOCK_RESULTS_BUCKET", "!Ref ResultsBucket"),
-        ("PENSTOCK_CHUNKS_QUEUE_URL", "!Ref ChunksQueue"),
-        ("PENSTOCK_SPLITS_QUEUE_URL", "!Ref SplitsQueue"),
-        ("PENSTOCK_REPORTS_QUEUE_URL", "!Ref ReportsQueue"),
         ("PENSTOCK_UPLOAD_TTL_SECONDS", "!Ref UploadTtlSeconds"),
         ("PENSTOCK_STALL_SECONDS", "!Ref StallSeconds"),
         ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
         ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
-    for (_, function) in FUNCTIONS {
-        let environment = template.environment(function);
+    for function in FunctionName::ALL {
+        let environment = template.environment(&id(*function));
         for name in required.iter().filter(|name| !OF_LAMBDA.contains(&name.as_str())) {
             assert!(environment.contains_key(name.as_str()), "{function} lacks {name}");
         }
@@ -285,6 +263,9 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         assert!(!environment.contains_key("PENSTOCK_CLOCK"));
         for (name, reference) in references {
             assert_eq!(environment[name], reference, "{function}: {name}");
+        }
+        for queue in QueueName::ALL {
+            assert_eq!(environment[queue.row().variable], format!("!Ref {}", queue.logical_id()), "{function}");
         }
     }
 }
@@ -315,27 +296,27 @@ fn functions_are_built_from_their_packages() {
     let of_all = &template.0["Globals"]["Function"];
     assert_eq!(of_all["Runtime"], "provided.al2023");
     assert_eq!(of_all["Handler"], "bootstrap");
-    for (name, function) in FUNCTIONS {
-        let metadata = &template.0["Resources"][function]["Metadata"];
+    for function in FunctionName::ALL {
+        let metadata = &template.0["Resources"][id(*function).as_str()]["Metadata"];
         assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{function}");
-        let code = template.properties(function)["CodeUri"].as_str().expect("a path");
+        let code = template.properties(&id(*function))["CodeUri"].as_str().expect("a path");
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(code).join("Cargo.toml");
         let manifest = std::fs::read_to_string(manifest).expect("the package's manifest");
         let binary = metadata["BuildProperties"]["Binary"].as_str().expect("a binary");
-        assert_eq!(binary, format!("penstock-{name}"));
+        assert_eq!(binary, format!("penstock-{function}"));
         let named = manifest.contains(&format!("name = \"{binary}\""));
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(code).join(format!("src/bin/{binary}.rs"));
         assert!(named || beside.exists(), "{function}: {binary}");
     }
-    assert_eq!(template.of_type("AWS::Serverless::Function").len(), FUNCTIONS.len());
+    assert_eq!(template.of_type("AWS::Serverless::Function").len(), FunctionName::ALL.len());
 }
 
 #[test]
 fn roles_name_their_actions_and_what_they_act_on() {
     let template = Template::read();
-    for (name, function) in FUNCTIONS {
-        let properties = template.properties(function);
-        let role = function.replace("Function", "Role");
+    for function in FunctionName::ALL {
+        let properties = template.properties(&id(*function));
+        let role = function.logical_id("Role");
         // A role that SAM makes, and policies that it adds to one, reach beyond this stack.
         assert_eq!(shown(&properties["Role"]), format!("!GetAtt {role}.Arn"));
         assert!(properties["Policies"].is_null(), "{function}");
@@ -362,18 +343,20 @@ fn roles_name_their_actions_and_what_they_act_on() {
                 assert!(!exact.contains('*'), "{role}: {resource}");
             }
             let writes_records = shown_statement.contains("PartiQL");
-            assert!(!writes_records || name == "validate", "{role} writes records");
+            assert!(!writes_records || *function == FunctionName::Validate, "{role} writes records");
         }
     }
     // And the one in which API Gateway stores uploads.
-    assert_eq!(template.of_type("AWS::IAM::Role").len(), FUNCTIONS.len() + 1);
+    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 1);
 }
 
 #[test]
 fn functions_may_read_their_queues_and_log() {
     let template = Template::read();
-    for (_, function) in FUNCTIONS {
-        let statements = template.statements(&function.replace("Function", "Role"));
+    for name in FunctionName::ALL {
+        let function = id(*name);
+        let function = function.as_str();
+        let statements = template.statements(&name.logical_id("Role"));
         let allows = |action: &str, resource: &str| {
             statements.iter().any(|statement| {
                 list(&statement["Action"]).iter().any(|found| *found == action)
@@ -385,7 +368,7 @@ fn functions_may_read_their_queues_and_log() {
                 assert!(allows(action, &queue), "{function}: {action} on {queue}");
             }
         }
-        let log = function.replace("Function", "Log");
+        let log = name.logical_id("Log");
         assert_eq!(shown(&template.properties(function)["LoggingConfig"]["LogGroup"]), format!("!Ref {log}"));
         assert_eq!(shown(&template.properties(&log)["RetentionInDays"]), "!Ref LogRetentionDays");
         for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use penstock_model::{FunctionName, QueueName};
 use penstock_runtime::metrics;
 
-use crate::{FUNCTIONS, Template, entries, json, list, shown};
+use crate::{Template, entries, id, json, list, shown};
 
 #[test]
 fn the_api_is_throttled_and_traced() {
@@ -42,12 +43,15 @@ fn alarms_look_at_what_is_there() {
         }
     }
     let of = |alarm: &str| shown(template.properties(alarm));
-    for queue in ["Chunks", "Splits", "Reports"] {
-        assert!(of("AgeAlarm").contains(&format!("!GetAtt {queue}Queue.QueueName")), "{queue}");
-        assert!(of("UnsettledAlarm").contains(&format!("!GetAtt {queue}DeadQueue.QueueName")), "{queue}");
+    for queue in QueueName::ALL {
+        assert!(of("AgeAlarm").contains(&format!("!GetAtt {}.QueueName", queue.logical_id())), "{queue}");
+        assert!(
+            of("UnsettledAlarm").contains(&format!("!GetAtt {}.QueueName", queue.dead_letters_logical_id())),
+            "{queue}"
+        );
     }
-    for (_, function) in FUNCTIONS.iter().filter(|(name, _)| *name != "authorize") {
-        assert!(of("ErrorsAlarm").contains(&format!("!Ref {function}")), "{function}");
+    for function in FunctionName::ALL.iter().filter(|function| **function != FunctionName::Authorize) {
+        assert!(of("ErrorsAlarm").contains(&format!("!Ref {}", id(*function))), "{function}");
     }
 }
 

@@ -11,6 +11,7 @@ mod multipart;
 mod native;
 mod page;
 mod refusal;
+mod server;
 
 use axum::{Router, extract::FromRef, middleware};
 use lambda_runtime::Error;
@@ -18,6 +19,7 @@ use penstock_store::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use intake::BodyLimits;
+pub use server::Server;
 
 /// What the dialects take, at most.
 pub mod limits {

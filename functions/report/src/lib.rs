@@ -1,11 +1,11 @@
 //! A finished import → its rejected rows file.
 
-pub mod rejected;
 mod report;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_store::{Store, StoreError, queues::ReportOrder};
+use penstock_model::Order;
+use penstock_store::{Result, Store};
 pub use report::run;
 
 /// Serves invocations until the process is ended.
@@ -22,10 +22,13 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    penstock_runtime::each_message(event.payload, |body| async move {
-        let order: ReportOrder = serde_json::from_str(&body)
-            .map_err(|source| StoreError::Unreadable { what: "a report order", source: source.into() })?;
-        run(store, &order).await
-    })
-    .await
+    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await }).await
+}
+
+/// Does what a message of the reports queue orders.
+async fn take_up(store: &Store, order: Order) -> Result<()> {
+    match order {
+        Order::Report { account, import } => run(store, &account, &import).await,
+        other => Err(other.misplaced().into()),
+    }
 }

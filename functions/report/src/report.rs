@@ -1,32 +1,28 @@
-//! Writing the rejected rows of one import: [`crate::rejected`] says in which form.
+//! Writing the rejected rows of one import: [`penstock_engine::rejected`] says in which form.
 
-use penstock_engine::rows;
-use penstock_model::{Grammar, Import, Layout, Report, RowError, Status};
+use penstock_engine::{rejected, rows};
+use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, Report, RowError, Status};
 use penstock_store::{
     Result, Store, StoreError,
     errors::{ErrorCursor, ErrorPart, Extent},
-    queues::ReportOrder,
     text::{Text, TextError},
     uploads::RejectedFile,
 };
 use tracing::{error, info};
 
-use crate::rejected;
-
 /// Writes the rejected rows file of an ended import and records it. A repeat finds it recorded, or replaces it by the same.
 ///
 /// # Errors
 /// What may be different next time.
-pub async fn run(store: &Store, order: &ReportOrder) -> Result<()> {
-    let Some(import) = store.import(&order.account, &order.import).await? else { return Ok(()) };
-    if !import.has_rejected_rows() || import.report.is_some() {
+pub async fn run(store: &Store, account: &AccountId, id: &ImportId) -> Result<()> {
+    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+    if !import.owes_report() {
         return Ok(());
     }
-    let grammar = import.layout.as_ref().map_or(Grammar::CSV, |layout| layout.grammar);
     let mut report = Writer {
         store,
         import: &import,
-        grammar,
+        grammar: import.grammar(),
         text: store.text(&import, 0),
         file: store.rejected_file(&import),
         rows: 0,
@@ -67,7 +63,7 @@ impl Writer<'_> {
     }
 
     async fn part(&mut self, part: &ErrorPart) -> Result<()> {
-        let rows: Vec<&[RowError]> = part.errors.chunk_by(|a, b| a.row == b.row).collect();
+        let rows: Vec<&[RowError]> = RowError::by_row(&part.errors).collect();
         self.rows += rows.len() as u64;
         let mut written = Vec::new();
         if part.extent.refused {

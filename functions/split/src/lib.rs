@@ -4,14 +4,17 @@
 //! sends duplicates of the same chunks, never other ones, so an event may come twice, late or after a crash: it goes on at the checkpoint,
 //! and a splitter that finds itself overtaken stops.
 
-mod again;
-mod event;
+mod hand_on;
+mod resend;
 mod split;
 
-pub use event::{SplitEvent, UploadEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_runtime::{Deadline, answer, each_message};
-use penstock_store::{Store, StoreError, queues::SplitOrder};
+use penstock_model::Order;
+use penstock_runtime::{
+    Deadline, answer, each_message,
+    event::{Event, UploadEvent},
+};
+use penstock_store::{Result, Store};
 pub use split::run;
 
 /// Serves invocations until the process is ended.
@@ -29,19 +32,24 @@ pub async fn serve() -> Result<(), Error> {
 /// When an upload cannot be split now; Lambda delivers the event again.
 pub async fn handle(store: &Store, event: LambdaEvent<serde_json::Value>) -> Result<serde_json::Value, Error> {
     let deadline = Deadline::of(&event.context);
-    match SplitEvent::read(event.payload)? {
-        SplitEvent::Uploads(uploads) => {
-            for upload in uploads {
+    match Event::read(event.payload)? {
+        Event::Messages(batch) => answer(
+            each_message(batch, |body| async move { take_up(store, Order::decode(&body)?, deadline).await }).await?,
+        ),
+        Event::Other(payload) => {
+            for upload in UploadEvent::read(payload)? {
                 run(store, &upload.account, &upload.import, Some(&upload.object), deadline).await?;
             }
             answer(())
         }
-        SplitEvent::Orders(batch) => answer(each_message(batch, |body| take_up(store, body, deadline)).await?),
     }
 }
 
-async fn take_up(store: &Store, body: String, deadline: Deadline) -> Result<(), StoreError> {
-    let order: SplitOrder = serde_json::from_str(&body)
-        .map_err(|source| StoreError::Unreadable { what: "a split order", source: source.into() })?;
-    split::take_up(store, &order, deadline).await
+/// Does what a message of the splits queue orders.
+async fn take_up(store: &Store, order: Order, deadline: Deadline) -> Result<()> {
+    match order {
+        Order::Continue { account, import, .. } => run(store, &account, &import, None, deadline).await,
+        Order::ResendMissing { account, import, from } => resend::run(store, &account, &import, from, deadline).await,
+        other => Err(other.misplaced().into()),
+    }
 }

@@ -9,20 +9,19 @@ use penstock_engine::{
     split::{Piece, SplitError, SplitOptions, Splitter},
 };
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Grammar, Halt, Import, ImportId, Job, Layout,
-    Mode, Repeats, Status, StoredObject, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode,
+    Order, Repeats, Stage, StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
     crash,
-    queues::{SplitOrder, SplitTask},
     text::TextError,
 };
 use tracing::info;
 
-use crate::again;
+use crate::hand_on::hand_on;
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the checkpoint, and ends
 /// splitting, or hands the rest on when the invocation's time is near its end.
@@ -56,16 +55,15 @@ pub async fn run(
             return Ok(());
         }
     };
-    if import.halt.is_some() || import.total.is_some() {
+    if import.stage() != Stage::Splitting {
         store.settle(account, id).await?;
         return Ok(());
     }
-    match split(store, *import.clone(), deadline).await {
+    match split(store, *import, deadline).await {
         Ok(()) => Ok(()),
         Err(Stop::Failed(failure)) => {
             info!(import.id = %id, failure.code, "the import fails");
-            let halt = Halt { status: Status::Failed, failure: Some(failure) };
-            store.order_halt(account, id, &halt).await?;
+            store.order_halt(account, id, &Halt::failed(failure)).await?;
             store.settle(account, id).await?;
             Ok(())
         }
@@ -75,14 +73,6 @@ pub async fn run(
             store.settle(account, id).await?;
             Ok(())
         }
-    }
-}
-
-/// Does what a message of the splits queue orders.
-pub(crate) async fn take_up(store: &Store, order: &SplitOrder, deadline: Deadline) -> Result<()> {
-    match order.task {
-        SplitTask::GoOn { .. } => run(store, &order.account, &order.import, None, deadline).await,
-        SplitTask::SendAgain(from) => again::run(store, order, from, deadline).await,
     }
 }
 
@@ -122,31 +112,6 @@ impl From<SplitError> for Stop {
     }
 }
 
-/// The messages of one import.
-pub(crate) fn job(import: &Import) -> Job {
-    Job {
-        account: import.account.clone(),
-        import: import.id.clone(),
-        order: import.order,
-        alone: import.alone,
-        kind: import.kind.clone(),
-        mode: import.options.mode,
-        empty_cells: import.options.empty_cells,
-        dry_run: import.options.dry_run,
-        abort: import.options.abort,
-        chunking: import.chunking,
-        kind_version: import.kind_version,
-        grammar: grammar(import),
-        columns: import.columns.clone().unwrap_or_default(),
-        mapping: import.options.mapping.clone(),
-    }
-}
-
-/// How rows stand in an import's text. Before that is known there are none.
-pub(crate) fn grammar(import: &Import) -> Grammar {
-    import.layout.as_ref().map_or(Grammar::CSV, |layout| layout.grammar)
-}
-
 /// The kind of an import, as it was when the import was created.
 async fn kind(store: &Store, import: &Import) -> Result<Kind, Stop> {
     let gone = || Stop::Failed(Failure::new("unknown_kind", "the kind of this import no longer exists"));
@@ -175,12 +140,12 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         info!(import.id = %import.id, format = layout.format.as_str(), layout.encoding, "the upload is recognised");
         import.layout = Some(layout);
     }
-    let mut splitter = Splitter::resume(SplitOptions::new(grammar(&import), &import.chunking), from);
+    let mut splitter = Splitter::resume(SplitOptions::new(import.grammar(), &import.chunking), from);
     let mut text = store.text(&import, from.offset);
     let mut sender = Sender {
         store,
         import: &import,
-        job: job(&import),
+        job: import.job(),
         reached: from,
         next: from,
         waiting: Vec::new(),
@@ -193,7 +158,7 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         }
         if deadline.is_near() && sender.next.chunk > from.chunk {
             sender.checkpoint().await?;
-            return Ok(hand_on(store, &import, SplitTask::GoOn { died_at: None }).await?);
+            return Ok(hand_on(store, &import.id, &Order::to_continue(&import, None)).await?);
         }
     }
     // No checkpoint any more: behind a document that breaks off there is nothing, and who went on there would find that something is missing.
@@ -206,7 +171,7 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         // No row, no name of a member.
         sender.set_columns(Vec::new()).await?;
     }
-    if sender.job.columns.is_empty() && grammar(&import).has_header() {
+    if sender.job.columns.is_empty() && import.grammar().has_header() {
         return Err(Stop::Failed(Failure::new("empty_file", "the file holds no header and no row")));
     }
     finish(store, &import, sender.next.chunk, total).await
@@ -283,7 +248,7 @@ impl Sender<'_> {
     /// Records what the file is and what its columns are, if its kind takes them.
     async fn set_columns(&mut self, columns: Vec<String>) -> Result<(), Stop> {
         let kind = kind(self.store, self.import).await?;
-        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.mapping).map_err(Stop::Failed)?;
+        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.options.mapping).map_err(Stop::Failed)?;
         let ignored: Vec<String> = plan.ignored(&columns).map(str::to_owned).collect();
         let layout = self.import.layout.as_ref().expect("what the upload is has been found out");
         made(self.store.set_layout(self.import, layout, &columns, &ignored).await?)?;
@@ -309,7 +274,7 @@ impl Sender<'_> {
 
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
 fn may_leave_out_writes(job: &Job) -> bool {
-    (job.alone || crash::is_broken("alone")) && job.mode == Mode::Upsert && !job.dry_run
+    (job.no_older_running || crash::is_broken("alone")) && job.options.mode == Mode::Upsert && !job.options.dry_run
 }
 
 fn made(step: Step) -> Result<(), Stop> {
@@ -332,14 +297,5 @@ async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Resu
     made(store.set_total(import, total).await?)?;
     info!(import.id = %import.id, chunks, rows = total, "the file is split");
     store.settle(&import.account, &import.id).await?;
-    Ok(())
-}
-
-/// Leaves the rest to another invocation. A repeat makes it go on twice, of which one stops.
-pub(crate) async fn hand_on(store: &Store, import: &Import, task: SplitTask) -> Result<()> {
-    let order = SplitOrder { account: import.account.clone(), import: import.id.clone(), task };
-    store.send_split(&order).await?;
-    info!(import.id = %import.id, "the invocation's time is near its end: the rest is handed on");
-    crash::point("split.continued");
     Ok(())
 }

@@ -1,52 +1,39 @@
 //! Settling what was tried often enough.
 
-use penstock_model::{AccountId, ChunkMessage, Failure, Halt, ImportId, Status};
-use penstock_split::{SplitEvent, UploadEvent};
-use penstock_store::{
-    Result, Store, StoreError,
-    blocks::{Begin, Verdict},
-    crash,
-    queues::{ReportOrder, SplitOrder, SplitTask},
+use penstock_model::{AccountId, Begin, ChunkMessage, Failure, Halt, ImportId, Order, Stage, Verdict};
+use penstock_runtime::{
+    chunk_end,
+    event::{FailedInvocation, UploadEvent},
 };
-use serde_json::Value;
-use tracing::info;
+use penstock_store::{Result, Store, StoreError, crash};
+use tracing::{info, warn};
 
 /// A message of a dead-letter queue.
 #[derive(Debug)]
 pub enum DeadLetter {
-    /// A chunk that no validator could finish.
-    Chunk(Box<ChunkMessage>),
-    /// Work that no splitter could finish.
-    Split(SplitOrder),
-    /// An ended import whose rejected rows no reporter could write.
-    Report(ReportOrder),
-    /// Uploads whose storage event no splitter could finish, as Lambda's asynchronous invocation hands them over on failure (AWS Lambda
-    /// Developer Guide, "Capturing records of Lambda asynchronous invocations").
+    /// An order that no function could carry out.
+    Order(Order),
+    /// Uploads whose storage event no splitter could take up: the record of an asynchronous invocation that failed.
     Uploads(Vec<UploadEvent>),
 }
 
 impl DeadLetter {
-    /// Tells a message by what it holds.
+    /// Reads a message by what it says it is.
     ///
     /// # Errors
-    /// When it is none of these: it stays in its queue, where the alarm shows it.
+    /// When it is neither an order that this version knows nor the record of a storage event: it stays in its queue, where the alarm shows it.
     pub fn read(body: &str) -> Result<Self> {
-        if let Ok(chunk) = ChunkMessage::decode(body) {
-            return Ok(Self::Chunk(Box::new(chunk)));
-        }
-        if let Ok(order) = serde_json::from_str(body) {
-            return Ok(Self::Split(order));
-        }
-        if let Ok(order) = serde_json::from_str(body) {
-            return Ok(Self::Report(order));
-        }
+        let unknown = match Order::decode(body) {
+            Ok(order) => return Ok(Self::Order(order)),
+            Err(error) => error,
+        };
         let unreadable =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unreadable { what: "a dead letter", source };
-        let mut record: Value = serde_json::from_str(body).map_err(|e| unreadable(e.into()))?;
-        match SplitEvent::read(record["requestPayload"].take()).map_err(|e| unreadable(e.into()))? {
-            SplitEvent::Uploads(uploads) => Ok(Self::Uploads(uploads)),
-            SplitEvent::Orders(_) => Err(unreadable("a batch of messages is never handed over".into())),
-        }
+        let Ok(record) = serde_json::from_str::<FailedInvocation>(body) else { return Err(unreadable(unknown.into())) };
+        let uploads = UploadEvent::read(record.request_payload).map_err(|error| unreadable(error.into()))?;
+        let FailedInvocation { request_context, .. } = record;
+        warn!(function = request_context.function_arn, condition = request_context.condition, "an invocation failed for good");
+        Ok(Self::Uploads(uploads))
     }
 }
 
@@ -56,19 +43,18 @@ impl DeadLetter {
 /// What may be different next time: the message stays in its queue.
 pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     match DeadLetter::read(body)? {
-        DeadLetter::Chunk(message) => chunk(store, &message).await,
-        // The sweeper orders these again for as long as they are missing.
-        DeadLetter::Report(_) => Ok(()),
-        DeadLetter::Split(SplitOrder { task: SplitTask::SendAgain(_), .. }) => Ok(()),
-        DeadLetter::Split(SplitOrder { account, import, task: SplitTask::GoOn { died_at } }) => {
+        DeadLetter::Order(Order::Chunk(message)) => chunk(store, &message).await,
+        DeadLetter::Order(Order::Continue { account, import, died_at }) => {
             split(store, &account, &import, died_at).await
         }
+        // The sweeper orders these again for as long as they are missing.
+        DeadLetter::Order(Order::ResendMissing { .. } | Order::Report { .. }) => Ok(()),
         DeadLetter::Uploads(uploads) => {
-            for upload in uploads {
-                let import = store.import(&upload.account, &upload.import).await?;
+            for UploadEvent { account, import: id, object } in uploads {
+                let import = store.import(&account, &id).await?;
                 // An event for another object than the import is about says nothing of it.
-                if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(&upload.object)) {
-                    split(store, &upload.account, &upload.import, None).await?;
+                if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(&object)) {
+                    split(store, &account, &id, None).await?;
                 }
             }
             Ok(())
@@ -80,42 +66,44 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
 /// try, and given up when that is dead-lettered too. Other copies of its message say nothing of that try: they are dropped.
 async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
     let ChunkMessage { job, chunk, last_try, .. } = message;
-    let (number, name) = (job.chunking.block_of(chunk.index), chunk.index.to_string());
+    let number = job.chunking.block_of(chunk.index);
     let Some(block) = store.blocks(&job.import, &[number]).await?.remove(&number) else { return Ok(()) };
-    let undecided = !block.fates.contains_key(&name) && !block.closed;
+    let undecided = block.fate(chunk.index).is_none() && !block.closed;
     if undecided && !last_try {
-        if block.sent_again.contains_key(&name) {
+        if block.was_resent(chunk.index) {
             return Ok(());
         }
-        store.send_chunk_again(message).await?;
-        return store.note_sent_again(job, chunk.index).await;
+        store.resend_chunk(message).await?;
+        return store.note_resent(job, chunk.index).await;
     }
     match store.decide(job, chunk, Verdict::Failed).await? {
-        Begin::Verdict { verdict: Verdict::Begun, .. } => store.send_chunk_again(message).await,
+        Begin::Verdict { verdict: Verdict::Begun, .. } => store.resend_chunk(message).await,
         Begin::Verdict { verdict: Verdict::Failed, .. } => {
             crash::point("sweep.chunk_failed");
             info!(import.id = %job.import, chunk.index, "a chunk is given up");
-            penstock_validate::fail_chunk(store, job, chunk).await
+            chunk_end::give_up(store, job, chunk).await
         }
-        Begin::Tallied(block) => penstock_validate::after_tally(store, job, chunk, &block).await,
+        Begin::Tallied(block) => chunk_end::after_tally(store, job, chunk, &block).await,
         Begin::Closed => store.settle(&job.account, &job.import).await.map(drop),
     }
 }
 
-/// A split that is dead-lettered goes on once more from where it stands, marked so; it ends its import when it was marked and got no further.
+/// A split that is dead-lettered continues once more from where it stands, marked so; it ends its import when it was marked and got no further.
 /// Other copies of its event say nothing of that try: they are dropped.
 async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Option<u32>) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
-    if import.status.is_final() || import.halt.is_some() || import.total.is_some() {
-        return store.settle(account, id).await.map(drop);
+    match import.stage() {
+        Stage::AwaitingUpload | Stage::Splitting => {}
+        Stage::Expired | Stage::Applying | Stage::Halting | Stage::Ended => {
+            return store.settle(account, id).await.map(drop);
+        }
     }
     let stands_at = import.checkpoint.chunk;
     if died_at.is_none_or(|chunk| chunk < stands_at) {
         if import.split_died_at == Some(stands_at) {
             return Ok(());
         }
-        let task = SplitTask::GoOn { died_at: Some(stands_at) };
-        store.send_split(&SplitOrder { account: account.clone(), import: id.clone(), task }).await?;
+        store.send(&Order::to_continue(&import, Some(stands_at))).await?;
         return store.note_dead_split(&import).await;
     }
     info!(import.id = %id, "a split is given up");
@@ -123,7 +111,69 @@ async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Optio
         "the file could not be read beyond row {}, repeatedly, for a reason that lies with the service",
         import.checkpoint.row - 1
     );
-    let halt = Halt { status: Status::Failed, failure: Some(Failure::new("split_failed", message)) };
-    store.order_halt(account, id, &halt).await?;
+    store.order_halt(account, id, &Halt::failed(Failure::new("split_failed", message))).await?;
     store.settle(account, id).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const IMPORT: &str = "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F";
+
+    /// What Lambda sends when it has given an invocation up.
+    fn failed(payload: Value) -> String {
+        json!({
+            "version": "1.0",
+            "timestamp": "2026-11-21T18:14:19.000Z",
+            "requestContext": {
+                "requestId": "1",
+                "functionArn": "arn:aws:lambda:eu-central-1:000000000000:function:split:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": 3,
+            },
+            "requestPayload": payload,
+            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" },
+            "responsePayload": { "errorType": "Runtime.ExitError", "errorMessage": "it died" },
+        })
+        .to_string()
+    }
+
+    fn storage_event() -> Value {
+        json!({ "Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "eu-central-1", "eventTime": "2026-11-21T18:14:19.000Z",
+            "eventName": "ObjectCreated:Put", "userIdentity": { "principalId": "AWS:X" },
+            "requestParameters": { "sourceIPAddress": "127.0.0.1" }, "responseElements": { "x-amz-request-id": "1" },
+            "s3": { "s3SchemaVersion": "1.0", "configurationId": "c",
+                "bucket": { "name": "b", "ownerIdentity": { "principalId": "P" }, "arn": "arn:aws:s3:::b" },
+                "object": { "key": format!("uploads/1/{IMPORT}"), "size": 12, "eTag": "abc", "sequencer": "0055" } } }] })
+    }
+
+    #[test]
+    fn a_dead_letter_is_told_by_what_it_says() {
+        let report = format!(r#"{{"report":{{"account":"1","import":"{IMPORT}"}}}}"#);
+        assert!(matches!(DeadLetter::read(&report), Ok(DeadLetter::Order(Order::Report { .. }))));
+        let uploads = DeadLetter::read(&failed(storage_event()));
+        assert!(matches!(uploads, Ok(DeadLetter::Uploads(uploads)) if uploads[0].import.as_str() == IMPORT));
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        let batch = json!({ "Records": [{ "messageId": "1", "body": "b", "eventSource": "aws:sqs" }] });
+        for unknown in [
+            String::new(),
+            "{}".into(),
+            // An order of a later version that looks like another one.
+            format!(r#"{{"remove":{{"account":"1","import":"{IMPORT}"}}}}"#),
+            format!(r#"{{"account":"1","import":"{IMPORT}"}}"#),
+            storage_event().to_string(),
+            failed(json!({ "detail-type": "Scheduled Event" })),
+            failed(batch),
+        ] {
+            let error = DeadLetter::read(&unknown).expect_err("refused");
+            assert_eq!(error.to_string(), "a dead letter cannot be read", "{unknown}");
+        }
+    }
 }

@@ -1,17 +1,17 @@
 //! Dead letters, expiry, lost events: no import ever hangs.
 //!
-//! On a schedule the imports are looked at that are due: those that have been waiting for an upload, and those that have not ended. On the
-//! dead-letter queues the chunks and splits are settled that were tried often enough.
+//! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those that have not ended. From
+//! the dead-letter queues it takes the orders that were tried often enough, and settles them.
 
 mod dead_letter;
 mod look;
 
-use aws_lambda_events::sqs::SqsEvent;
 pub use dead_letter::DeadLetter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 pub use look::{Sight, look};
 use penstock_runtime::{
     answer, each_message,
+    event::Event,
     metrics::{self, Metric},
 };
 use penstock_store::Store;
@@ -31,8 +31,7 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When the list of due imports cannot be read, or every look failed.
 pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    if event.payload.pointer("/Records/0/eventSource").and_then(Value::as_str) == Some("aws:sqs") {
-        let batch: SqsEvent = serde_json::from_value(event.payload)?;
+    if let Event::Messages(batch) = Event::read(event.payload)? {
         metrics::write(&[(Metric::DeadLetters, batch.records.len() as u64)], &[]);
         return answer(each_message(batch, |body| async move { dead_letter::settle(store, &body).await }).await?);
     }

@@ -1,10 +1,7 @@
 //! Looking at one import.
 
-use penstock_model::{AccountId, Checkpoint, Import, ImportId, Status, limits::EXPIRY_GRACE_MS};
-use penstock_store::{
-    Result, Store,
-    queues::{SplitOrder, SplitTask},
-};
+use penstock_model::{AccountId, Import, ImportId, Order, Stage};
+use penstock_store::{Result, Store};
 use tracing::info;
 
 /// What the sweeper found and did.
@@ -30,16 +27,16 @@ pub enum Sight {
 /// What may be different next time; the import stays due.
 pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<Sight> {
     let Some(import) = store.import(account, id).await? else { return Ok(Sight::Done) };
-    let sight = match import.status {
-        Status::AwaitingUpload => awaiting(store, &import).await?,
-        Status::Processing => processing(store, &import).await?,
-        _ if import.has_rejected_rows() && import.report.is_none() => {
-            store.send_report(&import).await?;
-            store.looked_at(account, id, Some("ended")).await?;
+    let sight = match import.stage() {
+        Stage::AwaitingUpload => awaiting(store, &import).await?,
+        Stage::Splitting | Stage::Applying | Stage::Halting => running(store, &import).await?,
+        Stage::Expired | Stage::Ended if import.owes_report() => {
+            store.send(&Order::to_report(&import)).await?;
+            store.note_swept(account, id, Some("ended")).await?;
             Sight::Reported
         }
-        _ => {
-            store.looked_at(account, id, None).await?;
+        Stage::Expired | Stage::Ended => {
+            store.note_swept(account, id, None).await?;
             Sight::Done
         }
     };
@@ -52,39 +49,28 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
 async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
     // The object is looked for before the time is: an upload that S3 accepted in time counts.
     if store.find_upload(&import.account, &import.id).await?.is_some() {
-        store.send_split(&order(import, SplitTask::GoOn { died_at: import.split_died_at })).await?;
-        store.looked_at(&import.account, &import.id, Some("found")).await?;
+        store.send(&Order::to_continue(import, import.split_died_at)).await?;
+        store.note_swept(&import.account, &import.id, Some("found")).await?;
         return Ok(Sight::Found);
     }
-    if store.now_ms() > import.expires_at + EXPIRY_GRACE_MS && store.expire(&import.account, &import.id).await? {
+    if store.expire(import).await? {
         return Ok(Sight::Expired);
     }
-    store.looked_at(&import.account, &import.id, Some("awaiting")).await?;
+    store.note_swept(&import.account, &import.id, Some("awaiting")).await?;
     Ok(Sight::Fine)
 }
 
-async fn processing(store: &Store, import: &Import) -> Result<Sight> {
+async fn running(store: &Store, import: &Import) -> Result<Sight> {
     let progress = format!("{} {}", import.checkpoint.chunk, store.rows(import).await?.processed);
-    if import.seen.as_deref() != Some(&progress) {
-        store.looked_at(&import.account, &import.id, Some(&progress)).await?;
+    if import.last_swept.as_deref() != Some(&progress) {
+        store.note_swept(&import.account, &import.id, Some(&progress)).await?;
         return Ok(Sight::Fine);
     }
     store.note_full_blocks(import).await?;
     let settled = store.settle(&import.account, &import.id).await?;
-    if settled.is_some_and(|import| import.status == Status::Processing) {
-        // No further chunk is cut from a file that has been split, or whose import is to end early; some may have been lost on their way.
-        let task = if import.total.is_some() || import.halt.is_some() {
-            SplitTask::SendAgain(Checkpoint::START)
-        } else {
-            // A split that died here before must not start over as if it never had, or it would never be given up.
-            SplitTask::GoOn { died_at: import.split_died_at.filter(|at| *at == import.checkpoint.chunk) }
-        };
-        store.send_split(&order(import, task)).await?;
+    if let Some(order) = settled.and_then(|import| import.resume()) {
+        store.send(&order).await?;
     }
-    store.looked_at(&import.account, &import.id, Some(&progress)).await?;
+    store.note_swept(&import.account, &import.id, Some(&progress)).await?;
     Ok(Sight::Resumed)
-}
-
-fn order(import: &Import, task: SplitTask) -> SplitOrder {
-    SplitOrder { account: import.account.clone(), import: import.id.clone(), task }
 }

@@ -160,7 +160,7 @@ impl Merged<'_> {
 /// Applies a fold's rows to what is stored: one on top of the other, or in a dry run each for itself.
 fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> {
     let Rules { plan, job, .. } = rules;
-    let dry = job.dry_run.then(|| stored.clone());
+    let dry = job.options.dry_run.then(|| stored.clone());
     let newest = stored.record.as_ref().map(Record::newest);
     let outcomes = Vec::with_capacity(fold.rows.len());
     let mut merged = Merged { fold, draft: stored, outcomes, refused: Vec::new(), has_to_be_written: false };
@@ -172,7 +172,7 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
         // Only a record that might become too large is worth a copy to fall back on.
         let added = plan.kind().bytes_with_defaults(row.bytes());
         let fallback = (before + added > RECORD_ITEM_BYTES).then(|| merged.draft.clone());
-        let outcome = merged.draft.apply(plan, job.mode, job.stamp(row.row), row);
+        let outcome = merged.draft.apply(plan, job.options.mode, job.stamp(row.row), row);
         match fallback {
             Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > RECORD_ITEM_BYTES) => {
                 merged.draft = fallback;
@@ -181,7 +181,7 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
             _ => merged.outcomes.push(outcome),
         }
     }
-    merged.has_to_be_written = merged.draft.changed && !job.dry_run && !may_be_left_out(rules, &merged, newest);
+    merged.has_to_be_written = merged.draft.changed && !job.options.dry_run && !may_be_left_out(rules, &merged, newest);
     merged
 }
 
@@ -190,8 +190,8 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
 fn may_be_left_out(rules: Rules<'_>, merged: &Merged<'_>, newest: Option<Stamp>) -> bool {
     let ([row], [outcome]) = (&merged.fold.rows[..], &merged.outcomes[..]) else { return false };
     let holds = |condition: &str, holds: bool| holds || crash::is_broken(condition);
-    rules.job.mode == Mode::Upsert
-        && holds("alone", rules.job.alone)
+    rules.job.options.mode == Mode::Upsert
+        && holds("alone", rules.job.no_older_running)
         && holds("first", !rules.repeats.may_be(row.row))
         && holds("newest", newest.is_some_and(|newest| newest < rules.job.stamp(row.row)))
         && holds("equal", *outcome == Outcome::Unchanged)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use penstock_api::BodyLimits;
-use penstock_model::Scope;
+use penstock_api::{BodyLimits, Server};
+use penstock_model::{FunctionName, QueueName, Scope, VISIBILITY_PER_TIMEOUT};
 use penstock_store::{Settings, Store, keys::NewKey};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -21,16 +21,13 @@ use crate::lambda::{Function, FunctionError, LambdaHost, ProcessInfo};
 use crate::launcher::{Launcher, Program};
 use crate::mapping::Mapping;
 use crate::options::{FunctionOptions, Options, QueueOptions};
-use crate::proxy::{Call, Proxies};
+use crate::proxy::{Call, Proxies, access_key_id};
 use crate::pulse::Pulse;
 use crate::queue::{Depth, Queue, QueueSettings};
-use crate::server::Server;
 use crate::stack::{self, Endpoints};
 use crate::usage::{Meter, Usage};
 use crate::{runtime, s3, schedule, sqs};
 
-/// On AWS too, a queue's visibility timeout should be six times its function's timeout.
-const VISIBILITY_PER_TIMEOUT: u32 = 6;
 /// How much of a log [`LocalCloud::logs`] gives, in bytes.
 const LOG_TAIL_BYTES: u64 = 64 << 10;
 
@@ -127,7 +124,7 @@ impl LocalCloud {
         let setup = s3::Setup {
             uploads: stack::UPLOADS_BUCKET,
             results: stack::RESULTS_BUCKET,
-            access_key_id: stack::ACCESS_KEY_ID,
+            access_key_id: &access_key_id(FunctionName::Api.as_str()),
             secret_access_key: &secret,
         };
         let objects = s3::router(&folder.path().join("s3"), setup, clock.clone(), notifier).context("S3")?;
@@ -219,7 +216,7 @@ impl LocalCloud {
         &self.weather
     }
 
-    /// A queue by name: `chunks`, `splits`, `reports`, and each with `-dead`.
+    /// A queue by its name, [`QueueName::as_str`] or [`QueueName::dead_letters`].
     #[must_use]
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.get(name)
@@ -271,33 +268,26 @@ impl LocalCloud {
         schedule::invoke(&self.host, &self.clock).await
     }
 
-    /// Resolves once all work is done: no invocation runs or waits for a retry, and the queues that have a function behind them are
-    /// empty. A message in flight counts as work, also if its receiver has died: it comes back when its visibility timeout has passed.
+    /// Resolves once all work is done: no invocation runs or waits for a retry, and the queues are empty. A message in flight counts as work, also if its receiver has died: it comes back when its visibility timeout has passed.
     /// Where the clock has to be advanced for that, see [`LocalCloud::quiet`].
     pub async fn idle(&self) {
         self.activity
             .until(|| {
                 let empty = |queue: &Queue| queue.depth().total() == 0;
-                (self.mapped().all(empty) && self.host.is_idle()).then_some(())
+                (self.queues.values().all(empty) && self.host.is_idle()).then_some(())
             })
             .await;
     }
 
-    /// Resolves once whatever is left waits for the clock: no invocation runs, and no queue with a function behind it holds a visible
-    /// message. What waits are retries, messages in flight whose receiver has failed, delays, late events and the schedule; to bring a
+    /// Resolves once whatever is left waits for the clock: no invocation runs, and no queue holds a visible message. What waits are retries, messages in flight whose receiver has failed, delays, late events and the schedule; to bring a
     /// cloud to its end, take turns with [`LocalCloud::advance`].
     pub async fn quiet(&self) {
         self.activity
             .until(|| {
                 let empty = |queue: &Queue| queue.depth().visible == 0;
-                (self.mapped().all(empty) && self.host.is_quiet()).then_some(())
+                (self.queues.values().all(empty) && self.host.is_quiet()).then_some(())
             })
             .await;
-    }
-
-    /// The queues that have a function behind them.
-    fn mapped(&self) -> impl Iterator<Item = &Queue> {
-        MAPPINGS.iter().filter_map(|(queue, _)| self.queues.get(*queue))
     }
 
     /// The end of what a function's processes have printed. Empty if they print to standard error.
@@ -331,24 +321,19 @@ impl Drop for LocalCloud {
     }
 }
 
-const DEAD: &str = "-dead";
-
 fn queues(options: &Options, clock: &LocalClock, weather: &Weather, activity: &Pulse) -> BTreeMap<String, Queue> {
     let make = |name: &str, settings, dead_letters| {
         Queue::new(name, settings, dead_letters, clock.clone(), weather.clone(), activity.clone())
     };
     let mut queues = BTreeMap::new();
-    let functions = &options.functions;
-    for (name, queue, function) in [
-        ("chunks", &options.queues.chunks, &functions.validate),
-        ("splits", &options.queues.splits, &functions.split),
-        ("reports", &options.queues.reports, &functions.report),
-    ] {
+    for queue in QueueName::ALL {
+        let queue_options = &options.queues[*queue];
         // Nothing is redriven from a dead-letter queue, so its own count does not matter.
-        let dead_settings = settings(&QueueOptions { visibility_timeout: None, ..queue.clone() }, &functions.sweep);
-        let dead_name = format!("{name}{DEAD}");
-        let dead = make(&dead_name, dead_settings, None);
-        queues.insert(name.to_owned(), make(name, settings(queue, function), Some(dead.clone())));
+        let dead_options = QueueOptions { visibility_timeout: None, ..queue_options.clone() };
+        let dead_name = queue.dead_letters();
+        let dead = make(&dead_name, settings(&dead_options, &options.functions.sweep), None);
+        let reader = options.functions.of(queue.row().function);
+        queues.insert(queue.to_string(), make(queue.as_str(), settings(queue_options, reader), Some(dead.clone())));
         queues.insert(dead_name, dead);
     }
     queues
@@ -362,37 +347,26 @@ fn settings(queue: &QueueOptions, function: &FunctionOptions) -> QueueSettings {
 }
 
 fn functions(options: &Options, queues: &BTreeMap<String, Queue>) -> Vec<Function> {
-    let functions = &options.functions;
-    vec![
-        Function::new("api", functions.api.clone(), None),
-        Function::new("authorize", functions.authorize.clone(), None),
-        Function::new("split", functions.split.clone(), queues.get("splits-dead").cloned()),
-        Function::new("validate", functions.validate.clone(), None),
-        Function::new("report", functions.report.clone(), None),
-        Function::new("sweep", functions.sweep.clone(), None),
-    ]
+    let function = |function: &FunctionName| {
+        // Storage events that the splitter could not take up go where its orders go.
+        let on_failure = (*function == FunctionName::Split).then(|| QueueName::Splits.dead_letters());
+        let on_failure = on_failure.and_then(|queue| queues.get(&queue).cloned());
+        Function::new(function.as_str(), options.functions.of(*function).clone(), on_failure)
+    };
+    FunctionName::ALL.iter().map(function).collect()
 }
 
-/// Which function each queue is for.
-const MAPPINGS: [(&str, &str); 6] = [
-    ("chunks", "validate"),
-    ("splits", "split"),
-    ("reports", "report"),
-    ("chunks-dead", "sweep"),
-    ("splits-dead", "sweep"),
-    ("reports-dead", "sweep"),
-];
-
 fn mappings(options: &Options, queues: &BTreeMap<String, Queue>, host: &LambdaHost, meter: &Meter) -> Vec<Mapping> {
-    let batch_size = |queue: &str| match queue {
-        "chunks" => options.queues.chunks.batch_size,
-        "splits" => options.queues.splits.batch_size,
-        "reports" => options.queues.reports.batch_size,
-        _ => 1,
+    let mapping = |queue: &str, function: FunctionName, batch_size| Mapping {
+        queue: queues[queue].clone(),
+        function: function.as_str(),
+        batch_size,
+        host: host.clone(),
+        meter: meter.clone(),
     };
-    let mapping = |(name, function): (&str, &'static str)| {
-        let queue = queues.get(name)?.clone();
-        Some(Mapping { queue, function, batch_size: batch_size(name), host: host.clone(), meter: meter.clone() })
+    let of_queue = |queue: &QueueName| {
+        let read = mapping(queue.as_str(), queue.row().function, options.queues[*queue].batch_size);
+        [read, mapping(&queue.dead_letters(), FunctionName::Sweep, 1)]
     };
-    MAPPINGS.into_iter().filter_map(mapping).collect()
+    QueueName::ALL.iter().flat_map(of_queue).collect()
 }

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use dynoxide::Database;
+use penstock_api::Server;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-
-use crate::server::Server;
 
 /// The two tables: imports (everything but records) and records.
 #[derive(Clone, Copy, Debug)]

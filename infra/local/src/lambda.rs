@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use penstock_model::limits::INVOCATION_BYTES;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -27,8 +28,6 @@ use crate::usage::Meter;
 use instance::Invocation;
 pub(crate) use instance::{Answer, Instance};
 
-/// The most that an invocation's payload and its response may hold each.
-pub(crate) const PAYLOAD_BYTES: usize = 6 << 20;
 /// How long an instance may take from its start to its first question for work.
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// After these pauses, by the local clock, a failed asynchronous invocation is tried again.
@@ -50,7 +49,7 @@ pub enum FunctionError {
     #[error("the function did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The payload is larger than Lambda takes.
-    #[error("the payload has {0} bytes, the limit is {PAYLOAD_BYTES}")]
+    #[error("the payload has {0} bytes, the limit is {INVOCATION_BYTES}")]
     PayloadTooLarge(usize),
     /// No function has that name.
     #[error("there is no function {0:?}")]
@@ -297,7 +296,7 @@ impl LambdaHost {
     }
 
     async fn run(&self, slot: &Slot, request_id: &str, payload: Bytes) -> Result<Bytes, FunctionError> {
-        if payload.len() > PAYLOAD_BYTES {
+        if payload.len() > INVOCATION_BYTES {
             return Err(FunctionError::PayloadTooLarge(payload.len()));
         }
         let function = &slot.function;

@@ -31,7 +31,6 @@ mod queue;
 mod runtime;
 mod s3;
 mod schedule;
-mod server;
 mod sqs;
 mod stack;
 #[cfg(test)]
@@ -45,7 +44,6 @@ pub use lambda::{FunctionError, ProcessInfo};
 pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
 pub use proxy::Call;
 pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
-pub use server::Server;
 pub use usage::{Counts, Operation, Usage};
 
 /// The region in which everything in the local cloud lies.

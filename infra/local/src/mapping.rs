@@ -4,10 +4,11 @@
 //! function has dealt with is deleted; the rest becomes visible again when its visibility timeout ends, by the local clock.
 
 use bytes::Bytes;
+use penstock_model::limits::INVOCATION_BYTES;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::lambda::{FunctionError, LambdaHost, PAYLOAD_BYTES};
+use crate::lambda::{FunctionError, LambdaHost};
 use crate::queue::{Message, Queue};
 use crate::sqs::{arn, system_attributes};
 use crate::usage::Meter;
@@ -36,7 +37,7 @@ impl Mapping {
             // The slot comes first: a message's visibility timeout must not run while it waits for one.
             let Ok(slot) = self.host.reserve(self.function).await else { return };
             let busy = self.host.busy();
-            let batch = self.queue.take_within(self.batch_size, PAYLOAD_BYTES - ENVELOPE_BYTES, None);
+            let batch = self.queue.take_within(self.batch_size, INVOCATION_BYTES - ENVELOPE_BYTES, None);
             if batch.is_empty() {
                 continue;
             }

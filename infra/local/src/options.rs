@@ -1,8 +1,12 @@
 //! What a local cloud can be told before it starts.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::{Index, IndexMut};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use penstock_model::{FunctionName, QueueName, QueueRow};
 
 use crate::faults::Faults;
 
@@ -77,34 +81,51 @@ impl FunctionOptions {
     }
 }
 
-/// How each of the functions runs.
+/// How each of the functions runs; its timeout is by default the one of the table ([`FunctionName::timeout_seconds`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Functions {
-    /// Storage event → chunks. Default: 2 at once, 5 minutes; a longer file goes on in another invocation.
+    /// Storage event → chunks. Default: 2 at once; a longer file goes on in another invocation.
     pub split: FunctionOptions,
-    /// Chunks → records. Default: one per core, from 2 to 4; 1 minute.
+    /// Chunks → records. Default: one per core, from 2 to 4.
     pub validate: FunctionOptions,
-    /// Ended import → rejected file, webhook, event. Default: 1 at once, 5 minutes.
+    /// Ended import → rejected rows file. Default: 1 at once.
     pub report: FunctionOptions,
-    /// Dead letters, expiry, lost events. Default: 1 at once, 1 minute.
+    /// Dead letters, expiry, lost events. Default: 1 at once.
     pub sweep: FunctionOptions,
-    /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once, 30 seconds.
+    /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once.
     pub api: FunctionOptions,
-    /// Before uploads that go past Lambda, which nothing here does; for tests. Default: 1 at once, 10 seconds.
+    /// Before uploads that go past Lambda, which nothing here does; for tests. Default: 1 at once.
     pub authorize: FunctionOptions,
+}
+
+impl Functions {
+    /// How a function runs.
+    #[must_use]
+    pub fn of(&self, function: FunctionName) -> &FunctionOptions {
+        match function {
+            FunctionName::Api => &self.api,
+            FunctionName::Authorize => &self.authorize,
+            FunctionName::Split => &self.split,
+            FunctionName::Validate => &self.validate,
+            FunctionName::Report => &self.report,
+            FunctionName::Sweep => &self.sweep,
+        }
+    }
 }
 
 impl Default for Functions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let seconds = Duration::from_secs;
+        let of = |function: FunctionName, concurrency| {
+            FunctionOptions::new(concurrency, Duration::from_secs(function.timeout_seconds().into()))
+        };
         Self {
-            split: FunctionOptions::new(2, seconds(300)),
-            validate: FunctionOptions::new(cores.clamp(2, 4), seconds(60)),
-            report: FunctionOptions::new(1, seconds(300)),
-            sweep: FunctionOptions::new(1, seconds(60)),
-            api: FunctionOptions::new(1, seconds(30)),
-            authorize: FunctionOptions::new(1, seconds(10)),
+            split: of(FunctionName::Split, 2),
+            validate: of(FunctionName::Validate, cores.clamp(2, 4)),
+            report: of(FunctionName::Report, 1),
+            sweep: of(FunctionName::Sweep, 1),
+            api: of(FunctionName::Api, 1),
+            authorize: of(FunctionName::Authorize, 1),
         }
     }
 }
@@ -120,21 +141,30 @@ pub struct QueueOptions {
     pub visibility_timeout: Option<Duration>,
 }
 
-/// How each of the queues behaves; each has a dead-letter queue of its own.
+/// How each of the queues behaves, by default as the table of queues says ([`QueueName::row`]); each has a dead-letter queue of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queues {
-    /// Rows for validate. Default: 4 to a batch, 5 receives.
-    pub chunks: QueueOptions,
-    /// Continuations for split. Default: 1 to a batch, 3 receives.
-    pub splits: QueueOptions,
-    /// Ended imports for report. Default: 1 to a batch, 3 receives.
-    pub reports: QueueOptions,
-}
+pub struct Queues(BTreeMap<QueueName, QueueOptions>);
 
 impl Default for Queues {
     fn default() -> Self {
-        let queue =
-            |batch_size, max_receive_count| QueueOptions { batch_size, max_receive_count, visibility_timeout: None };
-        Self { chunks: queue(4, 5), splits: queue(1, 3), reports: queue(1, 3) }
+        let options = |queue: &QueueName| {
+            let QueueRow { batch_size, max_receive_count, .. } = queue.row();
+            (*queue, QueueOptions { batch_size, max_receive_count, visibility_timeout: None })
+        };
+        Self(QueueName::ALL.iter().map(options).collect())
+    }
+}
+
+impl Index<QueueName> for Queues {
+    type Output = QueueOptions;
+
+    fn index(&self, queue: QueueName) -> &QueueOptions {
+        self.0.get(&queue).expect("every queue has options")
+    }
+}
+
+impl IndexMut<QueueName> for Queues {
+    fn index_mut(&mut self, queue: QueueName) -> &mut QueueOptions {
+        self.0.get_mut(&queue).expect("every queue has options")
     }
 }

@@ -25,12 +25,12 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use penstock_api::Server;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::faults::{Source, Weather};
-use crate::server::Server;
 use crate::stack::Endpoints;
 use crate::usage::{self, Counts, Meter};
 use alteration::Alteration;

@@ -99,7 +99,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     /// By order of arrival.
-    messages: BTreeMap<u64, Stored>,
+    messages: BTreeMap<u64, Queued>,
     /// Arrival numbers of the messages that may be received now.
     visible: BTreeSet<u64>,
     /// The others, by the time at which they become visible.
@@ -109,8 +109,9 @@ struct State {
     next_arrival: u64,
 }
 
+/// A message as the queue holds it.
 #[derive(Clone, Debug)]
-struct Stored {
+struct Queued {
     id: String,
     body: String,
     body_md5: String,
@@ -178,7 +179,7 @@ impl Queue {
             delay_ms += millis(self.inner.weather.up_to(Source::Queues, faults.delay));
         }
         let id = random_id();
-        self.insert(Stored {
+        self.insert(Queued {
             id: id.clone(),
             body_md5: md5_hex(body.as_bytes()),
             body,
@@ -251,7 +252,7 @@ impl Queue {
                     && !message.double
                     && weather.strikes(Source::Queues, faults.message_twice)
                 {
-                    doubles.push(Stored { receipt: None, visible_at_ms: now, double: true, ..message.clone() });
+                    doubles.push(Queued { receipt: None, visible_at_ms: now, double: true, ..message.clone() });
                 }
                 if timeout_ms > 0 {
                     message.visible_at_ms = now + timeout_ms;
@@ -283,7 +284,7 @@ impl Queue {
         }
         if let Some(queue) = &self.inner.dead_letters {
             for message in dead {
-                queue.insert(Stored {
+                queue.insert(Queued {
                     receive_count: 0,
                     first_received_ms: None,
                     visible_at_ms: self.inner.clock.now_ms(),
@@ -411,7 +412,7 @@ impl Queue {
         Depth { visible: state.visible.len(), in_flight, delayed: state.hidden.len() - in_flight }
     }
 
-    fn insert(&self, message: Stored) {
+    fn insert(&self, message: Queued) {
         {
             let mut state = self.state();
             let arrival = state.next_arrival;

@@ -11,8 +11,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use penstock_model::limits::INVOCATION_BYTES;
 
-use crate::lambda::{Answer, Instance, LambdaHost, PAYLOAD_BYTES};
+use crate::lambda::{Answer, Instance, LambdaHost};
 
 /// The Runtime API of all instances of `host`.
 pub(crate) fn router(host: LambdaHost) -> Router {
@@ -21,7 +22,7 @@ pub(crate) fn router(host: LambdaHost) -> Router {
         .route("/{instance}/2018-06-01/runtime/invocation/{request}/response", post(response))
         .route("/{instance}/2018-06-01/runtime/invocation/{request}/error", post(error))
         .route("/{instance}/2018-06-01/runtime/init/error", post(init_error))
-        .layer(DefaultBodyLimit::max(PAYLOAD_BYTES))
+        .layer(DefaultBodyLimit::max(INVOCATION_BYTES))
         .with_state(host)
 }
 

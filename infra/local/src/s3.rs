@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use penstock_model::FunctionName;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -54,8 +55,8 @@ pub(crate) fn router(root: &Path, setup: Setup<'_>, clock: LocalClock, notifier:
     config.presigned_url_max_skew_time_secs = u32::MAX;
     let mut builder = S3ServiceBuilder::new(objects);
     let mut auth = SimpleAuth::from_single(setup.access_key_id, setup.secret_access_key);
-    for function in ["authorize", "report", "split", "sweep", "validate"] {
-        auth.register(access_key_id(function), setup.secret_access_key.into());
+    for function in FunctionName::ALL {
+        auth.register(access_key_id(function.as_str()), setup.secret_access_key.into());
     }
     builder.set_auth(auth);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));

@@ -1,6 +1,7 @@
 //! The schedule: the sweep function, at every full minute of the local clock.
 
 use bytes::Bytes;
+use penstock_model::FunctionName;
 use serde_json::json;
 
 use crate::clock::{LocalClock, rfc3339};
@@ -8,7 +9,7 @@ use crate::lambda::{FunctionError, LambdaHost};
 use crate::queue::random_id;
 use crate::sqs::ACCOUNT_ID;
 
-const FUNCTION: &str = "sweep";
+const FUNCTION: &str = FunctionName::Sweep.as_str();
 const EVERY_MS: i64 = 60_000;
 
 /// Invokes the function at every full minute until the host is stopped: one at a time, and once only for however many minutes have passed

@@ -15,6 +15,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use penstock_model::limits::MESSAGE_BYTES;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,8 +23,6 @@ use serde_json::{Value, json};
 use crate::queue::{Message, Queue, md5_hex};
 use error::SqsError;
 
-/// The most that a message, or a batch of them, may hold.
-pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
 /// A body of 1 MiB may be six times as long when every character is escaped.
 const REQUEST_BYTES: usize = 8 << 20;
 const MAX_VISIBILITY_SECONDS: i64 = 43_200;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use penstock_model::{FunctionName, QueueName};
+
 use crate::REGION;
+use crate::proxy::access_key_id;
 use crate::queue::random_id;
 use crate::sqs::ACCOUNT_ID;
 
@@ -10,8 +13,6 @@ pub(crate) const IMPORTS_TABLE: &str = "penstock-imports";
 pub(crate) const RECORDS_TABLE: &str = "penstock-records";
 pub(crate) const UPLOADS_BUCKET: &str = "penstock-uploads";
 pub(crate) const RESULTS_BUCKET: &str = "penstock-results";
-/// The key of the api, which the local cloud's own process is too. Each function has one of its own.
-pub(crate) const ACCESS_KEY_ID: &str = "AKIALOCALAPI";
 
 /// Where the services answer; through the fault proxy, if there is one.
 #[derive(Clone, Debug)]
@@ -33,11 +34,11 @@ pub(crate) fn environment(
     clock: &Path,
     more: &[(String, String)],
 ) -> Vec<(String, String)> {
-    let queue_url = |queue: &str| format!("{}/{ACCOUNT_ID}/{queue}", endpoints.sqs);
     let own = [
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+        // The local cloud's own process is the api; each function signs with a key of its own.
+        ("AWS_ACCESS_KEY_ID", access_key_id(FunctionName::Api.as_str())),
         ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
         // The api as a function: the stage of a REST API is no part of a path.
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
@@ -48,12 +49,12 @@ pub(crate) fn environment(
         ("PENSTOCK_RECORDS_TABLE", RECORDS_TABLE.to_owned()),
         ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_BUCKET.to_owned()),
         ("PENSTOCK_RESULTS_BUCKET", RESULTS_BUCKET.to_owned()),
-        ("PENSTOCK_CHUNKS_QUEUE_URL", queue_url("chunks")),
-        ("PENSTOCK_SPLITS_QUEUE_URL", queue_url("splits")),
-        ("PENSTOCK_REPORTS_QUEUE_URL", queue_url("reports")),
         ("PENSTOCK_CLOCK", clock.to_string_lossy().into_owned()),
     ];
-    own.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(more.iter().cloned()).collect()
+    let queue_url =
+        |queue: &QueueName| (queue.row().variable.to_owned(), format!("{}/{ACCOUNT_ID}/{queue}", endpoints.sqs));
+    let own = own.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    own.chain(QueueName::ALL.iter().map(queue_url)).chain(more.iter().cloned()).collect()
 }
 
 /// A variable's value.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use penstock_engine::{
     plan::{ChunkPlan, Plan},
-    rows,
+    rejected, rows,
 };
 use penstock_model::{Body, Chunk, Job, RowError};
-use penstock_report::rejected;
 
 use super::sink::Wanted;
 use crate::import::FIRST_ERRORS;
@@ -52,7 +51,7 @@ impl Checker {
         if errors.is_empty() {
             return Checked { rows: accepted, accepted, ..Checked::default() };
         }
-        let failed = errors.chunk_by(|a, b| a.row == b.row).count() as u64;
+        let failed = RowError::by_row(&errors).count() as u64;
         let mut checked = Checked { rows: accepted + failed, accepted, failed, ..Checked::default() };
         for error in &errors {
             match checked.codes.get_mut(&error.code) {
@@ -76,7 +75,7 @@ impl Checker {
 
     fn reject(&self, chunk: &Chunk, errors: &[RowError], checked: &mut Checked) {
         let Job { grammar, columns, .. } = &self.job;
-        let mut rejected = errors.chunk_by(|a, b| a.row == b.row).peekable();
+        let mut rejected = RowError::by_row(errors).peekable();
         match &chunk.body {
             Body::Rows(bytes) => {
                 rows::for_each_record(*grammar, chunk.first_row, chunk.first_line, bytes, |record| {

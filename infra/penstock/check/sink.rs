@@ -10,9 +10,8 @@ use std::{
 };
 
 use anyhow::Context;
-use penstock_engine::decode;
+use penstock_engine::{decode, rejected};
 use penstock_model::{ImportOptions, Layout, RowError};
-use penstock_report::rejected;
 
 use super::{Rows, checker::Checked};
 use crate::import::FIRST_ERRORS;

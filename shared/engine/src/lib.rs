@@ -3,7 +3,7 @@
 //! A [`kind`] is a schema compiled. A file passes through in this order: [`detect`] finds out what it is, [`decode`] gives its text, [`split`] cuts that into chunks, [`header`]
 //! reads its columns, [`mapping`] and [`plan`] match them to a kind's fields, [`rows`] turns a chunk into typed rows and row errors, [`merge`]
 //! applies a row to a record, [`key`] names the record. [`seen`] tells whether a file may
-//! have named it before.
+//! have named it before, and [`rejected`] writes rejected rows to be mended.
 
 mod blocks;
 pub mod decode;
@@ -18,6 +18,7 @@ mod members;
 pub mod merge;
 pub mod plan;
 pub mod preview;
+pub mod rejected;
 pub mod rows;
 pub mod seen;
 pub mod sheet;

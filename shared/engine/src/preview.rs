@@ -103,7 +103,7 @@ fn read_rows(
     }
     preview.columns = columns.iter().map(|column| (column.clone(), None)).collect();
     let job = Job::dry(account.clone(), kind.name().clone(), hints.options, grammar, columns);
-    let mut plan = Plan::compile(kind, grammar, &job.columns, &job.mapping)?;
+    let mut plan = Plan::compile(kind, grammar, &job.columns, &job.options.mapping)?;
     let fields = plan.fields_of(&job.columns);
     for ((_, field), found) in preview.columns.iter_mut().zip(fields) {
         *field = found.map(|found| plan.kind().field(found).name().to_owned());

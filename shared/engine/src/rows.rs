@@ -173,7 +173,7 @@ fn each_row<'r>(
         return vec![refused(refusal, records.chunk)];
     }
     let mut errors = Vec::new();
-    let mut reader = RowReader::new(plan, job.empty_cells);
+    let mut reader = RowReader::new(plan, job.options.empty_cells);
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
     let mut reading = Reading { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
     match &records.found {
@@ -226,7 +226,7 @@ fn each_row<'r>(
 pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &str, message: &str) -> Vec<RowError> {
     let mut errors = Vec::new();
     if let Body::Rows(bytes) = &chunk.body {
-        let mut reader = RowReader::new(plan, job.empty_cells);
+        let mut reader = RowReader::new(plan, job.options.empty_cells);
         for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
             if rows.contains(&record.row) {
                 let key = reader.key_of(record.content, record.bytes);

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use crate::limits::NAME_CHARS;
+
 /// What is wrong with an id; its message never repeats the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -64,7 +66,7 @@ macro_rules! name {
 name!(
     /// Whose data it is: 1 to 64 of `A-Z a-z 0-9 _ -`.
     AccountId,
-    |text| is_word(text, 64),
+    |text| is_word(text, NAME_CHARS),
     "an account id is 1 to 64 of A-Z, a-z, 0-9, _ and -"
 );
 
@@ -80,7 +82,7 @@ name!(
 name!(
     /// A record kind: 1 to 64 of `a-z 0-9 -`, such as `products`.
     KindName,
-    |text| is_word(text, 64) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+    |text| is_word(text, NAME_CHARS) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
     "a kind is 1 to 64 of a-z, 0-9 and -"
 );
 
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn account_ids_cannot_reach_into_another_key() {
-        for bad in ["", "a/b", "a#b", "ä", &"a".repeat(65)] {
+        for bad in ["", "a/b", "a#b", "ä", &"a".repeat(NAME_CHARS + 1)] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad}");
         }
     }

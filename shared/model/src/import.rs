@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Format, ImportId, KindName, Layout, Rows, Tally, limits};
+use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, Rows, Tally, limits};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,18 +97,16 @@ pub struct Abort {
 }
 
 impl Abort {
-    /// Whether `failed` rejected rows among the first [`Abort::rows`] are too many.
-    pub fn exceeded(&self, failed: u64) -> bool {
-        failed * 100 > self.rows * u64::from(self.percent)
-    }
-
-    /// Why an import fails of whose first rows this many were rejected.
-    pub fn failure(&self, failed: u64) -> Failure {
-        let message = format!(
-            "{failed} of the first {} rows were rejected, the limit is {} %; nothing further was begun",
-            self.rows, self.percent
-        );
-        Failure::new("too_many_rejected", message)
+    /// The order to end early, if `failed` rejected rows among the first [`Abort::rows`] are too many.
+    pub fn halt(&self, failed: u64) -> Option<Halt> {
+        let exceeded = failed * 100 > self.rows * u64::from(self.percent);
+        let message = || {
+            format!(
+                "{failed} of the first {} rows were rejected, the limit is {} %; nothing further was begun",
+                self.rows, self.percent
+            )
+        };
+        exceeded.then(|| Halt::failed(Failure::new("too_many_rejected", message())))
     }
 }
 
@@ -272,7 +270,7 @@ pub struct Import {
     /// Whether no older import of its account and kind ran when it was accepted, so that no row but its own can come after it that belongs
     /// before it.
     #[serde(default)]
-    pub alone: bool,
+    pub no_older_running: bool,
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -320,9 +318,9 @@ pub struct Import {
     /// The chunk at which its checkpoint stood when its splitter was last dead-lettered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_died_at: Option<u32>,
-    /// What the sweeper saw when it last looked: blocks and rows processed, and how far the splitter was.
+    /// What the sweeper saw when it last looked: how far the splitter was, and how many rows were accounted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<String>,
+    pub last_swept: Option<String>,
 }
 
 impl Import {
@@ -342,7 +340,7 @@ impl Import {
             format: None,
             options: ImportOptions::default(),
             order: 0,
-            alone: false,
+            no_older_running: false,
             object: None,
             layout: None,
             columns: None,
@@ -359,12 +357,38 @@ impl Import {
             rows: None,
             report: None,
             split_died_at: None,
-            seen: None,
+            last_swept: None,
         }
     }
 
     /// Whether rows of an ended import were rejected, so that there is a file of them to write.
     pub fn has_rejected_rows(&self) -> bool {
         self.rows.is_some_and(|rows| rows.failed > 0)
+    }
+
+    /// Whether the import's rejected rows file is still to be written.
+    pub fn owes_report(&self) -> bool {
+        self.has_rejected_rows() && self.report.is_none()
+    }
+
+    /// How rows stand in the import's text. Before that is known there are none.
+    pub fn grammar(&self) -> Grammar {
+        self.layout.as_ref().map_or(Grammar::CSV, |layout| layout.grammar)
+    }
+
+    /// What the import's chunks have in common.
+    pub fn job(&self) -> Job {
+        Job {
+            account: self.account.clone(),
+            import: self.id.clone(),
+            order: self.order,
+            no_older_running: self.no_older_running,
+            kind: self.kind.clone(),
+            kind_version: self.kind_version,
+            options: self.options.clone(),
+            chunking: self.chunking,
+            grammar: self.grammar(),
+            columns: self.columns.clone().unwrap_or_default(),
+        }
     }
 }

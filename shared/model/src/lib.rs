@@ -2,12 +2,18 @@
 //!
 //! No AWS, no tokio, no clock: what stands here can be built, compared and printed by a unit test.
 
+mod block;
 mod chunk;
 mod decimal;
 mod id;
 mod import;
+mod job;
 mod layout;
+mod lifecycle;
 pub mod limits;
+mod listed;
+mod order;
+mod pipeline;
 mod record;
 mod row_error;
 mod schema;
@@ -15,13 +21,18 @@ mod scope;
 mod tally;
 mod timestamp;
 
-pub use chunk::{Body, Chunk, ChunkMessage, Flaw, Job, MessageError, Refusal, Repeats};
+pub use block::{Begin, Block, Fate, Verdict};
+pub use chunk::{Body, Chunk, Flaw, Refusal, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
+pub use job::Job;
 pub use layout::{Compression, Format, Grammar, Layout, UTF_8};
+pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition, Uploaded};
+pub use order::{ChunkMessage, MessageError, Order};
+pub use pipeline::{FunctionName, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{

@@ -1,4 +1,5 @@
-//! Every bound of the service, once. The README prints them and a test holds it to them.
+//! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers: `tests/limits.rs` reads this
+//! file, and fails for one that the documents do not print as it is.
 
 /// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file goes on.
 pub const RECORD_BYTES: usize = 256 * 1024;
@@ -52,6 +53,21 @@ pub const ERROR_VALUE_CHARS: usize = 200;
 /// Largest SQS message and largest batch of them, in bytes (Amazon SQS Developer Guide, "Message quotas"): 1 MiB.
 pub const MESSAGE_BYTES: usize = 1024 * 1024;
 
+/// Messages of one batch, at most (Amazon SQS API Reference, SendMessageBatch).
+pub const MESSAGE_BATCH: usize = 10;
+
+/// Largest payload of an invocation, and largest answer, in bytes (AWS Lambda Developer Guide, "Lambda quotas"): 6 MiB.
+pub const INVOCATION_BYTES: usize = 6 * 1024 * 1024;
+
+/// Items of one read, at most (Amazon DynamoDB API Reference, BatchGetItem).
+pub const READ_BATCH: usize = 100;
+
+/// Statements of one write, at most (Amazon DynamoDB API Reference, BatchExecuteStatement).
+pub const WRITE_BATCH: usize = 25;
+
+/// Bytes of a body that are held before they are stored as one part: 8 MiB. S3 takes 10,000 parts, so that 80 GB fit.
+pub const UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
+
 /// Bytes of a request body that the native API reads, at most.
 pub const REQUEST_BYTES: usize = 64 * 1024;
 
@@ -67,6 +83,15 @@ pub const PAGE_MAX: usize = 100;
 
 /// How long an `Idempotency-Key` is remembered, in milliseconds: 24 hours.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long the URL of a rejected rows file is valid, in seconds: 5 minutes.
+pub const REJECTED_URL_SECONDS: i64 = 5 * 60;
+
+/// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in seconds: 5 minutes.
+pub const STALL_SECONDS: u64 = 5 * 60;
+
+/// Characters of the name of an account, a kind or an API key, at most.
+pub const NAME_CHARS: usize = 64;
 
 /// Rows that an abort threshold looks at, at most.
 pub const ABORT_ROWS: u64 = 100_000;

@@ -26,6 +26,11 @@ pub struct RowError {
 }
 
 impl RowError {
+    /// Errors in the order of their rows, those of a row together.
+    pub fn by_row(errors: &[Self]) -> impl Iterator<Item = &[Self]> {
+        errors.chunk_by(|a, b| a.row == b.row)
+    }
+
     /// A cell as an error shows it: invalid UTF-8 replaced, cut after [`ERROR_VALUE_CHARS`] characters.
     pub fn shown(cell: &[u8]) -> String {
         // Four bytes are the longest character, so the cut below never needs more than these.

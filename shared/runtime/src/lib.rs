@@ -1,5 +1,8 @@
-//! What every function needs around its work: its logs, its settings, the loop over a batch of messages, the time that is left.
+//! What the functions share: around their work, logs, settings, metrics, the loop over a batch of messages, the time that is left; and of their
+//! work, what more than one of them does.
 
+pub mod chunk_end;
+pub mod event;
 pub mod metrics;
 
 use std::{

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Status, StoredObject};
+use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded};
 use serde::Deserialize;
 
 use crate::{
-    Backoff, Result, Store, crash,
-    due::due_shard,
+    Backoff, Result, Store,
+    change::Change,
+    crash,
     dynamo::{Updated, from_item, is_made, n, s, send, updating, value},
-    imports::{import_key, kind_key},
+    table::{due_shard, import_key, kind_order_key},
 };
 
 /// What became of an upload's event.
@@ -31,12 +32,18 @@ pub enum Step {
     Overtaken,
 }
 
-/// The item of an account and kind: the next place in the order of acceptance, and the imports that run.
+/// The order of the imports of an account and kind: the next place, and the imports that run.
 #[derive(Deserialize)]
-struct Turnstile {
+struct KindOrder {
     next: u64,
     #[serde(default)]
     running: BTreeSet<String>,
+}
+
+impl Default for KindOrder {
+    fn default() -> Self {
+        Self { next: 1, running: BTreeSet::new() }
+    }
 }
 
 impl Store {
@@ -50,43 +57,25 @@ impl Store {
             let Some(import) = self.import(account, id).await? else {
                 return Ok(Acceptance::Nothing("there is no such import"));
             };
-            match &import.object {
-                // S3 judges a URL when its request begins: an upload may be stored long after the import has expired, and still counts.
-                _ if import.status.is_final() && import.status != Status::Expired => {
-                    return Ok(Acceptance::Nothing("the import has ended"));
-                }
-                Some(pinned) if pinned.is(object) => return Ok(Acceptance::Go(Box::new(import))),
-                Some(_) => return Ok(Acceptance::Nothing("the import is about another object")),
-                None => {}
+            match import.on_upload(object) {
+                Uploaded::Expected => {}
+                Uploaded::Known => return Ok(Acceptance::Go(Box::new(import))),
+                Uploaded::Ignored(reason) => return Ok(Acceptance::Nothing(reason)),
             }
-            let kind: Option<Turnstile> = self.get_item("an order", kind_key(account, &import.kind)).await?;
-            let Turnstile { next: order, running } = kind.unwrap_or(Turnstile { next: 1, running: BTreeSet::new() });
-            let alone = running.is_empty();
-            let started = self
-                .update_action(import_key(account, id))
-                .update_expression(
-                    "SET #status = :processing, #object = :object, #order = :order, alone = :alone, due_at = :due, due_shard = :shard, \
-                     accepted_at = :now \
-                     REMOVE completed_at",
-                )
-                .condition_expression("#status IN (:awaiting, :expired)")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_names("#object", "object")
-                .expression_attribute_names("#order", "order")
-                .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-                .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
-                .expression_attribute_values(":expired", s(Status::Expired.as_str()))
-                .expression_attribute_values(":shard", s(due_shard(id)))
-                .expression_attribute_values(":object", value("an object", object)?)
-                .expression_attribute_values(":order", n(order))
-                .expression_attribute_values(":alone", AttributeValue::Bool(alone))
-                .expression_attribute_values(":now", n(self.now_ms()))
-                .expression_attribute_values(":due", n(self.next_look()));
+            let order_key = kind_order_key(account, &import.kind);
+            let KindOrder { next: order, running } =
+                self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
+            let no_older_running = running.is_empty();
+            let accepted = Transition::Accept { object: object.clone(), order, no_older_running };
+            let accepted = Change::by(&accepted, self.now_ms())?
+                .set("due_at", n(self.next_look()))
+                .set("due_shard", s(due_shard(id)))
+                .in_action(self.update_action(import_key(account, id)));
             let ordered = self
-                .update_action(kind_key(account, &import.kind))
+                .update_action(order_key)
                 .update_expression("SET #next = :next ADD running :running")
                 // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
-                .condition_expression(if alone {
+                .condition_expression(if no_older_running {
                     "attribute_not_exists(pk) OR (#next = :order AND attribute_not_exists(running))"
                 } else {
                     "#next = :order"
@@ -95,7 +84,7 @@ impl Store {
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":next", n(order + 1))
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
-            match self.transact(vec![updating(started), updating(ordered)]).await? {
+            match self.transact(vec![accepted, updating(ordered)]).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
@@ -111,15 +100,11 @@ impl Store {
         columns: &[String],
         ignored: &[String],
     ) -> Result<Step> {
-        let update = self
-            .update(import_key(&import.account, &import.id))
-            .update_expression("SET layout = :layout, #columns = :columns, ignored_columns = :ignored")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#columns", "columns")
-            .expression_attribute_values(":layout", value("a layout", layout)?)
-            .expression_attribute_values(":columns", value("columns", &columns)?)
-            .expression_attribute_values(":ignored", value("columns", &ignored)?);
-        let made = is_made(update).await?;
+        let change = Change::of_existing()
+            .set("layout", value("a layout", layout)?)
+            .set("columns", value("columns", &columns)?)
+            .set("ignored_columns", value("columns", &ignored)?);
+        let made = is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
         crash::point("split.columns");
         Ok(if made { Step::Made } else { Step::Overtaken })
     }
@@ -128,28 +113,14 @@ impl Store {
     ///
     /// A repeat finds it moved. A splitter that finds it elsewhere than `from`, or the import about to end, is overtaken.
     pub async fn checkpoint(&self, import: &Import, from: Checkpoint, to: Checkpoint) -> Result<Step> {
-        let update = self
-            .update(import_key(&import.account, &import.id))
-            .update_expression("SET #checkpoint = :to")
-            .condition_expression(
-                "#checkpoint.#chunk = :from AND attribute_not_exists(halt) AND attribute_not_exists(#total)",
-            )
-            .expression_attribute_names("#checkpoint", "checkpoint")
-            .expression_attribute_names("#chunk", "chunk")
-            .expression_attribute_names("#total", "total")
-            .expression_attribute_values(":from", n(from.chunk))
-            .expression_attribute_values(":to", value("a checkpoint", &to)?)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let step = match send(update).await? {
-            Updated::Made(_) => Step::Made,
-            Updated::Unmet(item) if item.is_empty() => Step::Overtaken,
-            Updated::Unmet(item) => {
-                // The client repeated a call that had had its effect, or an equal splitter was first by a hair: both may go on.
-                let now: Import = from_item("an import", item)?;
-                let goes_on = now.halt.is_none() && now.total.is_none() && !now.status.is_final();
-                if goes_on && now.checkpoint == to { Step::Made } else { Step::Overtaken }
-            }
-        };
+        let change = Change::at(&[Stage::Splitting])
+            .only_if("#checkpoint.#chunk = :from")
+            .named("chunk", "chunk")
+            .value("from", n(from.chunk))
+            .set("checkpoint", value("a checkpoint", &to)?);
+        let step = self
+            .step(import, change, |now| now.stage() == Stage::Splitting && now.checkpoint == to)
+            .await?;
         crash::point("split.checkpoint");
         Ok(step)
     }
@@ -158,16 +129,26 @@ impl Store {
     ///
     /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another total.
     pub async fn set_total(&self, import: &Import, total: u64) -> Result<Step> {
-        let update = self
-            .update(import_key(&import.account, &import.id))
-            .update_expression("SET #total = :total")
-            .condition_expression(
-                "attribute_exists(pk) AND attribute_not_exists(halt) AND (attribute_not_exists(#total) OR #total = :total)",
-            )
-            .expression_attribute_names("#total", "total")
-            .expression_attribute_values(":total", n(total));
-        let made = is_made(update).await?;
+        let change = Change::by(&Transition::Split { total }, self.now_ms())?;
+        let step = self.step(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
         crash::point("split.total");
-        Ok(if made { Step::Made } else { Step::Overtaken })
+        Ok(step)
+    }
+
+    /// Makes a splitter's change of its import. Where its condition is not met, `is_done` tells from the import as it is now whether the
+    /// change had been made before: the client repeated a call that had had its effect, or an equal splitter was first by a hair. Both may
+    /// go on.
+    async fn step(&self, import: &Import, change: Change, is_done: impl FnOnce(&Import) -> bool) -> Result<Step> {
+        let update = change
+            .in_update(self.update(import_key(&import.account, &import.id)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match send(update).await? {
+            Updated::Made(_) => Step::Made,
+            Updated::Unmet(item) if item.is_empty() => Step::Overtaken,
+            Updated::Unmet(item) => match is_done(&from_item("an import", item)?) {
+                true => Step::Made,
+                false => Step::Overtaken,
+            },
+        })
     }
 }

@@ -1,12 +1,14 @@
 //! The sweeper's list: imports for which there may be something to do carry `due_at`, by which the index `due` finds them.
 
 use aws_sdk_dynamodb::types::Select;
-use penstock_model::{AccountId, Import, ImportId, Status};
+use penstock_model::{AccountId, Import, ImportId};
 
 use crate::{
-    Result, Store, StoreError, crash,
+    Result, Store, StoreError,
+    change::Change,
+    crash,
     dynamo::{is_made, n, s},
-    imports::import_key,
+    table::{DUE_SHARDS, import_key, import_of},
 };
 
 /// Where an import is found, as the index tells it.
@@ -16,14 +18,6 @@ pub struct Due {
     pub account: AccountId,
     /// The import.
     pub import: ImportId,
-}
-
-/// The number of partitions of the index.
-pub const DUE_SHARDS: u32 = 4;
-
-pub(crate) fn due_shard(id: &ImportId) -> String {
-    let last = id.as_str().bytes().last().unwrap_or(0);
-    (u32::from(last) % DUE_SHARDS).to_string()
 }
 
 impl Store {
@@ -48,10 +42,9 @@ impl Store {
                     .await
                     .map_err(StoreError::unavailable("dynamodb:Query"))?;
                 for item in page.items.unwrap_or_default() {
-                    let part =
-                        |name: &str, prefix: &str| item.get(name)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
-                    if let (Some(account), Some(import)) = (part("pk", "account#"), part("sk", "import#"))
-                        && let (Ok(account), Ok(import)) = (account.parse(), import.parse())
+                    let part = |name: &str| item.get(name)?.as_s().ok();
+                    if let (Some(pk), Some(sk)) = (part("pk"), part("sk"))
+                        && let Some((account, import)) = import_of(pk, sk)
                     {
                         due.push(Due { account, import });
                     }
@@ -68,16 +61,13 @@ impl Store {
     /// Notes what the sweeper saw and when it is to look again; without anything left to look at, takes the import off its list.
     ///
     /// A repeat moves the next look, no more.
-    pub async fn looked_at(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
-        let update = self.update(import_key(account, id)).condition_expression("attribute_exists(due_at)");
-        let update = match seen {
-            Some(seen) => update
-                .update_expression("SET due_at = :due, seen = :seen")
-                .expression_attribute_values(":due", n(self.next_look()))
-                .expression_attribute_values(":seen", s(seen)),
-            None => update.update_expression("REMOVE due_at, due_shard"),
+    pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
+        let change = Change::default().only_if("attribute_exists(due_at)");
+        let change = match seen {
+            Some(seen) => change.set("due_at", n(self.next_look())).set("last_swept", s(seen)),
+            None => change.remove("due_at").remove("due_shard"),
         };
-        is_made(update).await.map(drop)
+        is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 
     /// When the sweeper is to look at an import that is touched now, in Unix milliseconds.
@@ -85,29 +75,18 @@ impl Store {
         self.now_ms() + self.settings().stall_seconds as i64 * 1000
     }
 
-    /// Marks an import to which nothing was uploaded as expired; whether this call did. A repeat, and an import that has been accepted
-    /// meanwhile, changes nothing.
-    pub async fn expire(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
-        let update = self
-            .update(import_key(account, id))
-            .update_expression("SET #status = :expired, completed_at = :now REMOVE due_at, due_shard")
-            .condition_expression("#status = :awaiting")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":expired", s(Status::Expired.as_str()))
-            .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
-            .expression_attribute_values(":now", n(self.now_ms()));
-        let expired = is_made(update).await?;
+    /// Marks an import whose time to upload is over as expired; whether this call did. Whoever asks has looked for its upload. A repeat, and
+    /// an import that has been accepted meanwhile, changes nothing.
+    pub async fn expire(&self, import: &Import) -> Result<bool> {
+        let Some(transition) = import.expire(self.now_ms()) else { return Ok(false) };
+        let expired = self.make(import, &transition).await?;
         crash::point("sweep.expired");
         Ok(expired)
     }
 
     /// Remembers where the checkpoint stood when the import's splitter was dead-lettered. A repeat writes the same.
     pub async fn note_dead_split(&self, import: &Import) -> Result<()> {
-        let update = self
-            .update(import_key(&import.account, &import.id))
-            .update_expression("SET split_died_at = :chunk")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":chunk", n(import.checkpoint.chunk));
-        is_made(update).await.map(drop)
+        let change = Change::of_existing().set("split_died_at", n(import.checkpoint.chunk));
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await.map(drop)
     }
 }

@@ -118,6 +118,36 @@ impl Store {
         Ok((items, unread))
     }
 
+    /// Removes one item of the imports table. A repeat finds it gone.
+    pub(crate) async fn delete_item(&self, key: Item) -> Result<()> {
+        let sent = self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
+        sent.map(drop).map_err(StoreError::unavailable("dynamodb:DeleteItem"))
+    }
+
+    /// All items of a partition of the imports table whose sort keys begin so, read consistently, in their order.
+    pub(crate) async fn items_of(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let page = self
+                .dynamodb()
+                .query()
+                .table_name(self.imports_table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", s(&pk))
+                .expression_attribute_values(":prefix", s(prefix))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:Query"))?;
+            items.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
     /// Reads one item of the imports table consistently.
     pub(crate) async fn get_item<T: DeserializeOwned>(&self, what: &'static str, key: Item) -> Result<Option<T>> {
         let output = self

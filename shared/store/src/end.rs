@@ -1,34 +1,41 @@
 //! The end of an import: found by whoever is last, made once.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use penstock_model::{AccountId, Failure, Halt, Import, ImportId, Rows, Status, Tally};
+use penstock_model::{
+    AccountId, Block, ClosedBlocks, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
+};
 
 use crate::{
     Backoff, Result, Store,
-    blocks::Block,
+    change::Change,
     crash,
-    dynamo::{is_made, n, s, updating, value},
-    imports::{import_key, kind_key},
+    dynamo::{is_made, n, updating},
+    table::{import_key, kind_order_key},
 };
 
 impl Store {
+    /// Makes a transition of an import that nothing but its own item tells of; whether this call did. A repeat, and an import that stands
+    /// elsewhere by now, changes nothing.
+    pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
+        let change = Change::by(transition, self.now_ms())?;
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
+    }
+
     /// Notes a full block's sums in the import, once: a repeat changes nothing.
     pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<()> {
         debug_assert!(block.is_full());
         let sums: [u64; 7] = block.sum().into();
-        let mut update = self
-            .update(import_key(&import.account, &import.id))
-            .condition_expression("#status = :processing AND NOT contains(noted_blocks, :number)")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .expression_attribute_values(":number", n(number))
-            .expression_attribute_values(":numbers", AttributeValue::L(vec![n(number)]));
-        let mut sets = vec!["noted_blocks = list_append(noted_blocks, :numbers)".to_owned()];
+        let mut change = Change::at(&[Stage::Splitting, Stage::Applying, Stage::Halting])
+            .only_if("NOT contains(noted_blocks, :number)")
+            .set_to("noted_blocks = list_append(noted_blocks, :numbers)")
+            .value("number", n(number))
+            .value("numbers", AttributeValue::L(vec![n(number)]));
         for (at, sum) in sums.iter().enumerate() {
-            sets.push(format!("noted_tally[{at}] = noted_tally[{at}] + :sum{at}"));
-            update = update.expression_attribute_values(format!(":sum{at}"), n(sum));
+            change = change
+                .set_to(format!("noted_tally[{at}] = noted_tally[{at}] + :sum{at}"))
+                .value(format!("sum{at}"), n(sum));
         }
-        is_made(update.update_expression(format!("SET {}", sets.join(", ")))).await?;
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
         crash::point("validate.noted");
         Ok(())
     }
@@ -38,37 +45,16 @@ impl Store {
     /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing: [`Store::settle`]
     /// closes its blocks. A repeat changes nothing.
     pub async fn order_halt(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<()> {
-        if self.end_awaiting(account, id, halt).await? {
-            return Ok(());
+        while let Some(import) = self.import(account, id).await?
+            && let Some(transition) = import.on_halt(halt)
+        {
+            // Where it was not made, the import has gone on since it was read.
+            if self.make(&import, &transition).await? {
+                break;
+            }
         }
-        let ordered = self
-            .update(import_key(account, id))
-            .update_expression("SET halt = :halt")
-            .condition_expression("#status = :processing AND attribute_not_exists(halt)")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .expression_attribute_values(":halt", value("an order", halt)?);
-        is_made(ordered).await?;
         crash::point("halt.ordered");
         Ok(())
-    }
-
-    /// Ends an import that awaits its upload; whether this call did. A repeat changes nothing.
-    pub(crate) async fn end_awaiting(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<bool> {
-        let mut sets = "SET #status = :final, completed_at = :now".to_owned();
-        let mut ended = self.update(import_key(account, id));
-        if let Some(failure) = &halt.failure {
-            sets.push_str(", failure = :failure");
-            ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
-        }
-        let ended = ended
-            .update_expression(sets + " REMOVE due_at, due_shard")
-            .condition_expression("#status = :awaiting")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":final", s(halt.status.as_str()))
-            .expression_attribute_values(":awaiting", s(Status::AwaitingUpload.as_str()))
-            .expression_attribute_values(":now", n(self.now_ms()));
-        is_made(ended).await
     }
 
     /// Notes every full block that is not noted yet. For the sweeper: whoever filled a block may have died before noting it.
@@ -87,74 +73,35 @@ impl Store {
     /// calls, at once or again, end it once. A halted import has its blocks closed here first.
     pub async fn settle(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
         let Some(import) = self.import(account, id).await? else { return Ok(None) };
-        if import.status != Status::Processing {
-            if import.has_rejected_rows() && import.report.is_none() {
-                self.send_report(&import).await?;
+        let end = match import.settle() {
+            Settlement::Wait | Settlement::Done => None,
+            Settlement::End(end) => Some(end),
+            Settlement::CloseBlocks => {
+                let mut blocks = ClosedBlocks::default();
+                for number in 0..import.opened_blocks {
+                    blocks.add(&self.close_block(&import, number).await?);
+                }
+                import.end_early(&blocks)
             }
-            return Ok(Some(import));
-        }
-        let (status, failure, rows) = if let Some(halt) = &import.halt {
-            let mut sum = Tally::default();
-            let mut last_row = import.checkpoint.row - 1;
-            let mut at_rest = true;
-            for number in 0..import.opened_blocks {
-                let block = self.close_block(&import, number).await?;
-                at_rest &= block.is_at_rest();
-                last_row = last_row.max(block.last_row());
-                sum += block.sum();
-            }
-            if !at_rest {
-                return Ok(Some(import));
-            }
-            let total = import.total.unwrap_or(last_row);
-            let rows = Rows::new(Some(total), &sum);
-            (halt.status, halt.failure.clone(), Rows { unprocessed: total - rows.processed, ..rows })
-        } else {
-            let Some(total) = import.total else { return Ok(Some(import)) };
-            if import.noted_blocks.len() < import.opened_blocks as usize {
-                return Ok(Some(import));
-            }
-            let rows = Rows::new(Some(total), &import.noted_tally);
-            let early = import.noted_tally.failed_early;
-            match import.options.abort.filter(|abort| abort.exceeded(early)) {
-                // The tally that showed it was also the last one.
-                Some(abort) => (Status::Failed, Some(abort.failure(early)), rows),
-                None if rows.failed > 0 => (Status::CompletedWithErrors, None, rows),
-                None => (Status::Completed, None, rows),
+            Settlement::Report => {
+                self.send(&Order::to_report(&import)).await?;
+                None
             }
         };
-        self.end(import, status, failure, rows).await
+        match end {
+            Some(end) => self.end(import, &end).await,
+            None => Ok(Some(import)),
+        }
     }
 
-    /// Ends the import and takes it from those of its kind that run, in one transaction.
-    async fn end(
-        &self,
-        import: Import,
-        status: Status,
-        failure: Option<Failure>,
-        rows: Rows,
-    ) -> Result<Option<Import>> {
-        let key = import_key(&import.account, &import.id);
-        let remove = if rows.failed > 0 { "" } else { " REMOVE due_at, due_shard" };
-        let mut ended = self
-            .update_action(key)
-            .condition_expression("#status = :processing")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#rows", "rows")
-            .expression_attribute_values(":status", s(status.as_str()))
-            .expression_attribute_values(":processing", s(Status::Processing.as_str()))
-            .expression_attribute_values(":rows", value("rows", &rows)?)
-            .expression_attribute_values(":now", n(self.now_ms()));
-        let mut sets = "SET #status = :status, #rows = :rows, completed_at = :now".to_owned();
-        if let Some(failure) = &failure {
-            sets.push_str(", failure = :failure");
-            ended = ended.expression_attribute_values(":failure", value("a failure", failure)?);
-        }
-        let ended = updating(ended.update_expression(sets + remove));
+    /// Ends an import that runs, and takes it from those of its kind that run, in one transaction.
+    async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
         let left = self
-            .update_action(kind_key(&import.account, &import.kind))
+            .update_action(kind_order_key(&import.account, &import.kind))
             .update_expression("DELETE running :running")
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
+        let ended = Change::by(end, self.now_ms())?
+            .in_action(self.update_action(import_key(&import.account, &import.id)));
         let actions = vec![ended, updating(left)];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
@@ -170,7 +117,7 @@ impl Store {
         if let Some(import) = &import
             && import.has_rejected_rows()
         {
-            self.send_report(import).await?;
+            self.send(&Order::to_report(import)).await?;
             crash::point("end.report_sent");
         }
         Ok(import)

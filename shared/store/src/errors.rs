@@ -1,17 +1,19 @@
 //! Row errors: stored per chunk in parts, so that an all-bad file costs hundreds of writes and not millions.
 //!
-//! A part is `errors#<import>` / `<chunk>#<part>`, numbers padded, so that one query reads them in the order of the file.
+//! One query reads the parts of an import in the order of the file.
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Import, ImportId, RowError, Tally, limits::ERROR_PART_BYTES};
+use penstock_model::{
+    Block, Import, ImportId, RowError,
+    limits::{ERROR_PART_BYTES, READ_BATCH},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, Store, StoreError,
-    blocks::Block,
-    crash,
+    Result, Store, StoreError, crash,
     dynamo::{self, Item, n, s},
+    table::{error_part_key, error_part_sk, errors_pk},
 };
 
 /// The code of a row that would make its record too large.
@@ -54,22 +56,11 @@ pub struct ErrorPart {
     pub errors: Vec<RowError>,
 }
 
-/// Blocks that one request reads.
-const BLOCKS_AT_ONCE: usize = 100;
-
-fn errors_pk(import: &ImportId) -> String {
-    format!("errors#{import}")
-}
-
-fn part_sk(chunk: u32, part: u32) -> String {
-    format!("{chunk:010}#{part:06}")
-}
-
 /// Cuts errors into parts that fit an item, between rows.
 fn parts(errors: &[RowError]) -> Result<Vec<String>> {
     let mut parts = Vec::new();
     let mut part = String::from("[");
-    for row in errors.chunk_by(|a, b| a.row == b.row) {
+    for row in RowError::by_row(errors) {
         let mut text = serde_json::to_string(row).map_err(StoreError::unreadable("row errors"))?;
         text.truncate(text.len() - 1);
         if part.len() > 1 && part.len() + text.len() > ERROR_PART_BYTES {
@@ -95,7 +86,7 @@ impl Store {
         }
         let extent = dynamo::value("an extent", &extent)?;
         for (part, text) in parts(errors)?.into_iter().enumerate() {
-            let mut item = dynamo::key(errors_pk(import), part_sk(chunk, part as u32));
+            let mut item = error_part_key(import, chunk, part as u32);
             item.insert("chunk".into(), n(chunk));
             item.insert("part".into(), n(part));
             item.insert("extent".into(), extent.clone());
@@ -116,7 +107,7 @@ impl Store {
     /// At most as many as one query reads (1 MB).
     pub async fn error_parts(&self, import: &ImportId, from: ErrorCursor, limit: i32) -> Result<Vec<ErrorPart>> {
         #[derive(Deserialize)]
-        struct Stored {
+        struct StoredPart {
             chunk: u32,
             part: u32,
             extent: Extent,
@@ -128,14 +119,14 @@ impl Store {
             .table_name(self.imports_table())
             .key_condition_expression("pk = :pk AND sk >= :from")
             .expression_attribute_values(":pk", s(errors_pk(import)))
-            .expression_attribute_values(":from", s(part_sk(from.chunk, from.part)))
+            .expression_attribute_values(":from", s(error_part_sk(from.chunk, from.part)))
             .consistent_read(true)
             .limit(limit)
             .send()
             .await
             .map_err(StoreError::unavailable("dynamodb:Query"))?;
         let read = |item: Item| {
-            let Stored { chunk, part, extent, errors } = dynamo::from_item("row errors", item)?;
+            let StoredPart { chunk, part, extent, errors } = dynamo::from_item("row errors", item)?;
             let errors = serde_json::from_str(&errors).map_err(StoreError::unreadable("row errors"))?;
             Ok(ErrorPart { cursor: ErrorCursor { chunk, part, index: 0 }, extent, errors })
         };
@@ -185,7 +176,7 @@ impl Store {
             let Some(last) = parts.last() else { return Ok(rows) };
             next = ErrorCursor { part: last.cursor.part + 1, ..last.cursor };
             for part in parts {
-                for row in part.errors.chunk_by(|a, b| a.row == b.row) {
+                for row in RowError::by_row(&part.errors) {
                     if skip > 0 {
                         skip -= 1;
                     } else if rows.len() == limit {
@@ -201,13 +192,10 @@ impl Store {
     /// The tallied chunk in which the rejected row after the first `skip` stands, and how many come before it there.
     async fn chunk_after(&self, import: &Import, mut skip: u64) -> Result<Option<(u32, u64)>> {
         let numbers: Vec<u32> = (0..import.opened_blocks).collect();
-        for numbers in numbers.chunks(BLOCKS_AT_ONCE) {
+        for numbers in numbers.chunks(READ_BATCH) {
             let blocks: BTreeMap<u32, Block> = self.blocks(&import.id, numbers).await?.into_iter().collect();
             for block in blocks.values() {
-                let number = |name: &String| name.parse::<u32>().ok();
-                let chunks: BTreeMap<u32, &Tally> =
-                    block.tallies.iter().filter_map(|(name, tally)| Some((number(name)?, tally))).collect();
-                for (chunk, tally) in chunks {
+                for (chunk, tally) in block.tallies_in_order() {
                     if skip < tally.failed {
                         return Ok(Some((chunk, skip)));
                     }
@@ -242,10 +230,7 @@ impl Store {
                 return Ok(());
             }
             for part in parts {
-                let key = dynamo::key(errors_pk(import), part_sk(part.cursor.chunk, part.cursor.part));
-                let sent =
-                    self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
-                sent.map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
+                self.delete_item(error_part_key(import, part.cursor.chunk, part.cursor.part)).await?;
             }
         }
     }

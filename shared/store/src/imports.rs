@@ -1,17 +1,16 @@
-//! Imports: the control plane's items, one per import.
-//!
-//! An import's item is `account#<account>` / `import#<id>`, so that a list is one query and a foreign id looks like a missing one. While
-//! there may be something to do for it, the item carries `due_at`, by which the sweeper finds it through the index `due`.
+//! Imports: the control plane's items, one per import. While there may be something to do for an import, its item carries `due_at`, by which
+//! the sweeper finds it through the index `due`.
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Report, Status, limits};
+use penstock_model::{AccountId, Deletion, Import, ImportId, KindName, Report, Status, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Backoff, Result, Store, StoreError, crash,
-    due::due_shard,
-    dynamo::{self, Item, from_item, is_made, n, putting, s, value},
-    sha256_hex,
+    Backoff, Result, Store, StoreError,
+    change::Change,
+    crash,
+    dynamo::{Item, from_item, is_made, n, putting, s, value},
+    table::{account_pk, due_shard, idempotency_key, import_key},
 };
 
 /// What an `Idempotency-Key` stands for.
@@ -48,26 +47,6 @@ struct Remembered {
     import: ImportId,
     request: String,
     expires_at: i64,
-}
-
-pub(crate) fn account_pk(account: &AccountId) -> String {
-    format!("account#{account}")
-}
-
-fn import_sk(id: &ImportId) -> String {
-    format!("import#{id}")
-}
-
-pub(crate) fn import_key(account: &AccountId, id: &ImportId) -> Item {
-    dynamo::key(account_pk(account), import_sk(id))
-}
-
-pub(crate) fn kind_key(account: &AccountId, kind: &KindName) -> Item {
-    dynamo::key(account_pk(account), format!("kind#{kind}"))
-}
-
-fn idempotency_key(account: &AccountId, key: &str) -> Item {
-    dynamo::key(account_pk(account), format!("idempotency#{}", sha256_hex(key.as_bytes())))
 }
 
 impl Store {
@@ -178,13 +157,10 @@ impl Store {
 
     /// Records the rejected rows file of an ended import; the sweeper need not look at it any more. A repeat writes the same.
     pub async fn set_report(&self, import: &Import, report: &Report) -> Result<()> {
-        let update = self
-            .update(import_key(&import.account, &import.id))
-            .update_expression("SET report = :report REMOVE due_at, due_shard")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":report", value("a report", report)?);
+        let change =
+            Change::of_existing().set("report", value("a report", report)?).remove("due_at").remove("due_shard");
         // Where the condition is not met, the import was deleted while its report was written.
-        is_made(update).await?;
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
         crash::point("report.recorded");
         Ok(())
     }
@@ -192,20 +168,20 @@ impl Store {
     /// Removes an import with its errors, blocks and files; `false`, with nothing removed, while it runs. A repeat goes on where the last one
     /// stopped.
     pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
-        // One that awaits its upload is ended first, so that no upload is accepted while its traces are removed.
-        self.end_awaiting(account, id, &Halt { status: Status::Cancelled, failure: None }).await?;
-        let Some(import) = self.import(account, id).await? else { return Ok(true) };
-        if !import.status.is_final() {
-            return Ok(false);
-        }
+        let import = loop {
+            let Some(import) = self.import(account, id).await? else { return Ok(true) };
+            match import.delete() {
+                Deletion::End(transition) => self.make(&import, &transition).await?,
+                Deletion::Refused => return Ok(false),
+                Deletion::Remove => break import,
+            };
+        };
         self.delete_errors(id).await?;
         for block in 0..import.opened_blocks {
             self.delete_block(id, block).await?;
         }
         self.delete_files(&import).await?;
-        let key = import_key(account, id);
-        let sent = self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
-        sent.map_err(StoreError::unavailable("dynamodb:DeleteItem"))?;
+        self.delete_item(import_key(account, id)).await?;
         Ok(true)
     }
 }

@@ -1,7 +1,7 @@
 //! API keys: 256 random bits each, of which only the SHA-256 is stored.
 //!
-//! A key is `key#<id>` / `key`, where authentication finds it. Beside it, written in the same transaction, is what may be shown of it:
-//! `account#<account>` / `key#<id>`, so that an account's keys are one query.
+//! A key has an item of its own, where authentication finds it. What may be shown of it stands beside its account's other keys, written in the
+//! same transaction, so that an account's keys are one query.
 
 use penstock_model::{AccountId, Scope};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{self, Item, deleting, from_item, putting, s, updating},
-    imports::account_pk,
+    change::Change,
+    dynamo::{Item, deleting, from_item, putting, s},
+    table::{account_pk, api_key, listed_api_key},
 };
 
 /// A key, without its secret.
@@ -71,14 +72,6 @@ impl StoredKey {
     }
 }
 
-fn key_item(id: &str) -> Item {
-    dynamo::key(format!("key#{id}"), "key")
-}
-
-fn listed_item(account: &AccountId, id: &str) -> Item {
-    dynamo::key(account_pk(account), format!("key#{id}"))
-}
-
 /// Whether a text can be a key's id: 1 to 64 of `A-Z a-z 0-9 _ -`, so that it never holds what separates it from the secret.
 pub fn is_key_id(text: &str) -> bool {
     text.parse::<AccountId>().is_ok()
@@ -108,9 +101,9 @@ impl Store {
         let now = self.now_ms();
         let mut pause = Backoff::default();
         loop {
-            let before: Option<StoredKey> = self.get_item("a key", key_item(&key.id)).await?;
+            let before: Option<StoredKey> = self.get_item("a key", api_key(&key.id)).await?;
             let mut item: Item = serde_dynamo::to_item(stored(now)).map_err(StoreError::unreadable("a key"))?;
-            item.extend(key_item(&key.id));
+            item.extend(api_key(&key.id));
             let put = self.put_action(item);
             let put = match &before {
                 None => put.condition_expression("attribute_not_exists(pk)"),
@@ -122,7 +115,7 @@ impl Store {
             let shown = stored(now).shown(&key.id);
             let mut actions = vec![putting(put), self.listing(&shown)?];
             if let Some(other) = before.map(|before| before.account).filter(|account| *account != key.account) {
-                actions.push(deleting(self.imports_table(), listed_item(&other, &key.id)));
+                actions.push(deleting(self.imports_table(), listed_api_key(&other, &key.id)));
             }
             if self.transact(actions).await?.is_none() {
                 return Ok(shown);
@@ -135,7 +128,7 @@ impl Store {
     /// What may be shown of a key, put beside its account's others.
     fn listing(&self, shown: &Key) -> Result<aws_sdk_dynamodb::types::TransactWriteItem> {
         let mut item: Item = serde_dynamo::to_item(shown).map_err(StoreError::unreadable("a key"))?;
-        item.extend(listed_item(&shown.account, &shown.id));
+        item.extend(listed_api_key(&shown.account, &shown.id));
         Ok(putting(self.put_action(item)))
     }
 
@@ -145,7 +138,7 @@ impl Store {
         if !is_key_id(id) {
             return Ok(None);
         }
-        let stored: Option<StoredKey> = self.get_item("a key", key_item(id)).await?;
+        let stored: Option<StoredKey> = self.get_item("a key", api_key(id)).await?;
         let offered = crate::sha256_hex(secret.as_bytes());
         let wanted = stored.as_ref().map_or("", |key| key.secret_sha256.as_str());
         let padded = format!("{wanted:64}");
@@ -155,48 +148,27 @@ impl Store {
 
     /// An account's keys in the order of their ids, revoked ones too.
     pub async fn keys(&self, account: &AccountId) -> Result<Vec<Key>> {
-        let (mut keys, mut start) = (Vec::new(), None);
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :key)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":key", s("key#"))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable("dynamodb:Query"))?;
-            for item in page.items.unwrap_or_default() {
-                keys.push(from_item("a key", item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(keys);
-            }
-        }
+        let items = self.items_of(account_pk(account), "key#").await?;
+        items.into_iter().map(|item| from_item("a key", item)).collect()
     }
 
     /// Revokes a key: from the answer on it is not taken. Gives it, or `None` if there is no such key. A repeat changes nothing.
     pub async fn revoke_key(&self, id: &str) -> Result<Option<Key>> {
         let mut pause = Backoff::default();
         loop {
-            let Some(mut stored) = self.get_item::<StoredKey>("a key", key_item(id)).await? else { return Ok(None) };
+            let Some(mut stored) = self.get_item::<StoredKey>("a key", api_key(id)).await? else { return Ok(None) };
             if stored.revoked {
                 return Ok(Some(stored.shown(id)));
             }
-            let revoked = self
-                .update_action(key_item(id))
-                .update_expression("SET revoked = :true")
-                .condition_expression("account = :account AND secret_sha256 = :secret")
-                .expression_attribute_values(":true", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
-                .expression_attribute_values(":account", s(stored.account.as_str()))
-                .expression_attribute_values(":secret", s(&stored.secret_sha256));
+            let revoked = Change::default()
+                .only_if("account = :account AND secret_sha256 = :secret")
+                .value("account", s(stored.account.as_str()))
+                .value("secret", s(&stored.secret_sha256))
+                .set("revoked", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+                .in_action(self.update_action(api_key(id)));
             stored.revoked = true;
             let shown = stored.shown(id);
-            if self.transact(vec![updating(revoked), self.listing(&shown)?]).await?.is_none() {
+            if self.transact(vec![revoked, self.listing(&shown)?]).await?.is_none() {
                 return Ok(Some(shown));
             }
             // It was replaced meanwhile, or another transaction is at it: look again.

@@ -1,7 +1,7 @@
 //! Kinds of accounts: schemas that they registered, every version of them.
 //!
-//! The newest version stands in an item of its own, `account#<account>` / `schema#<kind>`; each version, for imports that started with it,
-//! in `schema-version#<kind>#<version>`. A version never changes, so a process that has read one keeps it.
+//! The newest version stands in an item of its own, and so does each version, for imports that started with it. A version never changes, so a
+//! process that has read one keeps it.
 
 use std::{
     collections::HashMap,
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{self, Item, from_item, n, putting, s},
-    imports::account_pk,
+    dynamo::{Item, from_item, n, putting},
+    table::{account_pk, newest_schema_key, schema_version_key},
 };
 
 /// A kind and which version of it.
@@ -35,24 +35,20 @@ const KEPT: usize = 16;
 pub(crate) struct Versions(Mutex<HashMap<(AccountId, KindName, u32), Arc<Kind>>>);
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredSchema {
     version: u32,
     /// The schema's JSON: numbers in it keep their digits.
     document: String,
 }
 
-impl Stored {
+impl StoredSchema {
     fn schema(&self) -> Result<Arc<Schema>> {
         serde_json::from_str(&self.document).map(Arc::new).map_err(StoreError::unreadable("a schema"))
     }
-}
 
-fn newest_key(account: &AccountId, kind: &KindName) -> Item {
-    dynamo::key(account_pk(account), format!("schema#{kind}"))
-}
-
-fn version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
-    dynamo::key(account_pk(account), format!("schema-version#{kind}#{version:010}"))
+    fn read(self) -> Result<KindVersion> {
+        Ok(KindVersion { version: self.version, schema: self.schema()? })
+    }
 }
 
 impl Store {
@@ -61,8 +57,8 @@ impl Store {
         if let Some(schema) = kinds::bundled(kind) {
             return Ok(Some(KindVersion { version: 0, schema: Arc::new(schema.clone()) }));
         }
-        let stored: Option<Stored> = self.get_item("a schema", newest_key(account, kind)).await?;
-        stored.map(|stored| Ok(KindVersion { version: stored.version, schema: stored.schema()? })).transpose()
+        let stored: Option<StoredSchema> = self.get_item("a schema", newest_schema_key(account, kind)).await?;
+        stored.map(StoredSchema::read).transpose()
     }
 
     /// The kind that an import started with, compiled for its account; `None` where it no longer exists or no longer compiles.
@@ -74,8 +70,8 @@ impl Store {
         let schema = match version {
             0 => kinds::bundled(kind).map(|schema| Arc::new(schema.clone())),
             _ => {
-                let key = version_key(account, kind, version);
-                self.get_item::<Stored>("a schema", key).await?.map(|stored| stored.schema()).transpose()?
+                let key = schema_version_key(account, kind, version);
+                self.get_item::<StoredSchema>("a schema", key).await?.map(|stored| stored.schema()).transpose()?
             }
         };
         let Some(Ok(kind)) = schema.map(|schema| Kind::compile(&schema, account)) else { return Ok(None) };
@@ -93,19 +89,19 @@ impl Store {
         let document = serde_json::to_string(schema).map_err(StoreError::unreadable("a schema"))?;
         let mut pause = Backoff::default();
         loop {
-            let newest: Option<Stored> = self.get_item("a schema", newest_key(account, &schema.name)).await?;
+            let newest: Option<StoredSchema> = self.get_item("a schema", newest_schema_key(account, &schema.name)).await?;
             if let Some(newest) = newest.as_ref().filter(|newest| newest.document == document) {
                 return Ok(newest.version);
             }
             let before = newest.map_or(0, |newest| newest.version);
-            let stored = Stored { version: before + 1, document: document.clone() };
+            let stored = StoredSchema { version: before + 1, document: document.clone() };
             let item: Item = serde_dynamo::to_item(&stored).map_err(StoreError::unreadable("a schema"))?;
             let with_key = |key: Item| item.clone().into_iter().chain(key).collect::<Item>();
             let newest = self
-                .put_action(with_key(newest_key(account, &schema.name)))
+                .put_action(with_key(newest_schema_key(account, &schema.name)))
                 .condition_expression("attribute_not_exists(pk) OR version = :before")
                 .expression_attribute_values(":before", n(before));
-            let version = self.put_action(with_key(version_key(account, &schema.name, stored.version)));
+            let version = self.put_action(with_key(schema_version_key(account, &schema.name, stored.version)));
             match self.transact(vec![putting(newest), putting(version)]).await? {
                 None => return Ok(stored.version),
                 // Somebody registered another one meanwhile, or this call had had its effect: look again.
@@ -116,27 +112,7 @@ impl Store {
 
     /// The account's own kinds, by name.
     pub async fn kinds(&self, account: &AccountId) -> Result<Vec<KindVersion>> {
-        let mut kinds = Vec::new();
-        let mut start = None;
-        loop {
-            let query = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :schema)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":schema", s("schema#"))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let page = query.send().await.map_err(StoreError::unavailable("dynamodb:Query"))?;
-            for item in page.items.unwrap_or_default() {
-                let stored: Stored = from_item("a schema", item)?;
-                kinds.push(KindVersion { version: stored.version, schema: stored.schema()? });
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(kinds);
-            }
-        }
+        let items = self.items_of(account_pk(account), "schema#").await?;
+        items.into_iter().map(|item| from_item::<StoredSchema>("a schema", item)?.read()).collect()
     }
 }

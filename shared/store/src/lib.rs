@@ -6,6 +6,7 @@
 pub mod accept;
 mod backoff;
 pub mod blocks;
+mod change;
 pub mod clock;
 pub mod crash;
 pub mod due;
@@ -21,6 +22,7 @@ pub mod queues;
 pub mod rate;
 pub mod records;
 mod settings;
+mod table;
 pub mod text;
 pub mod uploaded;
 pub mod uploads;

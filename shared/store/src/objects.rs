@@ -6,12 +6,9 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
-use penstock_model::StoredObject;
+use penstock_model::{StoredObject, limits::UPLOAD_PART_BYTES};
 
 use crate::{Result, Store, StoreError};
-
-/// Bytes of one part: S3 takes at least 5 MiB and at most 10,000 parts, so that 80 GB fit.
-const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// The metadata by which a writer knows its own object.
 const MARK: &str = "penstock-writer";
@@ -68,10 +65,10 @@ impl<'a> ObjectWriter<'a> {
         self.bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             // A full part is sent when more comes, so that a file of exactly one part takes one request.
-            if self.buffer.len() == PART_BYTES {
+            if self.buffer.len() == UPLOAD_PART_BYTES {
                 self.send_part().await?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.buffer.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(UPLOAD_PART_BYTES - self.buffer.len()));
             self.buffer.extend_from_slice(now);
             bytes = later;
         }
@@ -85,7 +82,7 @@ impl<'a> ObjectWriter<'a> {
         };
         let number = self.parts.len() as i32 + 1;
         // What comes next will fill a part again, in all likelihood.
-        let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART_BYTES));
+        let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(UPLOAD_PART_BYTES));
         let sent = self
             .store
             .inner

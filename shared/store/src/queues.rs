@@ -1,17 +1,16 @@
-//! Queues: what is sent to whom. A repeat of any call here delivers the same message again, which every receiver can take.
+//! Sending orders. A repeat of any call here delivers the same message again; every receiver is idempotent.
 
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{
     MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
 };
-use penstock_model::{AccountId, Checkpoint, ChunkMessage, Import, ImportId, limits::MESSAGE_BYTES};
-use serde::{Deserialize, Serialize};
+use penstock_model::{
+    ChunkMessage, Order, QueueName,
+    limits::{MESSAGE_BATCH, MESSAGE_BYTES},
+};
 
 use crate::{Backoff, Result, Store, StoreError, crash};
-
-/// Messages of one batch, at most (Amazon SQS API Reference, SendMessageBatch).
-const BATCH: usize = 10;
 
 /// Where the runtime keeps the trace of the invocation under way (AWS Lambda Developer Guide, "Defined runtime environment variables").
 const TRACE: &str = "_X_AMZN_TRACE_ID";
@@ -23,40 +22,6 @@ fn trace(header: Option<String>) -> Option<HashMap<MessageSystemAttributeNameFor
     Some(HashMap::from([(MessageSystemAttributeNameForSends::AwsTraceHeader, value.expect("the type is set"))]))
 }
 
-/// Work that the splitter is to take up: the body of a message on the splits queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SplitOrder {
-    /// Whose import it is.
-    pub account: AccountId,
-    /// The import.
-    pub import: ImportId,
-    /// What to do with it.
-    pub task: SplitTask,
-}
-
-/// What the splitter is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitTask {
-    /// Look for the upload, accept it if it has not been, and go on at the checkpoint.
-    GoOn {
-        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if this order is
-        /// dead-lettered without getting further.
-        died_at: Option<u32>,
-    },
-    /// Send the chunks again that have no tally, from here on.
-    SendAgain(Checkpoint),
-}
-
-/// An ended import whose rejected rows are to be written: the body of a message on the reports queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReportOrder {
-    /// Whose import it is.
-    pub account: AccountId,
-    /// The import.
-    pub import: ImportId,
-}
-
 impl Store {
     /// Sends chunks to the validators, in as few requests as their sizes allow, each under its account's message group so that fair queues
     /// keep one account's burst from starving the others. Returns when all are in the queue.
@@ -65,7 +30,7 @@ impl Store {
         let mut bytes = 0;
         for message in messages {
             let body = message.encode()?;
-            if batch.len() == BATCH || bytes + body.len() > MESSAGE_BYTES {
+            if batch.len() == MESSAGE_BATCH || bytes + body.len() > MESSAGE_BYTES {
                 self.send_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
@@ -90,7 +55,7 @@ impl Store {
                 .inner
                 .sqs
                 .send_message_batch()
-                .queue_url(&self.settings().chunks_queue_url)
+                .queue_url(self.settings().queue_url(QueueName::Chunks))
                 .set_entries(Some(entries.clone()))
                 .send()
                 .await
@@ -108,33 +73,20 @@ impl Store {
     }
 
     /// Sends a dead-lettered chunk to the validators once more, marked so.
-    pub async fn send_chunk_again(&self, message: &ChunkMessage) -> Result<()> {
-        let marked = ChunkMessage { last_try: true, ..message.clone() };
-        self.send(&self.settings().chunks_queue_url, &message.job.account, marked.encode()?).await?;
+    pub async fn resend_chunk(&self, message: &ChunkMessage) -> Result<()> {
+        self.send(&Order::Chunk(Box::new(ChunkMessage { last_try: true, ..message.clone() }))).await?;
         crash::point("sweep.sent_again");
         Ok(())
     }
 
-    /// Gives the splitter work to take up.
-    pub async fn send_split(&self, order: &SplitOrder) -> Result<()> {
-        let body = serde_json::to_string(order).map_err(StoreError::unreadable("a split order"))?;
-        self.send(&self.settings().splits_queue_url, &order.account, body).await
-    }
-
-    /// Asks for the rejected rows file of an ended import.
-    pub async fn send_report(&self, import: &Import) -> Result<()> {
-        let order = ReportOrder { account: import.account.clone(), import: import.id.clone() };
-        let body = serde_json::to_string(&order).map_err(StoreError::unreadable("a report order"))?;
-        self.send(&self.settings().reports_queue_url, &import.account, body).await
-    }
-
-    async fn send(&self, queue_url: &str, account: &AccountId, body: String) -> Result<()> {
+    /// Sends an order to its queue.
+    pub async fn send(&self, order: &Order) -> Result<()> {
         self.inner
             .sqs
             .send_message()
-            .queue_url(queue_url)
-            .message_group_id(account.as_str())
-            .message_body(body)
+            .queue_url(self.settings().queue_url(order.queue()))
+            .message_group_id(order.account().as_str())
+            .message_body(order.encode()?)
             .set_message_system_attributes(trace(std::env::var(TRACE).ok()))
             .send()
             .await

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest},
 };
 use penstock_engine::key;
+pub use penstock_model::limits::{READ_BATCH, WRITE_BATCH};
 use penstock_model::{AccountId, Applied, Decimal, KindName, Record, Stamp, Value};
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +18,6 @@ use crate::{
 
 /// A record's name in the table: see [`penstock_engine::key::hash`].
 pub type RecordKey = [u8; 32];
-
-/// Keys of one read, at most (Amazon DynamoDB API Reference, BatchGetItem).
-pub const READ_BATCH: usize = 100;
-
-/// Statements of one write, at most (Amazon DynamoDB API Reference, BatchExecuteStatement).
-pub const WRITE_BATCH: usize = 25;
 
 /// What one request read.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Settings: environment variables, parsed once.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedHttpClient,
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::config::{
     timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use penstock_model::{Chunking, limits};
+use penstock_model::{Chunking, QueueName, limits};
 
 use crate::{
     clock::Clock,
@@ -37,15 +37,11 @@ pub struct Settings {
     pub uploads_bucket: String,
     /// `PENSTOCK_RESULTS_BUCKET`: rejected rows files.
     pub results_bucket: String,
-    /// `PENSTOCK_CHUNKS_QUEUE_URL`: splitter to validators.
-    pub chunks_queue_url: String,
-    /// `PENSTOCK_SPLITS_QUEUE_URL`: work that the splitter is to take up again.
-    pub splits_queue_url: String,
-    /// `PENSTOCK_REPORTS_QUEUE_URL`: ended imports with rejected rows.
-    pub reports_queue_url: String,
+    /// The URL of every queue, from the variables that the table of queues names ([`QueueName::row`]).
+    pub queue_urls: BTreeMap<QueueName, String>,
     /// `PENSTOCK_UPLOAD_TTL_SECONDS`: how long an upload URL is valid; [`limits::UPLOAD_TTL_SECONDS`] if not set.
     pub upload_ttl_seconds: u64,
-    /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined; 300 if not set.
+    /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined; [`limits::STALL_SECONDS`] if not set.
     pub stall_seconds: u64,
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
@@ -121,11 +117,12 @@ impl Settings {
             records_table: required("PENSTOCK_RECORDS_TABLE")?,
             uploads_bucket: required("PENSTOCK_UPLOADS_BUCKET")?,
             results_bucket: required("PENSTOCK_RESULTS_BUCKET")?,
-            chunks_queue_url: required("PENSTOCK_CHUNKS_QUEUE_URL")?,
-            splits_queue_url: required("PENSTOCK_SPLITS_QUEUE_URL")?,
-            reports_queue_url: required("PENSTOCK_REPORTS_QUEUE_URL")?,
+            queue_urls: QueueName::ALL
+                .iter()
+                .map(|queue| Ok((*queue, required(queue.row().variable)?)))
+                .collect::<Result<_, SettingsError>>()?,
             upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
-            stall_seconds: number("PENSTOCK_STALL_SECONDS", 300)?,
+            stall_seconds: number("PENSTOCK_STALL_SECONDS", limits::STALL_SECONDS)?,
             chunking: Chunking {
                 bytes: number("PENSTOCK_CHUNK_BYTES", most.bytes as u64)?.min(most.bytes as u64) as usize,
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
@@ -138,6 +135,11 @@ impl Settings {
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
             clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
         })
+    }
+
+    /// The URL of a queue.
+    pub fn queue_url(&self, queue: QueueName) -> &str {
+        self.queue_urls.get(&queue).expect("settings are made with every queue's URL")
     }
 
     /// The clock that these settings name.

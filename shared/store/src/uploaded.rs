@@ -9,7 +9,7 @@
 //!  │ † upload.stored: an object without an import; the bucket's lifecycle removes it
 //!  │ create_uploaded_import ────────────────────────▶ import, due_at
 //!  │ † upload.import_made: the sweeper finds the import due, finds its object, and orders the split
-//!  │ send_split ───────────────────────────────────────────────────────▶ GoOn ───────────▶ finds the object, accepts it
+//!  │ send ─────────────────────────────────────────────────────────────▶ Continue ───────▶ finds the object, accepts it
 //!  │ † upload.split_ordered: the client has no answer; its import runs
 //!  ▼ answer
 //! ```
@@ -19,74 +19,69 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use penstock_model::{AccountId, Import, ImportId};
+use penstock_model::{AccountId, Import, ImportId, Order};
 use serde::Deserialize;
 
 use crate::{
     Backoff, Result, Store, crash,
-    dynamo::{self, Item, is_made, n, putting, updating},
-    imports::account_pk,
-    queues::{SplitOrder, SplitTask},
+    dynamo::{is_made, n, putting, updating},
+    table::unfinished_key,
 };
 
 /// A bound on an account's unfinished imports of one sort.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct Quota {
     /// The sort.
-    pub of: &'static str,
+    pub name: &'static str,
     /// How many of them may be unfinished at once.
-    pub most: usize,
+    pub max: usize,
 }
 
-/// The unfinished imports of one sort of an account, and some that have ended since: they are taken out when the room is full.
+/// The imports of an account that count against a quota: the unfinished ones, and some that have ended since. Those are taken out when the
+/// quota is used up.
 #[derive(Default, Deserialize)]
 struct Unfinished {
     #[serde(default)]
     imports: BTreeSet<ImportId>,
 }
 
-fn room_key(account: &AccountId, room: Room) -> Item {
-    dynamo::key(account_pk(account), format!("unfinished#{}", room.of))
-}
-
 impl Store {
-    /// Stores an import whose upload is stored already, takes its place in the room, if there is one, and has the upload split; whether
-    /// there was room. Import and place are one transaction, so that never more imports are unfinished than the room holds.
+    /// Stores an import whose upload is stored already, counts it against a quota, if there is one, and has the upload split; whether the
+    /// quota left room for it. Import and count are one transaction, so that never more imports are unfinished than the quota allows.
     ///
-    /// A repeat with the same import orders the split again, which is harmless. Without room nothing is stored, and the upload remains.
-    pub async fn create_uploaded_import(&self, import: &Import, room: Option<Room>) -> Result<bool> {
-        if !self.take_place(import, room).await? {
+    /// A repeat with the same import orders the split again, which is harmless. Where the quota is used up nothing is stored, and the upload
+    /// remains.
+    pub async fn create_uploaded_import(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
+        if !self.create_within(import, quota).await? {
             return Ok(false);
         }
         crash::point("upload.import_made");
-        let task = SplitTask::GoOn { died_at: None };
-        let order = SplitOrder { account: import.account.clone(), import: import.id.clone(), task };
-        self.send_split(&order).await?;
+        self.send(&Order::to_continue(import, None)).await?;
         crash::point("upload.split_ordered");
         Ok(true)
     }
 
-    async fn take_place(&self, import: &Import, room: Option<Room>) -> Result<bool> {
+    async fn create_within(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         let put = putting(self.new_import_action(import)?);
         let mut pause = Backoff::default();
         loop {
             let mut actions = vec![put.clone()];
-            if let Some(room) = room {
-                let taken = self
-                    .update_action(room_key(&import.account, room))
+            if let Some(quota) = quota {
+                let counted = self
+                    .update_action(unfinished_key(&import.account, quota.name))
                     .update_expression("ADD imports :imports")
-                    .condition_expression("attribute_not_exists(imports) OR size(imports) < :most")
+                    .condition_expression("attribute_not_exists(imports) OR size(imports) < :max")
                     .expression_attribute_values(":imports", AttributeValue::Ss(vec![import.id.to_string()]))
-                    .expression_attribute_values(":most", n(room.most));
-                actions.push(updating(taken));
+                    .expression_attribute_values(":max", n(quota.max));
+                actions.push(updating(counted));
             }
             let Some(reasons) = self.transact(actions).await? else { return Ok(true) };
             if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
                 return Ok(true);
             }
-            if let Some(room) = room.filter(|_| reasons[1] == "ConditionalCheckFailed")
-                && !self.has_room(&import.account, room).await?
+            if let Some(quota) = quota.filter(|_| reasons[1] == "ConditionalCheckFailed")
+                && !self.has_room(&import.account, quota).await?
             {
                 return Ok(false);
             }
@@ -94,17 +89,17 @@ impl Store {
         }
     }
 
-    /// Whether the account has room for another unfinished import; takes those out that have ended where it seems to have none. The answer
-    /// may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat finds them taken out.
-    pub async fn has_room(&self, account: &AccountId, room: Room) -> Result<bool> {
-        let key = room_key(account, room);
+    /// Whether the quota has room for another unfinished import of the account; where it seems to have none, takes out those that have ended.
+    /// The answer may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat finds them taken out.
+    pub async fn has_room(&self, account: &AccountId, quota: Quota) -> Result<bool> {
+        let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();
-        if unfinished.imports.len() < room.most {
+        if unfinished.imports.len() < quota.max {
             return Ok(true);
         }
         let mut ended = Vec::new();
         for id in &unfinished.imports {
-            // One that is not there was there, and has been deleted: it was stored together with its place.
+            // One that is not there was there, and has been deleted: it was stored together with its count.
             if self.import(account, id).await?.is_none_or(|import| import.status.is_final()) {
                 ended.push(id.to_string());
             }

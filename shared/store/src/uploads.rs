@@ -7,7 +7,7 @@ use aws_sdk_s3::{operation::get_object::GetObjectError, presigning::PresigningCo
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
-use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, StoredObject, limits::UPLOAD_BYTES};
+use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, StoredObject, limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES}};
 use serde_json::json;
 use time::{OffsetDateTime, macros::format_description};
 
@@ -185,7 +185,7 @@ impl Store {
         }
     }
 
-    /// A GET of the import's rejected rows file, valid for five minutes, that names the download after the import.
+    /// A GET of the import's rejected rows file, valid for [`REJECTED_URL_SECONDS`], that names the download after the import.
     pub async fn presign_rejected(&self, import: &Import, key: &str) -> Result<String> {
         let is_delimited = |layout: &Layout| matches!(layout.grammar, Grammar::Delimited { .. });
         let (content_type, extension) = match import.layout.as_ref().is_none_or(is_delimited) {
@@ -200,7 +200,7 @@ impl Store {
             .key(key)
             .response_content_type(content_type)
             .response_content_disposition(format!("attachment; filename=\"{}.rejected.{extension}\"", import.id))
-            .presigned(self.presigning(self.now_ms() + 5 * 60 * 1000)?)
+            .presigned(self.presigning(self.now_ms() + REJECTED_URL_SECONDS * 1000)?)
             .await
             .map_err(StoreError::unavailable("s3:GetObject"))?;
         Ok(presigned.uri().to_owned())

@@ -102,7 +102,7 @@ pub(super) async fn cancel(
     id: IdPath,
 ) -> Result<Response, Refusal> {
     let import = find(&store, &account, &id).await?;
-    store.order_halt(&account, &import.id, &Halt { status: Status::Cancelled, failure: None }).await?;
+    store.order_halt(&account, &import.id, &Halt::cancelled()).await?;
     let import = store.settle(&account, &import.id).await?;
     let import = import.ok_or_else(|| Refusal::not_found("there is no such import"))?;
     let cancelled = import.halt.as_ref().is_some_and(|halt| halt.status == Status::Cancelled);

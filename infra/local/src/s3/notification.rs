@@ -3,6 +3,7 @@
 //! Source: the Amazon S3 User Guide, "Event message structure" (version 2.1).
 
 use bytes::Bytes;
+use penstock_model::FunctionName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::queue::random_id;
 
 /// Only what is stored below this is told.
 const PREFIX: &str = "uploads/";
-const FUNCTION: &str = "split";
+const FUNCTION: &str = FunctionName::Split.as_str();
 /// What stays as it is in a key; a space becomes `+`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b'/');
 

@@ -83,6 +83,20 @@ impl Objects {
         self.versioned(bucket).then(|| version.id.clone())
     }
 
+    /// Turns a read of a key into one of the version that it names, or of the current one; gives that, and its id as the outside sees it.
+    async fn read_version(
+        &self,
+        bucket: &mut String,
+        key: &mut String,
+        version_id: Option<&str>,
+    ) -> S3Result<(Version, Option<String>)> {
+        self.know(bucket)?;
+        let version = self.versions.find(bucket, key, version_id).await?;
+        let shown = self.version_id(bucket, &version);
+        version.stand_in(bucket, key);
+        Ok((version, shown))
+    }
+
     fn plan(&self, bucket: &str, key: &str) -> S3Result<Target> {
         self.know(bucket)?;
         Ok(Target { bucket: bucket.to_owned(), key: key.to_owned(), version: self.versions.plan(bucket, key) })
@@ -154,10 +168,8 @@ impl S3 for Objects {
         // s3s turns a POST form into this operation, but for the method.
         let how = if req.method == http::Method::POST { "Post" } else { "Put" };
         let target = self.plan(&req.input.bucket, &req.input.key)?;
-        let conditions =
-            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = target.version.key();
+        let conditions = Conditions::take(&mut req.input.if_match, &mut req.input.if_none_match);
+        target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         let mut response = match self.files.put_object(req).await {
             Ok(response) => response,
             Err(error) => {
@@ -170,13 +182,9 @@ impl S3 for Objects {
     }
 
     async fn get_object(&self, mut req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.know(&req.input.bucket)?;
-        let version = self.versions.find(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
-        let version_id = self.version_id(&req.input.bucket, &version);
-        let conditions =
-            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = version.key();
+        let GetObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = &mut req.input;
+        let conditions = Conditions::take(if_match, if_none_match);
+        let (version, version_id) = self.read_version(bucket, key, version_id.as_deref()).await?;
         let mut response = self.files.get_object(req).await?;
         let output = &mut response.output;
         conditions.check_read(output.e_tag.as_ref())?;
@@ -193,13 +201,9 @@ impl S3 for Objects {
     }
 
     async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.know(&req.input.bucket)?;
-        let version = self.versions.find(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
-        let version_id = self.version_id(&req.input.bucket, &version);
-        let conditions =
-            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = version.key();
+        let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = &mut req.input;
+        let conditions = Conditions::take(if_match, if_none_match);
+        let (_, version_id) = self.read_version(bucket, key, version_id.as_deref()).await?;
         let mut response = self.files.head_object(req).await?;
         conditions.check_read(response.output.e_tag.as_ref())?;
         response.output.version_id = version_id;
@@ -230,8 +234,7 @@ impl S3 for Objects {
         mut req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let target = self.plan(&req.input.bucket, &req.input.key)?;
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = target.version.key();
+        target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         let mut response = self.files.create_multipart_upload(req).await?;
         response.output.bucket = Some(target.bucket.clone());
         response.output.key = Some(target.key.clone());
@@ -257,10 +260,8 @@ impl S3 for Objects {
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
         let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
-        let conditions =
-            Conditions { matches: req.input.if_match.take(), none_matches: req.input.if_none_match.take() };
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = target.version.key();
+        let conditions = Conditions::take(&mut req.input.if_match, &mut req.input.if_none_match);
+        target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         let mut output = self.files.complete_multipart_upload(req).await?.output;
         if let Some(result) = output.future.take() {
             output = result.await?;
@@ -278,8 +279,7 @@ impl S3 for Objects {
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
         let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
-        req.input.bucket = BUCKET.to_owned();
-        req.input.key = target.version.key();
+        target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         let response = self.files.abort_multipart_upload(req).await?;
         self.uploads_under_way().remove(&upload_id);
         Ok(response)
@@ -310,6 +310,11 @@ impl S3 for Objects {
 }
 
 impl Conditions {
+    /// The conditions of a request, which s3s-fs is not to judge.
+    fn take(matches: &mut Option<ETagCondition>, none_matches: &mut Option<ETagCondition>) -> Self {
+        Self { matches: matches.take(), none_matches: none_matches.take() }
+    }
+
     /// Whether an object may be stored over one with `current`.
     fn check_write(&self, current: Option<&ETag>) -> S3Result<()> {
         match &self.matches {

@@ -46,6 +46,11 @@ impl Version {
     pub(super) fn key(&self) -> String {
         format!("{}/{}", self.folder, self.id)
     }
+
+    /// Turns a request for a key into one for this version.
+    pub(super) fn stand_in(&self, bucket: &mut String, key: &mut String) {
+        (*bucket, *key) = (BUCKET.to_owned(), self.key());
+    }
 }
 
 impl Versions {

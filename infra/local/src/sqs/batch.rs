@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
+use penstock_model::limits::{MESSAGE_BATCH, MESSAGE_BYTES};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::SqsError;
-use super::{MESSAGE_BYTES, NewMessage, Receipt, Service, Visibility};
-
-const MAX_ENTRIES: usize = 10;
+use super::{NewMessage, Receipt, Service, Visibility};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -31,8 +30,8 @@ impl<T> Batch<T> {
         if self.entries.is_empty() {
             return Err(SqsError::empty_batch());
         }
-        if self.entries.len() > MAX_ENTRIES {
-            return Err(SqsError::too_many_entries(self.entries.len(), MAX_ENTRIES));
+        if self.entries.len() > MESSAGE_BATCH {
+            return Err(SqsError::too_many_entries(self.entries.len(), MESSAGE_BATCH));
         }
         let mut ids = HashSet::new();
         for Entry { id, .. } in &self.entries {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
+use penstock_api::Server;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,7 +19,6 @@ use crate::launcher::{Launcher, Program};
 use crate::options::FunctionOptions;
 use crate::pulse::Pulse;
 use crate::queue::{Queue, QueueSettings};
-use crate::server::Server;
 use crate::usage::Meter;
 use crate::{runtime, s3, sqs};
 

@@ -4,7 +4,7 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 
 use super::rig::Rig;
-use crate::sqs::MESSAGE_BYTES;
+use penstock_model::limits::MESSAGE_BYTES;
 
 async fn queue_url(client: &aws_sdk_sqs::Client) -> String {
     client.get_queue_url().queue_name("chunks").send().await.unwrap().queue_url.unwrap()

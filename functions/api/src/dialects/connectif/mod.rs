@@ -17,7 +17,7 @@ use axum::{
 };
 use penstock_engine::detect::{self, Hints};
 use penstock_model::{Format, Grammar, Import, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
-use penstock_store::{Store, imports::Filter, uploaded::Room};
+use penstock_store::{Store, imports::Filter, uploaded::Quota};
 use serde_json::{Value, json};
 
 use self::total::Total;
@@ -41,7 +41,7 @@ pub const FILE_BYTES: u64 = 50 * 1024 * 1024;
 /// "A maximum of 10 imports can be queued at a time": those that run are counted with them.
 pub const UNFINISHED: usize = 10;
 
-const ROOM: Room = Room { of: "connectif", most: UNFINISHED };
+const QUOTA: Quota = Quota { name: "connectif", max: UNFINISHED };
 
 pub(super) fn router() -> Router<Api> {
     Router::new().route("/imports", post(create).get(list)).route("/imports/{id}", get(show).delete(delete))
@@ -61,7 +61,7 @@ fn invalid(message: &str) -> Refusal {
 }
 
 fn full() -> Refusal {
-    let message = format!("at most {} imports may be queued or running; wait for one to finish", ROOM.most);
+    let message = format!("at most {} imports may be queued or running; wait for one to finish", QUOTA.max);
     Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_imports", message)
         .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
@@ -74,7 +74,7 @@ async fn create(
 ) -> Result<Response, Refusal> {
     let limit = bodies.of(FILE_BYTES);
     // One that would be refused anyway need not be sent whole; whether there is room is decided when the import is made.
-    if !store.has_room(&account, ROOM).await? {
+    if !store.has_room(&account, QUOTA).await? {
         return Err(full());
     }
     let id = intake::new_id(&store);
@@ -129,7 +129,7 @@ async fn create(
     let import = intake::import(&store, &account, kind(kind_name)?, form.filename, options);
     let import = Import { id, counted, format: Some(Format::Csv), ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
-    if !store.create_uploaded_import(&import, Some(ROOM)).await? {
+    if !store.create_uploaded_import(&import, Some(QUOTA)).await? {
         store.discard_upload(&account, &import.id).await?;
         return Err(full());
     }

@@ -4,16 +4,17 @@
 //! came. The added columns go first, so that a row with too few cells, or a quote that is never closed, cannot swallow them. JSON rows
 //! become a JSON object a line, the same three members in front of their own; so do a sheet's rows, by the names of their columns, since text
 //! between delimiters would not tell a number from what looks like one. What is no object, or cannot be trusted, stands alone as it came.
-//! Sent again, with the rows mended, the additions are ignored ([`penstock_engine::mapping::ADDED`]).
+//! Sent again, with the rows mended, the additions are ignored ([`crate::mapping::ADDED`]).
 //!
 //! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something else.
 
-use penstock_engine::{
+use penstock_model::{Grammar, ImportOptions, Layout, RowError, UTF_8};
+use serde_json::{json, value::RawValue};
+
+use crate::{
     mapping::ADDED,
     rows::{Content, Located},
 };
-use penstock_model::{Grammar, ImportOptions, Layout, RowError, UTF_8};
-use serde_json::{json, value::RawValue};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

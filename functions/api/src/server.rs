@@ -1,4 +1,4 @@
-//! A server, of the local cloud or of `penstock serve`: a listener, the task that serves it, and a way to end it.
+//! A server over TCP, of `penstock serve` and of the local cloud: a listener, the task that serves it, and a way to end it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,8 +25,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// A listener on a free port that the system chooses.
-    pub(crate) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
+    /// A listener on a free port of 127.0.0.1 that the system chooses.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
         let socket = TcpSocket::new_v4()?;
         // What it accepts inherits this.
         socket.set_nodelay(true)?;
@@ -36,8 +39,8 @@ impl Server {
         Ok((listener, address))
     }
 
-    /// Runs `serve`, which gets a future that resolves when it has to stop.
-    pub(crate) fn spawn<S, F>(address: SocketAddr, serve: S) -> Self
+    /// Runs `serve`, which gets a future that resolves when it has to stop. It listens on `address`.
+    pub fn spawn<S, F>(address: SocketAddr, serve: S) -> Self
     where
         S: FnOnce(futures::future::BoxFuture<'static, ()>) -> F,
         F: Future<Output = ()> + Send + 'static,
@@ -67,14 +70,17 @@ impl Server {
         })
     }
 
-    /// Serves `router` on a free port.
-    pub(crate) async fn start(router: Router) -> io::Result<Self> {
+    /// Serves `router` on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(router: Router) -> io::Result<Self> {
         let (listener, address) = Self::bind().await?;
         Ok(Self::serve(listener, address, router))
     }
 
-    /// `http://127.0.0.1:<port>`.
-    pub(crate) fn url(&self) -> String {
+    /// `http://<address>`.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 

@@ -1,45 +1,51 @@
-//! Sending again what was lost on its way to the validators.
+//! Sending again the chunks that were lost on their way to the validators.
 
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
-use penstock_model::{Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, Job, Repeats, Status};
-use penstock_runtime::Deadline;
-use penstock_store::{
-    Result, Store, StoreError,
-    blocks::Block,
-    queues::{SplitOrder, SplitTask},
-    text::TextError,
+use penstock_model::{
+    AccountId, Block, Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, ImportId, Job, Order, Repeats, Stage,
 };
+use penstock_runtime::Deadline;
+use penstock_store::{Result, Store, StoreError, text::TextError};
 
-use crate::split::{grammar, hand_on, job};
+use crate::hand_on::hand_on;
 
 /// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an import that is to end
 /// early only those that had begun. Duplicates are harmless.
 ///
 /// # Errors
 /// What may be different next time.
-pub(crate) async fn run(store: &Store, order: &SplitOrder, from: Checkpoint, deadline: Deadline) -> Result<()> {
-    let Some(import) = store.import(&order.account, &order.import).await? else { return Ok(()) };
-    if import.status == Status::Processing && (import.halt.is_some() || import.total.is_some()) {
-        let failure = match send(store, &import, from, deadline).await {
-            Ok(()) => None,
-            Err(TextError::Store(StoreError::ObjectGone)) => {
-                Some(Failure::new("upload_gone", "the uploaded file is no longer stored"))
+pub(crate) async fn run(
+    store: &Store,
+    account: &AccountId,
+    id: &ImportId,
+    from: Checkpoint,
+    deadline: Deadline,
+) -> Result<()> {
+    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+    match import.stage() {
+        Stage::Applying | Stage::Halting => {
+            let failure = match send(store, &import, from, deadline).await {
+                Ok(()) => None,
+                Err(TextError::Store(StoreError::ObjectGone)) => {
+                    Some(Failure::new("upload_gone", "the uploaded file is no longer stored"))
+                }
+                Err(TextError::Failed(failure)) => Some(failure),
+                Err(TextError::Store(error)) => return Err(error),
+            };
+            if let Some(failure) = failure {
+                store.order_halt(account, id, &Halt::failed(failure)).await?;
             }
-            Err(TextError::Failed(failure)) => Some(failure),
-            Err(TextError::Store(error)) => return Err(error),
-        };
-        if failure.is_some() {
-            let halt = Halt { status: Status::Failed, failure };
-            store.order_halt(&order.account, &order.import, &halt).await?;
         }
+        // The splitter goes on at its checkpoint; there is nothing yet to be told from missing.
+        Stage::Splitting | Stage::AwaitingUpload | Stage::Expired | Stage::Ended => {}
     }
-    store.settle(&order.account, &order.import).await.map(drop)
+    store.settle(account, id).await.map(drop)
 }
 
 async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<(), TextError> {
-    let mut splitter = Splitter::resume(SplitOptions::new(grammar(import), &import.chunking), from);
+    let mut splitter = Splitter::resume(SplitOptions::new(import.grammar(), &import.chunking), from);
     let mut text = store.text(import, from.offset);
-    let mut missing = Missing { store, import, job: job(import), block: None };
+    let mut missing = Missing { store, import, job: import.job(), block: None };
     let mut next = from;
     while let Some(bytes) = text.next().await? {
         // The header was fine when the file was split.
@@ -47,7 +53,7 @@ async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadli
             next = missing.send(piece).await?.unwrap_or(next);
         }
         if deadline.is_near() && next.chunk > from.chunk {
-            return Ok(hand_on(store, import, SplitTask::SendAgain(next)).await?);
+            return Ok(hand_on(store, &import.id, &Order::to_resend(import, next)).await?);
         }
     }
     for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {
@@ -70,11 +76,10 @@ impl Missing<'_> {
         let Piece::Chunk(chunk, next) = piece else { return Ok(None) };
         let halted = self.import.halt.is_some();
         let block = self.block_of(&chunk).await?;
-        let name = chunk.index.to_string();
-        let begun = block.fates.contains_key(&name);
+        let begun = block.fate(chunk.index).is_some();
         // A chunk that was dead-lettered before must not start over as if it never had been, or it would never be given up.
-        let last_try = block.sent_again.contains_key(&name);
-        if !block.tallies.contains_key(&name) && (begun || !halted) {
+        let last_try = block.was_resent(chunk.index);
+        if !block.is_tallied(chunk.index) && (begun || !halted) {
             let message = ChunkMessage { job: self.job.clone(), chunk, repeats: Repeats::Any, last_try };
             self.store.send_chunks(&[message]).await?;
         }

@@ -1,0 +1,109 @@
+//! The end of a chunk: its errors, its tally, and what either may have been the last condition of.
+//!
+//! The validator ends the chunks that it has applied, the sweeper those that it gives up. Each step finds what was done before, so that whoever
+//! comes second carries on.
+
+use penstock_engine::rows;
+use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally};
+use penstock_store::{Result, Store, errors::Extent};
+use tracing::info;
+
+use crate::metrics::{self, Metric};
+
+/// Accounts for the rows of a chunk that was given up: each has failed. A repeat finds the tally and goes on behind it.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn give_up(store: &Store, job: &Job, chunk: &Chunk) -> Result<()> {
+    let message = "the row could not be processed, repeatedly, for a reason that lies with the service; send it again";
+    let errors = rows::reject_all(job, chunk, "not_processed", message);
+    finish(store, job, chunk, Tally::default(), &errors).await
+}
+
+/// Stores a decided chunk's errors and its tally, to which the rejected rows are added here, and does what may follow. A repeat stores the same
+/// errors and finds the tally.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn finish(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, errors: &[RowError]) -> Result<()> {
+    let extent = Extent {
+        offset: chunk.offset,
+        bytes: chunk.bytes,
+        first_row: chunk.first_row,
+        first_line: chunk.first_line,
+        refused: matches!(chunk.body, Body::Refused(_)),
+    };
+    store.put_errors(&job.import, chunk.index, extent, errors).await?;
+    let early_rows = job.options.abort.map_or(0, |abort| abort.rows);
+    let rejected = || RowError::by_row(errors).map(|row| row[0].row);
+    let tally = Tally {
+        failed: rejected().count() as u64,
+        errors: errors.len() as u64,
+        failed_early: rejected().filter(|row| *row <= early_rows).count() as u64,
+        ..tally
+    };
+    let tallied = store.tally(job, chunk.index, &tally).await?;
+    let rows = [
+        (Metric::RowsCreated, tally.created),
+        (Metric::RowsUpdated, tally.updated),
+        (Metric::RowsUnchanged, tally.unchanged),
+        (Metric::RowsSkipped, tally.skipped),
+        (Metric::RowsFailed, tally.failed),
+    ];
+    metrics::write(&rows, &[("import.id", job.import.as_str()), ("chunk.index", &chunk.index.to_string())]);
+    if chunk.index == 0
+        && let Some(import) = store.import(&job.account, &job.import).await?
+    {
+        lag(Metric::FirstRowLag, &import, store.now_ms());
+    }
+    match tallied {
+        Some(block) => after_tally(store, job, chunk, &block).await,
+        None => Ok(()),
+    }
+}
+
+fn lag(metric: Metric, import: &Import, until_ms: i64) {
+    let Some(accepted_at) = import.accepted_at else { return };
+    let lag_ms = u64::try_from(until_ms - accepted_at).unwrap_or(0);
+    metrics::write(&[(metric, lag_ms)], &[("import.id", import.id.as_str())]);
+}
+
+/// Ends the import if this was the last of it, and writes how long it took. Two validators that are last together write it twice.
+async fn settle(store: &Store, job: &Job) -> Result<()> {
+    let before_ms = store.now_ms();
+    if let Some(import) = store.settle(&job.account, &job.import).await?
+        && let Some(completed_at) = import.completed_at.filter(|at| *at >= before_ms)
+    {
+        lag(Metric::EndLag, &import, completed_at);
+    }
+    Ok(())
+}
+
+/// Does what a tally may have been the last condition of: its block is full, the import has ended, too many of the first rows are rejected. A
+/// repeat changes nothing.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block) -> Result<()> {
+    if block.closed {
+        settle(store, job).await?;
+    } else if block.is_full()
+        && let Some(import) = store.import(&job.account, &job.import).await?
+    {
+        store.note(&import, job.chunking.block_of(chunk.index), block).await?;
+        settle(store, job).await?;
+    }
+    // Rows beyond those that the threshold looks at change nothing about it.
+    if job.options.abort.is_none_or(|abort| chunk.first_row > abort.rows) {
+        return Ok(());
+    }
+    let Some(import) = store.import(&job.account, &job.import).await? else { return Ok(()) };
+    let Some(abort) = import.abort() else { return Ok(()) };
+    let failed = store.sum(&import).await?.failed_early;
+    if let Some(halt) = abort.halt(failed) {
+        info!(import.id = %job.import, failed, "too many of the first rows are rejected");
+        store.order_halt(&job.account, &job.import, &halt).await?;
+        store.settle(&job.account, &job.import).await?;
+    }
+    Ok(())
+}

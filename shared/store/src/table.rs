@@ -1,0 +1,95 @@
+//! The imports table: the name of every item in it.
+//!
+//! | partition | sort key | what |
+//! | --- | --- | --- |
+//! | `account#<account>` | `import#<id>` | an import |
+//! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
+//! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
+//! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
+//! | `account#<account>` | `schema#<kind>`, `schema-version#<kind>#<version>` | a kind of the account's own |
+//! | `account#<account>` | `key#<id>` | what may be shown of an API key |
+//! | `key#<id>` | `key` | an API key |
+//! | `block#<import>#<number>` | `block` | a block of an import |
+//! | `errors#<import>` | `<chunk>#<part>` | row errors of a chunk |
+//!
+//! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits are named in
+//! [`crate::rate`].
+
+use penstock_model::{AccountId, ImportId, KindName};
+
+use crate::{
+    dynamo::{self, Item},
+    sha256_hex,
+};
+
+/// The number of partitions of the index `due`.
+pub(crate) const DUE_SHARDS: u32 = 4;
+
+pub(crate) fn account_pk(account: &AccountId) -> String {
+    format!("account#{account}")
+}
+
+pub(crate) fn import_key(account: &AccountId, id: &ImportId) -> Item {
+    dynamo::key(account_pk(account), format!("import#{id}"))
+}
+
+/// The import that the item of this partition and sort key is, if it is one.
+pub(crate) fn import_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
+    let account = pk.strip_prefix("account#")?.parse().ok()?;
+    Some((account, sk.strip_prefix("import#")?.parse().ok()?))
+}
+
+/// The partition of the index `due` in which an import is found.
+pub(crate) fn due_shard(id: &ImportId) -> String {
+    let last = id.as_str().bytes().last().unwrap_or(0);
+    (u32::from(last) % DUE_SHARDS).to_string()
+}
+
+pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {
+    dynamo::key(account_pk(account), format!("kind#{kind}"))
+}
+
+pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {
+    dynamo::key(account_pk(account), format!("idempotency#{}", sha256_hex(key.as_bytes())))
+}
+
+pub(crate) fn unfinished_key(account: &AccountId, quota: &str) -> Item {
+    dynamo::key(account_pk(account), format!("unfinished#{quota}"))
+}
+
+pub(crate) fn newest_schema_key(account: &AccountId, kind: &KindName) -> Item {
+    dynamo::key(account_pk(account), format!("schema#{kind}"))
+}
+
+pub(crate) fn schema_version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
+    dynamo::key(account_pk(account), format!("schema-version#{kind}#{version:010}"))
+}
+
+pub(crate) fn listed_api_key(account: &AccountId, id: &str) -> Item {
+    dynamo::key(account_pk(account), format!("key#{id}"))
+}
+
+pub(crate) fn api_key(id: &str) -> Item {
+    dynamo::key(format!("key#{id}"), "key")
+}
+
+pub(crate) fn block_pk(import: &ImportId, block: u32) -> String {
+    format!("block#{import}#{block}")
+}
+
+pub(crate) fn block_key(import: &ImportId, block: u32) -> Item {
+    dynamo::key(block_pk(import, block), "block")
+}
+
+pub(crate) fn errors_pk(import: &ImportId) -> String {
+    format!("errors#{import}")
+}
+
+/// Numbers are padded, so that one query reads parts in the order of the file.
+pub(crate) fn error_part_sk(chunk: u32, part: u32) -> String {
+    format!("{chunk:010}#{part:06}")
+}
+
+pub(crate) fn error_part_key(import: &ImportId, chunk: u32, part: u32) -> Item {
+    dynamo::key(errors_pk(import), error_part_sk(chunk, part))
+}
