@@ -65,7 +65,7 @@ fn constants(source: &str) -> BTreeMap<&str, Limit> {
         let factor = |factor: &str| factor.trim().replace('_', "").parse::<u64>();
         let factors: Result<Vec<u64>, _> = value.trim_end_matches(';').split('*').map(factor).collect();
         let factors = factors.unwrap_or_else(|_| panic!("{name} is no product of numbers:{value}"));
-        limits.insert(name, Limit::new(name, factors.iter().product()));
+        limits.insert(name, Limit::new(name, factors.into_iter().product()));
     }
     limits
 }
@@ -97,7 +97,7 @@ fn limits_are_read_as_they_stand() {
     assert_eq!(value("UPLOAD_BYTES"), limits::UPLOAD_BYTES);
     assert_eq!(value("EXPIRY_GRACE_MS"), limits::EXPIRY_GRACE_MS as u64);
     assert_eq!(value("UPLOAD_TTL_SECONDS"), limits::UPLOAD_TTL_SECONDS * 1000);
-    assert_eq!(value("SHEET_ROWS"), limits::SHEET_ROWS.into());
+    assert_eq!(value("SHEET_ROWS"), u64::from(limits::SHEET_ROWS));
     assert_eq!(read.len(), LIMITS.matches("pub const").count(), "every constant stands at the start of a line");
     let hours = Limit::new("IDEMPOTENCY_MS", 24 * 3_600_000);
     assert!(hours.is_said_by(24, " hours") && !hours.is_said_by(24, " minutes") && !hours.is_said_by(24, ""));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use penstock_local::{Call, Options};
-use penstock_model::{Abort, FunctionName, ImportOptions, QueueName, Status};
+use penstock_model::{Abort, FunctionName, ImportOptions, Order, QueueName, Status};
 use reqwest::Method;
 use serde_json::json;
 use support::{
@@ -181,10 +181,13 @@ async fn run(stack: &Stack, crashes: &Path) {
     }
 }
 
-/// A batch of the splits queue that orders to go on with an import.
-fn go_on(import: &str) -> String {
-    let order = json!({ "account": "1", "import": import, "task": { "go_on": { "died_at": null } } }).to_string();
-    json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string()
+/// Has the splitter continue an import's split, by a message of its queue.
+async fn continue_split(stack: &Stack, import: &str) {
+    let (account, import) = ("1".parse().expect("valid"), import.parse().expect("an id"));
+    let order = Order::Continue { account, import, died_at: None }.encode().expect("small");
+    let event = json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string();
+    let answer = stack.cloud.invoke("split", event).await.expect("split answers");
+    assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
 }
 
 /// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked for.
@@ -201,7 +204,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     let import = stack.create(ImportOptions::default()).await;
     assert_eq!(upload(&import, &files::plain(0, 250, "1")).await, 200);
     let unused = stack.create(ImportOptions::default()).await;
-    stack.cloud.invoke("split", go_on(&unused.id)).await.expect("split answers");
+    continue_split(&stack, &unused.id).await;
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
     finish(stack, calls).await;
     // Messages that are lost.
@@ -236,7 +239,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
             let cancel = stack.request(Method::POST, &format!("/v1/imports/{}/cancel", import.id)).bearer_auth(TOKEN);
             http::send(cancel).await;
         } else {
-            stack.cloud.invoke("split", go_on(&import.id)).await.expect("split answers");
+            continue_split(&stack, &import.id).await;
         }
         stack.cloud.quiet().await;
         finish(stack, calls).await;

@@ -191,14 +191,14 @@ pub(crate) async fn an_import_expires_once_and_a_late_upload_counts(bench: Bench
     let Bench { store, account, .. } = &bench;
     let import = bench.created().await;
     assert!(!store.expire(&import).await.expect("answers"), "its time is not over");
-    let late = bench.shifted(import.expires_at - import.created_at + limits::EXPIRY_GRACE_MS + 1_000).store;
-    assert!(late.expire(&import).await.expect("answers"));
-    assert!(!late.expire(&import).await.expect("answers"), "it has expired since it was read");
+    let late = bench.shifted(import.expires_at - import.created_at + limits::EXPIRY_GRACE_MS + 1_000);
+    assert!(late.store.expire(&import).await.expect("answers"));
+    assert!(!late.store.expire(&import).await.expect("answers"), "it has expired since it was read");
     assert_eq!(bench.now(&import).await.status, Status::Expired);
     assert_eq!(place(store.accept(account, &import.id, &object("a")).await.expect("answers")), 1);
     let now = bench.now(&import).await;
     assert_eq!((now.status, now.completed_at), (Status::Processing, None));
-    assert!(!late.expire(&import).await.expect("answers"), "it has been accepted since it was read");
+    assert!(!late.store.expire(&import).await.expect("answers"), "it has been accepted since it was read");
 }
 
 /// Waits until these of the account's imports are due, and no others: the index may lag behind its table.
