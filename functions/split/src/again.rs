@@ -1,6 +1,6 @@
 //! Sending again what was lost on its way to the validators.
 
-use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_engine::reading::{Part, Reading};
 use penstock_model::{Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, Job, Repeats, Status};
 use penstock_runtime::Deadline;
 use penstock_store::{
@@ -10,7 +10,7 @@ use penstock_store::{
     text::TextError,
 };
 
-use crate::split::{grammar, hand_on, job};
+use crate::split::{hand_on, job};
 
 /// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an import that is to end
 /// early only those that had begun. Duplicates are harmless.
@@ -37,21 +37,22 @@ pub(crate) async fn run(store: &Store, order: &SplitOrder, from: Checkpoint, dea
 }
 
 async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<(), TextError> {
-    let mut splitter = Splitter::resume(SplitOptions::new(grammar(import), &import.chunking), from);
+    // Without a layout nothing was split.
+    let Some(layout) = &import.layout else { return Ok(()) };
+    let mut reading = Reading::resume(layout, &import.chunking, from);
     let mut text = store.text(import, from.offset);
     let mut missing = Missing { store, import, job: job(import), block: None };
     let mut next = from;
     while let Some(bytes) = text.next().await? {
-        // The header was fine when the file was split.
-        for piece in splitter.push(&bytes).unwrap_or_default() {
-            next = missing.send(piece).await?.unwrap_or(next);
+        for part in reading.push(&bytes).map_err(TextError::Failed)? {
+            next = missing.send(part).await?.unwrap_or(next);
         }
         if deadline.is_near() && next.chunk > from.chunk {
             return Ok(hand_on(store, import, SplitTask::SendAgain(next)).await?);
         }
     }
-    for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {
-        missing.send(piece).await?;
+    for part in reading.finish().map_err(TextError::Failed)? {
+        missing.send(part).await?;
     }
     Ok(())
 }
@@ -66,8 +67,8 @@ struct Missing<'a> {
 
 impl Missing<'_> {
     /// Sends a chunk that is missing; gives where the file goes on after it.
-    async fn send(&mut self, piece: Piece) -> Result<Option<Checkpoint>> {
-        let Piece::Chunk(chunk, next) = piece else { return Ok(None) };
+    async fn send(&mut self, part: Part) -> Result<Option<Checkpoint>> {
+        let Part::Chunk(chunk, next) = part else { return Ok(None) };
         let halted = self.import.halt.is_some();
         let block = self.block_of(&chunk).await?;
         let name = chunk.index.to_string();

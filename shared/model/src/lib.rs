@@ -15,13 +15,13 @@ mod scope;
 mod tally;
 mod timestamp;
 
-pub use chunk::{Body, Chunk, ChunkMessage, Flaw, Job, MessageError, Refusal, Repeats};
+pub use chunk::{Body, Chunk, ChunkMessage, DocumentFlaw, Job, MessageError, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
-pub use layout::{Compression, Format, Grammar, Layout, UTF_8};
+pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, UnknownFormat, delimiter_byte};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{
