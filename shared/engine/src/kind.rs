@@ -27,7 +27,7 @@ mod text;
 
 use std::{collections::HashMap, sync::Arc};
 
-use penstock_model::{AccountId, Conversion, KindName, Schema, Value};
+use penstock_model::{Conversion, KindName, Value};
 
 pub use check::FieldCheck;
 
@@ -67,22 +67,6 @@ pub struct SchemaError {
 }
 
 impl Kind {
-    /// Parses the document of a schema. [`Kind::compile`] checks whether it is consistent.
-    ///
-    /// # Errors
-    /// The place of the first member that is not supported or has the wrong form.
-    pub fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
-        compile::parse(json)
-    }
-
-    /// Compiles a schema for an account.
-    ///
-    /// # Errors
-    /// The place of the first contradiction in the schema.
-    pub fn compile(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
-        compile::compile(schema, account)
-    }
-
     /// The kind's name.
     pub fn name(&self) -> &KindName {
         &self.name

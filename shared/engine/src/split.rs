@@ -6,10 +6,12 @@
 
 mod delimited;
 mod json;
+mod scan;
 
 use delimited::Delimited;
 use json::{Elements, Lines};
 use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Grammar, RecordFlaw, limits};
+use scan::Scan;
 
 use crate::lines::{self, LineCounter};
 
@@ -96,19 +98,6 @@ pub struct Splitter {
     scan: Scan,
     /// The record being scanned is too long and is dropped as it is scanned.
     dropping: Option<Dropping>,
-}
-
-/// How far the present record has been scanned.
-#[derive(Debug, Clone, Copy, Default)]
-struct Scan {
-    /// Where in the buffer the record starts, if it has started.
-    start: Option<usize>,
-    /// The next byte to scan.
-    at: usize,
-    /// The place in the buffer whose line a refusal of the record would name, if it is still in the buffer.
-    mark: Option<usize>,
-    /// Lines that have ended in the record, where the grammar counts them.
-    lines: u64,
 }
 
 /// Finds where records start and end, by the file's grammar.

@@ -9,8 +9,8 @@ use penstock_model::{
 use serde_path_to_error::Segment;
 
 use super::{
-    DefaultRule, FieldCheck, Kind, SchemaError,
-    check::Rule,
+    DefaultRule, Kind, SchemaError,
+    check::{FieldCheck, Rule},
     components::Temporal,
     nested::Items,
     number::NumberRule,
@@ -45,7 +45,25 @@ impl At {
     }
 }
 
-pub(super) fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+impl Kind {
+    /// Parses the document of a schema. [`Kind::compile`] checks whether it is consistent.
+    ///
+    /// # Errors
+    /// The place of the first member that is not supported or has the wrong form.
+    pub fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+        parse(json)
+    }
+
+    /// Compiles a schema for an account.
+    ///
+    /// # Errors
+    /// The place of the first contradiction in the schema.
+    pub fn compile(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
+        compile(schema, account)
+    }
+}
+
+fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let schema = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let at = error.path().iter().fold(At(String::new()), |at, segment| match segment {
@@ -66,7 +84,7 @@ struct Common<'a> {
     keeps_additional: bool,
 }
 
-pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
+fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
     few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
     let common = Common {
         account,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use penstock_model::{Decimal, Value, limits};
 use serde_json::value::RawValue;
 
-use super::FieldCheck;
+use super::check::FieldCheck;
 use crate::{
     cell::{CellError, Input},
     members::Members,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kinds;
 
-const SMALL: Chunking = Chunking { bytes: 40, rows: 2, per_block: 4 };
+const SMALL: Chunking = Chunking { bytes: 48, rows: 2, per_block: 4 };
 
 /// What a file gives: its parts in short, its rows, and its failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

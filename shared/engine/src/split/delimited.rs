@@ -13,7 +13,7 @@
 use memchr::{memchr2, memchr3};
 use penstock_model::RecordFlaw;
 
-use super::Scan;
+use super::scan::Scan;
 
 const QUOTE: u8 = b'"';
 

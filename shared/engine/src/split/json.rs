@@ -8,7 +8,7 @@
 use memchr::memchr;
 use penstock_model::{DocumentFlaw, RecordFlaw, limits};
 
-use super::Scan;
+use super::scan::Scan;
 use crate::{blocks, strings::plain_bytes};
 
 /// One value a line (<https://github.com/ndjson/ndjson-spec>); lines of white space are no records.
