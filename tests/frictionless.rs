@@ -10,7 +10,7 @@ mod differences;
 use std::collections::BTreeMap;
 
 use differences::{DIFFERENCES, Disagreement};
-use penstock_engine::kind::{Input, Kind};
+use penstock_engine::{cell::Input, kind::Kind};
 use serde_json::{Value, value::RawValue};
 
 /// Disagreements that are told, at most.

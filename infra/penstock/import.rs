@@ -10,69 +10,15 @@ use anyhow::Context;
 use clap::Args;
 use penstock_client::{Client, Import, NewImport};
 use penstock_local::{LocalCloud, Options};
-use penstock_model::{Format, ImportOptions, RowError, Status};
+use penstock_model::{ImportOptions, RowError, Status};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, preview, program, progress::Progress};
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, file::FileArgs, interruption, preview, program, progress::Progress};
 
 /// How long to wait between two looks at the import.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Errors that the summary shows.
 pub(crate) const FIRST_ERRORS: usize = 5;
-
-/// A file, and how it is to be read.
-#[derive(Args)]
-pub(crate) struct FileArgs {
-    /// The file.
-    pub(crate) file: PathBuf,
-    /// What the file is: csv, tsv, ndjson, json or xlsx; found out if not given.
-    #[arg(long, value_parser = format)]
-    pub(crate) format: Option<Format>,
-    /// The byte between two cells; found out if not given.
-    #[arg(long, value_parser = delimiter)]
-    delimiter: Option<char>,
-    /// Takes quotes for data.
-    #[arg(long)]
-    no_quoting: bool,
-    /// The encoding of the text, such as windows-1252; found out if not given.
-    #[arg(long)]
-    encoding: Option<String>,
-    /// The sheet of a workbook; the first if not given.
-    #[arg(long)]
-    sheet: Option<String>,
-    /// What a column means whose name does not say it; any number of times.
-    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped)]
-    mapping: Vec<(String, String)>,
-}
-
-impl FileArgs {
-    /// What is asked of an import of the file, as far as it is about the file.
-    pub(crate) fn options(&self) -> ImportOptions {
-        ImportOptions {
-            delimiter: self.delimiter,
-            quoting: self.no_quoting.then_some(false),
-            encoding: self.encoding.clone(),
-            sheet: self.sheet.clone(),
-            mapping: self.mapping.iter().cloned().collect(),
-            ..ImportOptions::default()
-        }
-    }
-
-    /// What the file is called.
-    pub(crate) fn filename(&self) -> Option<String> {
-        self.file.file_name().map(|name| name.to_string_lossy().into_owned())
-    }
-
-    /// How much there is of it.
-    ///
-    /// # Errors
-    /// It is not there, or no file.
-    pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
-        let file = std::fs::metadata(&self.file).with_context(|| self.file.display().to_string())?;
-        anyhow::ensure!(file.is_file(), "{} is not a file", self.file.display());
-        Ok(file.len())
-    }
-}
 
 #[derive(Args)]
 pub(crate) struct ImportArgs {
@@ -84,7 +30,7 @@ pub(crate) struct ImportArgs {
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
-    /// Shows what the file would be taken for, and its first rows; imports nothing.
+    /// Shows what the file is, and its first rows as they would be read; imports nothing.
     #[arg(long)]
     preview: bool,
     /// The service's base URL; without one a local cloud is started for this import.
@@ -107,25 +53,6 @@ impl ImportArgs {
     }
 }
 
-fn format(name: &str) -> Result<Format, String> {
-    let known = serde_json::from_value(serde_json::Value::String(name.to_owned()));
-    known.map_err(|_| "csv, tsv, ndjson, json and xlsx are read".to_owned())
-}
-
-/// As the service takes it.
-fn delimiter(text: &str) -> Result<char, String> {
-    let refused = |c: &char| !c.is_ascii() || matches!(c, '"' | '\n' | '\r' | '\0') || c.is_ascii_alphanumeric();
-    let one: Option<char> = text.parse().ok();
-    one.filter(|c| !refused(c))
-        .ok_or_else(|| "it is one ASCII character, not a quote, a line break, a letter or a digit".to_owned())
-}
-
-/// `COLUMN=FIELD`; a field's name holds no `=`, a column's may.
-fn mapped(text: &str) -> Result<(String, String), String> {
-    let (column, field) = text.rsplit_once('=').ok_or("write it as COLUMN=FIELD")?;
-    Ok((column.to_owned(), field.to_owned()))
-}
-
 /// Exit code when some rows failed; 0 when none did, 1 when the import did.
 pub(crate) const SOME_FAILED: u8 = 2;
 
@@ -136,15 +63,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
             (Some(url), Some(token)) => Some(Client::new(url, token)?),
             _ => None,
         };
-        let (options, filename) = (args.options(), args.file.filename());
-        let subject = preview::Subject {
-            file: &args.file.file,
-            filename: filename.as_deref(),
-            kind: &args.kind,
-            format: args.file.format,
-            options: &options,
-        };
-        return preview::run(&subject, client.as_ref()).await;
+        return preview::run(&args.file.local()?, &args.kind, client.as_ref()).await;
     }
     let interrupted = interruption()?;
     let (local, client) = match (&args.url, &args.token) {

@@ -11,6 +11,7 @@ macro_rules! say {
 mod check;
 mod cost;
 mod dev;
+mod file;
 mod import;
 mod keys;
 mod preview;

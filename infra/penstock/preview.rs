@@ -1,38 +1,24 @@
-//! `penstock import --preview`: what a file would be taken for, told by the engine on this machine; nothing is sent but the question for a
-//! kind's schema.
+//! `penstock import --preview`: what a file is and how its first rows would be read, told by the engine on this
+//! machine. Only the schema of a kind that is not bundled is asked of the service.
 
-use std::{fs::File, io::BufReader, path::Path, process::ExitCode};
+use std::{io::BufReader, process::ExitCode};
 
 use anyhow::Context;
 use penstock_client::Client;
 use penstock_engine::{
-    detect::Hints,
     kind::Kind,
     kinds,
     preview::{self, Preview},
 };
-use penstock_model::{Format, ImportOptions, KindName, Layout, Schema};
+use penstock_model::{KindName, Layout, Schema};
 
-/// What is looked at, and as what.
-pub(crate) struct Subject<'a> {
-    pub(crate) file: &'a Path,
-    pub(crate) filename: Option<&'a str>,
-    pub(crate) kind: &'a str,
-    pub(crate) format: Option<Format>,
-    pub(crate) options: &'a ImportOptions,
-}
+use crate::file::LocalFile;
 
-/// Prints the preview. `client` is asked for a kind that is not bundled.
-pub(crate) async fn run(subject: &Subject<'_>, client: Option<&Client>) -> anyhow::Result<ExitCode> {
-    let schema = schema(subject.kind, client).await?;
+/// Prints the preview of a file as one of this kind. `client` is asked for a kind that is not bundled.
+pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client>) -> anyhow::Result<ExitCode> {
     let account = crate::LOCAL_ACCOUNT.parse()?;
-    let kind = Kind::compile(&schema, &account)?;
-    let fields: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
-    let Subject { format, filename, options, .. } = *subject;
-    let hints = Hints { format, filename, options, fields: &fields, partial: false };
-    let file = File::open(subject.file).with_context(|| subject.file.display().to_string())?;
-    let bytes = file.metadata()?.len();
-    let preview = preview::preview(BufReader::new(file), bytes, &hints, kind, &account);
+    let kind = Kind::compile(&schema(kind, client).await?, &account)?;
+    let preview = preview::preview(BufReader::new(file.open()?), file.bytes, &file.hints(&kind), &account);
     match preview {
         Ok(preview) => print(&preview),
         Err(failure) => {
@@ -51,7 +37,7 @@ async fn schema(kind: &str, client: Option<&Client>) -> anyhow::Result<Schema> {
     }
 }
 
-/// What a file is, and what is to be noted of it.
+/// Prints what a file is, and what is to be noted of it.
 pub(crate) fn say_layout(layout: &Layout) -> anyhow::Result<()> {
     let mut words = vec![layout.format.as_str().to_owned(), layout.encoding.clone()];
     words.extend(layout.compression.map(|compression| compression.as_str().to_owned()));

@@ -1,6 +1,6 @@
 //! What is sent arrives as it was sent.
 
-use penstock_model::{Body, Checkpoint, ChunkMessage, Order, QueueName, Refusal};
+use penstock_model::{Body, Checkpoint, ChunkMessage, Order, QueueName, RecordFlaw};
 
 use crate::bench::{Bench, message};
 
@@ -22,7 +22,7 @@ pub(crate) async fn chunks_arrive_as_they_were_sent(bench: Bench) {
         Body::Rows(b"nul\0,b\n".to_vec()),
         Body::Rows("no character: \u{ffff}\n".into()),
         Body::Rows(vec![0xff, 0xfe, b'\n']),
-        Body::Refused(Refusal::UnterminatedQuote { opened_line: 14 }),
+        Body::Refused(RecordFlaw::UnterminatedQuote { opened_line: 14 }),
     ];
     // More than two batches.
     let sent: Vec<ChunkMessage> =

@@ -1,6 +1,6 @@
 //! Sending again the chunks that were lost on their way to the validators.
 
-use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_engine::reading::{Part, Reading};
 use penstock_model::{
     AccountId, Block, Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, ImportId, Job, Order, Repeats, Stage,
 };
@@ -43,21 +43,22 @@ pub(crate) async fn run(
 }
 
 async fn send(store: &Store, import: &Import, from: Checkpoint, deadline: Deadline) -> Result<(), TextError> {
-    let mut splitter = Splitter::resume(SplitOptions::new(import.grammar(), &import.chunking), from);
+    // Without a layout nothing was split.
+    let Some(layout) = &import.layout else { return Ok(()) };
+    let mut reading = Reading::resume(layout, &import.chunking, from);
     let mut text = store.text(import, from.offset);
     let mut missing = Missing { store, import, job: import.job(), block: None };
     let mut next = from;
     while let Some(bytes) = text.next().await? {
-        // The header was fine when the file was split.
-        for piece in splitter.push(&bytes).unwrap_or_default() {
-            next = missing.send(piece).await?.unwrap_or(next);
+        for part in reading.push(&bytes).map_err(TextError::Failed)? {
+            next = missing.send(part).await?.unwrap_or(next);
         }
         if deadline.is_near() && next.chunk > from.chunk {
             return Ok(hand_on(store, &import.id, &Order::to_resend(import, next)).await?);
         }
     }
-    for piece in splitter.finish().map(|(pieces, _)| pieces).unwrap_or_default() {
-        missing.send(piece).await?;
+    for part in reading.finish().map_err(TextError::Failed)? {
+        missing.send(part).await?;
     }
     Ok(())
 }
@@ -72,8 +73,8 @@ struct Missing<'a> {
 
 impl Missing<'_> {
     /// Sends a chunk that is missing; gives where the file goes on after it.
-    async fn send(&mut self, piece: Piece) -> Result<Option<Checkpoint>> {
-        let Piece::Chunk(chunk, next) = piece else { return Ok(None) };
+    async fn send(&mut self, part: Part) -> Result<Option<Checkpoint>> {
+        let Part::Chunk(chunk, next) = part else { return Ok(None) };
         let halted = self.import.halt.is_some();
         let block = self.block_of(&chunk).await?;
         let begun = block.fate(chunk.index).is_some();

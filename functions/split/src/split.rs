@@ -1,16 +1,14 @@
 //! Splitting one import.
 
 use penstock_engine::{
-    detect::{self, Hints},
-    header,
     kind::Kind,
-    plan::Plan,
+    reading::{self, Columns, Hints, Part, Reading},
     seen::Seen,
-    split::{Piece, SplitError, SplitOptions, Splitter},
+    upload::Upload,
 };
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode,
-    Order, Repeats, Stage, StoredObject, limits::MESSAGE_BYTES,
+    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order,
+    Repeats, Stage, StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{
@@ -23,8 +21,8 @@ use tracing::info;
 
 use crate::hand_on::hand_on;
 
-/// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the checkpoint, and ends
-/// splitting, or hands the rest on when the invocation's time is near its end.
+/// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the
+/// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end.
 ///
 /// # Errors
 /// What may be different next time. What will not, ends the import with a reason and is no error here.
@@ -36,7 +34,8 @@ pub async fn run(
     deadline: Deadline,
 ) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
-    // What the import is about already goes before what is stored under its key now: a form may have stored another version since.
+    // What the import is about already goes before what is stored under its key now: a form may have stored another
+    // version since.
     let found = match (object, import.object) {
         (Some(object), _) => Some(object.clone()),
         (None, Some(pinned)) => Some(pinned),
@@ -106,9 +105,9 @@ impl From<TextError> for Stop {
     }
 }
 
-impl From<SplitError> for Stop {
-    fn from(error: SplitError) -> Self {
-        Self::Failed(error.into())
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -118,29 +117,34 @@ async fn kind(store: &Store, import: &Import) -> Result<Kind, Stop> {
     store.compiled_kind(&import.account, &import.kind, import.kind_version).await?.ok_or_else(gone)
 }
 
-/// Finds out what the upload is. The same upload always gives the same answer.
-async fn detect(store: &Store, import: &Import, kind: &Kind) -> Result<Layout, Stop> {
-    let Import { format, filename, options, .. } = import.clone();
-    let fields: Vec<String> = kind.fields().iter().map(|field| field.name().to_owned()).collect();
-    let layout = store.look_at_upload(import, move |upload, bytes| {
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        detect::detect(
-            upload,
-            bytes,
-            &Hints { format, filename: filename.as_deref(), options: &options, fields: &fields, partial: false },
-        )
-    });
-    Ok(layout.await?)
+/// Resolves what the upload is and how it is read. The same upload always gives the same answer.
+async fn resolve(store: &Store, import: &Import, kind: &Kind) -> Result<Layout, Stop> {
+    let (about, kind) = (import.clone(), kind.clone());
+    let look = move |upload: &mut dyn Upload, bytes| reading::resolve(upload, bytes, &Hints::of(&about, &kind));
+    let layout = store.look_at_upload(import, look).await?;
+    info!(import.id = %import.id, format = layout.format.as_str(), layout.encoding, "the upload's format is detected");
+    Ok(layout)
+}
+
+/// Begins to read an import's file: at its checkpoint, or at the start, where its layout is resolved and its columns
+/// are read.
+async fn begin(store: &Store, import: &mut Import) -> Result<Reading, Stop> {
+    if let (Some(layout), true) = (&import.layout, import.checkpoint != Checkpoint::START) {
+        return Ok(Reading::resume(layout, &import.chunking, import.checkpoint));
+    }
+    let kind = kind(store, import).await?;
+    let layout = match import.layout.take() {
+        Some(layout) => layout,
+        None => resolve(store, import, &kind).await?,
+    };
+    let reading = Reading::start(&layout, &Hints::of(import, &kind), &import.chunking);
+    import.layout = Some(layout);
+    Ok(reading)
 }
 
 async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<(), Stop> {
     let from = import.checkpoint;
-    if import.layout.is_none() {
-        let layout = detect(store, &import, &kind(store, &import).await?).await?;
-        info!(import.id = %import.id, format = layout.format.as_str(), layout.encoding, "the upload is recognised");
-        import.layout = Some(layout);
-    }
-    let mut splitter = Splitter::resume(SplitOptions::new(import.grammar(), &import.chunking), from);
+    let mut reading = begin(store, &mut import).await?;
     let mut text = store.text(&import, from.offset);
     let mut sender = Sender {
         store,
@@ -151,9 +155,9 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         waiting: Vec::new(),
         seen: None,
     };
-    while let Some(bytes) = text.next().await.map_err(|error| broken_off(error, sender.next))? {
-        for piece in splitter.push(&bytes)? {
-            sender.take(piece).await?;
+    while let Some(bytes) = text.next().await.map_err(|error| broken_off(&reading, error))? {
+        for part in reading.push(&bytes)? {
+            sender.take(part).await?;
             sender.checkpoint_if_due().await?;
         }
         if deadline.is_near() && sender.next.chunk > from.chunk {
@@ -161,28 +165,19 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
             return Ok(hand_on(store, &import.id, &Order::to_continue(&import, None)).await?);
         }
     }
-    // No checkpoint any more: behind a document that breaks off there is nothing, and who went on there would find that something is missing.
-    let (pieces, total) = splitter.finish()?;
-    for piece in pieces {
-        sender.take(piece).await?;
+    // No checkpoint any more: behind a document that breaks off there is nothing, and a splitter that resumed there
+    // would find that something is missing.
+    for part in reading.finish()? {
+        sender.take(part).await?;
     }
     sender.send().await?;
-    if sender.next.chunk == 0 && !sender.job.grammar.has_header() {
-        // No row, no name of a member.
-        sender.set_columns(Vec::new()).await?;
-    }
-    if sender.job.columns.is_empty() && import.grammar().has_header() {
-        return Err(Stop::Failed(Failure::new("empty_file", "the file holds no header and no row")));
-    }
-    finish(store, &import, sender.next.chunk, total).await
+    finish(store, &import, sender.next.chunk, reading.rows()).await
 }
 
 /// A file that cannot be read on says from where; of the rows before, those that had begun are finished.
-fn broken_off(error: TextError, at: Checkpoint) -> Stop {
+fn broken_off(reading: &Reading, error: TextError) -> Stop {
     match error.into() {
-        Stop::Failed(Failure { code, message }) => {
-            Stop::Failed(Failure::new(&code, format!("{message}; nothing from row {} on can be read", at.row)))
-        }
+        Stop::Failed(failure) => Stop::Failed(reading.broken_off(failure)),
         other => other,
     }
 }
@@ -203,12 +198,11 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn take(&mut self, piece: Piece) -> Result<(), Stop> {
-        let (chunk, next) = match piece {
-            Piece::Header(header) => return self.read_header(&header).await,
-            Piece::Chunk(chunk, next) => (chunk, next),
+    async fn take(&mut self, part: Part) -> Result<(), Stop> {
+        let (chunk, next) = match part {
+            Part::Columns(columns) => return self.set_columns(*columns).await,
+            Part::Chunk(chunk, next) => (chunk, next),
         };
-        self.read_members(&chunk).await?;
         if chunk.index.is_multiple_of(self.job.chunking.per_block) {
             made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
@@ -229,31 +223,14 @@ impl Sender<'_> {
         Ok(())
     }
 
-    async fn read_header(&mut self, header: &[u8]) -> Result<(), Stop> {
-        self.set_columns(header::columns(header, self.job.grammar).map_err(Stop::Failed)?).await
-    }
-
-    /// Where there is no header, the first rows tell what the columns are.
-    async fn read_members(&mut self, chunk: &Chunk) -> Result<(), Stop> {
-        if self.job.grammar.has_header() || chunk.index > 0 {
-            return Ok(());
-        }
-        let columns = match &chunk.body {
-            Body::Rows(rows) => header::members(rows, self.job.grammar),
-            Body::Refused(_) => Vec::new(),
-        };
-        self.set_columns(columns).await
-    }
-
-    /// Records what the file is and what its columns are, if its kind takes them.
-    async fn set_columns(&mut self, columns: Vec<String>) -> Result<(), Stop> {
-        let kind = kind(self.store, self.import).await?;
-        let plan = Plan::compile(kind, self.job.grammar, &columns, &self.job.options.mapping).map_err(Stop::Failed)?;
-        let ignored: Vec<String> = plan.ignored(&columns).map(str::to_owned).collect();
-        let layout = self.import.layout.as_ref().expect("what the upload is has been found out");
-        made(self.store.set_layout(self.import, layout, &columns, &ignored).await?)?;
-        self.job.columns = columns;
-        // Columns are read at the start of a file alone: a splitter that goes on elsewhere does not know what came before.
+    /// Records what the file is and what its columns are.
+    async fn set_columns(&mut self, columns: Columns) -> Result<(), Stop> {
+        let Columns { names, ignored, plan } = columns;
+        let layout = self.import.layout.as_ref().expect("a file is read by its layout");
+        made(self.store.set_layout(self.import, layout, &names, &ignored).await?)?;
+        self.job.columns = names;
+        // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
+        // before.
         self.seen = may_leave_out_writes(&self.job).then(|| Seen::new(&plan));
         Ok(())
     }
@@ -284,7 +261,8 @@ fn made(step: Step) -> Result<(), Stop> {
     }
 }
 
-/// The file has ended: the last block gets its size, the import its total, and either may have been what the end was waiting for.
+/// The file has ended: the last block gets its size, the import its total, and either may have been what the end was
+/// waiting for.
 async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Result<(), Stop> {
     let Chunking { per_block, .. } = import.chunking;
     if !chunks.is_multiple_of(per_block) {

@@ -1,32 +1,13 @@
 //! Checking one chunk.
 
-use std::collections::BTreeMap;
-
 use penstock_engine::{
     plan::{ChunkPlan, Plan},
     rejected, rows,
 };
 use penstock_model::{Body, Chunk, Job, RowError};
 
-use super::sink::Wanted;
+use super::found::{CheckedChunk, Wanted};
 use crate::import::FIRST_ERRORS;
-
-/// What a chunk holds, as far as it is wanted.
-#[derive(Debug, Default)]
-pub(super) struct Checked {
-    pub(super) rows: u64,
-    pub(super) accepted: u64,
-    pub(super) failed: u64,
-    pub(super) codes: BTreeMap<String, u64>,
-    /// The first errors.
-    pub(super) first: Vec<RowError>,
-    /// All errors, a JSON object a line.
-    pub(super) errors: Vec<u8>,
-    /// The rejected rows as their file has them, but for one that the chunk does not hold.
-    pub(super) rejected: Vec<u8>,
-    /// Where in the text stands a rejected row that the chunk does not hold, and how many bytes it has.
-    pub(super) refused: Option<(u64, u64)>,
-}
 
 /// Checks chunks, one after the other.
 #[derive(Debug, Clone)]
@@ -45,14 +26,14 @@ impl Checker {
     }
 
     /// Checks a chunk's rows. The same chunk always gives the same answer.
-    pub(super) fn check(&mut self, chunk: &Chunk, wanted: Wanted) -> Checked {
+    pub(super) fn check(&mut self, chunk: &Chunk, wanted: Wanted) -> CheckedChunk {
         let records = rows::Records::of(&self.job, chunk);
-        let rows::Checked { accepted, mut errors } = rows::check(self.plan.for_next(), &self.job, &records);
+        let rows::Validated { accepted, mut errors } = rows::check(self.plan.for_next(), &self.job, &records);
         if errors.is_empty() {
-            return Checked { rows: accepted, accepted, ..Checked::default() };
+            return CheckedChunk { rows: accepted, accepted, ..CheckedChunk::default() };
         }
         let failed = RowError::by_row(&errors).count() as u64;
-        let mut checked = Checked { rows: accepted + failed, accepted, failed, ..Checked::default() };
+        let mut checked = CheckedChunk { rows: accepted + failed, accepted, failed, ..CheckedChunk::default() };
         for error in &errors {
             match checked.codes.get_mut(&error.code) {
                 Some(count) => *count += 1,
@@ -73,7 +54,7 @@ impl Checker {
         checked
     }
 
-    fn reject(&self, chunk: &Chunk, errors: &[RowError], checked: &mut Checked) {
+    fn reject(&self, chunk: &Chunk, errors: &[RowError], checked: &mut CheckedChunk) {
         let Job { grammar, columns, .. } = &self.job;
         let mut rejected = RowError::by_row(errors).peekable();
         match &chunk.body {

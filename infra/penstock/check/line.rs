@@ -1,19 +1,19 @@
 //! The line that chunks go through: checked by one thread or by several, taken in the file's order by one.
 //!
-//! Chunks go to the threads in turn, and what comes of them is taken in the same turn, so that it needs no sorting and no more than a few
-//! chunks for each thread are anywhere.
+//! Chunks go to the threads in turn, and the checked chunks are taken in the same turn. So they need no sorting, and no
+//! more than a few chunks for each thread are held.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::{
+    ops::ControlFlow,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::{Scope, ScopedJoinHandle},
+};
 
 use penstock_model::{Chunk, ImportOptions, Layout};
 
-use super::{
-    checker::{Checked, Checker},
-    sink::Sink,
-};
+use super::{checker::Checker, collector::Collector, found::CheckedChunk};
 
-/// Chunks, or what comes of them, that wait at each thread.
+/// Chunks, and checked chunks, that wait at each thread.
 const WAITING: usize = 1;
 
 /// A line; nothing goes through before [`Line::start`].
@@ -24,44 +24,40 @@ pub(super) struct Line<'scope, 'env> {
 }
 
 enum State<'scope> {
-    Waiting(Box<Sink>),
+    Waiting(Box<Collector>),
     /// One thread does everything, this one.
     Alone {
-        sink: Box<Sink>,
+        collector: Box<Collector>,
         checker: Box<Checker>,
         trouble: Option<anyhow::Error>,
     },
     Together {
         given: usize,
         to_check: Vec<SyncSender<Chunk>>,
-        taker: ScopedJoinHandle<'scope, (Sink, Option<anyhow::Error>)>,
+        taker: ScopedJoinHandle<'scope, anyhow::Result<Collector>>,
     },
     Moved,
 }
 
-/// What was given is not taken any more; [`Line::end`] says why.
-#[derive(Debug)]
-pub(super) struct Closed;
-
 impl<'scope, 'env> Line<'scope, 'env> {
-    pub(super) fn new(scope: &'scope Scope<'scope, 'env>, threads: usize, sink: Sink) -> Self {
-        Self { scope, threads, state: State::Waiting(Box::new(sink)) }
+    pub(super) fn new(scope: &'scope Scope<'scope, 'env>, threads: usize, collector: Collector) -> Self {
+        Self { scope, threads, state: State::Waiting(Box::new(collector)) }
     }
 
     /// Makes the line ready for chunks.
     pub(super) fn start(&mut self, checker: Checker, layout: &Layout, options: &ImportOptions) {
-        let State::Waiting(mut sink) = std::mem::replace(&mut self.state, State::Moved) else {
+        let State::Waiting(mut collector) = std::mem::replace(&mut self.state, State::Moved) else {
             unreachable!("a line is started once");
         };
-        sink.start(layout, options, &checker.job().columns);
+        collector.start(layout, options, &checker.job().columns);
         self.state = if self.threads == 1 {
-            State::Alone { sink, checker: Box::new(checker), trouble: None }
+            State::Alone { collector, checker: Box::new(checker), trouble: None }
         } else {
-            let wanted = sink.wanted();
+            let wanted = collector.wanted();
             let (to_check, to_take): (Vec<_>, Vec<_>) = (0..self.threads)
                 .map(|_| {
                     let (to_check, chunks) = sync_channel::<Chunk>(WAITING);
-                    let (checked, to_take) = sync_channel::<Checked>(WAITING);
+                    let (checked, to_take) = sync_channel::<CheckedChunk>(WAITING);
                     let mut checker = checker.clone();
                     self.scope.spawn(move || {
                         while let Ok(chunk) = chunks.recv() {
@@ -73,37 +69,36 @@ impl<'scope, 'env> Line<'scope, 'env> {
                     (to_check, to_take)
                 })
                 .unzip();
-            let taker = self.scope.spawn(move || take(*sink, &to_take));
+            let taker = self.scope.spawn(move || take(*collector, &to_take));
             State::Together { given: 0, to_check, taker }
         };
     }
 
-    /// Has a chunk checked.
-    ///
-    /// # Errors
-    /// [`Closed`].
-    pub(super) fn give(&mut self, chunk: Chunk) -> Result<(), Closed> {
-        match &mut self.state {
-            State::Alone { sink, checker, trouble } => {
-                let checked = checker.check(&chunk, sink.wanted());
-                sink.take(checked).map_err(|error| {
-                    *trouble = Some(error);
-                    Closed
-                })
+    /// Has a chunk checked. It breaks where nothing is taken any more; then [`Line::end`] says why.
+    pub(super) fn give(&mut self, chunk: Chunk) -> ControlFlow<()> {
+        let is_taken = match &mut self.state {
+            State::Alone { collector, checker, trouble } => {
+                let checked = checker.check(&chunk, collector.wanted());
+                *trouble = collector.take(checked).err();
+                trouble.is_none()
             }
             State::Together { given, to_check, .. } => {
                 *given += 1;
-                to_check[(*given - 1) % self.threads].send(chunk).map_err(|_| Closed)
+                to_check[(*given - 1) % self.threads].send(chunk).is_ok()
             }
             State::Waiting(_) | State::Moved => unreachable!("chunks come after the columns"),
-        }
+        };
+        if is_taken { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Waits for all that was given: what was found, and what kept the rest from being taken.
-    pub(super) fn end(self) -> (Sink, Option<anyhow::Error>) {
+    /// Waits for all that was given to be taken.
+    ///
+    /// # Errors
+    /// Why the rest could not be taken.
+    pub(super) fn end(self) -> anyhow::Result<Collector> {
         match self.state {
-            State::Waiting(sink) => (*sink, None),
-            State::Alone { sink, trouble, .. } => (*sink, trouble),
+            State::Waiting(collector) => Ok(*collector),
+            State::Alone { collector, trouble, .. } => trouble.map_or(Ok(*collector), Err),
             State::Together { to_check, taker, .. } => {
                 drop(to_check);
                 taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -113,14 +108,12 @@ impl<'scope, 'env> Line<'scope, 'env> {
     }
 }
 
-/// Takes what comes of the chunks, in their order.
-fn take(mut sink: Sink, from: &[Receiver<Checked>]) -> (Sink, Option<anyhow::Error>) {
+/// Takes the checked chunks, in the file's order.
+fn take(mut collector: Collector, from: &[Receiver<CheckedChunk>]) -> anyhow::Result<Collector> {
     for checked in from.iter().cycle() {
-        // Of the thread whose turn it is nothing more comes: then of none.
+        // Where the thread whose turn it is gives no more, none does.
         let Ok(checked) = checked.recv() else { break };
-        if let Err(error) = sink.take(checked) {
-            return (sink, Some(error));
-        }
+        collector.take(checked)?;
     }
-    (sink, None)
+    Ok(collector)
 }

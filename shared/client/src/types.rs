@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Compression, Failure, Format, ImportOptions, RowError, Rows, Scope, Status};
+use penstock_model::{Compression, Failure, Format, Grammar, ImportOptions, Layout, RowError, Rows, Scope, Status};
 use serde::{Deserialize, Serialize};
 
 /// What an import is asked for with.
@@ -86,6 +86,17 @@ pub struct Detected {
     pub sheet: Option<String>,
     /// Where content, declaration and name contradict one another.
     pub notes: Vec<String>,
+}
+
+impl From<Layout> for Detected {
+    fn from(layout: Layout) -> Self {
+        let (delimiter, quoting) = match layout.grammar {
+            Grammar::Delimited { delimiter, quoting } => (Some(char::from(delimiter)), Some(quoting)),
+            Grammar::Lines | Grammar::Elements { .. } | Grammar::Sheet => (None, None),
+        };
+        let Layout { format, compression, encoding, sheet, notes, .. } = layout;
+        Self { format, compression, encoding, delimiter, quoting, sheet, notes }
+    }
 }
 
 /// The rejected rows file, once it is there.

@@ -7,10 +7,11 @@
 /// word    .....1......1.....11....1.....111....
 /// ```
 ///
-/// A state machine that takes byte after byte takes ten instructions for each, and of a table or a JSON row one byte in ten or so means
-/// anything. So `matters` is asked of all 64 in a loop without branches, of which the compiler makes vector instructions on any processor.
-/// What that leaves, 64 bytes of 0 and 1, is packed by multiplication: eight bytes are eight bits that stand 8 places apart, and a factor with
-/// bits 7 places apart moves the first to bit 56 and each that follows to the next. No two partial products meet, so there is no carry.
+/// A state machine that takes byte after byte takes ten instructions for each, and of a table or a JSON row one byte in
+/// ten or so means anything. So `matters` is asked of all 64 in a loop without branches, of which the compiler makes
+/// vector instructions on any processor. What that leaves, 64 bytes of 0 and 1, is packed by multiplication: eight
+/// bytes are eight bits that stand 8 places apart, and a factor with bits 7 places apart moves the first to bit 56 and
+/// each that follows to the next. No two partial products meet, so there is no carry.
 #[inline]
 pub(crate) fn word(block: &[u8; 64], matters: impl Fn(u8) -> bool) -> u64 {
     const GATHER: u64 = 0x0102_0408_1020_4080;

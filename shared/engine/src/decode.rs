@@ -1,43 +1,38 @@
-//! Decoding: an upload's bytes become its text, whatever they are packed in and however it is encoded.
+//! Decoding: an upload's bytes become its text, whatever compression and encoding they have.
 //!
-//! The text is UTF-8 with rows in the grammar that its [`Layout`] names, the same on every reading. Bytes that do not belong to the file's
-//! encoding become the byte `0xFF`, which is no UTF-8 anywhere: the rows that hold them are rejected, not silently changed.
+//! The text is UTF-8 with rows in the grammar that its [`Layout`] names, the same on every reading. Bytes that do not
+//! belong to the file's encoding become the byte `0xFF`, which is no UTF-8 anywhere: the rows that hold them are
+//! rejected, not silently changed.
 
-use std::{
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    ops::ControlFlow,
-};
+use std::io::{self, BufReader, Read, SeekFrom};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 use flate2::CrcReader;
 use penstock_model::{Compression, Failure, Format, Layout, UTF_8, limits};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
-use crate::sheet;
+use crate::{
+    sheet,
+    upload::{Sink, Upload, archive_failure},
+};
 
 /// Bytes that are handed on at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Windows of Zstandard frames, at most: 2^25 bytes, 32 MiB.
-const ZSTD_WINDOW_LOG: u32 = 25;
-
-/// An upload that can be read anywhere.
-pub trait Upload: Read + Seek + Send {}
-
-impl<T: Read + Seek + Send> Upload for T {}
-
-/// Takes pieces of the text, and says whether it wants more.
-pub type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> ControlFlow<()>;
-
 /// Hands the whole text of an upload of `bytes` bytes to `sink`, in pieces, in memory that does not depend on its size.
 ///
 /// # Errors
-/// A permanent failure: `damaged_file` where it does not unpack, `unpacks_too_large` over the limits, those of [`sheet::each_row`]. An
-/// upload that cannot be read gives one of them too: who reads it has to ask it whether it failed.
+/// A permanent failure: `damaged_file` where the upload does not unpack, `unpacks_too_large` over the limits, those of
+/// [`sheet::each_row`]. An upload that cannot be read gives one of them too, so the caller has to ask the upload
+/// whether it failed.
 pub fn each_piece(layout: &Layout, upload: impl Upload, bytes: u64, sink: Sink<'_>) -> Result<(), Failure> {
-    if layout.format == Format::Xlsx {
-        return sheet::each_row(upload, layout.sheet.as_deref(), sink);
+    match layout.format {
+        Format::Csv | Format::Tsv | Format::Ndjson | Format::Json => each_piece_of_text(layout, upload, bytes, sink),
+        Format::Xlsx => sheet::each_row(upload, layout.sheet.as_deref(), sink),
     }
+}
+
+fn each_piece_of_text(layout: &Layout, upload: impl Upload, bytes: u64, sink: Sink<'_>) -> Result<(), Failure> {
     let unpacked = unpack(layout.compression, upload, bytes)?;
     let mut text: Box<dyn Read> = match Encoding::for_label(layout.encoding.as_bytes()) {
         Some(encoding) if layout.encoding != UTF_8 => Box::new(Transcoded::new(unpacked, encoding)),
@@ -52,7 +47,7 @@ pub fn each_piece(layout: &Layout, upload: impl Upload, bytes: u64, sink: Sink<'
     }
 }
 
-/// What is packed in an upload, unpacked as it is read, and no more of it than the limits allow.
+/// An upload's bytes, unpacked as they are read, and no more of them than the limits allow.
 ///
 /// # Errors
 /// A permanent failure: `damaged_file`, or `not_one_file` for an archive that holds none or several.
@@ -69,7 +64,7 @@ pub(crate) fn unpack<'a>(
         Some(Compression::Zstd) => {
             let buffered = BufReader::with_capacity(PIECE_BYTES, upload);
             let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(failure)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(failure)?;
+            decoder.window_log_max(limits::ZSTD_WINDOW_BYTES.ilog2()).map_err(failure)?;
             Box::new(decoder)
         }
         Some(Compression::Zip) => {
@@ -80,7 +75,7 @@ pub(crate) fn unpack<'a>(
                 CompressionMethod::Stored => Box::new(packed),
                 _ => Box::new(flate2::bufread::DeflateDecoder::new(BufReader::with_capacity(PIECE_BYTES, packed))),
             };
-            Box::new(Checked { inner: CrcReader::new(unpacked), crc: entry.crc })
+            Box::new(Checksummed { inner: CrcReader::new(unpacked), crc: entry.crc })
         }
     };
     let limit =
@@ -95,7 +90,8 @@ struct Entry {
     crc: u32,
 }
 
-/// The one file of an archive, as its central directory tells (PKWARE, APPNOTE.TXT). Folders, and what macOS adds, do not count.
+/// The one file of an archive, by its central directory (PKWARE, APPNOTE.TXT). Folders, and files that macOS adds, do
+/// not count.
 fn only_entry(upload: &mut impl Upload) -> Result<Entry, Failure> {
     let mut archive = ZipArchive::new(upload).map_err(archive_failure)?;
     let mut found = None;
@@ -118,11 +114,7 @@ fn only_entry(upload: &mut impl Upload) -> Result<Entry, Failure> {
     found.ok_or_else(|| Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one"))
 }
 
-pub(crate) fn archive_failure(error: ZipError) -> Failure {
-    Failure::new("damaged_file", format!("the ZIP archive cannot be read: {error}"))
-}
-
-/// More text than the limits allow.
+/// An upload unpacks to more than the limits allow.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the file unpacks to more than {limit} bytes")]
 struct UnpacksTooLarge {
@@ -136,7 +128,7 @@ pub(crate) fn failure(error: io::Error) -> Failure {
     }
 }
 
-/// Ends with an error where it would give more than `limit` bytes.
+/// Fails instead of giving more than `limit` bytes.
 struct Limited<R> {
     inner: R,
     left: u64,
@@ -154,13 +146,13 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// Ends with an error where the checksum is not what the archive says.
-struct Checked<R> {
+/// Fails at the end where the checksum is not the archive's.
+struct Checksummed<R> {
     inner: CrcReader<R>,
     crc: u32,
 }
 
-impl<R: Read> Read for Checked<R> {
+impl<R: Read> Read for Checksummed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         if read == 0 && !buffer.is_empty() && self.inner.crc().sum() != self.crc {
@@ -170,7 +162,7 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
-/// Text in any encoding as UTF-8, a byte order mark taken away.
+/// Text in any encoding as UTF-8, without a byte order mark.
 struct Transcoded<R> {
     inner: R,
     decoder: Decoder,
@@ -189,7 +181,7 @@ impl<R: Read> Transcoded<R> {
     }
 }
 
-/// Stands for bytes that are not in the encoding: no byte of UTF-8 text.
+/// Stands for bytes that are not in the encoding. It is no byte of UTF-8 text.
 const FOREIGN: u8 = 0xff;
 
 impl<R: Read> Read for Transcoded<R> {

@@ -1,42 +1,28 @@
-//! Detecting: what an upload is, by its content first, then by what its creator declared, then by its name.
+//! Detecting what an upload is: from its content first, then from what its creator declared, then from its name.
 
 use std::io::Read;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
-use penstock_model::{Compression, Failure, Format, Grammar, ImportOptions, Layout, UTF_8, limits};
+use penstock_model::{Compression, Failure, Format, Grammar, Layout, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
 use zip::ZipArchive;
 
 use crate::{
-    decode::{self, Upload},
-    mapping, sheet,
+    decode,
+    hints::Hints,
+    sheet,
+    upload::{self, Upload, archive_failure, cannot_be_read},
 };
 
-/// What is known of an upload before it is looked at.
-#[derive(Debug, Clone, Copy)]
-pub struct Hints<'a> {
-    /// What its creator says it is.
-    pub format: Option<Format>,
-    /// What its creator called it.
-    pub filename: Option<&'a str>,
-    /// How it is to be read.
-    pub options: &'a ImportOptions,
-    /// The fields of its kind, which its columns are likely to be named after.
-    pub fields: &'a [&'a str],
-    /// Whether only the start of the file is there.
-    pub partial: bool,
-}
-
-/// What an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
+/// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
 ///
 /// # Errors
 /// A permanent failure: `unsupported_format`, `unknown_encoding`, those of [`decode::each_piece`].
-pub fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
-    let cannot_be_read = |_| Failure::new("damaged_file", "the file cannot be read");
+pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     let mut magic = Vec::new();
-    upload.by_ref().take(8).read_to_end(&mut magic).map_err(cannot_be_read)?;
-    upload.rewind().map_err(cannot_be_read)?;
+    upload.by_ref().take(8).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
+    upload::rewind(&mut upload)?;
     let compression = match magic.as_slice() {
         [0x1f, 0x8b, ..] => Some(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
@@ -51,11 +37,11 @@ pub fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<
         }
         _ => None,
     };
-    upload.rewind().map_err(cannot_be_read)?;
+    upload::rewind(&mut upload)?;
     let mut sample = Vec::new();
     let unpacked = decode::unpack(compression, upload, bytes)?;
     let read = unpacked.take(limits::DETECT_BYTES as u64 + 1).read_to_end(&mut sample);
-    // A packed file whose end is not there cannot be unpacked to an end.
+    // A compressed file whose end is not there cannot be unpacked to an end.
     if !hints.partial || sample.is_empty() {
         read.map_err(decode::failure)?;
     }
@@ -77,7 +63,7 @@ fn unsupported(what: &str) -> Failure {
 
 /// Whether an archive is an Excel workbook rather than one that holds a file.
 fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
-    let archive = ZipArchive::new(upload).map_err(decode::archive_failure)?;
+    let archive = ZipArchive::new(upload).map_err(archive_failure)?;
     let has = |name: &str| archive.index_for_name(name).is_some();
     if has("xl/workbook.bin") {
         return Err(unsupported("a binary Excel workbook (XLSB)"));
@@ -89,7 +75,7 @@ fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
 }
 
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
-    upload.rewind().map_err(|_| Failure::new("damaged_file", "the file cannot be read"))?;
+    upload::rewind(&mut upload)?;
     let sheets = sheet::inspect(upload, bytes)?;
     let sheet = sheet::choose(&sheets, hints.options.sheet.as_deref())?;
     let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
@@ -158,13 +144,13 @@ fn is_utf8(sample: &[u8], complete: bool) -> bool {
 
 /// Format and grammar of a text.
 fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> (Format, Grammar) {
-    let wanted = hints.format.or_else(|| named(hints.filename));
-    match json(text, complete, wanted, &mapping::known_names(hints.fields, &hints.options.mapping)) {
+    let wanted = hints.format.or_else(|| hints.named_format());
+    match json(text, complete, wanted, &hints.known_names()) {
         Some(Grammar::Lines) => (Format::Ndjson, Grammar::Lines),
         Some(grammar) => (Format::Json, grammar),
         None => {
             let quoting = hints.options.quoting.unwrap_or(true);
-            let delimiter = match hints.options.delimiter.and_then(|c| u8::try_from(c).ok()) {
+            let delimiter = match hints.options.delimiter.and_then(|c| delimiter_byte(c).ok()) {
                 Some(delimiter) => delimiter,
                 None => delimiter(text, complete, quoting, hints),
             };
@@ -227,16 +213,16 @@ fn holds_rows(object: &str, is_field: &dyn Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Delimiters that are looked for, the likelier first.
+/// Delimiters that are detected, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Records that are looked at for a delimiter.
+/// Records from which the delimiter is detected.
 const SNIFFED_RECORDS: usize = 100;
 
-/// The delimiter whose first record names most fields of the kind; where that does not tell, the one by which most records have as many
-/// cells as the first; then the one that gives most cells.
+/// The delimiter by which the first record names most fields of the kind; among equals, the one by which most records have as
+/// many cells as the first; then the one that gives most cells.
 fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8 {
-    let is_known = mapping::known_names(hints.fields, &hints.options.mapping);
+    let is_known = hints.known_names();
     let tab_first = hints.format == Some(Format::Tsv);
     let score = |delimiter: u8| {
         let mut reader = csv::ReaderBuilder::new()
@@ -262,32 +248,17 @@ fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',')
 }
 
-/// The format that a name ends in, that of what it is packed in left aside.
-fn named(filename: Option<&str>) -> Option<Format> {
-    let name = filename?.to_ascii_lowercase();
-    let name = [".gz", ".zst", ".zip"].iter().find_map(|packed| name.strip_suffix(packed)).unwrap_or(&name);
-    let (_, extension) = name.rsplit_once('.')?;
-    match extension {
-        "csv" => Some(Format::Csv),
-        "tsv" | "tab" => Some(Format::Tsv),
-        "ndjson" | "jsonl" => Some(Format::Ndjson),
-        "json" => Some(Format::Json),
-        "xlsx" | "xlsm" => Some(Format::Xlsx),
-        _ => None,
-    }
-}
-
 fn noting_contradictions(mut layout: Layout, hints: &Hints<'_>) -> Layout {
     let found = layout.format;
     // Any delimiter may stand in a file that is called CSV.
     let contradicts = |said: Format| said != found && !(said == Format::Csv && found == Format::Tsv);
     if let Some(declared) = hints.format.filter(|said| contradicts(*said)) {
-        layout.notes.push(format!("declared as {}, but its content is {}", declared.as_str(), found.as_str()));
+        layout.notes.push(format!("declared as {declared}, but its content is {found}"));
     }
-    if let Some(name) = named(hints.filename).filter(|said| contradicts(*said)) {
-        layout.notes.push(format!("named as {}, but its content is {}", name.as_str(), found.as_str()));
+    if let Some(named) = hints.named_format().filter(|said| contradicts(*said)) {
+        layout.notes.push(format!("named as {named}, but its content is {found}"));
     }
-    if found != Format::Xlsx && hints.options.sheet.is_some() {
+    if found.is_text() && hints.options.sheet.is_some() {
         layout.notes.push("a sheet is named, but the file is no workbook".to_owned());
     }
     if layout.encoding != UTF_8 && hints.options.encoding.is_none() {

@@ -36,8 +36,8 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
     Ok(columns)
 }
 
-/// The names of members that the rows of a chunk have, in the order in which they are met: what stands for a header where there is none. No
-/// more than a header may name, and what is no object names nothing.
+/// The names of the members of a chunk's rows, in the order in which they are met: the columns of a file without a
+/// header. There are no more than a header may name. A row that is no object names none.
 pub fn members(chunk: &[u8], grammar: Grammar) -> Vec<String> {
     let (mut names, mut met, mut bytes) = (Vec::new(), HashSet::new(), 0);
     for value in Values::of(grammar, chunk) {

@@ -1,12 +1,12 @@
-//! Keys: how a record is named, in a URL and in the table.
+//! Keys: the names of records, in a URL and in the table.
 
 use penstock_model::{AccountId, KindName};
 use sha2::{Digest, Sha256};
 
-use crate::kind::Cell;
+use crate::cell::Cell;
 
-/// The canonical key of a record: the values of its key fields in the order of the kind's `primaryKey`, `%` and `,` escaped inside a value
-/// as `%25` and `%2C`, joined by `,`. An absent optional part is empty.
+/// The canonical key of a record: the values of its key fields in the order of the kind's `primaryKey`, `%` and `,`
+/// escaped inside a value as `%25` and `%2C`, joined by `,`. An absent optional part is empty.
 pub fn canonical<'a>(parts: impl Iterator<Item = Option<Cell<'a>>>) -> String {
     let mut key = String::new();
     for (at, part) in parts.enumerate() {
@@ -20,7 +20,7 @@ pub fn canonical<'a>(parts: impl Iterator<Item = Option<Cell<'a>>>) -> String {
     key
 }
 
-/// Writes one part of a key. An array or an object is never a part of one.
+/// Writes one part of a key, which is never an array or an object.
 fn push(key: &mut String, part: &Cell<'_>) {
     match part {
         Cell::Boolean(boolean) => key.push_str(if *boolean { "true" } else { "false" }),
@@ -46,13 +46,13 @@ pub(crate) fn push_text(key: &mut String, part: &str) {
     }
 }
 
-/// A part of a key as it was before it was written: of the key of a kind with one key field, what the field holds.
+/// A part of a canonical key without its escapes. The key of a kind with one key field becomes what the field holds.
 pub fn unescaped(part: &str) -> String {
     part.replace("%2C", ",").replace("%25", "%")
 }
 
-/// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than DynamoDB's 2,048 bytes.
-/// Neither an account nor a kind can hold the byte that separates them.
+/// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than
+/// DynamoDB's 2,048 bytes. Neither an account nor a kind can hold the byte that separates them.
 pub fn hash(account: &AccountId, kind: &KindName, canonical: &str) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in [account.as_str(), kind.as_str()] {

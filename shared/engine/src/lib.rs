@@ -1,14 +1,22 @@
 //! The engine: bytes in, values out. No AWS, no tokio, no clock.
 //!
-//! A [`kind`] is a schema compiled. A file passes through in this order: [`detect`] finds out what it is, [`decode`] gives its text, [`split`] cuts that into chunks, [`header`]
-//! reads its columns, [`mapping`] and [`plan`] match them to a kind's fields, [`rows`] turns a chunk into typed rows and row errors, [`merge`]
-//! applies a row to a record, [`key`] names the record. [`seen`] tells whether a file may
-//! have named it before, and [`rejected`] writes rejected rows to be mended.
+//! A [`kind`] is a compiled schema. [`reading`] takes a file from its upload to its columns and chunks:
+//!
+//! 1. [`detect`] finds out what the upload is, from its content and from what is known of it before.
+//! 2. [`decode`] gives its text; the text of a workbook's [`sheet`] is written by the engine.
+//! 3. [`split`] cuts the text into chunks.
+//! 4. [`header`] reads the columns, and [`mapping`] and [`plan`] match them to the kind's fields.
+//!
+//! Then [`rows`] turns a chunk into typed rows of [`cell`]s and row errors, [`merge`] applies a row to a record, and
+//! [`key`] names the record. [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first
+//! rows, and [`rejected`] writes rejected rows to be mended.
 
 mod blocks;
+pub mod cell;
 pub mod decode;
 pub mod detect;
 pub mod header;
+mod hints;
 pub mod key;
 pub mod kind;
 pub mod kinds;
@@ -18,14 +26,16 @@ mod members;
 pub mod merge;
 pub mod plan;
 pub mod preview;
+pub mod reading;
 pub mod rejected;
 pub mod rows;
 pub mod seen;
 pub mod sheet;
 pub mod split;
 mod strings;
+pub mod upload;
 
-/// How many cases a property is tried with: so many, or as many as `PENSTOCK_CASES` says.
+/// The number of cases with which a property is tried: `usual`, or what `PENSTOCK_CASES` says.
 #[cfg(test)]
 fn cases(usual: u32) -> proptest::test_runner::Config {
     let wanted = std::env::var("PENSTOCK_CASES").ok().and_then(|cases| cases.parse().ok());

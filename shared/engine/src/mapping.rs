@@ -1,15 +1,16 @@
 //! Mapping: which field of its kind each column of a file is.
 //!
-//! A column is the field that the import's mapping names for it; else the field of exactly its name; else the one whose name is the same
-//! but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]), unless the kind wants exact names. Only the rows of a file without a
-//! header, JSON objects, may name different columns; there each member is a column.
+//! A column is the field that the import's mapping names for it; else the field of exactly its name; else the one whose
+//! name is the same but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]), unless the kind wants exact
+//! names. Only the rows of a file without a header, JSON objects, may name different columns; there each member is a
+//! column.
 
 use std::collections::{BTreeMap, HashMap};
 
 use penstock_model::{Failure, KindName};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// A name without what people write differently: case, accents, spaces, `_`, `-` and `.`.
+/// A name without its case, accents, spaces, `_`, `-` and `.`, which people write differently.
 pub fn normalised(name: &str) -> String {
     name.nfkd()
         .filter(|c| !is_combining_mark(*c) && !c.is_whitespace() && !matches!(c, '_' | '-' | '.'))
@@ -17,18 +18,9 @@ pub fn normalised(name: &str) -> String {
         .collect()
 }
 
-/// The columns that a rejected rows file has beside those of the upload. They are no fields unless a kind or a mapping says so by exactly
-/// these names, so that the file can be sent again as it is.
+/// The columns that a rejected rows file has beside those of the upload. They are no fields unless a kind or a mapping
+/// has exactly these names, so that the file can be imported again as it is.
 pub const ADDED: [&str; 3] = ["_row", "_line", "_errors"];
-
-/// Tells names that a column may have to be one of these fields.
-pub(crate) fn known_names<'a>(
-    fields: &'a [&'a str],
-    mapping: &'a BTreeMap<String, String>,
-) -> impl Fn(&str) -> bool + 'a {
-    let normal: Vec<String> = fields.iter().map(|field| normalised(field)).collect();
-    move |name| mapping.contains_key(name) || normal.contains(&normalised(name))
-}
 
 /// Finds the fields of columns by their names.
 #[derive(Debug, Clone)]
@@ -36,12 +28,12 @@ pub struct Names<'a> {
     kind: &'a KindName,
     fields: Vec<&'a str>,
     exact: HashMap<&'a str, usize>,
-    /// Of fields whose names are the same but for what people write differently, the first.
+    /// The fields by their normalised names; of several with the same one, the first.
     normal: HashMap<String, usize>,
     mapping: &'a BTreeMap<String, String>,
 }
 
-/// How sure it is that a column is a field.
+/// How a column was matched to a field, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     Normalised,
@@ -50,7 +42,7 @@ enum Match {
 }
 
 impl<'a> Names<'a> {
-    /// Over the fields of a kind in their order, and what the import's creator says of columns.
+    /// The fields of a kind in their order, and the mapping of an import.
     pub fn new(
         kind: &'a KindName,
         fields: impl Iterator<Item = &'a str>,
@@ -67,7 +59,7 @@ impl<'a> Names<'a> {
         Self { normal: HashMap::new(), ..self }
     }
 
-    /// Looks whether the mapping names fields alone.
+    /// Checks that the mapping names only fields of the kind.
     ///
     /// # Errors
     /// `unknown_field` with what may have been meant.
@@ -116,8 +108,8 @@ impl<'a> Names<'a> {
     /// The fields of all columns of a file, in their order; `None` for a column that is no field.
     ///
     /// # Errors
-    /// A permanent failure: `unknown_field`, `unknown_column` where the mapping names a column that the file does not have, and
-    /// `duplicate_column` where two columns of a header would be one field.
+    /// A permanent failure: `unknown_field`, `unknown_column` where the mapping names a column that the file does not
+    /// have, and `duplicate_column` where two columns of a header would be one field.
     pub fn fields(&self, columns: &[String], are_header: bool) -> Result<Vec<Option<usize>>, Failure> {
         self.check()?;
         if let Some(column) = self.mapping.keys().find(|column| !columns.contains(column)) {
@@ -133,7 +125,7 @@ impl<'a> Names<'a> {
             let Some(first) = rival else { continue };
             let first_how = found[first].map_or(how, |(_, how)| how);
             match (first_how, how) {
-                // What the creator says goes before what a name suggests.
+                // The mapping goes before a name.
                 (Match::Mapped, Match::Exact | Match::Normalised) => found[at] = None,
                 (Match::Exact | Match::Normalised, Match::Mapped) => found[first] = None,
                 // Rows that name their own members may each have one of the two.
@@ -154,7 +146,8 @@ impl<'a> Names<'a> {
         Ok(found.into_iter().map(|found| found.map(|(field, _)| field)).collect())
     }
 
-    /// Why a file without columns for these fields is refused: what is missing, and which columns may have been meant for it.
+    /// The failure of a file without columns for these fields: it names the missing columns, and those that may have
+    /// been meant for them.
     pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>]) -> Failure {
         let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field])).collect();
         let mut message = format!(
@@ -178,7 +171,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The name nearest to another one, if it is near: a slip or two, one in three characters at most.
+/// The name nearest to another one, if at most two characters differ, and at most one in three.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = normalised(name);
     names

@@ -1,46 +1,45 @@
 //! Merging: what a row does to a record.
 //!
-//! **The law.** Any order, grouping and repetition of the same rows gives the same record: the same fields with the same stamps. For
-//! *upsert* this holds over any number of imports; for *create* and *fill* over one import on top of what was there before.
+//! **The law.** Any order, grouping and repetition of the same rows gives the same record: the same fields with the
+//! same stamps. For *upsert* this holds over any number of imports; for *create* and *fill* over one import on top of
+//! what was there before.
 //!
-//! *upsert*: field by field the greatest stamp wins, and a cleared field keeps its stamp as a tombstone. A kind's defaults come with the
-//! record, under a stamp derived from that of the row that made it, [`Stamp::of_default`]: lower than every row's, so any row that names the
-//! field wins over them, and the greater the earlier the row is, so a row that comes late but stands before the one that made the record
-//! replaces that one's defaults by its own. Together the greatest stamp still wins.
+//! *upsert*: field by field the greatest stamp wins, and a cleared field keeps its stamp as a tombstone. A kind's
+//! defaults come with the record, under a stamp derived from that of the row that made it, [`Stamp::of_default`]: lower
+//! than every row's, so any row that names the field wins over them, and the greater the earlier the row is, so a row
+//! that comes late but stands before the one that made the record replaces that one's defaults by its own. Together the
+//! greatest stamp still wins.
 //!
-//! *create* and *fill* let the earliest row win, so a row that comes late but stands earlier in the file takes back what a later one did.
-//! Which rows of this import are in a record is told by its stamps: every row has the key, so the least stamp of this import in the record
-//! is the earliest row that made or filled it. A default always holds a value (see [`Kind::defaults`]): were it empty after one row and not after
-//! another, a `fill` that found it full could not be undone when the other row turns out to be the earlier.
+//! *create* and *fill* let the earliest row win, so a row that comes late but stands earlier in the file takes back
+//! what a later one did. The stamps tell which rows of this import are in a record: every row has the key, so the least
+//! stamp of this import in the record is the earliest row that made or filled it. A default always holds a value (see
+//! [`Kind::defaults`]): were it empty after one row and not after another, a `fill` that found it full could not be
+//! undone when the other row turns out to be the earlier.
 //!
-//! What a row did is told from the record too, when it is delivered again: `made` says that it created, `last` and its own stamp that it
-//! was applied. Only where a file names a record twice may a second look call a row unchanged that was an update before, or the other way
-//! round.
+//! A row that is delivered again finds in the record what it did: `made` says that it created, `last` and its own stamp
+//! that it was applied. Only where a file repeats a key may a redelivered row count as unchanged after it counted as
+//! updated, or the other way round.
 
 use std::collections::BTreeMap;
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
-use crate::{
-    kind::{Cell, Kind},
-    plan::Plan,
-    rows::Row,
-};
+use crate::{cell::Cell, kind::Kind, plan::Plan, rows::Row};
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It made the record.
     Created,
-    /// It changed what the record shows.
+    /// It changed a value of the record.
     Updated,
-    /// The record showed it already.
+    /// The record had its values already.
     Unchanged,
-    /// The mode left it aside.
+    /// The mode skipped it.
     Skipped,
 }
 
-/// A record as it is to be, and whether that differs from what is stored.
+/// A record that is being changed, and whether it has to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The record; `None` while there is none.
@@ -50,7 +49,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// What is stored: nothing to write.
+    /// A record as it is stored: nothing has to be written.
     pub fn stored(record: Option<Record>) -> Self {
         Self { record, changed: false }
     }
@@ -86,7 +85,7 @@ fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
     record
 }
 
-/// Sets the cells that are newer than what stands there; whether there were any, and whether that changed what the record shows.
+/// Sets the cells that are newer than the record's. The answer is whether there were any, and whether a value changed.
 fn put_newer(record: &mut Record, kind: &Kind, stamp: Stamp, cells: &[(usize, Option<Cell<'_>>)]) -> (bool, bool) {
     let (mut touched, mut shows) = (false, false);
     for (field, value) in cells {
@@ -99,7 +98,7 @@ fn put_newer(record: &mut Record, kind: &Kind, stamp: Stamp, cells: &[(usize, Op
     (touched, shows)
 }
 
-/// Sets one field; whether that changed what the record shows.
+/// Sets one field. The answer is whether its value changed.
 fn put(record: &mut Record, name: &str, stamp: Stamp, cell: Option<&Cell<'_>>) -> bool {
     match record.stamps.get_mut(name) {
         Some(at) => *at = stamp,
@@ -114,7 +113,7 @@ fn put(record: &mut Record, name: &str, stamp: Stamp, cell: Option<&Cell<'_>>) -
     true
 }
 
-/// What a row that is in the record already did, if it is.
+/// The outcome of a row that the record holds already; `None` where it does not hold it.
 fn applied_before(record: &Record, stamp: Stamp) -> Option<Outcome> {
     let outcome = |changed| if changed { Outcome::Updated } else { Outcome::Unchanged };
     if record.made == stamp {
@@ -140,7 +139,7 @@ fn upsert(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed
     settle(record, stamp, touched, shows, changed)
 }
 
-/// Remembers what a row did.
+/// Notes in the record what a row did.
 fn settle(record: &mut Record, stamp: Stamp, touched: bool, shows: bool, changed: &mut bool) -> Outcome {
     if touched {
         record.last = Applied { stamp, changed: shows };
@@ -157,7 +156,8 @@ fn earliest(record: &Record, order: u64) -> Option<Stamp> {
     record.stamps.values().filter(|at| at.order == order).min().copied()
 }
 
-/// The row is earlier than all of its import that the record holds: what they set is taken out, so that the row can make the record anew.
+/// Takes out what later rows of this import set, so that a row that is earlier than all of them can make the record
+/// anew.
 fn take_back(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>) -> BTreeMap<String, Value> {
     let before = record.fields.clone();
     // Only the rows of this import made the record, so every default in it is one of theirs.
@@ -176,7 +176,8 @@ fn create(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed
     if record.made == stamp {
         return Outcome::Created;
     }
-    // The record was made by a later row of this import, which has been counted as its creator: this one's values replace that row's.
+    // The record was made by a later row of this import, which has been counted as its creator: this one's values
+    // replace that row's.
     if earliest(record, stamp.order).is_some_and(|earliest| earliest > stamp) {
         take_back(record, kind, stamp, row);
         *changed = true;

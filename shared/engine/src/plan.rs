@@ -1,4 +1,4 @@
-//! A plan: a kind matched to a file's columns, once, and used for every row.
+//! A plan: a kind matched to a file's columns. It is made once for a file and used for every row.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,24 +14,24 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Plan {
     kind: Kind,
-    /// For each column of a header its field; `None` where the column is ignored.
+    /// The field of each column of a header; `None` where the column is ignored.
     columns: Vec<Option<usize>>,
-    /// The same for members of rows that are JSON objects, as they are met.
+    /// The same for the members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
-    /// The members that were met last, quoted, and their fields by their places in a row: nearly all rows of a file name the same in the same
-    /// order.
+    /// The members of the rows before, quoted, and their fields, by their places in a row: nearly all rows of a file
+    /// name the same members in the same order.
     order: Vec<(String, Option<usize>)>,
-    /// The schema's own fields by their normalised names, for members that were not met in the first rows.
+    /// The schema's own fields by their normalised names, for members that the first rows do not have.
     normal: HashMap<String, usize>,
 }
 
 impl Plan {
-    /// Matches columns to a kind's fields, see [`crate::mapping`]. Where rows name their own members, the columns are those that the first
-    /// rows name ([`crate::header::members`]); others are matched as they are met.
+    /// Matches columns to a kind's fields, see [`crate::mapping`]. Where rows name their own members, the columns are
+    /// those of the first rows ([`crate::header::members`]); other members are matched as they are met.
     ///
     /// # Errors
-    /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field has no column in
-    /// the header).
+    /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field
+    /// has no column in the header).
     pub fn compile(
         mut kind: Kind,
         grammar: Grammar,
@@ -76,8 +76,8 @@ impl Plan {
         Ok(Self { kind, columns, members, order: Vec::new(), normal })
     }
 
-    /// A plan that reads no more of a row of cells than the key of its record is made of. It accepts every row that this one accepts, and
-    /// gives it the same key. Rows that name their own members are read as a whole.
+    /// A plan that reads only the cells of a row that its record's key is made of. It accepts every row that this plan
+    /// accepts, and gives it the same key. Rows that name their own members are read as a whole.
     pub fn keyed(&self) -> Self {
         let mut keyed = self.clone();
         let of_key = self.kind.fields_of_key();
@@ -103,18 +103,20 @@ impl Plan {
         if self.members.is_empty() { self.columns.clone() } else { columns.iter().map(member).collect() }
     }
 
-    /// Those of the columns that are no field.
+    /// The columns that are no field.
     pub fn ignored<'a>(&self, columns: &'a [String]) -> impl Iterator<Item = &'a str> {
         columns.iter().zip(self.fields_of(columns)).filter(|(_, field)| field.is_none()).map(|(name, _)| name.as_str())
     }
 
-    /// The member that stood in this place of a row before, from 0, as [`quoted`] gives it, and its field.
+    /// The member that is expected in this place of a row, from 0, as [`quoted`] gives it, and its field: the one that
+    /// stood there before.
     #[inline]
     pub(crate) fn expected_at(&self, place: usize) -> Option<(&str, Option<usize>)> {
         self.order.get(place).map(|(name, field)| (name.as_str(), *field))
     }
 
-    /// As [`Plan::member`], of a member that is not the one that was expected in this place. From now on it is, unless it is one too many.
+    /// As [`Plan::member`], of a member that was not expected in this place. From now on it is, unless the row has too
+    /// many.
     pub(crate) fn member_at(&mut self, place: usize, name: &str) -> Option<usize> {
         let field = self.member(name);
         if place <= self.order.len().min(limits::COLUMNS - 1)
@@ -128,8 +130,8 @@ impl Plan {
         field
     }
 
-    /// The field of a row's member, one that is added for it where the kind keeps additional ones. The same name always gives the same field
-    /// of the record, whatever was met before.
+    /// The field of a row's member; a new one where the kind keeps additional fields. The same name always gives the
+    /// same field of the record, whatever was met before.
     pub(crate) fn member(&mut self, name: &str) -> Option<usize> {
         if let Some(found) = self.members.get(name) {
             return *found;
@@ -147,8 +149,8 @@ impl Plan {
     }
 }
 
-/// A plan by which chunks are read, one after the other. The members that it learns from one it has forgotten at the next, so that it stays
-/// bounded whatever the file.
+/// A plan by which chunks are read, one after the other. It forgets the members that it learned from one chunk before
+/// the next, so that it stays bounded whatever the file.
 #[derive(Debug, Clone)]
 pub struct ChunkPlan {
     /// As the file's columns make it.
@@ -171,7 +173,8 @@ impl ChunkPlan {
     }
 }
 
-/// Whether a kind that keeps additional fields keeps one of this name: it needs a name, and is not there for a person alone.
+/// Whether a kind that keeps additional fields keeps a column of this name: one without a name, and those that a
+/// rejected rows file adds, are not kept.
 fn is_kept(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0') && !ADDED.contains(&name)
 }

@@ -8,12 +8,11 @@ use std::{borrow::Cow, ops::Range};
 
 pub use cells::RecordCells;
 use cells::Table;
-use penstock_model::{Body, Chunk, EmptyCells, Flaw, Grammar, Job, Refusal, RowError, limits};
+use penstock_model::{Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, RecordFlaw, RowError, limits};
 
 use crate::{
-    key,
-    kind::{Cell, CellError, Input},
-    lines,
+    cell::{Cell, CellError, CellResult, Input},
+    key, lines,
     plan::Plan,
     split::Values,
 };
@@ -25,11 +24,12 @@ pub struct Row<'a> {
     pub row: u64,
     /// The canonical key of the record that it is about.
     pub key: String,
-    /// What it says: a field of the plan's kind, and a value or `None` to clear it. A field that it leaves as it is is not here.
+    /// Fields of the plan's kind, each with a value, or with `None` to clear it. A field that the row does not change
+    /// is not here.
     pub cells: Cells<'a>,
 }
 
-/// What a row says of its record's fields.
+/// Fields of a row, and what each is set to.
 pub type Cells<'a> = Vec<(usize, Option<Cell<'a>>)>;
 
 impl Row<'_> {
@@ -39,7 +39,7 @@ impl Row<'_> {
     }
 }
 
-/// What a chunk holds.
+/// The rows of a chunk, and the errors of those that are rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parsed<'a> {
     /// The rows that are accepted, in the file's order.
@@ -48,20 +48,20 @@ pub struct Parsed<'a> {
     pub errors: Vec<RowError>,
 }
 
-/// The records of a chunk. Rows are read from them, and borrow what they say.
+/// The records of a chunk. The rows that are read from them borrow their text.
 #[derive(Debug)]
 pub struct Records<'c> {
     chunk: &'c Chunk,
     bytes: &'c [u8],
-    found: Found<'c>,
+    places: RecordPlaces<'c>,
 }
 
-/// What is known of records before they are read.
+/// Where the records of a chunk stand, as far as that is known before they are read.
 #[derive(Debug)]
-enum Found<'c> {
+enum RecordPlaces<'c> {
     /// Where all cells of all records are.
     Cut(Cut<'c>),
-    /// Of JSON values nothing: where one ends is found when it is read.
+    /// JSON values, whose ends are found as they are read.
     Values(Grammar),
 }
 
@@ -72,13 +72,13 @@ impl<'c> Records<'c> {
             Body::Rows(bytes) => bytes,
             Body::Refused(_) => &[],
         };
-        let found = match job.grammar {
+        let places = match job.grammar {
             Grammar::Delimited { delimiter, quoting } => {
-                Found::Cut(Cut::new(delimiter, quoting, chunk.first_row, chunk.first_line, bytes))
+                RecordPlaces::Cut(Cut::new(delimiter, quoting, chunk.first_row, chunk.first_line, bytes))
             }
-            grammar => Found::Values(grammar),
+            grammar => RecordPlaces::Values(grammar),
         };
-        Self { chunk, bytes, found }
+        Self { chunk, bytes, places }
     }
 }
 
@@ -116,7 +116,7 @@ impl<'c> Cut<'c> {
     }
 }
 
-/// The line that a place in a text is on, for places one behind the other.
+/// Counts the line of places in a text, which are asked for in their order.
 struct LineAt<'c> {
     bytes: &'c [u8],
     line: u64,
@@ -131,22 +131,23 @@ impl LineAt<'_> {
     }
 }
 
-/// What the rows of a chunk come to where nobody wants to see them.
+/// The rows of a chunk, counted instead of kept, and the errors of those that are rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct Validated {
     /// How many are accepted.
     pub accepted: u64,
     /// The errors of the others, as in [`Parsed`].
     pub errors: Vec<RowError>,
 }
 
-/// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns members of rows that are JSON objects.
+/// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns the members of rows
+/// that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
     let mut rows = Vec::with_capacity(records.chunk.rows.min(records.bytes.len() as u64) as usize);
     let mut room = 0;
     let errors = each_row(plan, job, records, true, |plan, row, cells| {
         let key = plan.kind().key_of(cells);
-        // As many as the longest row had, but for a single one that had far more than the others.
+        // The length of the longest row so far, which decays, so that one very long row does not count for ever.
         room = cells.len().max(room - room / 32);
         rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(room)) });
     });
@@ -154,14 +155,15 @@ pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed
 }
 
 /// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted.
-pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Checked {
+pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Validated {
     let mut accepted = 0;
     let errors = each_row(plan, job, records, false, |_, _, _| accepted += 1);
-    Checked { accepted, errors }
+    Validated { accepted, errors }
 }
 
-/// Calls `accept` with every row that is accepted, and returns the errors of the others. The cells may be taken; what is left of them is
-/// where those of the next row go. Unless they are kept there are none, and a cell is not read further than to know that it is good.
+/// Calls `accept` with every row that is accepted, and returns the errors of the others. `accept` may take the cells;
+/// the next row's go into what it leaves. Unless `keeps_cells`, there are none, and a cell is read only as far as it
+/// takes to know that it is good.
 fn each_row<'r>(
     plan: &mut Plan,
     job: &Job,
@@ -175,20 +177,20 @@ fn each_row<'r>(
     let mut errors = Vec::new();
     let mut reader = RowReader::new(plan, job.options.empty_cells);
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
-    let mut reading = Reading { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
-    match &records.found {
-        Found::Cut(cut) => {
+    let mut buffer = RowBuffer { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
+    match &records.places {
+        RecordPlaces::Cut(cut) => {
             for Place { row, line, bytes, cells } in &cut.places {
                 let cells = cut.table.record(cells.clone());
-                reader.begin(&mut reading);
-                let read = reader.delimited(&mut reading, cells);
-                match reader.faults(&mut reading, read, Content::Cells(cells), &records.bytes[bytes.clone()]) {
-                    None => accept(reader.plan, *row, &mut reading.cells),
+                reader.begin(&mut buffer);
+                let read = reader.delimited(&mut buffer, cells);
+                match reader.faults(&mut buffer, read, Content::Cells(cells), &records.bytes[bytes.clone()]) {
+                    None => accept(reader.plan, *row, &mut buffer.cells),
                     Some(faults) => errors.extend(faults.at(*row, *line)),
                 }
             }
         }
-        Found::Values(grammar) => {
+        RecordPlaces::Values(grammar) => {
             let mut values = Values::of(*grammar, records.bytes);
             let mut line = LineAt { bytes: records.bytes, line: records.chunk.first_line, counted: 0 };
             let text = match grammar {
@@ -197,22 +199,22 @@ fn each_row<'r>(
             };
             let mut row = records.chunk.first_row;
             while let Some(start) = values.start() {
-                reader.begin(&mut reading);
-                let flat = text.and_then(|text| reader.flat(&mut reading, &text[start..values.reach(start)]));
+                reader.begin(&mut buffer);
+                let flat = text.and_then(|text| reader.flat(&mut buffer, &text[start..values.reach(start)]));
                 let (read, bytes) = match flat {
                     Some(length) if values.pass(start + length) => (Ok(()), &records.bytes[start..start + length]),
                     _ => {
                         let bytes = values.take_from(start);
-                        reader.begin(&mut reading);
+                        reader.begin(&mut buffer);
                         let read = match grammar {
-                            Grammar::Sheet => reader.sheet_row(&mut reading, bytes),
-                            _ => reader.object(&mut reading, bytes, text.is_none()),
+                            Grammar::Sheet => reader.sheet_row(&mut buffer, bytes),
+                            _ => reader.object(&mut buffer, bytes, text.is_none()),
                         };
                         (read, bytes)
                     }
                 };
-                match reader.faults(&mut reading, read, Content::of_value(*grammar), bytes) {
-                    None => accept(reader.plan, row, &mut reading.cells),
+                match reader.faults(&mut buffer, read, Content::of_value(*grammar), bytes) {
+                    None => accept(reader.plan, row, &mut buffer.cells),
                     Some(faults) => errors.extend(faults.at(row, line.of(start))),
                 }
                 row += 1;
@@ -237,7 +239,7 @@ pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &st
     errors
 }
 
-/// Row errors that reject every row of a chunk for a reason that none of them is to blame for.
+/// Row errors that reject every row of a chunk, for a reason that is not in the rows.
 pub fn reject_all(job: &Job, chunk: &Chunk, code: &str, message: &str) -> Vec<RowError> {
     let mut errors = Vec::new();
     match &chunk.body {
@@ -269,7 +271,7 @@ pub struct Located<'a> {
 pub enum Content<'a> {
     /// Cells between delimiters.
     Cells(RecordCells<'a>),
-    /// What is to be a JSON object.
+    /// A JSON value, which should be an object.
     Object,
     /// A sheet's row, a JSON array.
     SheetRow,
@@ -309,7 +311,7 @@ pub(crate) fn first_cells(delimiter: u8, quoting: bool, text: &str) -> Vec<Strin
     cells.map(|cells| cells.texts().map(owned).collect()).unwrap_or_default()
 }
 
-/// What is wrong, before it is known where.
+/// An error of a row, before its place in the file is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     field: Option<String>,
@@ -319,7 +321,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Something that is wrong with a row as a whole.
+    /// An error of a row as a whole.
     pub fn row(code: &str, message: String) -> Self {
         Self { field: None, value: None, code: code.to_owned(), message }
     }
@@ -344,14 +346,14 @@ impl Finding {
 struct RowReader<'a> {
     plan: &'a mut Plan,
     empty_cells: EmptyCells,
-    /// For each field the reading of a record that named it last, counted from 1.
+    /// For each field the record that named it last, counted from 1 as records are begun.
     named_by: Vec<u64>,
-    /// Readings that have begun.
-    readings: u64,
+    /// Records that have been begun.
+    begun: u64,
 }
 
-/// What is read of one row: its cells, and what is wrong with it.
-struct Reading<'r> {
+/// What has been read of the present row: its cells, and what is wrong with it. Its room is used again for the next.
+struct RowBuffer<'r> {
     cells: Cells<'r>,
     findings: Vec<Finding>,
     /// Whether cells are wanted.
@@ -373,36 +375,34 @@ impl Faults {
 
 impl<'a> RowReader<'a> {
     fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
-        Self { plan, empty_cells, named_by: Vec::new(), readings: 0 }
+        Self { plan, empty_cells, named_by: Vec::new(), begun: 0 }
     }
 
-    /// Forgets what was read before.
-    fn begin(&mut self, reading: &mut Reading<'_>) {
-        self.readings += 1;
-        reading.cells.clear();
-        reading.findings.clear();
+    /// Begins a record: forgets what was read of the one before.
+    fn begin(&mut self, buffer: &mut RowBuffer<'_>) {
+        self.begun += 1;
+        buffer.cells.clear();
+        buffer.findings.clear();
     }
 
-    /// What is wrong with a row that has been read, unless it is good.
+    /// Why a row that has been read is rejected; `None` where it is accepted.
     #[inline]
     fn faults(
         &mut self,
-        reading: &mut Reading<'_>,
+        buffer: &mut RowBuffer<'_>,
         read: Result<(), Finding>,
         content: Content<'_>,
         bytes: &[u8],
     ) -> Option<Faults> {
         match read {
-            Ok(()) if reading.findings.is_empty() => None,
-            Ok(()) => {
-                Some(Faults { key: self.key_of(content, bytes), findings: std::mem::take(&mut reading.findings) })
-            }
-            // Where cells stand is not known of a row that could not be read as a whole.
+            Ok(()) if buffer.findings.is_empty() => None,
+            Ok(()) => Some(Faults { key: self.key_of(content, bytes), findings: std::mem::take(&mut buffer.findings) }),
+            // A row that could not be read as a whole has no cells, and so no key.
             Err(found) => Some(Faults { key: None, findings: vec![found] }),
         }
     }
 
-    /// What a row that can be read as a whole says of its record's key, as errors show it.
+    /// The key of a row that can be read as a whole, as errors show it.
     fn key_of(&mut self, content: Content<'_>, bytes: &[u8]) -> Option<String> {
         let fields = self.plan.kind().key_fields().to_vec();
         let cells: Vec<Option<Cow<'_, [u8]>>> = match content {
@@ -426,7 +426,7 @@ impl<'a> RowReader<'a> {
         Some(key)
     }
 
-    fn delimited<'r>(&self, reading: &mut Reading<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
+    fn delimited<'r>(&self, buffer: &mut RowBuffer<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
         let columns = self.plan.columns();
         if cells.len() != columns.len() {
             let (cells, columns) = (cells.len(), columns.len());
@@ -436,11 +436,11 @@ impl<'a> RowReader<'a> {
         for ((known, cell), field) in cells.texts().zip(columns) {
             let Some(field) = *field else { continue };
             match known {
-                Some(text) => self.cell(reading, field, Input::Text(text), cell),
+                Some(text) => self.cell(buffer, field, Input::Text(text), cell),
                 None => match text(cell) {
-                    Ok(text) => self.cell(reading, field, Input::Text(text), cell),
+                    Ok(text) => self.cell(buffer, field, Input::Text(text), cell),
                     Err(error) => {
-                        reading.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
+                        buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
                     }
                 },
             }
@@ -450,38 +450,32 @@ impl<'a> RowReader<'a> {
 
     /// Checks one cell; `shown` is what an error shows of it.
     #[inline(always)]
-    fn cell<'r>(&self, reading: &mut Reading<'r>, field: usize, input: Input<'r>, shown: &[u8]) {
+    fn cell<'r>(&self, buffer: &mut RowBuffer<'r>, field: usize, input: Input<'r>, shown: &[u8]) {
         let check = self.plan.kind().field(field);
         match input {
             Input::Text(text) if check.takes_as_it_is(text) => {
-                if reading.keeps_cells {
-                    reading.cells.push((field, Some(Cell::Text(Cow::Borrowed(text)))));
+                if buffer.keeps_cells {
+                    buffer.cells.push((field, Some(Cell::Text(Cow::Borrowed(text)))));
                 }
             }
-            Input::Text(text) | Input::Number(text) if !reading.keeps_cells && check.is_plainly_good(text) => {}
-            input => self.take(reading, field, check.check(input), shown),
+            Input::Text(text) | Input::Number(text) if !buffer.keeps_cells && check.is_plainly_good(text) => {}
+            input => self.take(buffer, field, check.check(input), shown),
         }
     }
 
     #[inline(never)]
-    fn take<'r>(
-        &self,
-        reading: &mut Reading<'r>,
-        field: usize,
-        checked: Result<Option<Cell<'r>>, Vec<CellError>>,
-        shown: &[u8],
-    ) {
+    fn take<'r>(&self, buffer: &mut RowBuffer<'r>, field: usize, checked: CellResult<'r>, shown: &[u8]) {
         match checked {
-            Ok(_) if !reading.keeps_cells => {}
-            Ok(Some(cell)) => reading.cells.push((field, Some(cell))),
-            // A row never clears what names its record.
+            Ok(_) if !buffer.keeps_cells => {}
+            Ok(Some(cell)) => buffer.cells.push((field, Some(cell))),
+            // A row never clears a field of its key.
             Ok(None) if self.empty_cells == EmptyCells::Clear && !self.plan.kind().key_fields().contains(&field) => {
-                reading.cells.push((field, None));
+                buffer.cells.push((field, None));
             }
             Ok(None) => {}
             Err(errors) => {
                 let name = self.plan.kind().field(field).name();
-                reading.findings.extend(errors.into_iter().map(|error| Finding::cell(name, shown, error)));
+                buffer.findings.extend(errors.into_iter().map(|error| Finding::cell(name, shown, error)));
             }
         }
     }
@@ -504,33 +498,31 @@ fn text(cell: &[u8]) -> Result<&str, CellError> {
     }
 }
 
-fn refused(refusal: Refusal, chunk: &Chunk) -> RowError {
+fn refused(refusal: RecordFlaw, chunk: &Chunk) -> RowError {
     let finding = match refusal {
-        Refusal::TooLarge => Finding::row(
+        RecordFlaw::TooLarge => Finding::row(
             "record_too_large",
             format!("the row has {} bytes, the limit is {}", chunk.bytes, limits::RECORD_BYTES),
         ),
-        Refusal::UnterminatedQuote { opened_line } => Finding::row(
+        RecordFlaw::UnterminatedQuote { opened_line } => Finding::row(
             "unterminated_quote",
             format!(
                 "a quote opened on line {opened_line} is never closed, so all {} bytes from line {} to the end of the file are this row",
                 chunk.bytes, chunk.first_line
             ),
         ),
-        Refusal::BrokenDocument { line, flaw: Flaw::Ends } => Finding::row(
+        RecordFlaw::BrokenDocument { line, flaw: DocumentFlaw::Ends } => Finding::row(
             "broken_document",
             format!(
                 "the file ends inside the JSON document, on line {line}: what may follow row {} is missing",
                 chunk.first_row - 1
             ),
         ),
-        Refusal::BrokenDocument { line, flaw } => Finding::row(
+        RecordFlaw::BrokenDocument { line, flaw } => Finding::row(
             "broken_document",
             format!(
                 "on line {line} {}: nothing from row {} on can be trusted, and all {} bytes to the end of the file are this row",
-                flaw.as_str(),
-                chunk.first_row,
-                chunk.bytes
+                flaw, chunk.first_row, chunk.bytes
             ),
         ),
     };

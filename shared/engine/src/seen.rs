@@ -1,4 +1,4 @@
-//! Which rows of a file may name a record that an earlier row of it names.
+//! Rows of a file that may repeat the key of an earlier row.
 
 use std::{
     collections::HashSet,
@@ -12,33 +12,33 @@ use crate::{
     rows::{self, Records},
 };
 
-/// The keys of a file's rows so far, 64 bits of each. It is never wrong about a key that came before; of one that did not it may say that it
-/// did: where two keys share their 64 bits, and behind the last key for which there is room.
+/// The set of the keys of a file's rows so far, 64 bits of each. It has no false negatives. It has false positives: on
+/// a 64-bit collision, and for every new key once its capacity is reached.
 #[derive(Debug)]
 pub struct Seen {
     plan: ChunkPlan,
     keys: HashSet<u64>,
     hasher: RandomState,
-    room: usize,
+    capacity: usize,
 }
 
 impl Seen {
-    /// Before the first chunk of a file that is read by this plan; it has room for [`REMEMBERED_KEYS`].
+    /// An empty set for a file that is read by this plan, with a capacity of [`REMEMBERED_KEYS`].
     pub fn new(plan: &Plan) -> Self {
-        Self::with_room(plan, REMEMBERED_KEYS)
+        Self::with_capacity(plan, REMEMBERED_KEYS)
     }
 
-    fn with_room(plan: &Plan, room: usize) -> Self {
-        Self { plan: ChunkPlan::new(plan.keyed()), keys: HashSet::new(), hasher: RandomState::new(), room }
+    fn with_capacity(plan: &Plan, capacity: usize) -> Self {
+        Self { plan: ChunkPlan::new(plan.keyed()), keys: HashSet::new(), hasher: RandomState::new(), capacity }
     }
 
-    /// The rows of the file's next chunk that may name a record again. Rows that are rejected name none.
+    /// Adds the keys of the file's next chunk, and gives the rows that may repeat one. A rejected row has no key.
     pub fn look(&mut self, job: &Job, chunk: &Chunk) -> Repeats {
         let records = Records::of(job, chunk);
         let mut repeats = Vec::new();
         for row in rows::parse(self.plan.for_next(), job, &records).rows {
             let key = self.hasher.hash_one(&row.key);
-            let is_new = if self.keys.len() < self.room { self.keys.insert(key) } else { false };
+            let is_new = if self.keys.len() < self.capacity { self.keys.insert(key) } else { false };
             if !is_new {
                 repeats.push(row.row);
             }
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    fn repeats(kind: &str, grammar: Grammar, columns: &[&str], room: usize, chunks: &[&str]) -> Vec<Repeats> {
+    fn repeats(kind: &str, grammar: Grammar, columns: &[&str], capacity: usize, chunks: &[&str]) -> Vec<Repeats> {
         let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
         let plan = Plan::compile(crate::kinds::compiled(kind), grammar, &columns, &BTreeMap::new()).expect("columns");
         let job = Job::dry(
@@ -65,7 +65,7 @@ mod tests {
             grammar,
             columns,
         );
-        let mut seen = Seen::with_room(&plan, room);
+        let mut seen = Seen::with_capacity(&plan, capacity);
         let mut first_row = 1;
         let mut look = |rows: &&str| {
             let chunk = Chunk {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_recognised_as_rows_name_it_and_a_rejected_row_names_none() {
+    fn a_key_is_recognised_however_it_is_written_and_a_rejected_row_has_none() {
         let columns = ["name", "sku", "brand", "cost"];
         let found = repeats(
             "products",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_its_room_any_row_may_name_a_record_again() {
+    fn beyond_its_capacity_any_row_may_repeat_a_key() {
         let rows = |keys: std::ops::Range<u32>| keys.map(|key| format!("k{key},n,b\n")).collect::<String>();
         let chunks = [rows(0..100), rows(100..500), rows(500..900)];
         let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();

@@ -14,8 +14,8 @@ use penstock_model::{Failure, limits};
 use zip::ZipArchive;
 
 use crate::{
-    decode::{Sink, Upload, archive_failure},
     strings::plain_bytes,
+    upload::{Sink, Upload, archive_failure},
 };
 
 /// Bytes that are handed on at once, but for the rest of a row.

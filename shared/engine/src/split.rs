@@ -1,21 +1,23 @@
 //! Splitting: where the records of a file's text end, and how they are gathered into chunks.
 //!
-//! Where records end is up to the file's grammar, see [`Grammar`]; everything else is the same for all of them: a byte order mark at the start
-//! is skipped, records are gathered until a chunk is full, one that is too long is dropped as it is scanned and refused by itself, and what
-//! cannot be trusted any more is refused as one record to the end of the file.
+//! Where records end depends on the file's [`Grammar`]. The rest is the same for all grammars: a byte order mark at the
+//! start is skipped; records are gathered until a chunk is full; a record that is too long is dropped as it is scanned
+//! and refused by itself; text that cannot be trusted any more is refused as one record to the end of the file.
 
 mod delimited;
 mod json;
+mod scan;
 
 use delimited::Delimited;
 use json::{Elements, Lines};
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Grammar, Refusal, limits};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Grammar, RecordFlaw, limits};
+use scan::Scan;
 
 use crate::lines::{self, LineCounter};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Bytes that are taken at once, few enough to be scanned before they leave the processor's nearest cache.
+/// Bytes that are scanned at once: few enough to stay in the processor's first-level cache until they are.
 const PART_BYTES: usize = 16 * 1024;
 
 /// How a file is cut. The same bytes and options always give the same chunks.
@@ -43,7 +45,7 @@ impl SplitOptions {
 pub enum Piece {
     /// The first record, without a byte order mark.
     Header(Vec<u8>),
-    /// The next chunk of data records, and where a splitter goes on after it.
+    /// The next chunk of data records, and where a splitter resumes behind it.
     Chunk(Chunk, Checkpoint),
 }
 
@@ -80,7 +82,7 @@ pub struct Splitter {
     options: SplitOptions,
     /// Where the next chunk starts; `offset` is the byte at `buffer[chunk_start]`.
     next: Checkpoint,
-    /// Nothing of the file has been looked at.
+    /// Nothing of the file has been scanned.
     at_start: bool,
     in_header: bool,
     buffer: Vec<u8>,
@@ -89,26 +91,13 @@ pub struct Splitter {
     /// Where its last whole record ends.
     chunk_end: usize,
     chunk_rows: u64,
-    /// How many lines end in it.
+    /// How many lines end in the chunk.
     chunk_lines: u64,
     scanner: Scanner,
     /// The record being scanned.
     scan: Scan,
     /// The record being scanned is too long and is dropped as it is scanned.
     dropping: Option<Dropping>,
-}
-
-/// How far the record that is being looked for has been scanned.
-#[derive(Debug, Clone, Copy, Default)]
-struct Scan {
-    /// Where in the buffer the record starts, if it has started.
-    start: Option<usize>,
-    /// The next byte to look at.
-    at: usize,
-    /// Where in the buffer stands what a refusal of the record would name the line of, if that is still there.
-    mark: Option<usize>,
-    /// Lines that have ended in the record, where the grammar counts them.
-    lines: u64,
 }
 
 /// Finds where records start and end, by the file's grammar.
@@ -129,7 +118,7 @@ impl Scanner {
         }
     }
 
-    /// Skips what is no record; where the next one starts, if it is in the buffer.
+    /// Skips to the start of the next record; `None` where the buffer does not hold it.
     fn start(&mut self, buffer: &[u8], scan: &mut Scan, at_end: bool) -> Option<usize> {
         match self {
             Self::Delimited(delimited) => delimited.start(buffer, scan),
@@ -157,7 +146,7 @@ impl Scanner {
     }
 
     /// Why the record that has ended, and with it the rest of the file, cannot be trusted.
-    fn flaw(&self, marked_line: u64) -> Option<Refusal> {
+    fn flaw(&self, marked_line: u64) -> Option<RecordFlaw> {
         match self {
             Self::Delimited(delimited) => delimited.flaw(marked_line),
             Self::Lines(_) => None,
@@ -175,13 +164,12 @@ impl Scanner {
 }
 
 /// The JSON values of a chunk's rows, one after the other.
-///
-/// Each is either scanned for its end, or read by who knows how and passed.
+/// A value is either scanned for its end ([`Values::take_from`]), or read by the caller and passed ([`Values::pass`]).
 #[derive(Debug)]
 pub(crate) struct Values<'a> {
     rows: &'a [u8],
     at: usize,
-    /// Where values are an array's; elsewhere each has a line of its own.
+    /// The scanner of an array's values; `None` where each has a line of its own.
     elements: Option<Elements>,
 }
 
@@ -189,7 +177,7 @@ impl<'a> Values<'a> {
     /// The values of rows.
     ///
     /// # Panics
-    /// For a delimited grammar, whose records are none.
+    /// For a delimited grammar, whose records are no JSON values.
     pub(crate) fn of(grammar: Grammar, rows: &'a [u8]) -> Self {
         let elements = match grammar {
             Grammar::Lines | Grammar::Sheet => None,
@@ -199,7 +187,7 @@ impl<'a> Values<'a> {
         Self { rows, at: 0, elements }
     }
 
-    /// Where the next one starts.
+    /// Where the next value starts.
     pub(crate) fn start(&mut self) -> Option<usize> {
         let mut scan = Scan { at: self.at, ..Scan::default() };
         let start = match &mut self.elements {
@@ -210,13 +198,13 @@ impl<'a> Values<'a> {
         start
     }
 
-    /// As far as the one that starts there can reach.
+    /// Where the value that starts there must end at the latest.
     pub(crate) fn reach(&self, start: usize) -> usize {
         let line = || memchr::memchr(b'\n', &self.rows[start..]).map(|length| start + length);
         if self.elements.is_some() { None } else { line() }.unwrap_or(self.rows.len())
     }
 
-    /// Goes behind the one that ends there; `false` where it goes on.
+    /// Goes behind the value that ends there; `false` where it does not end there.
     pub(crate) fn pass(&mut self, end: usize) -> bool {
         let mut scan = Scan { at: end, ..Scan::default() };
         match &mut self.elements {
@@ -233,7 +221,7 @@ impl<'a> Values<'a> {
         true
     }
 
-    /// The one that starts there, scanned to its end, which it goes behind.
+    /// Scans the value that starts there, and goes behind it.
     pub(crate) fn take_from(&mut self, start: usize) -> &'a [u8] {
         let mut scan = Scan { at: start, ..Scan::default() };
         let end = match &mut self.elements {
@@ -277,7 +265,8 @@ impl Splitter {
         Self::resume(options, Checkpoint::START)
     }
 
-    /// A splitter that goes on at a checkpoint that came with a chunk; it is to be fed the file's text from `checkpoint.offset`.
+    /// A splitter that resumes at a checkpoint that came with a chunk; it is to be pushed the file's text from
+    /// `checkpoint.offset` on.
     pub fn resume(options: SplitOptions, checkpoint: Checkpoint) -> Self {
         let at_start = checkpoint.offset == 0;
         Self {
@@ -314,21 +303,21 @@ impl Splitter {
     ///
     /// # Errors
     /// [`SplitError`] when the header cannot be one.
-    pub fn finish(mut self) -> Result<(Vec<Piece>, u64), SplitError> {
+    pub fn finish(&mut self) -> Result<(Vec<Piece>, u64), SplitError> {
         let mut pieces = Vec::new();
         while self.record(true, &mut pieces)? {}
         self.emit(&mut pieces);
         Ok((pieces, self.next.row - 1))
     }
 
-    /// Takes that no more of the file is there although it goes on: returns a chunk of the whole records that are.
-    pub(crate) fn so_far(mut self) -> Vec<Piece> {
+    /// Takes the end of what there is of a file that goes on: returns a chunk of the whole records before it.
+    pub(crate) fn so_far(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         self.emit(&mut pieces);
         pieces
     }
 
-    /// Looks for one whole record; whether there was one.
+    /// Takes one whole record out of the buffer; `false` where the buffer holds none.
     fn record(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Result<bool, SplitError> {
         if self.in_header && self.scan.at > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
@@ -379,7 +368,8 @@ impl Splitter {
         Ok(true)
     }
 
-    /// Skips what is no record: a byte order mark at the start of the file, and what the grammar has between records.
+    /// Skips to the start of the next record, over a byte order mark at the start of the file and whatever the grammar
+    /// has between records.
     fn record_start(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Option<usize> {
         if self.at_start {
             let mark = self.buffer.len().min(BYTE_ORDER_MARK.len());
@@ -394,7 +384,7 @@ impl Splitter {
             self.at_start = false;
         }
         let start = self.scanner.start(&self.buffer, &mut self.scan, at_end);
-        // However much there is between records, no more than a chunk of it is held.
+        // However many bytes stand between two records, no more than a chunk of them is held.
         if self.chunk_rows > 0 && self.scan.at - self.chunk_start > self.options.chunk_bytes {
             let gone = self.emit(pieces);
             return start.map(|start| start - gone);
@@ -425,8 +415,8 @@ impl Splitter {
         Ok(())
     }
 
-    /// Returns the chunk that has been gathered, if it holds anything. The answer is by how many bytes the buffer has become shorter at its
-    /// start.
+    /// Returns the chunk that has been gathered, if it holds a row. The answer is the number of bytes that were taken
+    /// off the buffer's start.
     fn emit(&mut self, pieces: &mut Vec<Piece>) -> usize {
         if self.chunk_rows == 0 {
             return 0;
@@ -437,7 +427,8 @@ impl Splitter {
         gone
     }
 
-    /// Takes the chunk out of the buffer. Where that holds little else, what is copied is the rest, into a new buffer.
+    /// Takes the chunk out of the buffer. Where the buffer holds little else, the rest is copied into a new buffer
+    /// instead of the chunk.
     fn take_chunk(&mut self) -> (Vec<u8>, usize) {
         let end = self.chunk_end;
         if self.chunk_start > 0 || self.buffer.len() - end > end {
@@ -453,7 +444,7 @@ impl Splitter {
         (chunk, end)
     }
 
-    /// Takes that the buffer has become shorter at its start.
+    /// Moves all places up after bytes were taken off the buffer's start.
     fn move_up(&mut self, gone: usize) {
         self.chunk_start = self.chunk_start.saturating_sub(gone);
         self.chunk_end = self.chunk_end.saturating_sub(gone);
@@ -475,7 +466,8 @@ impl Splitter {
         Dropping { offset, line, bytes: 0, lines: LineCounter::default(), marked_line: line }
     }
 
-    /// Forgets the scanned part of a record that is too long, but for its last byte, which tells whether a quote after it opens a field.
+    /// Drops the scanned part of a record that is too long, except its last byte: that decides whether a quote after it
+    /// opens a field.
     fn drop_scanned(&mut self, pieces: &mut Vec<Piece>) {
         let mut start = self.scan.start.expect("a record is being scanned");
         let mut dropping = match self.dropping.take() {
@@ -500,14 +492,14 @@ impl Splitter {
     }
 
     fn refuse(&mut self, dropped: Dropping, flawed: bool, end: usize, pieces: &mut Vec<Piece>) {
-        let refusal = self.scanner.flaw(dropped.marked_line).filter(|_| flawed).unwrap_or(Refusal::TooLarge);
+        let refusal = self.scanner.flaw(dropped.marked_line).filter(|_| flawed).unwrap_or(RecordFlaw::TooLarge);
         debug_assert_eq!((self.next.offset, self.next.line), (dropped.offset, dropped.line));
         self.push_chunk(dropped.bytes, dropped.lines.ended, 1, Body::Refused(refusal), pieces);
         self.chunk_start = end;
         self.chunk_end = end;
     }
 
-    /// Forgets what has been returned, and empty lines that no chunk holds.
+    /// Drops the chunks that have been returned, and empty lines that no chunk holds.
     fn compact(&mut self) {
         if self.chunk_rows == 0 && self.scan.start.is_none() && !self.in_header {
             // Not between \r and \n: they are one line.

@@ -1,11 +1,11 @@
 //! JSON strings as they stand in a text.
 
-/// How many bytes there are before the first quote, backslash or control character, of which the last have no place in a string (RFC 8259
-/// §7); `None` where there is none of them.
+/// How many bytes there are before the first quote, backslash or control character, of which the last have no place in
+/// a string (RFC 8259 §7); `None` where there is none of them.
 ///
-/// Strings are short, too short for a search that has to be set up. So eight bytes are looked at at once, as a word: subtracting 1 from a
-/// byte that is 0 borrows from its highest bit, and so does subtracting 0x20 from one below. A borrow may go on into bytes behind one that
-/// was found, never before it, so the lowest bit tells the first.
+/// Strings are short, too short for a search that has to be set up. So eight bytes are looked at at once, as a word:
+/// subtracting 1 from a byte that is 0 borrows from its highest bit, and so does subtracting 0x20 from one below. A
+/// borrow may go on into bytes behind one that was found, never before it, so the lowest bit tells the first.
 #[inline]
 pub(crate) fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,8 +1,10 @@
 //! Chunks: what a file is cut into.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::limits::LISTED_REPEATS;
+use crate::limits::{JSON_DEPTH, LISTED_REPEATS};
 
 /// Consecutive rows of a file. Chunk *n* of an object always holds the same rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +31,13 @@ pub enum Body {
     /// Records as they came, blank lines between them included.
     Rows(Vec<u8>),
     /// One record that cannot be carried or trusted; its bytes stay in the object.
-    Refused(Refusal),
+    Refused(RecordFlaw),
 }
 
-/// Why the splitter refuses a record.
+/// Why the splitter refuses a record: it cannot be carried, or nothing of it can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refusal {
+pub enum RecordFlaw {
     /// It is longer than [`crate::limits::RECORD_BYTES`].
     TooLarge,
     /// A quote that was opened on this physical line is never closed: the record is all that follows.
@@ -48,21 +50,21 @@ pub enum Refusal {
         /// The line of the first byte that does not belong there, from 1.
         line: u64,
         /// What is wrong with it.
-        flaw: Flaw,
+        flaw: DocumentFlaw,
     },
 }
 
 /// What breaks a JSON document so that nothing after it can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Flaw {
+pub enum DocumentFlaw {
     /// Something else than a comma or the array's end follows an element.
     ExpectedComma,
     /// An element or a value is missing where one has to be.
     ExpectedValue,
     /// A bracket closes that another one opened.
     WrongBracket,
-    /// Values are nested deeper than is read.
+    /// Values are nested deeper than [`JSON_DEPTH`].
     TooDeep,
     /// The file ends inside the document.
     Ends,
@@ -74,18 +76,18 @@ pub enum Flaw {
     Trailing,
 }
 
-impl Flaw {
+impl fmt::Display for DocumentFlaw {
     /// What is wrong, as a part of a sentence.
-    pub fn as_str(self) -> &'static str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ExpectedComma => "a comma or the end of the array is missing",
-            Self::ExpectedValue => "a value is missing",
-            Self::WrongBracket => "a bracket closes what another one opened",
-            Self::TooDeep => "values are nested deeper than 128 levels",
-            Self::Ends => "the file ends inside the document",
-            Self::NoArray => "the object holds no array of rows",
-            Self::SecondArray => "a second array stands beside the one that holds the rows",
-            Self::Trailing => "something follows the end of the document",
+            Self::ExpectedComma => f.write_str("a comma or the end of the array is missing"),
+            Self::ExpectedValue => f.write_str("a value is missing"),
+            Self::WrongBracket => f.write_str("a bracket closes what another one opened"),
+            Self::TooDeep => write!(f, "values are nested deeper than {JSON_DEPTH} levels"),
+            Self::Ends => f.write_str("the file ends inside the document"),
+            Self::NoArray => f.write_str("the object holds no array of rows"),
+            Self::SecondArray => f.write_str("a second array stands beside the one that holds the rows"),
+            Self::Trailing => f.write_str("something follows the end of the document"),
         }
     }
 }

@@ -22,14 +22,14 @@ mod tally;
 mod timestamp;
 
 pub use block::{Begin, Block, Fate, Verdict};
-pub use chunk::{Body, Chunk, Flaw, Refusal, Repeats};
+pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use id::{AccountId, ImportId, InvalidId, KindName};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
 pub use job::Job;
-pub use layout::{Compression, Format, Grammar, Layout, UTF_8};
+pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, UnknownFormat, delimiter_byte};
 pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition, Uploaded};
 pub use order::{ChunkMessage, MessageError, Order};
 pub use pipeline::{FunctionName, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};

@@ -1,19 +1,23 @@
 //! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers: `tests/limits.rs` reads this
 //! file, and fails for one that the documents do not print as it is.
 
-/// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file goes on.
+/// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file
+/// goes on.
 pub const RECORD_BYTES: usize = 256 * 1024;
 
-/// Bytes of rows in one chunk, at most: 248 KiB, so that with the header of its message it is four billing units of SQS (64 KiB each).
+/// Bytes of rows in one chunk, at most: 248 KiB, so that with the header of its message it is four billing units of SQS
+/// (64 KiB each).
 pub const CHUNK_BYTES: usize = 248 * 1024;
 
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
 
-/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even where they change nothing.
+/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even
+/// where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
 
-/// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as one.
+/// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as
+/// one.
 pub const LISTED_REPEATS: usize = 256;
 
 /// Chunks whose fates and tallies share one block item. A checkpoint is written four times a block.
@@ -37,9 +41,16 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
-/// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer Guide, "Constraints"),
-/// less one for the map that a record's fields are in and one for what is innermost.
+/// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer
+/// Guide, "Constraints"), less one for the map that a record's fields are in and one for what is innermost.
 pub const NESTING: usize = 30;
+
+/// Arrays and objects inside one another in a row of a JSON document, at most. A deeper one cannot be followed to its
+/// end, so nothing behind it can be trusted.
+pub const JSON_DEPTH: usize = 128;
+
+/// Schemas of items inside one another, at most.
+pub const ITEM_SCHEMAS: usize = 8;
 
 /// Errors that one cell is told to have, at most: an array of ten thousand items that are all wrong needs no more.
 pub const CELL_ERRORS: usize = 50;
@@ -71,9 +82,12 @@ pub const UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a request body that the native API reads, at most.
 pub const REQUEST_BYTES: usize = 64 * 1024;
 
-/// Bytes of a file that a preview takes, at most: a synchronous invocation of Lambda has no room for more (AWS Lambda Developer Guide,
-/// "Lambda quotas").
+/// Bytes of a file that a preview takes, at most: a synchronous invocation of Lambda has no room for more (AWS Lambda
+/// Developer Guide, "Lambda quotas").
 pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rows that a preview shows, at most.
+pub const PREVIEW_ROWS: u64 = 10;
 
 /// Items on a page when the client names no limit.
 pub const PAGE_DEFAULT: usize = 20;
@@ -108,7 +122,7 @@ pub const SCHEMA_DERIVED: usize = 100;
 /// Fields through which a default may be taken from another field.
 pub const DERIVED_STEPS: usize = 8;
 
-/// Bytes of a file's text that are looked at to find out what it is.
+/// Bytes of a file's text, from its start, from which its format, encoding and delimiter are detected.
 pub const DETECT_BYTES: usize = 1024 * 1024;
 
 /// How many times its size a compressed upload may unpack to; [`UNPACKED_LEAST_BYTES`] are always allowed.
@@ -120,13 +134,17 @@ pub const UNPACKED_LEAST_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes to which no compressed upload may unpack more: 20 GiB.
 pub const UNPACKED_BYTES: u64 = 20 * 1024 * 1024 * 1024;
 
+/// Largest window of a Zstandard frame, in bytes: 32 MiB. The decoder holds that much of the text.
+pub const ZSTD_WINDOW_BYTES: u64 = 32 * 1024 * 1024;
+
 /// Largest workbook, in bytes: 100 MiB.
 pub const WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
 
 /// Bytes to which all parts of a workbook may unpack together: 1 GiB.
 pub const WORKBOOK_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack, each: 64 MiB.
+/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack,
+/// each: 64 MiB.
 pub const WORKBOOK_PART_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes between two tags of a workbook, at most: 1 MiB. A cell of Excel's holds 32,767 characters.

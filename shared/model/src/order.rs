@@ -23,7 +23,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Body, Checkpoint, Chunk, Import, ImportId, Job, QueueName, Refusal, Repeats, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, Import, ImportId, Job, QueueName, RecordFlaw, Repeats, limits::MESSAGE_BYTES,
 };
 
 /// What a message on a queue orders.
@@ -214,7 +214,7 @@ enum Carried {
     Text,
     Base64,
     /// Not at all.
-    Refused(Refusal),
+    Refused(RecordFlaw),
 }
 
 impl ChunkMessage {
@@ -329,8 +329,8 @@ mod tests {
             Body::Rows(b"nul\0,b\n".to_vec()),
             Body::Rows("not a character \u{ffff}\n".into()),
             Body::Rows(vec![0xff, 0xfe, b'\n']),
-            Body::Refused(Refusal::TooLarge),
-            Body::Refused(Refusal::UnterminatedQuote { opened_line: 14 }),
+            Body::Refused(RecordFlaw::TooLarge),
+            Body::Refused(RecordFlaw::UnterminatedQuote { opened_line: 14 }),
         ]
         .map(|body| Order::Chunk(Box::new(message(body))));
         for sent in chunks.into_iter().chain(orders) {
@@ -370,7 +370,7 @@ mod tests {
         assert!(matches!(read(&no_rows), MessageError::OutOfBounds("number of rows")));
         let no_row = wire.replacen("\"first_row\":10", "\"first_row\":0", 1);
         assert!(matches!(read(&no_row), MessageError::OutOfBounds("first row")));
-        let refused = message(Body::Refused(Refusal::TooLarge)).encode().expect("small");
+        let refused = message(Body::Refused(RecordFlaw::TooLarge)).encode().expect("small");
         assert!(matches!(read(&(refused + "a")), MessageError::Length { stated: 0, found: 1 }));
         let report = Order::to_report(&import()).encode().expect("small");
         assert!(matches!(read(&(report.clone() + "\na,b\n")), MessageError::Rows));

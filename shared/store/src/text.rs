@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use penstock_engine::decode;
+use penstock_engine::{decode, upload::Upload};
 use penstock_model::{Failure, Import};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
@@ -153,7 +153,7 @@ impl Store {
     pub async fn look_at_upload<T: Send + 'static>(
         &self,
         import: &Import,
-        look: impl FnOnce(&mut dyn decode::Upload, u64) -> Result<T, Failure> + Send + 'static,
+        look: impl FnOnce(&mut dyn Upload, u64) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, TextError> {
         let import = Arc::new(import.clone());
         let object = Object::new(self, &import, 0, Some(WINDOW_BYTES));

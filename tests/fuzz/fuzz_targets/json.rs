@@ -17,15 +17,14 @@ use penstock_engine::{
     rows::{self, Records},
     split::{Piece, SplitOptions, Splitter},
 };
-use penstock_model::{Body, Checkpoint, Chunk, Flaw, Grammar, ImportOptions, Job, Refusal, RowError};
+use penstock_model::{
+    Body, Checkpoint, Chunk, DocumentFlaw, Grammar, ImportOptions, Job, RecordFlaw, RowError, limits::JSON_DEPTH,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-
-/// Brackets inside one another that the splitter reads in one value.
-const DEPTH: usize = 128;
 
 /// Bytes of a record, where they are limited.
 const RECORD_BYTES: usize = 60;
@@ -89,7 +88,7 @@ fn assert_places(options: SplitOptions, text: &[u8], chunks: &[(Chunk, Checkpoin
         }
     }
     assert!(end <= text.len() as u64);
-    let whole = |(chunk, _): &&(Chunk, _)| !matches!(chunk.body, Body::Refused(Refusal::BrokenDocument { .. }));
+    let whole = |(chunk, _): &&(Chunk, _)| !matches!(chunk.body, Body::Refused(RecordFlaw::BrokenDocument { .. }));
     let whole = chunks.iter().take_while(whole).count();
     if whole > 0 {
         let after = pick % whole;
@@ -129,7 +128,7 @@ fn assert_elements(options: SplitOptions, text: &[u8], chunks: &[(Chunk, Checkpo
                 });
                 assert_eq!((found.len() - before) as u64, chunk.rows);
             }
-            Body::Refused(Refusal::TooLarge) => {
+            Body::Refused(RecordFlaw::TooLarge) => {
                 assert!(bytes.len() > options.record_bytes);
                 found.push(trimmed(bytes));
             }
@@ -137,9 +136,9 @@ fn assert_elements(options: SplitOptions, text: &[u8], chunks: &[(Chunk, Checkpo
         }
     }
     let is_line = options.grammar == Grammar::Lines;
-    let readable = wanted.iter().take_while(|element| is_line || depth(element) <= DEPTH).count();
+    let readable = wanted.iter().take_while(|element| is_line || depth(element) <= JSON_DEPTH).count();
     assert_eq!(shown(&found), shown(&wanted[..readable]));
-    let is_too_deep = |refusal| matches!(refusal, Refusal::BrokenDocument { flaw: Flaw::TooDeep, .. });
+    let is_too_deep = |refusal| matches!(refusal, RecordFlaw::BrokenDocument { flaw: DocumentFlaw::TooDeep, .. });
     assert_eq!(broken.map(is_too_deep), (readable < wanted.len()).then_some(true), "{broken:?}");
     for (line, start) in places {
         assert_eq!(line, 1 + lines::ended_in(&text[..start]));
@@ -158,7 +157,7 @@ fn enveloped_elements(text: &[u8]) -> Option<Vec<&[u8]>> {
     let (arrays, others): (Vec<_>, Vec<_>) =
         members.into_iter().map(|(_, value)| value.get().as_bytes()).partition(is_array);
     match arrays[..] {
-        [array] if others.iter().all(|value| depth(value) <= DEPTH) => elements(array),
+        [array] if others.iter().all(|value| depth(value) <= JSON_DEPTH) => elements(array),
         _ => None,
     }
 }

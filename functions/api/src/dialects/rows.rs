@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
-use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8};
+use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8, limits::JSON_DEPTH};
 use penstock_store::Store;
 use serde_json::value::RawValue;
 
@@ -29,13 +29,10 @@ pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal>
     })
 }
 
-/// How deep the arrays and objects of a body may be inside one another: far deeper than a row is taken, and no deeper than the splitter
-/// follows, which could tell nothing of the rows behind.
-const DEPTH: usize = 128;
-
-/// A body's JSON, unread; `None` for what is no JSON in UTF-8, or deeper than [`DEPTH`].
+/// A body's JSON, unread; `None` for what is no JSON in UTF-8, or deeper than [`JSON_DEPTH`], which the splitter could not
+/// follow.
 pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
-    serde_json::from_slice(body).ok().filter(|document: &&RawValue| depth(document.get()) <= DEPTH)
+    serde_json::from_slice(body).ok().filter(|document: &&RawValue| depth(document.get()) <= JSON_DEPTH)
 }
 
 /// How deep the arrays and objects of a JSON text are inside one another.
@@ -125,8 +122,8 @@ mod tests {
     #[test]
     fn what_is_deeper_than_the_splitter_follows_is_none() {
         let nested = |levels: usize| format!(r#"{{"[\"[":{}{},"]":"["}}"#, "[".repeat(levels), "]".repeat(levels));
-        assert!(document(nested(DEPTH - 1).as_bytes()).is_some());
-        assert!(document(nested(DEPTH).as_bytes()).is_none());
+        assert!(document(nested(JSON_DEPTH - 1).as_bytes()).is_some());
+        assert!(document(nested(JSON_DEPTH).as_bytes()).is_none());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_engine::{detect, kinds, mapping::Names};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, limits};
+use penstock_engine::{detect, kinds, mapping::Names, reading};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat, delimiter_byte, limits};
 use penstock_store::{
     Store,
     imports::{Creation, Idempotency},
@@ -61,7 +61,7 @@ pub(super) async fn create(
             Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
         }
     };
-    let Checked { kind, format, filename, options } = check(body.value)?;
+    let Request { kind, format, filename, options } = check(body.value)?;
     let found = store.kind(&account, &kind).await?;
     let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
     check_mapping(&found.schema, &options)?;
@@ -85,45 +85,31 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 
-struct Checked {
+/// What is asked for, checked as far as that needs no look at what is stored.
+struct Request {
     kind: KindName,
     format: Option<Format>,
     filename: Option<String>,
     options: ImportOptions,
 }
 
-fn check(request: NewImport) -> Result<Checked, Refusal> {
+fn check(request: NewImport) -> Result<Request, Refusal> {
     let NewImport { kind, format, filename, size, options } = request;
     let kind = match kind {
         Some(kind) => kind,
         None => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
     };
-    let format = match format {
-        None => None,
-        Some(format) => {
-            let known = serde_json::from_value(serde_json::Value::String(format.clone()));
-            Some(known.map_err(|_| {
-                let format: String = format.chars().take(40).collect();
-                let detail = format!("format `{format}` is not read; csv, tsv, ndjson, json and xlsx are");
-                Refusal::unprocessable("unknown_format", detail)
-            })?)
-        }
-    };
-    if let Some(size) = size.filter(|size| *size > limits::UPLOAD_BYTES) {
-        let detail = format!("a file of {size} bytes is larger than the limit of {}", limits::UPLOAD_BYTES);
-        return Err(Refusal::unprocessable("file_too_large", detail));
-    }
+    let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
+    let format = format.map(|word| word.parse().map_err(unknown)).transpose()?;
+    size.map_or(Ok(()), reading::check_size).map_err(refused)?;
     if filename.as_ref().is_some_and(|name| name.chars().count() > FILENAME_CHARS) {
         return Err(Refusal::unprocessable(
             "filename_too_long",
             format!("a filename has at most {FILENAME_CHARS} characters"),
         ));
     }
-    if let Some(delimiter) = options.delimiter
-        && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0') || delimiter.is_ascii_alphanumeric())
-    {
-        let detail = "options.delimiter is one ASCII character, not a quote, a line break, a letter or a digit";
-        return Err(Refusal::unprocessable("invalid_delimiter", detail));
+    if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
+        return Err(Refusal::unprocessable("invalid_delimiter", format!("options.delimiter {rule}")));
     }
     if let Some(abort) = options.abort
         && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
@@ -139,7 +125,7 @@ fn check(request: NewImport) -> Result<Checked, Refusal> {
             format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
         return Err(Refusal::unprocessable("too_many_columns", detail));
     }
-    Ok(Checked { kind, format, filename, options })
+    Ok(Request { kind, format, filename, options })
 }
 
 /// A mapping to what is no field would fail every file.

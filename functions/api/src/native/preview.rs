@@ -9,9 +9,10 @@ use axum::{
     http::StatusCode,
 };
 use penstock_engine::{
-    detect::Hints,
     kind::Kind,
     preview::{self, Preview, PreviewRow},
+    reading::Hints,
+    upload::Upload,
 };
 use penstock_model::{Failure, Import, RowError, Value, limits};
 use penstock_store::{Store, text::TextError};
@@ -68,8 +69,8 @@ impl From<Preview> for PreviewView {
     }
 }
 
-/// `POST /v1/imports/{id}/preview`: what the body, a file or its first part, would be taken for under the import's options; without a body,
-/// what the import's upload is. Writes nothing.
+/// `POST /v1/imports/{id}/preview`: what the body, a file or its first part, would be taken for under the import's
+/// options; without a body, what the import's upload is. Writes nothing.
 pub(super) async fn preview(
     State(store): State<Store>,
     Account(account, ..): Account<Read>,
@@ -96,12 +97,12 @@ pub(super) async fn preview(
             ));
         }
         let about = import.clone();
-        store.look_at_upload(&import, move |upload, bytes| look(upload, bytes, &about, kind, false)).await
+        store.look_at_upload(&import, move |upload, bytes| look(upload, bytes, &about, &kind, false)).await
     } else {
         // Unpacking and decoding keep a thread busy.
         let partial = !asked.0.whole;
         let looked =
-            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, kind, partial));
+            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, &kind, partial));
         looked.await.expect("a preview does not panic").map_err(TextError::Failed)
     };
     match looked {
@@ -111,21 +112,6 @@ pub(super) async fn preview(
     }
 }
 
-fn look(
-    upload: impl penstock_engine::decode::Upload,
-    bytes: u64,
-    import: &Import,
-    kind: Kind,
-    partial: bool,
-) -> Result<Preview, Failure> {
-    let fields: Vec<String> = kind.fields().iter().map(|field| field.name().to_owned()).collect();
-    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let hints = Hints {
-        format: import.format,
-        filename: import.filename.as_deref(),
-        options: &import.options,
-        fields: &fields,
-        partial,
-    };
-    preview::preview(upload, bytes, &hints, kind, &import.account)
+fn look(upload: impl Upload, bytes: u64, import: &Import, kind: &Kind, partial: bool) -> Result<Preview, Failure> {
+    preview::preview(upload, bytes, &Hints { partial, ..Hints::of(import, kind) }, &import.account)
 }

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, io::Cursor, ops::ControlFlow};
 
 use calamine::Reader;
 use penstock_engine::{
-    detect::{self, Hints},
     header,
     kind::Kind,
     kinds,
     merge::Draft,
     plan::Plan,
+    reading::{self, Hints},
     rows, sheet,
     split::{Piece, SplitOptions, Splitter},
 };
@@ -150,8 +150,7 @@ fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
         }
         _ => products::COLUMNS.map(str::to_owned).to_vec(),
     };
-    let kind = Kind::compile(&kinds::all()[0], &"1".parse().expect("valid")).expect("valid");
-    let plan = Plan::compile(kind, grammar, &columns, &BTreeMap::new()).expect("its own columns");
+    let plan = Plan::compile(kind(), grammar, &columns, &BTreeMap::new()).expect("its own columns");
     let job = Job::dry(
         "1".parse().expect("valid"),
         "products".parse().expect("valid"),
@@ -160,6 +159,10 @@ fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
         columns,
     );
     (plan, job)
+}
+
+fn kind() -> Kind {
+    Kind::compile(&kinds::all()[0], &"1".parse().expect("valid")).expect("valid")
 }
 
 /// Validates a chunk, its rows let go.
@@ -199,10 +202,9 @@ fn calamine_cells(file: &[u8]) -> u64 {
 
 /// Finds out what a workbook is, which looks through all of it for what would take too much memory.
 fn inspected(file: &[u8]) -> u64 {
-    let (options, fields) = (ImportOptions::default(), products::COLUMNS);
-    let hints =
-        Hints { format: None, filename: Some("products.xlsx"), options: &options, fields: &fields, partial: false };
-    let layout = detect::detect(Cursor::new(file), file.len() as u64, &hints).expect("a workbook");
+    let (options, kind) = (ImportOptions::default(), kind());
+    let hints = Hints { format: None, filename: Some("products.xlsx"), options: &options, kind: &kind, partial: false };
+    let layout = reading::resolve(Cursor::new(file), file.len() as u64, &hints).expect("a workbook");
     u64::from(layout.grammar == Grammar::Sheet)
 }
 

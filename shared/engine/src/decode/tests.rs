@@ -1,4 +1,7 @@
-use std::io::{Cursor, Write};
+use std::{
+    io::{Cursor, Write},
+    ops::ControlFlow,
+};
 
 use penstock_model::Grammar;
 use zip::{ZipWriter, write::SimpleFileOptions};

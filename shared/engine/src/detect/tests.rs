@@ -1,8 +1,16 @@
 use std::io::{Cursor, Write};
 
-use super::*;
+use penstock_model::ImportOptions;
 
-const FIELDS: [&str; 3] = ["sku", "name", "price"];
+use super::*;
+use crate::kind::Kind;
+
+/// A kind with the fields `sku`, `name` and `price`.
+fn kind() -> Kind {
+    let schema = br#"{ "name": "t", "primaryKey": "sku", "fields": [{ "name": "sku" }, { "name": "name" }, { "name": "price" }] }"#;
+    let schema = Kind::parse(schema).expect("a schema");
+    Kind::compile(&schema, &"1".parse().expect("valid")).expect("compiles")
+}
 
 fn detected(
     file: &[u8],
@@ -10,7 +18,7 @@ fn detected(
     filename: Option<&str>,
     options: &ImportOptions,
 ) -> Result<Layout, Failure> {
-    let hints = Hints { format, filename, options, fields: &FIELDS, partial: false };
+    let hints = Hints { format, filename, options, kind: &kind(), partial: false };
     detect(Cursor::new(file), file.len() as u64, &hints)
 }
 
@@ -155,8 +163,8 @@ fn what_is_packed_is_told_by_content() {
     let mut cut = gzip(text);
     cut.truncate(cut.len() - 5);
     assert_eq!(detected(&cut, None, None, &ImportOptions::default()).expect_err("cut").code, "damaged_file");
-    let partial =
-        Hints { format: None, filename: None, options: &ImportOptions::default(), fields: &FIELDS, partial: true };
+    let (options, kind) = (ImportOptions::default(), kind());
+    let partial = Hints { format: None, filename: None, options: &options, kind: &kind, partial: true };
     assert_eq!(detect(Cursor::new(&cut), 1, &partial).expect("a part is enough").format, Format::Csv);
     let old_excel = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more";
     assert_eq!(detected(old_excel, None, None, &ImportOptions::default()).expect_err("XLS").code, "unsupported_format");

@@ -5,29 +5,29 @@ use std::{borrow::Cow, sync::Arc};
 use penstock_model::{Decimal, Value};
 
 use super::{
-    Cell, CellError, Input,
     nested::{self, Items},
     number::{self, NumberRule},
     temporal::TemporalRule,
     text::{Length, TextRule},
 };
+use crate::cell::{Cell, CellError, CellResult, Input};
 
-/// One field of a kind, ready to check cells.
+/// One field of a kind, compiled to check cells.
 #[derive(Debug, Clone)]
 pub struct FieldCheck {
     pub(super) name: String,
     pub(super) required: bool,
     pub(super) missing: Arc<[String]>,
     pub(super) rule: Rule,
-    /// The values that there are, and the sentence that names them.
+    /// The allowed values, and the sentence that names them.
     pub(super) enumeration: Option<(Vec<Value>, String)>,
-    /// What is put before a text.
+    /// A prefix of every text.
     pub(super) prefix: Option<String>,
-    /// Whether every text that is not empty is taken as it is.
+    /// Whether every text that is not empty is accepted as it is.
     pub(super) is_plain: bool,
 }
 
-/// What the type of a field asks for.
+/// The rule of a field's type.
 #[derive(Debug, Clone)]
 pub(super) enum Rule {
     String(TextRule),
@@ -42,7 +42,7 @@ pub(super) enum Rule {
 }
 
 impl FieldCheck {
-    /// A field that takes anything.
+    /// A field that accepts anything.
     pub(super) fn anything(name: &str, missing: Arc<[String]>) -> Self {
         Self::new(name, false, missing, Rule::Any, None, None)
     }
@@ -79,13 +79,14 @@ impl FieldCheck {
         matches!(self.rule, Rule::Temporal(_))
     }
 
-    /// Whether the field takes a text as it is, so that it needs no check. Most cells are such.
+    /// Whether the field accepts a text as it is, without a check. Most cells are such.
     #[inline]
     pub(crate) fn takes_as_it_is(&self, text: &str) -> bool {
         self.is_plain && !text.is_empty()
     }
 
-    /// Whether a text is seen at once to be one that [`FieldCheck::check`] accepts; it may well accept others.
+    /// Whether a text is quickly seen to be one that [`FieldCheck::check`] accepts. No false positives; false negatives
+    /// cost a check.
     #[inline]
     pub(crate) fn is_plainly_good(&self, text: &str) -> bool {
         if self.enumeration.is_some() || self.missing.iter().any(|missing| !missing.is_empty()) {
@@ -101,17 +102,17 @@ impl FieldCheck {
         }
     }
 
-    /// The value of a cell; `None` where it holds nothing and need not. Nothing is allocated for a text, a number, an integer or a boolean
-    /// that is accepted and is written as it is kept.
+    /// The value of a cell; `None` where the cell is empty and may be. Nothing is allocated for a text, a number, an
+    /// integer or a boolean that is accepted and is stored as it is written.
     ///
     /// # Errors
     /// Everything that is wrong with the cell, at most [`penstock_model::limits::CELL_ERRORS`] things.
-    pub fn check<'a>(&self, input: Input<'a>) -> Result<Option<Cell<'a>>, Vec<CellError>> {
+    pub fn check<'a>(&self, input: Input<'a>) -> CellResult<'a> {
         self.check_at(input, 1)
     }
 
     /// The same at a depth, 1 for a field that is not in an array or object.
-    pub(super) fn check_at<'a>(&self, input: Input<'a>, depth: usize) -> Result<Option<Cell<'a>>, Vec<CellError>> {
+    pub(super) fn check_at<'a>(&self, input: Input<'a>, depth: usize) -> CellResult<'a> {
         let missing = match input {
             Input::Null => true,
             Input::Text(text) | Input::Number(text) => self.missing.iter().any(|missing| missing == text),
@@ -143,7 +144,7 @@ impl Rule {
                 if matches!(input, Input::Json(_)) && !json.starts_with('[') {
                     return Err(vec![wrong_type("an array")]);
                 }
-                // Whoever writes no lines is told that, not what is wrong with each.
+                // A text that is no array is one error; the items of an array have their own.
                 let value = items.check(json)?;
                 return sized(value, *length).map(Cell::Nested).map_err(|error| vec![error]);
             }
@@ -158,7 +159,7 @@ impl Rule {
             (Self::Integer(rule), Input::Number(literal)) => rule.json_integer(literal).map(Cell::Number),
             (Self::Integer(_), _) => Err(wrong_type("a whole number")),
             (Self::Boolean { .. }, Input::Boolean(boolean)) => Ok(Cell::Boolean(boolean)),
-            // Spreadsheets, and those who write JSON for them, have 1 and 0.
+            // Spreadsheets, and JSON that is made from them, have 1 and 0.
             (Self::Boolean { true_values, false_values }, Input::Text(text) | Input::Number(text)) => {
                 boolean(text, true_values, false_values).map(Cell::Boolean)
             }
@@ -206,7 +207,7 @@ fn sized(value: Value, length: Length) -> Result<Value, CellError> {
     Ok(value)
 }
 
-/// Exactly one of the values, or one with spaces around it.
+/// The boolean of one of the values, with or without spaces around it.
 fn boolean(text: &str, true_values: &[String], false_values: &[String]) -> Result<bool, CellError> {
     for text in [text, text.trim()] {
         for (values, boolean) in [(true_values, true), (false_values, false)] {

@@ -1,4 +1,4 @@
-//! From a document to a kind: everything that a schema can have wrong is found here, with its place.
+//! Compiling a document to a kind: every error of a schema is found here, with its place.
 
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
@@ -9,13 +9,15 @@ use penstock_model::{
 use serde_path_to_error::Segment;
 
 use super::{
-    CellError, Default, FieldCheck, Input, Kind, SchemaError,
-    check::Rule,
+    DefaultRule, Kind, SchemaError,
+    check::{FieldCheck, Rule},
+    components::Temporal,
     nested::Items,
     number::NumberRule,
-    temporal::{Temporal, TemporalRule},
-    text::{Format, Length, Pattern, TextRule},
+    temporal::TemporalRule,
+    text::{Length, Pattern, StringFormat, TextRule},
 };
+use crate::cell::{CellError, Input};
 
 /// Cells that are true and cells that are false where a schema does not say (Table Schema v1, "boolean").
 const TRUE_VALUES: [&str; 4] = ["true", "True", "TRUE", "1"];
@@ -23,9 +25,6 @@ const FALSE_VALUES: [&str; 4] = ["false", "False", "FALSE", "0"];
 
 /// Values that the message of an enumeration names, at most.
 const NAMED_VALUES: usize = 10;
-
-/// Schemas of items inside one another, at most.
-const ITEM_DEPTH: usize = 8;
 
 /// A place in a schema.
 #[derive(Debug, Clone)]
@@ -46,7 +45,25 @@ impl At {
     }
 }
 
-pub(super) fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+impl Kind {
+    /// Parses the document of a schema. [`Kind::compile`] checks whether it is consistent.
+    ///
+    /// # Errors
+    /// The place of the first member that is not supported or has the wrong form.
+    pub fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+        parse(json)
+    }
+
+    /// Compiles a schema for an account.
+    ///
+    /// # Errors
+    /// The place of the first contradiction in the schema.
+    pub fn compile(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
+        compile(schema, account)
+    }
+}
+
+fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let schema = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let at = error.path().iter().fold(At(String::new()), |at, segment| match segment {
@@ -67,7 +84,7 @@ struct Common<'a> {
     keeps_additional: bool,
 }
 
-pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
+fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
     few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
     let common = Common {
         account,
@@ -98,7 +115,7 @@ pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, Sche
         let required = field.constraints.required.unwrap_or(in_key && field.default.is_none());
         fields.push(compile_field(field, &at, &common, required, 0)?);
     }
-    // The row that a record was made of is known by its key, see `merge`; so no row is without one.
+    // Every row has a key, by which `merge` knows the row that made a record.
     if !key.iter().any(|place| fields[*place].is_required()) {
         return root.then("primaryKey").fail("at least one field of the key must be required");
     }
@@ -115,7 +132,7 @@ pub(super) fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, Sche
     })
 }
 
-/// Every pattern is compiled wherever the kind is used, and takes memory there.
+/// Checks the number of patterns: each is compiled wherever the kind is used, and takes memory there.
 fn few_patterns(fields: &[Field], at: &At, found: &mut usize) -> Result<(), SchemaError> {
     for (place, field) in fields.iter().enumerate() {
         let at = at.then(place);
@@ -154,14 +171,14 @@ fn defaults(
     checks: &[FieldCheck],
     places: &HashMap<String, usize>,
     at_fields: &At,
-) -> Result<Vec<(usize, Default)>, SchemaError> {
+) -> Result<Vec<(usize, DefaultRule)>, SchemaError> {
     let mut defaults = Vec::new();
     for (place, field) in schema.fields.iter().enumerate() {
         let at = at_fields.then(place).then("default");
         let from = match &field.default {
             None => continue,
             Some(FieldDefault::Constant(scalar)) => {
-                defaults.push((place, Default::Constant(constant(scalar, &checks[place], &at)?)));
+                defaults.push((place, DefaultRule::Constant(constant(scalar, &checks[place], &at)?)));
                 continue;
             }
             Some(FieldDefault::From(from)) => from,
@@ -189,12 +206,12 @@ fn defaults(
                 "a field with constraints, a format, an itemSchema or a scope of its own takes no other field's value",
             );
         }
-        defaults.push((place, Default::From { field: source, conversion: from.conversion }));
+        defaults.push((place, DefaultRule::From { field: source, conversion: from.conversion }));
     }
     let source = |place: usize| {
         defaults.iter().find(|(field, _)| *field == place).and_then(|(_, default)| match default {
-            Default::From { field, .. } => Some(*field),
-            Default::Constant(_) => None,
+            DefaultRule::From { field, .. } => Some(*field),
+            DefaultRule::Constant(_) => None,
         })
     };
     for (place, _) in &defaults {
@@ -213,7 +230,7 @@ fn defaults(
         }
     }
     if let Some((place, _)) =
-        defaults.iter().filter(|(_, default)| matches!(default, Default::From { .. })).nth(limits::SCHEMA_DERIVED)
+        defaults.iter().filter(|(_, default)| matches!(default, DefaultRule::From { .. })).nth(limits::SCHEMA_DERIVED)
     {
         let most = limits::SCHEMA_DERIVED;
         return at_fields
@@ -225,7 +242,7 @@ fn defaults(
     Ok(defaults)
 }
 
-/// The value of a default that is always the same.
+/// The value of a constant default.
 fn constant(scalar: &Scalar, check: &FieldCheck, at: &At) -> Result<Value, SchemaError> {
     let (mut number, refused) = (String::new(), |errors: Vec<CellError>| at.error(because(&errors)));
     let cell = check.check(input(scalar, &mut number)).map_err(refused)?;
@@ -269,7 +286,7 @@ fn compile_field(
     Ok(FieldCheck::new(&field.name, required, missing, rule, enumeration, prefix))
 }
 
-/// Whether the field has nothing that its type has no use for.
+/// Checks that the field has only members that its type supports.
 fn supported(field: &Field, at: &At) -> Result<(), SchemaError> {
     use FieldType::{Any, Array, Boolean, Date, Datetime, Integer, Number, Object, String, Time, Year};
     let constraints = &field.constraints;
@@ -336,12 +353,12 @@ fn rule(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Rul
 
 fn text(field: &Field, at: &At, length: Length) -> Result<TextRule, SchemaError> {
     let format = match field.format.as_deref() {
-        None | Some("default") => Format::Plain,
-        Some("email") => Format::Email,
-        Some("uri") => Format::Uri,
-        Some("uuid") => Format::Uuid,
-        Some("gtin") => Format::Gtin,
-        Some("ean") => Format::Ean,
+        None | Some("default") => StringFormat::Plain,
+        Some("email") => StringFormat::Email,
+        Some("uri") => StringFormat::Uri,
+        Some("uuid") => StringFormat::Uuid,
+        Some("gtin") => StringFormat::Gtin,
+        Some("ean") => StringFormat::Ean,
         Some(other) => {
             let message = format!("`{other}` is not supported; default, email, uri, uuid, gtin and ean are");
             return at.then("format").fail(message);
@@ -433,8 +450,8 @@ fn boolean(field: &Field, at: &At) -> Result<Rule, SchemaError> {
 fn items(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Option<Items>, SchemaError> {
     let Some(schema) = &field.item_schema else { return Ok(None) };
     let at = at.then("itemSchema").then("fields");
-    if depth == ITEM_DEPTH {
-        return at.fail(format!("more than {ITEM_DEPTH} schemas of items inside one another"));
+    if depth == limits::ITEM_SCHEMAS {
+        return at.fail(format!("more than {} schemas of items inside one another", limits::ITEM_SCHEMAS));
     }
     places(&schema.fields, &at)?;
     let mut fields = Vec::with_capacity(schema.fields.len());

@@ -1,18 +1,19 @@
-//! Defaults: what a new record gets in fields that its row does not name.
+//! Defaults: the values of a new record in fields that its row does not name.
 
 use std::borrow::Cow;
 
 use penstock_model::Conversion;
 
-use super::{Cell, Default, Kind, temporal};
+use super::{DefaultRule, Kind, temporal};
+use crate::cell::Cell;
 
 impl Kind {
-    /// What a row gives to a record that it makes, beside what it says: for every field that has a default and that the row does not name,
-    /// its place and value. A field that the row clears is named; its value does not come back by a default of its own, while the defaults
-    /// taken from it take its own default instead.
+    /// The defaults of a record that a row makes: the place and value of every field that has a default and that the
+    /// row does not name. A field that the row clears is named, so it gets no default itself; a default that is taken
+    /// from it takes its default instead.
     ///
-    /// There is always a value: a schema may take defaults only from fields that are required or have a default themselves. The law of
-    /// merging needs that for `fill`, see [`crate::merge`].
+    /// There is always a value: a schema may take defaults only from fields that are required or have a default
+    /// themselves. The law of merging needs that for `fill`, see [`crate::merge`].
     pub fn defaults<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)]) -> Vec<(usize, Option<Cell<'a>>)> {
         let named = |field: usize| row.iter().any(|(named, _)| *named == field);
         self.defaults
@@ -22,13 +23,14 @@ impl Kind {
             .collect()
     }
 
-    /// The fields that the key of a row is made of: its parts, and those that a part's default is taken from.
+    /// The fields that the key of a row is made of: its parts, and the fields from which the default of a part is
+    /// taken.
     pub(crate) fn fields_of_key(&self) -> Vec<usize> {
         let mut fields = self.key.clone();
         let mut at = 0;
         while let Some(&of_key) = fields.get(at) {
             let default = self.defaults.iter().find(|(field, _)| *field == of_key);
-            if let Some((_, Default::From { field, .. })) = default
+            if let Some((_, DefaultRule::From { field, .. })) = default
                 && !fields.contains(field)
             {
                 fields.push(*field);
@@ -38,11 +40,12 @@ impl Kind {
         fields
     }
 
-    /// Bytes that a row can add to a record, at most, if its cells can add `cells` bytes: defaults repeat what other fields say.
+    /// Bytes that a row can add to a record, at most, if its cells can add `cells` bytes: defaults repeat what other
+    /// fields say.
     pub fn bytes_with_defaults(&self, cells: usize) -> usize {
         let constants = self.defaults.iter().map(|(_, default)| match default {
-            Default::Constant(value) => value.bytes(),
-            Default::From { .. } => 0,
+            DefaultRule::Constant(value) => value.bytes(),
+            DefaultRule::From { .. } => 0,
         });
         let longest = cells.max(constants.max().unwrap_or(0));
         cells + self.defaults.len() * (longest + 300)
@@ -57,11 +60,11 @@ impl Kind {
         self.default_value(row, default)
     }
 
-    /// Ends, since a compiled kind has no circle of defaults.
-    fn default_value<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)], default: &'a Default) -> Option<Cell<'a>> {
+    /// Terminates: a compiled kind has no circle of defaults.
+    fn default_value<'a>(&'a self, row: &'a [(usize, Option<Cell<'a>>)], default: &'a DefaultRule) -> Option<Cell<'a>> {
         match default {
-            Default::Constant(value) => Some(Cell::of(value)),
-            Default::From { field, conversion } => {
+            DefaultRule::Constant(value) => Some(Cell::of(value)),
+            DefaultRule::From { field, conversion } => {
                 let value = self.value(row, *field)?;
                 match (conversion, &value) {
                     (None, _) => Some(value),

@@ -1,12 +1,15 @@
-//! Arrays and objects: JSON becomes values, every number exact, and items are checked by a schema of their own.
+//! Arrays and objects: JSON becomes values with exact numbers, and items are checked by a schema of their own.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::{Decimal, Value, limits};
 use serde_json::value::RawValue;
 
-use super::{CellError, FieldCheck, Input};
-use crate::members::Members;
+use super::check::FieldCheck;
+use crate::{
+    cell::{CellError, Input},
+    members::Members,
+};
 
 /// Characters of a member's name that a path shows.
 const NAME_CHARS: usize = 64;
@@ -30,7 +33,7 @@ fn members(raw: &str) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
     (by_name.len() == count).then_some(by_name)
 }
 
-/// What a raw JSON value is.
+/// A raw JSON value as the input of a check.
 pub(super) fn input<'a>(raw: &'a str, text: &'a mut Cow<'_, str>) -> Result<Input<'a>, CellError> {
     match raw.as_bytes().first() {
         Some(b'n') => Ok(Input::Null),
@@ -46,7 +49,7 @@ pub(super) fn input<'a>(raw: &'a str, text: &'a mut Cow<'_, str>) -> Result<Inpu
 }
 
 fn string(raw: &str) -> Result<String, CellError> {
-    // A lone surrogate is the one thing that a string of well-formed JSON can have wrong.
+    // A lone surrogate is the only error that a string of well-formed JSON can have.
     let text: String = serde_json::from_str(raw)
         .map_err(|_| CellError::new("invalid_utf8", "the JSON string holds half a surrogate pair"))?;
     without_nul(&text)?;
@@ -64,7 +67,7 @@ fn member_name(name: &str) -> Result<(), CellError> {
     without_nul(name)
 }
 
-/// The step of a path to a member. A name is cut: it is as long as its sender likes.
+/// The step of a path to a member. A name is cut, since its length has no limit of its own.
 fn step(name: &str) -> String {
     std::iter::once('.').chain(name.chars().take(NAME_CHARS)).collect()
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use penstock_model::Decimal;
 
-use super::CellError;
+use crate::cell::CellError;
 
 /// How a field's numbers are written, and their bounds.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Default for NumberRule {
 }
 
 impl NumberRule {
-    /// Whether every number as a program writes it is one of these.
+    /// Whether the rule accepts every number as a program writes it.
     pub(super) fn takes_any_number(&self) -> bool {
         let Self { decimal_char, group_char, minimum, maximum, max_scale, .. } = self;
         *decimal_char == '.' && group_char.is_none() && minimum.is_none() && maximum.is_none() && max_scale.is_none()
@@ -55,7 +55,8 @@ impl NumberRule {
         self.within(integer.ok_or_else(no_integer)?.into())
     }
 
-    /// The text as a program writes numbers; borrowed where it is that already. `None` for what cannot be one.
+    /// The text as a program would write the number; borrowed where it is already. `None` for a text that cannot be a
+    /// number.
     fn plain<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         let mut text = text;
         if !self.bare {
@@ -76,7 +77,8 @@ impl NumberRule {
         Some(Cow::Owned(plain))
     }
 
-    /// Takes off what stands before and behind a number. What may be the sign of a negative one is not taken off silently.
+    /// The number without what stands before and behind it, such as a currency. `None` where that may hold a sign,
+    /// which must not be lost.
     fn without_unit<'a>(&self, text: &'a str) -> Option<&'a str> {
         let starts = |(at, c): &(usize, char)| {
             let digit_follows = || text[*at + c.len_utf8()..].starts_with(|next: char| next.is_ascii_digit());
@@ -120,7 +122,7 @@ impl NumberRule {
     }
 }
 
-/// Whether a text is a number as most are: a digit, and at most 17 more or a point among them.
+/// Whether a text is a number like most: a digit, and at most 17 more characters, digits and at most one point.
 pub(super) fn is_plain(text: &str) -> bool {
     let mut points = 0;
     let is_digit = |byte: &u8| byte.is_ascii_digit();
@@ -132,8 +134,8 @@ pub(super) fn is_plain(text: &str) -> bool {
     bytes.len() <= 18 && bytes.first().is_some_and(is_digit) && bytes.iter().all(is_part) && points <= 1
 }
 
-/// The text without white space around it. Few texts have any, and looking for the characters that Unicode calls white space takes longer
-/// than reading a number.
+/// The text without white space around it. Few texts have any, and looking for the characters that Unicode calls white
+/// space takes longer than reading a number.
 fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,

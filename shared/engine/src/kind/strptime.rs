@@ -1,15 +1,16 @@
-//! Patterns of `strptime` (ISO C, and as Python's `datetime.strptime` takes them in the C locale, which Table Schema refers to).
+//! Patterns of `strptime` (ISO C, and as Python's `datetime.strptime` takes them in the C locale, which Table Schema
+//! refers to).
 //!
-//! As in Python a pattern becomes a regular expression, so that a directive takes as few digits as it must for the rest to fit: `%d%m%Y` reads
-//! `3112023`.
+//! As in Python a pattern becomes a regular expression, so that a directive takes as few digits as it must for the rest
+//! to fit: `%d%m%Y` reads `3112023`.
 
 use regex::{Regex, RegexBuilder};
 
-use super::temporal::{Parts, Temporal};
+use super::components::{Components, Temporal};
 
-/// A pattern, ready to read text.
+/// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(super) struct DatePattern {
     regex: Regex,
     /// The directive of each group of the expression, in their order.
     directives: Vec<char>,
@@ -32,9 +33,9 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-impl Pattern {
+impl DatePattern {
     /// # Errors
-    /// Why it cannot tell what the field's type wants to know.
+    /// Why the pattern is not one for this type.
     pub(super) fn compile(pattern: &str, what: Temporal) -> Result<Self, String> {
         let (mut expression, mut directives) = ("^".to_owned(), Vec::new());
         let mut chars = pattern.chars().peekable();
@@ -63,10 +64,10 @@ impl Pattern {
         Ok(Self { regex, directives, text: pattern.to_owned() })
     }
 
-    /// What a text says, if the pattern fits the whole of it.
-    pub(super) fn read(&self, text: &str) -> Option<Parts> {
+    /// The components that a text names, if the pattern matches all of it.
+    pub(super) fn read(&self, text: &str) -> Option<Components> {
         let found = self.regex.captures(text).filter(|found| found[0].len() == text.len())?;
-        let mut parts = Parts::default();
+        let mut parts = Components::default();
         for (at, directive) in self.directives.iter().enumerate() {
             // Python looks at `%p` only beside `%I`.
             if *directive != 'p' || !self.directives.contains(&'H') {
@@ -77,7 +78,7 @@ impl Pattern {
     }
 }
 
-/// The expression for what a directive takes.
+/// The regular expression of a directive.
 fn group(directive: char) -> Option<String> {
     let names = |names: &[&str]| names.join("|");
     let short = |names: &[&str]| names.iter().map(|name| &name[..3]).collect::<Vec<_>>().join("|");
@@ -119,8 +120,8 @@ fn suits(directives: &[char], what: Temporal) -> Result<(), String> {
     }
 }
 
-impl Parts {
-    /// Takes what a directive's group matched.
+impl Components {
+    /// Sets the component of a directive to what its group matched.
     fn set(&mut self, directive: char, text: &str) -> Option<()> {
         let number = || text.trim_start().parse::<u32>().ok();
         let name = |names: &[&str]| names.iter().position(|name| name[..3].eq_ignore_ascii_case(&text[..3]));
@@ -144,7 +145,8 @@ impl Parts {
     }
 }
 
-/// An offset from UTC in seconds. Colons stand between all of its parts or between none; a fraction of a second is not told from none.
+/// An offset from UTC in seconds. Colons stand between all of its parts or between none; a fraction of a second is
+/// ignored.
 fn offset(text: &str) -> Option<i32> {
     if text == "Z" {
         return Some(0);

@@ -1,34 +1,24 @@
-//! Dates, moments and times of day: read as the schema says they are written, kept in one way, so that equal ones are equal text.
+//! Dates, moments and times of day: read in the format of the schema, and stored in one canonical form, so that equal
+//! ones are equal text.
 
 use std::borrow::Cow;
 
-use time::{Date, Duration, Month, PrimitiveDateTime, Time};
+use time::{Date, Month};
 
-use super::{CellError, strptime::Pattern};
+use super::{
+    components::{Components, Moment, Temporal},
+    strptime::DatePattern,
+};
+use crate::cell::CellError;
 
-/// What is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Temporal {
-    Date,
-    Datetime,
-    Time,
-}
-
-/// How a field's dates or times are written, and their bounds.
+/// The format of a field's dates or times, and their bounds.
 #[derive(Debug, Clone)]
 pub(super) struct TemporalRule {
     what: Temporal,
     /// `None` for ISO 8601 as Table Schema takes it.
-    pattern: Option<Pattern>,
+    pattern: Option<DatePattern>,
     pub(super) minimum: Option<Moment>,
     pub(super) maximum: Option<Moment>,
-}
-
-/// A value: its place in time, in nanoseconds, and its text.
-#[derive(Debug, Clone)]
-pub(super) struct Moment {
-    order: i128,
-    text: String,
 }
 
 impl TemporalRule {
@@ -38,7 +28,7 @@ impl TemporalRule {
         let pattern = match format {
             None | Some("default") => None,
             Some("any") => return Err("`any` is not supported: it would guess".to_owned()),
-            Some(pattern) => Some(Pattern::compile(pattern, what)?),
+            Some(pattern) => Some(DatePattern::compile(pattern, what)?),
         };
         Ok(Self { what, pattern, minimum: None, maximum: None })
     }
@@ -48,10 +38,11 @@ impl TemporalRule {
         self.within(cell, self.read(cell))
     }
 
-    /// The same of a cell in ISO 8601, whatever the pattern. A moment is no date, since its time would be lost.
+    /// The same of a cell in ISO 8601, whatever the pattern. A moment is not accepted as a date, since its time would
+    /// be lost.
     pub(super) fn check_iso<'a>(&self, cell: &'a str) -> Result<Cow<'a, str>, CellError> {
         let parts = match self.what {
-            Temporal::Time => Parts::default().with_iso_time(cell),
+            Temporal::Time => Components::default().with_iso_time(cell),
             Temporal::Date => iso_date(cell),
             Temporal::Datetime => iso_date(cell).or_else(|| iso_datetime(cell)),
         };
@@ -72,7 +63,7 @@ impl TemporalRule {
     pub(super) fn read(&self, cell: &str) -> Option<Moment> {
         let parts = match (&self.pattern, self.what) {
             (Some(pattern), _) => pattern.read(cell)?,
-            (None, Temporal::Time) => Parts::default().with_iso_time(cell)?,
+            (None, Temporal::Time) => Components::default().with_iso_time(cell)?,
             (None, Temporal::Date) => iso_date(cell)?,
             (None, Temporal::Datetime) => iso_datetime(cell)?,
         };
@@ -95,77 +86,12 @@ impl TemporalRule {
 
 /// The ISO 8601 week of a canonical date: `2026-W05`.
 pub(super) fn iso_week(date: &str) -> Option<String> {
-    let Parts { year, month, day, .. } = iso_date(date)?;
+    let Components { year, month, day, .. } = iso_date(date)?;
     let (year, week, _) = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?.to_iso_week_date();
     Some(format!("{year:04}-W{week:02}"))
 }
 
-/// What a cell says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
-    pub(super) year: i32,
-    pub(super) month: u8,
-    pub(super) day: u8,
-    /// Day of the year, in place of month and day.
-    pub(super) ordinal: Option<u16>,
-    pub(super) hour: u8,
-    pub(super) minute: u8,
-    pub(super) second: u8,
-    pub(super) nanosecond: u32,
-    pub(super) afternoon: Option<bool>,
-    /// Seconds east of UTC.
-    pub(super) offset: Option<i32>,
-}
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            year: 1970,
-            month: 1,
-            day: 1,
-            ordinal: None,
-            hour: 0,
-            minute: 0,
-            second: 0,
-            nanosecond: 0,
-            afternoon: None,
-            offset: None,
-        }
-    }
-}
-
-impl Parts {
-    fn moment(self, what: Temporal) -> Option<Moment> {
-        let date = match self.ordinal {
-            Some(ordinal) => Date::from_ordinal_date(self.year, ordinal).ok()?,
-            None => Date::from_calendar_date(self.year, Month::try_from(self.month).ok()?, self.day).ok()?,
-        };
-        let hour = match self.afternoon {
-            None => self.hour,
-            Some(afternoon) if (1..=12).contains(&self.hour) => self.hour % 12 + 12 * u8::from(afternoon),
-            Some(_) => return None,
-        };
-        let time = Time::from_hms_nano(hour, self.minute, self.second, self.nanosecond).ok()?;
-        let offset = Duration::seconds(self.offset.unwrap_or(0).into());
-        let at = PrimitiveDateTime::new(date, time).checked_sub(offset)?;
-        if what != Temporal::Time && at.year() < 1 {
-            return None;
-        }
-        let day = format!("{:04}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day());
-        let mut clock = format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second());
-        if at.nanosecond() > 0 {
-            clock = format!("{clock}.{:09}", at.nanosecond()).trim_end_matches('0').to_owned();
-        }
-        let zone = if self.offset.is_some() { "Z" } else { "" };
-        let since_midnight = (at.time() - Time::MIDNIGHT).whole_nanoseconds();
-        let days = i128::from(at.date().to_julian_day()) * 86_400_000_000_000;
-        Some(match what {
-            Temporal::Date => Moment { order: days, text: day },
-            Temporal::Datetime => Moment { order: days + since_midnight, text: format!("{day}T{clock}{zone}") },
-            Temporal::Time => Moment { order: since_midnight, text: format!("{clock}{zone}") },
-        })
-    }
-
+impl Components {
     /// Reads `HH:MM:SS`, a fraction of up to nine digits behind `.` or `,`, and `Z`, `+HH`, `+HHMM` or `+HH:MM`.
     fn with_iso_time(mut self, text: &str) -> Option<Self> {
         let clock = text.get(..8)?.as_bytes();
@@ -188,22 +114,22 @@ impl Parts {
 }
 
 /// Reads a date, one character, and a time.
-fn iso_datetime(text: &str) -> Option<Parts> {
+fn iso_datetime(text: &str) -> Option<Components> {
     let parts = iso_date(text.get(..10)?)?;
     let behind = text[10..].strip_prefix(|c: char| c.is_ascii() && !c.is_ascii_digit())?;
     parts.with_iso_time(behind)
 }
 
 /// Reads `YYYY-MM-DD`; month and day may have one digit.
-fn iso_date(text: &str) -> Option<Parts> {
+fn iso_date(text: &str) -> Option<Components> {
     let (year, rest) = digits(text, 4, 4)?;
     let (month, rest) = digits(rest.strip_prefix('-')?, 1, 2)?;
     let (day, rest) = digits(rest.strip_prefix('-')?, 1, 2)?;
-    let parts = Parts { year: year as i32, month: month as u8, day: day as u8, ..Parts::default() };
+    let parts = Components { year: year as i32, month: month as u8, day: day as u8, ..Components::default() };
     rest.is_empty().then_some(parts)
 }
 
-/// Between `least` and `most` digits at the start of a text, as many as there are; and what is behind them.
+/// The number at the start of a text, of `least` to `most` digits, and the rest of the text.
 fn digits(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
     let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     (count >= least).then(|| Some((text[..count].parse().ok()?, &text[count..])))?
@@ -214,7 +140,7 @@ fn fraction_of_second(text: &str, most: usize) -> Option<(u32, &str)> {
     Some((number * 10_u32.pow(9 - (text.len() - rest.len()) as u32), rest))
 }
 
-/// An offset from UTC in seconds, and what is behind it.
+/// An offset from UTC in seconds at the start of a text, and the rest of the text.
 fn zone(text: &str) -> Option<(i32, &str)> {
     if let Some(rest) = text.strip_prefix(['Z', 'z']) {
         return Some((0, rest));

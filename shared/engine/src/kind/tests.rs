@@ -1,8 +1,11 @@
 //! Cells of every type, and schemas that make no sense.
 
+use std::borrow::Cow;
+
 use penstock_model::limits;
 
 use super::*;
+use crate::cell::Input;
 
 /// The only field of a kind besides its key, of this definition.
 fn field(definition: &str) -> FieldCheck {

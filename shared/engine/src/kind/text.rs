@@ -2,12 +2,12 @@
 
 use regex::Regex;
 
-use super::CellError;
+use crate::cell::CellError;
 
-/// What a field's texts must keep to.
+/// The rule of a field's texts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TextRule {
-    pub(super) format: Format,
+    pub(super) format: StringFormat,
     pub(super) length: Length,
     pub(super) pattern: Option<Pattern>,
 }
@@ -19,9 +19,9 @@ pub(super) struct Pattern {
     text: String,
 }
 
-/// The formats of text.
+/// The formats of a string.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum StringFormat {
     #[default]
     Plain,
     Email,
@@ -31,7 +31,7 @@ pub(super) enum Format {
     Ean,
 }
 
-/// Bounds of a length, and what is counted.
+/// Bounds of a length.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Length {
     pub(super) least: Option<usize>,
@@ -42,7 +42,7 @@ pub(super) struct Length {
 const PATTERN_BYTES: usize = 512 * 1024;
 
 impl Length {
-    /// Checks what `count` counts; it is not called where there is no bound.
+    /// Checks a length against the bounds. `count` is not called where there are none; `what` names what it counts.
     pub(super) fn check(self, what: &str, count: impl Fn() -> usize) -> Result<(), CellError> {
         if let (None, None) = (self.least, self.most) {
             return Ok(());
@@ -59,38 +59,40 @@ impl Length {
 }
 
 impl Pattern {
-    /// Compiles a pattern that is to match a whole text. Matching takes time linear in the text.
+    /// Compiles a pattern that must match a whole text. Matching takes time linear in the text.
     pub(super) fn compile(pattern: &str) -> Result<Self, String> {
         let build = |pattern: &str| {
             let built =
                 regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
             built.map_err(|error| error.to_string())
         };
-        // By itself first: `a)(b` must not become a pattern by what is put around it.
+        // By itself first: the group around it must not make `a)(b` a pattern.
         build(pattern)?;
         Ok(Self { regex: build(&format!(r"\A(?:{pattern})\z"))?, text: pattern.to_owned() })
     }
 }
 
 impl TextRule {
-    /// Whether there is nothing that a text must keep to.
+    /// Whether the rule accepts any text.
     pub(super) fn takes_any(&self) -> bool {
         let Length { least, most } = self.length;
-        self.format == Format::Plain && least.is_none() && most.is_none() && self.pattern.is_none()
+        self.format == StringFormat::Plain && least.is_none() && most.is_none() && self.pattern.is_none()
     }
 
     pub(super) fn check(&self, text: &str) -> Result<(), CellError> {
         let error = |code, message: &str| Err(CellError::new(code, message));
         match self.format {
-            Format::Email if !is_email(text) => return error("invalid_email", "not an e-mail address"),
-            Format::Uri if !is_uri(text) => return error("invalid_uri", "not a URI with a scheme, such as https://"),
-            Format::Uuid if !is_uuid(text) => {
+            StringFormat::Email if !is_email(text) => return error("invalid_email", "not an e-mail address"),
+            StringFormat::Uri if !is_uri(text) => {
+                return error("invalid_uri", "not a URI with a scheme, such as https://");
+            }
+            StringFormat::Uuid if !is_uuid(text) => {
                 return error("invalid_uuid", "not a UUID: 32 hexadecimal digits in groups of 8-4-4-4-12");
             }
-            Format::Gtin if !is_gtin(text, &[8, 12, 13, 14]) => {
+            StringFormat::Gtin if !is_gtin(text, &[8, 12, 13, 14]) => {
                 return error("invalid_gtin", "not a GTIN: 8, 12, 13 or 14 digits, the last a check digit");
             }
-            Format::Ean if !is_gtin(text, &[8, 13]) => return error("invalid_ean", "Invalid EAN format."),
+            StringFormat::Ean if !is_gtin(text, &[8, 13]) => return error("invalid_ean", "Invalid EAN format."),
             _ => {}
         }
         self.length.check("characters", || text.chars().count())?;
@@ -119,8 +121,8 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// An address as frictionless takes it (the `validators` library): a dot-atom of at most 64 bytes, `@`, a domain with a dot in it.
-/// Quoted local parts, which are as good as never met, are not taken.
+/// An address as frictionless takes it (the `validators` library): a dot-atom of at most 64 bytes, `@`, a domain with a
+/// dot in it. Quoted local parts, which are as good as never met, are not taken.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let atom =

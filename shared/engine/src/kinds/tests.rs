@@ -6,7 +6,7 @@ use penstock_model::Grammar;
 use penstock_model::Value;
 
 use super::*;
-use crate::{kind::Input, plan::Plan};
+use crate::{cell::Input, plan::Plan};
 
 /// What one row of a kind becomes: its key and what a new record shows, as JSON; or the fields and codes of its errors.
 fn made(kind: &str, row: &[(&str, Input<'_>)]) -> Result<(String, serde_json::Value), Vec<(String, &'static str)>> {

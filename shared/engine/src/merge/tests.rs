@@ -88,7 +88,8 @@ fn sequential(
     (shown, counts)
 }
 
-/// Delivers rows (by place) in this order to a stored record; every delivery is a fold of one or more rows, as a chunk does.
+/// Delivers rows (by place) in this order to a stored record; every delivery is a fold of one or more rows, as a chunk
+/// does.
 fn deliver(
     start: Option<Record>,
     mode: Mode,

@@ -1,9 +1,9 @@
 //! Delimited records cut into cells, which borrow the chunk's bytes.
 //!
-//! Records and cells are those of the `csv` crate with its defaults, on every input; how a quote is read is told in
-//! [`crate::split`]'s delimited grammar. What differs is that nothing is copied but cells with doubled quotes in them, and that a machine
-//! does not take byte after byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`] finds those. Cells are
-//! some twenty of its steps a row, not hundreds.
+//! Records and cells are those of the `csv` crate with its defaults, on every input; [`crate::split`]'s delimited
+//! grammar says how a quote is read. There are two differences. Only cells with doubled quotes are copied. And no state
+//! machine takes byte after byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`]
+//! finds those, so a row takes some twenty steps, not hundreds.
 
 use std::ops::Range;
 
@@ -15,14 +15,14 @@ const QUOTE: u8 = b'"';
 #[derive(Debug)]
 pub(super) struct Table<'c> {
     bytes: &'c [u8],
-    /// The bytes as text, where all of them are and none is NUL: then no cell has to be looked at for that.
+    /// The bytes as text, if they are UTF-8 without NUL: then no cell has to be checked for that by itself.
     text: Option<&'c str>,
     spans: Vec<Span>,
-    /// Cells that do not stand in the bytes as they are meant.
+    /// Cells without their doubled quotes, which do not stand in the bytes as they are.
     unescaped: Vec<u8>,
 }
 
-/// Where a cell stands: in the bytes, or as far behind their end in what was unescaped.
+/// Where a cell stands: in the bytes, or, counted on behind their end, in the unescaped cells.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
@@ -30,7 +30,7 @@ struct Span {
 }
 
 impl Span {
-    /// Places in a table, which is bounded so that they fit.
+    /// Places fit because a table's bytes are bounded.
     fn new(range: Range<usize>) -> Self {
         Self { start: range.start as u32, end: range.end as u32 }
     }
@@ -62,7 +62,7 @@ impl<'a> RecordCells<'a> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 
-    /// The cells in their order, each with its text if all of the chunk is text; else that of one cell has to be looked at.
+    /// The cells in their order, each with its text if all of the chunk is text; else each has to be checked by itself.
     #[inline]
     pub(super) fn texts(self) -> impl Iterator<Item = (Option<&'a str>, &'a [u8])> {
         self.spans.iter().map(move |span| match self.table.text_of(*span) {
@@ -100,11 +100,19 @@ impl<'c> Table<'c> {
         let bytes = self.bytes;
         // A cell that was unescaped is shorter than it was.
         assert!(bytes.len() < u32::MAX as usize / 2, "a chunk is far smaller than 2 GiB");
-        // Some cells are empty and some are long; what is too much is never touched.
+        // A guess: some cells are empty and some are long. Memory that is not needed is never touched.
         self.spans.reserve(bytes.len() / 8);
         self.text = std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none());
-        let mut cutter =
-            Cutter { table: self, delimiter, line, record: 0, record_line: line, first: 0, cell: Cell::at(0), visit };
+        let mut cutter = Cutter {
+            table: self,
+            delimiter,
+            line,
+            record: 0,
+            record_line: line,
+            first: 0,
+            cell: CellScan::at(0),
+            visit,
+        };
         let quote = if quoting { QUOTE } else { b'\n' };
         let (blocks, rest) = bytes.as_chunks::<64>();
         for (number, block) in blocks.iter().enumerate() {
@@ -117,7 +125,8 @@ impl<'c> Table<'c> {
         cutter.end();
     }
 
-    /// Adds a cell that begins with a quote, of which `raw` is what follows, and is more than what stands between two quotes.
+    /// Adds a cell that begins with a quote and is more than a text between two quotes; `raw` is what follows the first
+    /// quote.
     fn unescape(&mut self, mut raw: &[u8]) {
         let start = self.bytes.len() + self.unescaped.len();
         while let Some(at) = memchr::memchr(QUOTE, raw) {
@@ -140,7 +149,7 @@ fn special(block: &[u8; 64], delimiter: u8, quote: u8) -> u64 {
 
 /// A cell that is being cut.
 #[derive(Clone, Copy)]
-struct Cell {
+struct CellScan {
     start: usize,
     /// Its first byte is a quote that opens.
     opened: bool,
@@ -152,7 +161,7 @@ struct Cell {
     doubled: bool,
 }
 
-impl Cell {
+impl CellScan {
     fn at(start: usize) -> Self {
         Self { start, opened: false, quoted: false, closed: 0, doubled: false }
     }
@@ -167,7 +176,7 @@ struct Cutter<'t, 'c, V> {
     record: usize,
     record_line: u64,
     first: usize,
-    cell: Cell,
+    cell: CellScan,
     visit: V,
 }
 
@@ -178,7 +187,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
             let at = base + word.trailing_zeros() as usize;
             word &= word - 1;
             let byte = self.table.bytes[at];
-            // Nearly all of them are this.
+            // Nearly all special bytes are delimiters of unquoted cells.
             if byte == self.delimiter && !self.cell.opened {
                 self.table.spans.push(Span::new(self.cell.start..at));
                 self.cell.start = at + 1;
@@ -196,7 +205,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
             _ if self.cell.quoted => {}
             byte if byte == self.delimiter => {
                 self.end_cell(at);
-                self.cell = Cell::at(at + 1);
+                self.cell = CellScan::at(at + 1);
             }
             QUOTE if at == self.cell.start => (self.cell.quoted, self.cell.opened) = (true, true),
             QUOTE if self.cell.opened && at == self.cell.closed + 1 => {
@@ -211,13 +220,13 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
                 }
                 self.record = at + 1;
                 self.record_line = self.line;
-                self.cell = Cell::at(at + 1);
+                self.cell = CellScan::at(at + 1);
             }
         }
     }
 
     fn end_cell(&mut self, at: usize) {
-        let Cell { start, opened, quoted, closed, doubled } = self.cell;
+        let CellScan { start, opened, quoted, closed, doubled } = self.cell;
         match opened {
             false => self.table.spans.push(Span::new(start..at)),
             true if !quoted && !doubled && closed + 1 == at => self.table.spans.push(Span::new(start + 1..closed)),
@@ -252,7 +261,8 @@ mod tests {
     type Read = (Vec<Vec<u8>>, usize, u64);
 
     fn wanted(delimiter: u8, quoting: bool, bytes: &[u8]) -> Vec<Read> {
-        // The reader takes a byte order mark at its start away. Inside a file it is data, so it gets the bytes behind an empty line.
+        // The reader takes a byte order mark at its start away. Inside a file it is data, so it gets the bytes behind
+        // an empty line.
         let behind_an_empty_line = [b"\n", bytes].concat();
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -284,7 +294,7 @@ mod tests {
         records.iter().map(|record| (cells(record), record.bytes.start, record.line)).collect()
     }
 
-    /// Bytes made of what matters, some long enough that blocks are cut anywhere.
+    /// Texts of special bytes and others, some long enough that blocks are cut anywhere.
     fn files() -> impl Strategy<Value = Vec<u8>> {
         let token = prop_oneof![
             6 => Just(b"\"".to_vec()), 6 => Just(b",".to_vec()), 3 => Just(b"\n".to_vec()), 2 => Just(b"\r".to_vec()),

@@ -1,10 +1,10 @@
 //! JSON objects as nearly all rows are: of strings without escapes, plain numbers, `true`, `false` and `null`.
 //!
-//! Such an object is read here, in one pass and without a copy. Anything else, valid or not, is `None` and left to `serde_json`, which reads
-//! a member twice: once to find its end, once for what it is. So this needs to know little of JSON, and is right if whatever it reads
-//! `serde_json` reads too, and alike; properties hold it to that.
+//! Such an object is read here, in one pass and without a copy. Anything else, valid or not, is `None` and left to
+//! `serde_json`, which reads a member twice: once to find its end, once for what it is. So this needs to know little of
+//! JSON, and is right if whatever it reads `serde_json` reads too, and alike; properties hold it to that.
 
-use crate::{kind::Input, strings::plain_bytes};
+use crate::{cell::Input, strings::plain_bytes};
 
 /// An object that is being read, member after member.
 pub(super) struct Flat<'a> {
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        members::{Members, Text},
+        members::{JsonString, Members},
         split::Values,
         strings::quoted,
     };
@@ -175,7 +175,7 @@ mod tests {
         let Members::<&RawValue>(members) = serde_json::from_str(row).ok()?;
         let member = |(name, value): (_, &RawValue)| {
             let raw = value.get();
-            let text = serde_json::from_str(raw).ok().map(|Text(text)| text.into_owned());
+            let text = serde_json::from_str(raw).ok().map(|JsonString(text)| text.into_owned());
             let input = match (raw.as_bytes()[0], &text) {
                 (b'"', Some(text)) => format!("{:?}", Input::Text(text)),
                 (b't' | b'f', _) => format!("{:?}", Input::Boolean(raw == "true")),

@@ -1,20 +1,20 @@
-//! Rows that are JSON: objects, and the arrays as which a sheet's rows come.
+//! Rows that are JSON: objects, and the arrays of a sheet's rows.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Finding, Reading, RowReader, flat::Flat, text};
+use super::{Finding, RowBuffer, RowReader, flat::Flat, text};
 use crate::{
-    kind::{Cell, CellError, Input},
-    members::{Members, Text},
+    cell::{Cell, CellError, CellResult, Input},
+    members::{JsonString, Members},
 };
 
 impl RowReader<'_> {
-    /// Reads the JSON object that a text begins with, if it is as [`flat`] reads it; how long it is. What has been read of any other is to
-    /// be forgotten.
-    pub(super) fn flat<'r>(&mut self, reading: &mut Reading<'r>, text: &'r str) -> Option<usize> {
+    /// Reads the JSON object at the start of a text, if it is one that [`flat`] reads, and gives its length. Of any
+    /// other object the buffer may hold a part, which does not count.
+    pub(super) fn flat<'r>(&mut self, buffer: &mut RowBuffer<'r>, text: &'r str) -> Option<usize> {
         let mut flat = Flat::open(text)?;
         for place in 0.. {
             let field = match self.plan.expected_at(place) {
@@ -23,51 +23,56 @@ impl RowReader<'_> {
             };
             let (input, shown) = flat.value()?;
             if let Some(field) = field
-                && self.is_first(reading, field, || Cow::Borrowed(shown.as_bytes()))
+                && self.is_first(buffer, field, || Cow::Borrowed(shown.as_bytes()))
             {
-                self.cell(reading, field, input, shown.as_bytes());
+                self.cell(buffer, field, input, shown.as_bytes());
             }
             if !flat.goes_on()? {
                 break;
             }
         }
-        self.not_named(reading);
+        self.not_named(buffer);
         Some(flat.length())
     }
 
-    /// Reads a row that is to be a JSON object. It may be as [`flat`] reads it unless that has been tried.
+    /// Reads a row that should be a JSON object. [`flat`] is tried first, unless it has been.
     pub(super) fn object<'r>(
         &mut self,
-        reading: &mut Reading<'r>,
+        buffer: &mut RowBuffer<'r>,
         bytes: &'r [u8],
         may_be_flat: bool,
     ) -> Result<(), Finding> {
         let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
         if may_be_flat {
-            if self.flat(reading, row) == Some(row.len()) {
+            if self.flat(buffer, row) == Some(row.len()) {
                 return Ok(());
             }
-            self.begin(reading);
+            self.begin(buffer);
         }
         let Members::<&RawValue>(members) = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         for (name, value) in members {
             if let Some(field) = self.plan.member(&name)
-                && self.is_first(reading, field, || shown(value.get()).unwrap_or(Cow::Borrowed(b"null")))
+                && self.is_first(buffer, field, || shown(value.get()).unwrap_or(Cow::Borrowed(b"null")))
             {
-                self.json_cell(reading, field, value);
+                self.json_cell(buffer, field, value);
             }
         }
-        self.not_named(reading);
+        self.not_named(buffer);
         Ok(())
     }
 
-    /// Whether the member that means this field is the row's only one so far, which it is to be.
+    /// Whether no member of the row before meant this field; another one is an error.
     #[inline]
-    fn is_first<'v>(&mut self, reading: &mut Reading<'_>, field: usize, shown: impl FnOnce() -> Cow<'v, [u8]>) -> bool {
+    fn is_first<'v>(
+        &mut self,
+        buffer: &mut RowBuffer<'_>,
+        field: usize,
+        shown: impl FnOnce() -> Cow<'v, [u8]>,
+    ) -> bool {
         if self.named_by.len() <= field {
             self.named_by.resize(self.plan.kind().fields().len(), 0);
         }
-        if std::mem::replace(&mut self.named_by[field], self.readings) != self.readings {
+        if std::mem::replace(&mut self.named_by[field], self.begun) != self.begun {
             return true;
         }
         let field = self.plan.kind().field(field).name();
@@ -76,22 +81,22 @@ impl RowReader<'_> {
             code: "duplicate_member",
             message: "two members of the row mean this field".to_owned(),
         };
-        reading.findings.push(Finding::cell(field, &shown(), error));
+        buffer.findings.push(Finding::cell(field, &shown(), error));
         false
     }
 
-    /// Looks for fields that a row needs and has not named.
-    fn not_named(&self, reading: &mut Reading<'_>) {
+    /// Checks the fields that are required and that the row does not name.
+    fn not_named(&self, buffer: &mut RowBuffer<'_>) {
         for (at, field) in self.plan.kind().fields().iter().enumerate() {
-            let is_named = self.named_by.get(at).is_some_and(|by| *by == self.readings);
+            let is_named = self.named_by.get(at).is_some_and(|by| *by == self.begun);
             if field.is_required() && !is_named {
-                self.cell(reading, at, Input::Null, b"");
+                self.cell(buffer, at, Input::Null, b"");
             }
         }
     }
 
-    /// Reads a sheet's row. Cells that it does not have at its end hold nothing.
-    pub(super) fn sheet_row<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
+    /// Reads a sheet's row. Cells that are missing at its end count as empty.
+    pub(super) fn sheet_row<'r>(&mut self, buffer: &mut RowBuffer<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
         let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
         let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         let columns = self.plan.columns().len();
@@ -102,16 +107,16 @@ impl RowReader<'_> {
         for at in 0..columns {
             let Some(field) = self.plan.columns()[at] else { continue };
             match row.get(at) {
-                None => self.cell(reading, field, Input::Null, b""),
+                None => self.cell(buffer, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
                     Some(Tagged { error: Some(shown), .. }) => {
                         let message = format!("the sheet has an error in this cell: {shown}");
                         let error = CellError { path: String::new(), code: "cell_error", message };
                         let field = self.plan.kind().field(field).name();
-                        reading.findings.push(Finding::cell(field, shown.as_bytes(), error));
+                        buffer.findings.push(Finding::cell(field, shown.as_bytes(), error));
                     }
-                    Some(Tagged { date: Some(date), .. }) => self.date(reading, field, &date),
-                    _ => self.json_cell(reading, field, cell),
+                    Some(Tagged { date: Some(date), .. }) => self.date(buffer, field, &date),
+                    _ => self.json_cell(buffer, field, cell),
                 },
             }
         }
@@ -145,28 +150,28 @@ impl RowReader<'_> {
         fields.iter().map(cell).collect()
     }
 
-    fn date(&self, reading: &mut Reading<'_>, field: usize, date: &str) {
+    fn date(&self, buffer: &mut RowBuffer<'_>, field: usize, date: &str) {
         let checked = self.plan.kind().field(field).check(Input::Date(date));
-        self.take(reading, field, owned(checked), date.as_bytes());
+        self.take(buffer, field, owned(checked), date.as_bytes());
     }
 
-    fn json_cell<'r>(&self, reading: &mut Reading<'r>, field: usize, value: &'r RawValue) {
+    fn json_cell<'r>(&self, buffer: &mut RowBuffer<'r>, field: usize, value: &'r RawValue) {
         let (raw, check) = (value.get(), self.plan.kind().field(field));
-        // As a sheet's dates stand in a rejected rows file, which may come again.
+        // A rejected rows file writes a sheet's dates like this, and may be imported again.
         if let (true, Some(Tagged { date: Some(date), .. })) = (check.is_temporal(), tagged(raw)) {
-            return self.date(reading, field, &date);
+            return self.date(buffer, field, &date);
         }
         let checked = match raw.as_bytes().first() {
             Some(b'"') => match serde_json::from_str(raw) {
-                Ok(Text(Cow::Borrowed(string))) => match text(string.as_bytes()) {
-                    Ok(string) => return self.cell(reading, field, Input::Text(string), string.as_bytes()),
+                Ok(JsonString(Cow::Borrowed(string))) => match text(string.as_bytes()) {
+                    Ok(string) => return self.cell(buffer, field, Input::Text(string), string.as_bytes()),
                     Err(error) => Err(vec![error]),
                 },
-                // A string with escapes is not in the row as it is meant.
-                Ok(Text(Cow::Owned(string))) => match text(string.as_bytes()) {
+                // The text of a string with escapes is not in the row, so it cannot be borrowed.
+                Ok(JsonString(Cow::Owned(string))) => match text(string.as_bytes()) {
                     Ok(text) => {
                         let checked = owned(check.check(Input::Text(text)));
-                        return self.take(reading, field, checked, string.as_bytes());
+                        return self.take(buffer, field, checked, string.as_bytes());
                     }
                     Err(error) => Err(vec![error]),
                 },
@@ -182,13 +187,12 @@ impl RowReader<'_> {
             Some(b'{' | b'[') => check.check(Input::Json(raw)),
             Some(_) => check.check(Input::Number(raw)),
         };
-        self.take(reading, field, checked, raw.as_bytes());
+        self.take(buffer, field, checked, raw.as_bytes());
     }
 }
 
-type Checked<'a> = Result<Option<Cell<'a>>, Vec<CellError>>;
-
-fn owned(checked: Checked<'_>) -> Checked<'static> {
+/// The same result, borrowing nothing.
+fn owned(checked: CellResult<'_>) -> CellResult<'static> {
     checked.map(|cell| cell.map(Cell::into_owned))
 }
 
@@ -197,8 +201,8 @@ fn shown(raw: &str) -> Option<Cow<'_, [u8]>> {
     match raw.as_bytes().first() {
         Some(b'n') | None => None,
         Some(b'"') => Some(match serde_json::from_str(raw) {
-            Ok(Text(Cow::Borrowed(text))) => Cow::Borrowed(text.as_bytes()),
-            Ok(Text(Cow::Owned(text))) => Cow::Owned(text.into_bytes()),
+            Ok(JsonString(Cow::Borrowed(text))) => Cow::Borrowed(text.as_bytes()),
+            Ok(JsonString(Cow::Owned(text))) => Cow::Owned(text.into_bytes()),
             Err(_) => Cow::Borrowed(raw.as_bytes()),
         }),
         Some(_) => Some(Cow::Borrowed(raw.as_bytes())),
@@ -222,7 +226,8 @@ fn not_utf8(valid_up_to: usize) -> Finding {
     Finding::row("invalid_utf8", format!("byte {} of the row is not in the file's encoding", valid_up_to + 1))
 }
 
-/// Why a text is no object. The parser's messages for bad syntax name the place and what belongs there, and repeat nothing.
+/// Why a text is no object. The parser's messages for bad syntax name the place and what is expected there, and repeat
+/// no part of the text.
 fn not_an_object(row: &str, error: &serde_json::Error) -> Finding {
     if error.is_data() {
         let what = match row.as_bytes().first() {

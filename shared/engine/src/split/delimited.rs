@@ -1,18 +1,19 @@
 //! The records of delimited text.
 //!
-//! Boundaries are those of the `csv` crate with its defaults (RFC 4180 as it is met in the wild), on every input: `\n`, `\r` and `\r\n` end
-//! a record, empty lines are no records, a record at the end needs no terminator. A quote opens a quoted field only where a field starts;
-//! anywhere else in an unquoted field it is data. That is why counting quotes is not enough: `12" wide` holds one and opens nothing. Inside
-//! quotes everything is data up to a quote that is not doubled; what follows that quote up to the delimiter is data again, quotes included.
+//! Boundaries are those of the `csv` crate with its defaults (RFC 4180 as it is met in the wild), on every input: `\n`,
+//! `\r` and `\r\n` end a record, empty lines are no records, a record at the end needs no terminator. A quote opens a
+//! quoted field only where a field starts; anywhere else in an unquoted field it is data. That is why counting quotes
+//! is not enough: `12" wide` holds one and opens nothing. Inside quotes everything is data up to a quote that is not
+//! doubled; what follows that quote up to the delimiter is data again, quotes included.
 //!
-//! Outside quotes only three bytes matter, a terminator or a quote, and whether a quote opens is told by the byte before it. So the scan is
-//! a vectorised search for those bytes that never looks at delimiters. It meets every line end on its way, in quotes and outside, and counts
-//! them for whoever has to tell on which line a record stands.
+//! Outside quotes only three bytes matter, the terminators and the quote, and the byte before a quote decides whether
+//! it opens a field. So the scan is a vectorised search for those bytes that never looks at delimiters. It meets every
+//! line end on its way, in quotes and outside, and counts them, so that the line of each record is known.
 
 use memchr::{memchr2, memchr3};
-use penstock_model::Refusal;
+use penstock_model::RecordFlaw;
 
-use super::Scan;
+use super::scan::Scan;
 
 const QUOTE: u8 = b'"';
 
@@ -56,7 +57,7 @@ impl Delimited {
                     let at = scan.at + found;
                     match buffer[at] {
                         QUOTE => {
-                            // What is left of a record that is being dropped starts with a byte that was scanned before.
+                            // The rest of a record that is being dropped starts with a byte that was scanned before.
                             let field_starts = at == start || buffer[at - 1] == self.delimiter;
                             if field_starts {
                                 self.state = State::Quoted;
@@ -99,9 +100,9 @@ impl Delimited {
         at_end.then_some(buffer.len())
     }
 
-    /// Why the record that ended last cannot be trusted, which can be known at the end of the file alone.
-    pub(super) fn flaw(&self, marked_line: u64) -> Option<Refusal> {
-        (self.state == State::Quoted).then_some(Refusal::UnterminatedQuote { opened_line: marked_line })
+    /// Why the record that ended last cannot be trusted. That is known only at the end of the file.
+    pub(super) fn flaw(&self, marked_line: u64) -> Option<RecordFlaw> {
+        (self.state == State::Quoted).then_some(RecordFlaw::UnterminatedQuote { opened_line: marked_line })
     }
 
     /// Gets ready for the next record.

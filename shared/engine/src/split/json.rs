@@ -1,17 +1,15 @@
 //! The records of JSON text: a value a line, or the elements of the one array of a document.
 //!
-//! Inside an element only strings and brackets matter: brackets are counted by kind, strings are searched for their end. Whether the
-//! element is valid JSON beyond that is judged when it is read, so a bad one costs itself alone. What breaks the structure around the
-//! elements leaves nothing after it to be trusted: it becomes one record that is all that follows.
+//! Inside an element only strings and brackets matter: brackets are counted by kind, strings are searched for their
+//! end. Whether the element is valid JSON beyond that is checked when it is read, so a bad element costs only itself.
+//! Where the structure around the elements is broken, nothing behind can be trusted: all that follows becomes one
+//! record.
 
 use memchr::memchr;
-use penstock_model::{Flaw, Refusal};
+use penstock_model::{DocumentFlaw, RecordFlaw, limits};
 
-use super::Scan;
+use super::scan::Scan;
 use crate::{blocks, strings::plain_bytes};
-
-/// Brackets inside one another, at most.
-const DEPTH: u32 = 128;
 
 /// One value a line (<https://github.com/ndjson/ndjson-spec>); lines of white space are no records.
 #[derive(Debug, Clone)]
@@ -79,7 +77,7 @@ enum State {
     /// After the document.
     Done,
     /// Everything that follows is one record.
-    Broken(Flaw),
+    Broken(DocumentFlaw),
 }
 
 impl Elements {
@@ -93,12 +91,12 @@ impl Elements {
         Self { state: State::AfterElement, rows_seen: true, ..Self::new(enveloped) }
     }
 
-    /// In front of elements and nothing else: the rows of a chunk.
+    /// In front of the elements of a chunk, around which there is nothing else.
     pub(super) fn inside() -> Self {
         Self { state: State::NextElement, rows_seen: true, ..Self::new(false) }
     }
 
-    /// Passes what is around elements; where the next one starts, or where the document is broken.
+    /// Passes the text around elements; gives where the next element starts, or where the document is broken.
     pub(super) fn start(&mut self, buffer: &[u8], scan: &mut Scan, at_end: bool) -> Option<usize> {
         loop {
             match self.state {
@@ -136,58 +134,60 @@ impl Elements {
             skip_white_space(buffer, scan);
             let Some(&byte) = buffer.get(scan.at) else { break };
             match self.structure(byte) {
-                Step::Element => return Some(scan.at),
-                Step::Flawed(flaw) => return Some(self.break_at(scan, flaw)),
-                Step::To(state) => {
+                Transition::Element => return Some(scan.at),
+                Transition::Flawed(flaw) => return Some(self.break_at(scan, flaw)),
+                Transition::To(state) => {
                     self.state = state;
                     scan.at += 1;
                 }
-                Step::Stay(state) => self.state = state,
+                Transition::Stay(state) => self.state = state,
             }
         }
         if at_end && self.state != State::Done {
-            return Some(self.break_at(scan, Flaw::Ends));
+            return Some(self.break_at(scan, DocumentFlaw::Ends));
         }
         None
     }
 
-    /// What a byte that is no white space means outside elements, strings and nested values.
-    fn structure(&mut self, byte: u8) -> Step {
+    /// The meaning of a byte that is no white space, outside elements, strings and nested values.
+    fn structure(&mut self, byte: u8) -> Transition {
         match (self.state, byte) {
-            (State::Start, b'[') if !self.enveloped => Step::To(State::FirstElement),
-            (State::Start, b'{') if self.enveloped => Step::To(State::FirstMember),
-            (State::FirstMember | State::AfterMember, b'}') if self.rows_seen => Step::To(State::Done),
-            (State::FirstMember | State::AfterMember, b'}') => Step::Flawed(Flaw::NoArray),
-            (State::FirstMember | State::NextMember, b'"') => Step::To(State::Name),
-            (State::Colon, b':') => Step::To(State::MemberValue),
-            (State::MemberValue, b'"') => Step::To(State::MemberString),
+            (State::Start, b'[') if !self.enveloped => Transition::To(State::FirstElement),
+            (State::Start, b'{') if self.enveloped => Transition::To(State::FirstMember),
+            (State::FirstMember | State::AfterMember, b'}') if self.rows_seen => Transition::To(State::Done),
+            (State::FirstMember | State::AfterMember, b'}') => Transition::Flawed(DocumentFlaw::NoArray),
+            (State::FirstMember | State::NextMember, b'"') => Transition::To(State::Name),
+            (State::Colon, b':') => Transition::To(State::MemberValue),
+            (State::MemberValue, b'"') => Transition::To(State::MemberString),
             (State::MemberValue, b'{') => {
                 self.brackets.clear();
-                Step::Stay(State::MemberNested)
+                Transition::Stay(State::MemberNested)
             }
-            (State::MemberValue, b'[') if self.rows_seen => Step::Flawed(Flaw::SecondArray),
+            (State::MemberValue, b'[') if self.rows_seen => Transition::Flawed(DocumentFlaw::SecondArray),
             (State::MemberValue, b'[') => {
                 self.rows_seen = true;
-                Step::To(State::FirstElement)
+                Transition::To(State::FirstElement)
             }
-            (State::MemberValue, b',' | b'}' | b']' | b':') => Step::Flawed(Flaw::ExpectedValue),
-            (State::MemberValue, _) => Step::Stay(State::MemberScalar),
-            (State::AfterMember | State::AfterRows, b',') => Step::To(State::NextMember),
-            (State::AfterRows, b'}') => Step::To(State::Done),
+            (State::MemberValue, b',' | b'}' | b']' | b':') => Transition::Flawed(DocumentFlaw::ExpectedValue),
+            (State::MemberValue, _) => Transition::Stay(State::MemberScalar),
+            (State::AfterMember | State::AfterRows, b',') => Transition::To(State::NextMember),
+            (State::AfterRows, b'}') => Transition::To(State::Done),
             (State::FirstElement | State::AfterElement, b']') => {
                 self.rows_seen = true;
-                Step::To(if self.enveloped { State::AfterRows } else { State::Done })
+                Transition::To(if self.enveloped { State::AfterRows } else { State::Done })
             }
-            (State::FirstElement | State::NextElement, b',' | b'}' | b']' | b':') => Step::Flawed(Flaw::ExpectedValue),
-            (State::FirstElement | State::NextElement, _) => Step::Element,
-            (State::AfterElement, b',') => Step::To(State::NextElement),
-            (State::AfterElement, _) => Step::Flawed(Flaw::ExpectedComma),
-            (State::Done, _) => Step::Flawed(Flaw::Trailing),
-            _ => Step::Flawed(Flaw::ExpectedValue),
+            (State::FirstElement | State::NextElement, b',' | b'}' | b']' | b':') => {
+                Transition::Flawed(DocumentFlaw::ExpectedValue)
+            }
+            (State::FirstElement | State::NextElement, _) => Transition::Element,
+            (State::AfterElement, b',') => Transition::To(State::NextElement),
+            (State::AfterElement, _) => Transition::Flawed(DocumentFlaw::ExpectedComma),
+            (State::Done, _) => Transition::Flawed(DocumentFlaw::Trailing),
+            _ => Transition::Flawed(DocumentFlaw::ExpectedValue),
         }
     }
 
-    fn break_at(&mut self, scan: &mut Scan, flaw: Flaw) -> usize {
+    fn break_at(&mut self, scan: &mut Scan, flaw: DocumentFlaw) -> usize {
         self.state = State::Broken(flaw);
         scan.mark = Some(scan.at);
         scan.at
@@ -243,16 +243,16 @@ impl Elements {
         }
         if !matches!(self.state, State::Broken(_)) {
             scan.mark = Some(buffer.len());
-            self.state = State::Broken(Flaw::Ends);
+            self.state = State::Broken(DocumentFlaw::Ends);
         }
         scan.at = buffer.len();
         Some(buffer.len())
     }
 
-    /// Why the record that ended last, and all that would follow, cannot be trusted.
-    pub(super) fn flaw(&self, marked_line: u64) -> Option<Refusal> {
+    /// Why the record that ended last, and the rest of the file, cannot be trusted.
+    pub(super) fn flaw(&self, marked_line: u64) -> Option<RecordFlaw> {
         match self.state {
-            State::Broken(flaw) => Some(Refusal::BrokenDocument { line: marked_line, flaw }),
+            State::Broken(flaw) => Some(RecordFlaw::BrokenDocument { line: marked_line, flaw }),
             _ => None,
         }
     }
@@ -265,7 +265,7 @@ impl Elements {
         };
     }
 
-    /// As [`Elements::next`], in a chunk: what is between its elements was looked at when it was split.
+    /// As [`Elements::next`], in a chunk, where the text between elements was checked when the file was split.
     pub(super) fn next_inside(&mut self, buffer: &[u8], scan: &mut Scan) {
         skip_white_space(buffer, scan);
         if buffer.get(scan.at) == Some(&b',') {
@@ -275,15 +275,18 @@ impl Elements {
     }
 }
 
-enum Step {
+enum Transition {
     /// An element starts here.
     Element,
     /// The byte is passed.
     To(State),
     /// The byte is the first of what the state is about.
     Stay(State),
-    Flawed(Flaw),
+    Flawed(DocumentFlaw),
 }
+
+// Brackets have a bit each.
+const _: () = assert!(limits::JSON_DEPTH <= u128::BITS as usize);
 
 /// Brackets that are open, a bit each: an object's or an array's.
 #[derive(Debug, Clone, Copy, Default)]
@@ -299,7 +302,7 @@ enum Nesting {
     String,
     /// The outermost bracket was closed.
     Closed,
-    Flawed(Flaw),
+    Flawed(DocumentFlaw),
 }
 
 impl Brackets {
@@ -307,8 +310,8 @@ impl Brackets {
         self.depth = 0;
     }
 
-    /// Goes on, outside strings, to the end of the outermost bracket; `scan.at` is behind what was passed. A string that ends in the buffer
-    /// is passed.
+    /// Scans on to the end of the outermost bracket; `scan.at` goes behind the bytes that were scanned. A string that
+    /// ends in the buffer is passed.
     fn scan(&mut self, buffer: &[u8], scan: &mut Scan) -> Nesting {
         let (mut in_string, mut escaped) = (false, false);
         while scan.at < buffer.len() {
@@ -342,18 +345,18 @@ impl Brackets {
         if in_string { Nesting::String } else { Nesting::Inside }
     }
 
-    /// Takes one bracket; what it ends, if anything.
+    /// Takes one bracket; gives what it ends, if anything.
     fn bracket(&mut self, byte: u8) -> Option<Nesting> {
         if matches!(byte, b'{' | b'[') {
-            if self.depth == DEPTH {
-                return Some(Nesting::Flawed(Flaw::TooDeep));
+            if self.depth == limits::JSON_DEPTH as u32 {
+                return Some(Nesting::Flawed(DocumentFlaw::TooDeep));
             }
             self.kinds = self.kinds << 1 | u128::from(byte == b'[');
             self.depth += 1;
             return None;
         }
         if self.kinds & 1 != u128::from(byte == b']') {
-            return Some(Nesting::Flawed(Flaw::WrongBracket));
+            return Some(Nesting::Flawed(DocumentFlaw::WrongBracket));
         }
         self.kinds >>= 1;
         self.depth -= 1;
@@ -361,7 +364,7 @@ impl Brackets {
     }
 }
 
-/// What 64 bytes of a document hold, a bit for each byte.
+/// The structure of 64 bytes of a document, a bit for each byte.
 struct Marks {
     quotes: u64,
     /// Brackets and backslashes.
@@ -391,7 +394,7 @@ impl Marks {
         false
     }
 
-    /// Leaves out quotes that are escaped; whether the byte behind the block is. The first one may be.
+    /// Leaves out quotes that are escaped; gives whether the byte behind the block is escaped. The first byte may be.
     fn skip_escapes(&mut self, block: &[u8], mut in_string: bool, is_first_escaped: bool) -> bool {
         let mut escaped = is_first_escaped.then_some(0);
         let (was_in_string, mut left) = (in_string, self.quotes | self.others);
@@ -422,7 +425,7 @@ fn between(quotes: u64, in_string: bool) -> u64 {
     if in_string { !parity } else { parity }
 }
 
-/// Goes on behind the quote that ends a string; `false` where the buffer does not hold it.
+/// Goes behind the quote that ends a string; `false` where the buffer does not hold it.
 fn end_string(buffer: &[u8], scan: &mut Scan) -> bool {
     while let Some(found) = plain_bytes(&buffer[scan.at..]) {
         scan.at += found;
@@ -434,7 +437,7 @@ fn end_string(buffer: &[u8], scan: &mut Scan) -> bool {
             // A backslash and what it escapes are passed together.
             b'\\' if scan.at + 1 == buffer.len() => return false,
             b'\\' => scan.at += 2,
-            // Whether a control character may stand there is judged when the element is read.
+            // Whether a control character may stand there is checked when the element is read.
             _ => scan.at += 1,
         }
     }
@@ -452,7 +455,7 @@ fn skip_white_space(buffer: &[u8], scan: &mut Scan) {
     scan.at += buffer[scan.at..].iter().take_while(|byte| is_white_space(**byte)).count();
 }
 
-/// What JSON has between its words (RFC 8259 section 2); ASCII's form feed is none of it.
+/// Whether a byte is white space in JSON (RFC 8259 §2), which ASCII's form feed is not.
 pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

@@ -82,7 +82,8 @@ proptest! {
                         Piece::Header(header) => header.as_slice(),
                         Piece::Chunk(chunk, _) => &file[chunk.offset as usize..][..chunk.bytes as usize],
                     };
-                    // A mark is skipped at the start of the file alone; the reference would skip it at the start of every piece.
+                    // A mark is skipped at the start of the file alone; the reference would skip it at the start of
+                    // every piece.
                     let alone = if bytes.starts_with(BYTE_ORDER_MARK) { oracle(&[b"\n", bytes].concat()) } else { oracle(bytes) };
                     prop_assert_eq!(&alone, &vec![record.clone()]);
                 }
@@ -141,7 +142,7 @@ fn a_record_over_the_limit_is_refused_by_itself_and_the_file_goes_on() {
     let (pieces, rows) = split(SMALL, file.as_bytes(), 5).expect("a header");
     let chunks = chunks(&pieces);
     assert_eq!(rows, 3);
-    assert_eq!(chunks[1].body, Body::Refused(Refusal::TooLarge));
+    assert_eq!(chunks[1].body, Body::Refused(RecordFlaw::TooLarge));
     assert_eq!((chunks[1].first_row, chunks[1].first_line, chunks[1].bytes), (2, 3, 55));
     assert_eq!((chunks[2].first_row, chunks[2].first_line), (3, 5));
     assert_eq!(chunks[2].body, Body::Rows(b"b\n".to_vec()));
@@ -154,7 +155,7 @@ fn an_unterminated_quote_names_the_line_where_it_opened() {
         for cut in [1, 7, 10_000] {
             let (pieces, rows) = split(SMALL, file.as_bytes(), cut).expect("a header");
             let last = chunks(&pieces).pop().expect("a chunk");
-            assert_eq!(last.body, Body::Refused(Refusal::UnterminatedQuote { opened_line: 6 }), "{length} {cut}");
+            assert_eq!(last.body, Body::Refused(RecordFlaw::UnterminatedQuote { opened_line: 6 }), "{length} {cut}");
             assert_eq!((last.first_row, last.first_line, rows), (3, 5, 3));
             assert_eq!(last.offset + last.bytes, file.len() as u64);
         }

@@ -15,7 +15,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use penstock_engine::detect::{self, Hints};
+use penstock_engine::{
+    kind::Kind,
+    reading::{self, Hints},
+};
 use penstock_model::{Format, Grammar, Import, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
 use penstock_store::{Store, imports::Filter, uploaded::Quota};
 use serde_json::{Value, json};
@@ -122,11 +125,13 @@ async fn create(
         mode,
         ..ImportOptions::default()
     };
-    if !is_csv(&start, &options) {
+    let kind = kind(kind_name)?;
+    let compiled = store.compiled_kind(&account, &kind, 0).await?.ok_or_else(Refusal::internal)?;
+    if !is_csv(&start, &options, &compiled) {
         return Err(Refusal::bad_request("invalid_file", "the file has to be CSV in UTF-8"));
     }
     let counted = Some(total.finish(delimiter));
-    let import = intake::import(&store, &account, kind(kind_name)?, form.filename, options);
+    let import = intake::import(&store, &account, kind, form.filename, options);
     let import = Import { id, counted, format: Some(Format::Csv), ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     if !store.create_uploaded_import(&import, Some(QUOTA)).await? {
@@ -140,9 +145,9 @@ async fn create(
 const START_BYTES: usize = 512;
 
 /// Whether a file that begins like this will be taken for plain CSV in UTF-8, as which its rows were counted.
-fn is_csv(start: &[u8], options: &ImportOptions) -> bool {
-    let hints = Hints { format: Some(Format::Csv), filename: None, options, fields: &[], partial: true };
-    let layout = detect::detect(Cursor::new(start), start.len() as u64, &hints);
+fn is_csv(start: &[u8], options: &ImportOptions, kind: &Kind) -> bool {
+    let hints = Hints { format: Some(Format::Csv), filename: None, options, kind, partial: true };
+    let layout = reading::resolve(Cursor::new(start), start.len() as u64, &hints);
     layout.is_ok_and(|layout| {
         let is_delimited = matches!(layout.grammar, Grammar::Delimited { .. });
         is_delimited && layout.compression.is_none() && layout.encoding == UTF_8

@@ -38,7 +38,7 @@ impl Total {
     /// The number of rows of the whole file, cut by this delimiter; 0 for one whose header cannot be read.
     pub(super) fn finish(self, delimiter: char) -> u64 {
         let counter = if delimiter == ';' { self.semicolon } else { self.comma };
-        let count = |splitter: Splitter| -> Result<u64, SplitError> { Ok(splitter.finish()?.1) };
+        let count = |mut splitter: Splitter| -> Result<u64, SplitError> { Ok(splitter.finish()?.1) };
         counter.map(count).and_then(Result::ok).unwrap_or(0)
     }
 }

@@ -1,6 +1,6 @@
 //! JSON text, held to serde_json.
 
-use penstock_model::Flaw;
+use penstock_model::DocumentFlaw;
 
 use super::*;
 
@@ -110,7 +110,7 @@ proptest! {
     }
 }
 
-fn refusals(grammar: Grammar, file: &str) -> Vec<(u64, Refusal)> {
+fn refusals(grammar: Grammar, file: &str) -> Vec<(u64, RecordFlaw)> {
     let whole = split(one_by_one(grammar), file.as_bytes(), 3).expect("no header").0;
     let refused =
         |chunk: &&Chunk| if let Body::Refused(refusal) = chunk.body { Some((chunk.first_row, refusal)) } else { None };
@@ -119,19 +119,19 @@ fn refusals(grammar: Grammar, file: &str) -> Vec<(u64, Refusal)> {
 
 #[test]
 fn what_breaks_a_document_is_one_row_to_its_end() {
-    let broken = |row, line, flaw| vec![(row, Refusal::BrokenDocument { line, flaw })];
-    assert_eq!(refusals(ARRAY, "[{\"a\":1},\n{\"a\":[1}]},\n{}]"), broken(2, 2, Flaw::WrongBracket));
-    assert_eq!(refusals(ARRAY, "[{} {}]"), broken(2, 1, Flaw::ExpectedComma));
-    assert_eq!(refusals(ARRAY, "[{},,{}]"), broken(2, 1, Flaw::ExpectedValue));
-    assert_eq!(refusals(ARRAY, "[{},]"), broken(2, 1, Flaw::ExpectedValue));
-    assert_eq!(refusals(ARRAY, "[{},\n\n{\"a\":"), broken(2, 3, Flaw::Ends));
-    assert_eq!(refusals(ARRAY, "[{}\n"), broken(2, 2, Flaw::Ends));
-    assert_eq!(refusals(ARRAY, "[{}]\nx"), broken(2, 2, Flaw::Trailing));
-    assert_eq!(refusals(ARRAY, &format!("[{}", "[".repeat(200))), broken(1, 1, Flaw::TooDeep));
-    assert_eq!(refusals(ENVELOPE, "{\"a\":1}"), broken(1, 1, Flaw::NoArray));
-    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[]}"), broken(2, 1, Flaw::SecondArray));
+    let broken = |row, line, flaw| vec![(row, RecordFlaw::BrokenDocument { line, flaw })];
+    assert_eq!(refusals(ARRAY, "[{\"a\":1},\n{\"a\":[1}]},\n{}]"), broken(2, 2, DocumentFlaw::WrongBracket));
+    assert_eq!(refusals(ARRAY, "[{} {}]"), broken(2, 1, DocumentFlaw::ExpectedComma));
+    assert_eq!(refusals(ARRAY, "[{},,{}]"), broken(2, 1, DocumentFlaw::ExpectedValue));
+    assert_eq!(refusals(ARRAY, "[{},]"), broken(2, 1, DocumentFlaw::ExpectedValue));
+    assert_eq!(refusals(ARRAY, "[{},\n\n{\"a\":"), broken(2, 3, DocumentFlaw::Ends));
+    assert_eq!(refusals(ARRAY, "[{}\n"), broken(2, 2, DocumentFlaw::Ends));
+    assert_eq!(refusals(ARRAY, "[{}]\nx"), broken(2, 2, DocumentFlaw::Trailing));
+    assert_eq!(refusals(ARRAY, &format!("[{}", "[".repeat(200))), broken(1, 1, DocumentFlaw::TooDeep));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":1}"), broken(1, 1, DocumentFlaw::NoArray));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[]}"), broken(2, 1, DocumentFlaw::SecondArray));
     assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":{\"c\":[]}}"), vec![]);
-    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}]"), broken(2, 1, Flaw::Ends));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}]"), broken(2, 1, DocumentFlaw::Ends));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_element_over_the_limit_is_refused_by_itself() {
     for cut in [1, 7, 1000] {
         let (pieces, total) = split(small(ARRAY), file.as_bytes(), cut).expect("no header");
         let chunks = chunks(&pieces);
-        assert_eq!((total, chunks[0].body.clone()), (2, Body::Refused(Refusal::TooLarge)));
+        assert_eq!((total, chunks[0].body.clone()), (2, Body::Refused(RecordFlaw::TooLarge)));
         assert_eq!((chunks[1].first_row, chunks[1].first_line), (2, 2));
         assert_eq!(chunks[1].body, Body::Rows(b"{\"b\":1}".to_vec()));
     }

@@ -1,0 +1,84 @@
+//! Where all that is found comes together, in the file's order.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use penstock_model::{ImportOptions, Layout};
+
+use super::{
+    found::{CheckedChunk, Found, Wanted},
+    rejected::RejectedFile,
+};
+use crate::{file::LocalFile, import::FIRST_ERRORS};
+
+/// Takes what is found.
+pub(super) struct Collector {
+    wanted: Wanted,
+    found: Found,
+    /// Standard output for every error, until nobody reads it any more.
+    errors: Option<BufWriter<io::Stdout>>,
+    rejected: Option<RejectedFile>,
+    file: PathBuf,
+    bytes: u64,
+    rejected_path: Option<PathBuf>,
+}
+
+impl Collector {
+    /// Of what is found in `file`. The rejected rows go to `rejected`.
+    pub(super) fn new(wanted: Wanted, file: &LocalFile<'_>, rejected: Option<&Path>) -> Self {
+        let errors = wanted.errors.then(|| BufWriter::new(io::stdout()));
+        let (path, rejected_path) = (file.path.to_owned(), rejected.map(Path::to_owned));
+        Self { wanted, found: Found::default(), errors, rejected: None, file: path, bytes: file.bytes, rejected_path }
+    }
+
+    /// Takes what is known of the file before its rows.
+    pub(super) fn start(&mut self, layout: &Layout, options: &ImportOptions, columns: &[String]) {
+        let (file, bytes) = (&self.file, self.bytes);
+        let rejected = |path| RejectedFile::new(path, file.clone(), bytes, layout, options, columns);
+        self.rejected = self.rejected_path.take().map(rejected);
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// Takes what was found in the next chunk.
+    pub(super) fn take(&mut self, checked: CheckedChunk) -> anyhow::Result<()> {
+        let CheckedChunk { rows, accepted, failed, codes, first, errors, rejected, refused } = checked;
+        let found = &mut self.found;
+        found.rows.total += rows;
+        found.rows.accepted += accepted;
+        found.rows.failed += failed;
+        for (code, count) in codes {
+            *found.codes.entry(code).or_default() += count;
+        }
+        let room = FIRST_ERRORS - found.first.len();
+        found.first.extend(first.into_iter().take(room));
+        self.say(|out| out.write_all(&errors))?;
+        match &mut self.rejected {
+            Some(file) if failed > 0 => file.take(&rejected, refused),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes to standard output. Whoever reads it may have read enough and gone: that is no error.
+    fn say(&mut self, write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) -> anyhow::Result<()> {
+        match self.errors.as_mut().map_or(Ok(()), write) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                // What is left in the buffer has no reader either.
+                self.errors.take().map(BufWriter::into_parts);
+                Ok(())
+            }
+            written => Ok(written?),
+        }
+    }
+
+    /// Writes out what is left to write.
+    pub(super) fn finish(mut self) -> anyhow::Result<Found> {
+        self.say(Write::flush)?;
+        self.rejected.map_or(Ok(()), RejectedFile::finish)?;
+        Ok(self.found)
+    }
+}
