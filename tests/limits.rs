@@ -6,17 +6,16 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use penstock_api::limits as api;
+use penstock_api::{DIALECTS, Requests, limits as api, rate_limits};
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
-use penstock_store::rate::{API_NAMES, RateLimits, What};
 use support::{Stack, adds_up};
 
 const README: &str = include_str!("../README.md");
 
 /// Every limit that has to be printed: the constant, its value in the printed unit, and that unit.
 fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
-    BTreeMap::from([
+    let mut printed = BTreeMap::from([
         ("UPLOAD_BYTES", (limits::UPLOAD_BYTES, "bytes")),
         ("RECORD_BYTES", (limits::RECORD_BYTES as u64, "bytes")),
         ("HEADER_BYTES", (limits::HEADER_BYTES as u64, "bytes")),
@@ -48,17 +47,14 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
         ("ERROR_VALUE_CHARS", (limits::ERROR_VALUE_CHARS as u64, "characters")),
         ("CHUNK_BYTES", (limits::CHUNK_BYTES as u64, "bytes")),
         ("CHUNK_ROWS", (limits::CHUNK_ROWS, "rows")),
-        ("ALGURE_FEED_BYTES", (api::ALGURE_FEED_BYTES, "bytes")),
-        ("CONNECTIF_FILE_BYTES", (api::CONNECTIF_FILE_BYTES, "bytes")),
-        ("CONNECTIF_UNFINISHED", (api::CONNECTIF_UNFINISHED as u64, "unfinished")),
-        ("BETTER_DATA_BODY_BYTES", (api::BETTER_DATA_BODY_BYTES, "bytes")),
-        ("QUOTIZA_BODY_BYTES", (api::QUOTIZA_BODY_BYTES, "bytes")),
-        ("QUOTIZA_PRODUCTS", (api::QUOTIZA_PRODUCTS as u64, "products")),
         ("SHOWN_ERRORS", (api::SHOWN_ERRORS as u64, "")),
         ("FORM_PARTS", (api::FORM_PARTS as u64, "parts")),
         ("FORM_TEXT_BYTES", (api::FORM_TEXT_BYTES as u64, "bytes")),
         ("LAMBDA_BODY_BYTES", (api::LAMBDA_BODY_BYTES, "bytes")),
-    ])
+    ]);
+    let of_dialects = DIALECTS.iter().flat_map(|dialect| dialect.limits);
+    printed.extend(of_dialects.map(|limit| (limit.name, (limit.value, limit.unit))));
+    printed
 }
 
 /// The rows of the README's table of limits: limit, value, where.
@@ -119,15 +115,15 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
 
 #[test]
 fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
-    let limits = &RateLimits::default();
-    let of = |api| [What::Imports, What::All].into_iter().flat_map(move |what| limits.of(api, what));
-    let shown: Vec<String> = API_NAMES
-        .into_iter()
-        .flat_map(of)
+    let limits = &rate_limits(|_| None).expect("the defaults");
+    let of = |api| [Requests::Imports, Requests::All].into_iter().flat_map(move |requests| limits.of(api, requests));
+    let shown: Vec<String> = DIALECTS
+        .iter()
+        .flat_map(|dialect| of(dialect.name))
         .map(|(name, _, rate)| format!("{name}={}/{}", rate.limit, rate.seconds))
         .collect();
     assert!(README.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
-    assert!(API_NAMES.iter().all(|api| README.contains(&format!("`{api}`"))));
+    assert!(DIALECTS.iter().all(|dialect| README.contains(&format!("`{}`", dialect.name))));
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {

@@ -8,7 +8,7 @@ use penstock_store::{
     accept::{Acceptance, Step},
     imports::{Creation, Filter, Idempotency},
     queues::SplitOrder,
-    uploaded::Room,
+    uploaded::Quota,
 };
 
 use tokio::time::{Instant, sleep};
@@ -253,13 +253,13 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     }
 }
 
-pub(crate) async fn a_room_holds_no_more_than_it_has_places(bench: Bench) {
+pub(crate) async fn a_quota_is_never_exceeded(bench: Bench) {
     let Bench { store, account, settings, .. } = &bench;
-    let room = Room { of: "conformance", most: 2 };
+    let quota = Quota { name: "conformance", max: 2 };
     let imports: Vec<Import> = (0..6).map(|_| bench.import()).collect();
     let taken = at_once(6, |at| {
         let (bench, import) = (bench.clone(), imports[at].clone());
-        async move { bench.store.create_uploaded_import(&import, Some(room)).await.expect("answers") }
+        async move { bench.store.create_uploaded_import(&import, Some(quota)).await.expect("answers") }
     })
     .await;
     assert_eq!(taken.iter().filter(|taken| **taken).count(), 2, "{taken:?}");
@@ -273,9 +273,9 @@ pub(crate) async fn a_room_holds_no_more_than_it_has_places(bench: Bench) {
     let mut ids: Vec<ImportId> = made.iter().map(|import| import.id.clone()).collect();
     ids.sort();
     assert_eq!(ordered, ids, "what has a place is split");
-    assert!(!store.has_room(account, room).await.expect("answers"));
+    assert!(!store.has_place(account, quota).await.expect("answers"));
     store.order_halt(account, &made[0].id, &Halt { status: Status::Cancelled, failure: None }).await.expect("answers");
-    assert!(store.has_room(account, room).await.expect("answers"));
-    assert!(store.create_uploaded_import(&bench.import(), Some(room)).await.expect("answers"));
-    assert!(!store.create_uploaded_import(&bench.import(), Some(room)).await.expect("answers"));
+    assert!(store.has_place(account, quota).await.expect("answers"));
+    assert!(store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
+    assert!(!store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
 }

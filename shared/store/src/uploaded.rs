@@ -29,33 +29,34 @@ use crate::{
     queues::{SplitOrder, SplitTask},
 };
 
-/// A bound on an account's unfinished imports of one sort.
+/// A bound on the imports of an account that are unfinished at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
-    /// The sort.
-    pub of: &'static str,
-    /// How many of them may be unfinished at once.
-    pub most: usize,
+pub struct Quota {
+    /// The name: each quota counts the imports that were created under it.
+    pub name: &'static str,
+    /// Unfinished imports of an account, at most.
+    pub max: usize,
 }
 
-/// The unfinished imports of one sort of an account, and some that have ended since: they are taken out when the room is full.
+/// The imports of an account that count against a quota. Imports that have ended since are removed when the quota is used up.
 #[derive(Default, Deserialize)]
 struct Unfinished {
     #[serde(default)]
     imports: BTreeSet<ImportId>,
 }
 
-fn room_key(account: &AccountId, room: Room) -> Item {
-    dynamo::key(account_pk(account), format!("unfinished#{}", room.of))
+fn quota_key(account: &AccountId, quota: Quota) -> Item {
+    dynamo::key(account_pk(account), format!("unfinished#{}", quota.name))
 }
 
 impl Store {
-    /// Stores an import whose upload is stored already, takes its place in the room, if there is one, and has the upload split; whether
-    /// there was room. Import and place are one transaction, so that never more imports are unfinished than the room holds.
+    /// Stores an import whose upload is stored already, counts it against the quota, if one is given, and orders the split of its upload.
+    /// The import and its count are one transaction, so the quota is never exceeded.
     ///
-    /// A repeat with the same import orders the split again, which is harmless. Without room nothing is stored, and the upload remains.
-    pub async fn create_uploaded_import(&self, import: &Import, room: Option<Room>) -> Result<bool> {
-        if !self.take_place(import, room).await? {
+    /// Returns whether the quota had a place left. If not, nothing is stored, and the upload remains. A repeat with the same import orders
+    /// the split again, which is harmless.
+    pub async fn create_uploaded_import(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
+        if !self.take_place(import, quota).await? {
             return Ok(false);
         }
         crash::point("upload.import_made");
@@ -66,18 +67,18 @@ impl Store {
         Ok(true)
     }
 
-    async fn take_place(&self, import: &Import, room: Option<Room>) -> Result<bool> {
+    async fn take_place(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         let put = putting(self.new_import_action(import)?);
         let mut pause = Backoff::default();
         loop {
             let mut actions = vec![put.clone()];
-            if let Some(room) = room {
+            if let Some(quota) = quota {
                 let taken = self
-                    .update_action(room_key(&import.account, room))
+                    .update_action(quota_key(&import.account, quota))
                     .update_expression("ADD imports :imports")
-                    .condition_expression("attribute_not_exists(imports) OR size(imports) < :most")
+                    .condition_expression("attribute_not_exists(imports) OR size(imports) < :max")
                     .expression_attribute_values(":imports", AttributeValue::Ss(vec![import.id.to_string()]))
-                    .expression_attribute_values(":most", n(room.most));
+                    .expression_attribute_values(":max", n(quota.max));
                 actions.push(updating(taken));
             }
             let Some(reasons) = self.transact(actions).await? else { return Ok(true) };
@@ -85,8 +86,8 @@ impl Store {
                 // The client repeated a call that had had its effect.
                 return Ok(true);
             }
-            if let Some(room) = room.filter(|_| reasons[1] == "ConditionalCheckFailed")
-                && !self.has_room(&import.account, room).await?
+            if let Some(quota) = quota.filter(|_| reasons[1] == "ConditionalCheckFailed")
+                && !self.has_place(&import.account, quota).await?
             {
                 return Ok(false);
             }
@@ -94,17 +95,18 @@ impl Store {
         }
     }
 
-    /// Whether the account has room for another unfinished import; takes those out that have ended where it seems to have none. The answer
-    /// may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat finds them taken out.
-    pub async fn has_room(&self, account: &AccountId, room: Room) -> Result<bool> {
-        let key = room_key(account, room);
+    /// Whether the account's quota has a place left for another unfinished import. If it seems used up, the imports that have ended are
+    /// removed from it first; a repeat finds them removed. The answer can be outdated as soon as it is given:
+    /// [`Store::create_uploaded_import`] decides.
+    pub async fn has_place(&self, account: &AccountId, quota: Quota) -> Result<bool> {
+        let key = quota_key(account, quota);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();
-        if unfinished.imports.len() < room.most {
+        if unfinished.imports.len() < quota.max {
             return Ok(true);
         }
         let mut ended = Vec::new();
         for id in &unfinished.imports {
-            // One that is not there was there, and has been deleted: it was stored together with its place.
+            // An import that is missing has been deleted: it was stored in one transaction with its place.
             if self.import(account, id).await?.is_none_or(|import| import.status.is_final()) {
                 ended.push(id.to_string());
             }

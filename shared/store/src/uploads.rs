@@ -348,11 +348,8 @@ mod tests {
                 connection.write_all(head.as_bytes()).await.expect("sent");
             }
         });
-        let variable = |name: &str| match name {
-            "PENSTOCK_RATE_LIMITS" => None,
-            _ if name.starts_with("AWS_ENDPOINT_URL") => Some(endpoint.clone()),
-            _ => Some("1".to_owned()),
-        };
+        let variable =
+            |name: &str| Some(if name.starts_with("AWS_ENDPOINT_URL") { endpoint.clone() } else { "1".to_owned() });
         let settings = crate::Settings::from_vars(variable);
         let import = serde_json::from_value(json!({
             "id": ImportId::new(5, [1; 10]), "account": "1", "kind": "products", "status": "processing", "created_at": 1, "expires_at": 2,
