@@ -12,8 +12,8 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order, QueueName, Repeats,
-    Status, StoredObject,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order,
+    QueueName, Repeats, Status, StoredObject,
 };
 use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -424,7 +424,8 @@ async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
 /// Every order there is, about an import that nobody knows, so that whoever takes it has nothing to do.
 fn orders() -> Vec<Order> {
     let import = || "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<ImportId>().expect("an id");
-    let job = Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
+    let job =
+        Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
     let job = Job { import: import(), columns: vec!["sku".into(), "name".into(), "brand".into()], ..job };
     let body = Body::Rows(b"A,a,b\n".to_vec());
     let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 15, bytes: 6, rows: 1, body };

@@ -6,10 +6,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use penstock_api::limits as api;
+use penstock_api::{DIALECTS, Requests, limits as api, rate_limits};
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
-use penstock_store::rate::{API_NAMES, RateLimits, What};
 use support::{Stack, adds_up};
 
 const README: &str = include_str!("../README.md");
@@ -74,19 +73,14 @@ fn constants(source: &str) -> BTreeMap<&str, Limit> {
 fn printed() -> BTreeMap<&'static str, Limit> {
     let more = [
         ("Decimal::DIGITS", Decimal::DIGITS as u64),
-        ("ALGURE_FEED_BYTES", api::ALGURE_FEED_BYTES),
-        ("CONNECTIF_FILE_BYTES", api::CONNECTIF_FILE_BYTES),
-        ("CONNECTIF_UNFINISHED", api::CONNECTIF_UNFINISHED as u64),
-        ("BETTER_DATA_BODY_BYTES", api::BETTER_DATA_BODY_BYTES),
-        ("QUOTIZA_BODY_BYTES", api::QUOTIZA_BODY_BYTES),
-        ("QUOTIZA_PRODUCTS", api::QUOTIZA_PRODUCTS as u64),
         ("SHOWN_ERRORS", api::SHOWN_ERRORS as u64),
         ("FORM_PARTS", api::FORM_PARTS as u64),
         ("FORM_TEXT_BYTES", api::FORM_TEXT_BYTES as u64),
         ("LAMBDA_BODY_BYTES", api::LAMBDA_BODY_BYTES),
     ];
+    let of_dialects = DIALECTS.iter().flat_map(|dialect| dialect.limits).map(|limit| (limit.name, limit.value));
     let mut printed = constants(LIMITS);
-    printed.extend(more.map(|(name, value)| (name, Limit::new(name, value))));
+    printed.extend(more.into_iter().chain(of_dialects).map(|(name, value)| (name, Limit::new(name, value))));
     printed
 }
 
@@ -161,15 +155,15 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
 
 #[test]
 fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
-    let limits = &RateLimits::default();
-    let of = |api| [What::Imports, What::All].into_iter().flat_map(move |what| limits.of(api, what));
-    let shown: Vec<String> = API_NAMES
-        .into_iter()
-        .flat_map(of)
+    let limits = &rate_limits(|_| None).expect("the defaults");
+    let of = |api| [Requests::Imports, Requests::All].into_iter().flat_map(move |requests| limits.of(api, requests));
+    let shown: Vec<String> = DIALECTS
+        .iter()
+        .flat_map(|dialect| of(dialect.name))
         .map(|(name, _, rate)| format!("{name}={}/{}", rate.limit, rate.seconds))
         .collect();
     assert!(README.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
-    assert!(API_NAMES.iter().all(|api| README.contains(&format!("`{api}`"))));
+    assert!(DIALECTS.iter().all(|dialect| README.contains(&format!("`{}`", dialect.name))));
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {

@@ -21,9 +21,11 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let interrupted = interruption()?;
     let store = penstock_runtime::start().map_err(|error| anyhow::anyhow!(error))?;
+    let rate_limits = penstock_api::rate_limits(|name| std::env::var(name).ok())?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr()?;
-    let server = Server::serve(listener, address, penstock_api::router(store, BodyLimits::STREAMED));
+    let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits);
+    let server = Server::serve(listener, address, router);
     say!("Penstock listens on http://{address}");
     interrupted.await;
     server.stop().await;

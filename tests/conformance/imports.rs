@@ -253,7 +253,7 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     }
 }
 
-pub(crate) async fn no_more_imports_are_unfinished_than_a_quota_allows(bench: Bench) {
+pub(crate) async fn a_quota_is_never_exceeded(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let quota = Quota { name: "conformance", max: 2 };
     let imports: Vec<Import> = (0..6).map(|_| bench.import()).collect();
@@ -275,10 +275,10 @@ pub(crate) async fn no_more_imports_are_unfinished_than_a_quota_allows(bench: Be
     ordered.sort();
     let mut ids: Vec<ImportId> = made.iter().map(|import| import.id.clone()).collect();
     ids.sort();
-    assert_eq!(ordered, ids, "what was stored is split");
-    assert!(!store.has_room(account, quota).await.expect("answers"));
+    assert_eq!(ordered, ids, "what has a place is split");
+    assert!(!store.has_place(account, quota).await.expect("answers"));
     store.order_halt(account, &made[0].id, &Halt::cancelled()).await.expect("answers");
-    assert!(store.has_room(account, quota).await.expect("answers"));
+    assert!(store.has_place(account, quota).await.expect("answers"));
     assert!(store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
     assert!(!store.create_uploaded_import(&bench.import(), Some(quota)).await.expect("answers"));
 }

@@ -48,7 +48,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_import_expires_once_and_a_late_upload_counts,
         due_imports_are_found_until_they_are_swept,
         a_deleted_import_leaves_nothing,
-        no_more_imports_are_unfinished_than_a_quota_allows,
+        a_quota_is_never_exceeded,
     }
     blocks {
         a_block_is_opened_once,

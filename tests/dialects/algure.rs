@@ -1,11 +1,33 @@
 //! Algure: an id by POST, a CSV by PUT, exactly 201.
 
 use penstock_model::Scope;
+use reqwest::Method;
+use serde_json::json;
 
 use super::{
+    crowd::{Caller, Ended, ROWS},
+    documents::{Document, ErrorForm},
     key,
     support::{Stack, TOKEN, http::send},
     transcript::{named, play, play_on},
+};
+
+pub(crate) static DOCUMENT: Document = Document {
+    dialect: "algure",
+    tests: include_str!("algure.rs"),
+    form: ErrorForm { code: Some("/error/code"), message: "/error/message", status: None },
+    path: "/v1/products/imports",
+    upload: None,
+    refusals: &[
+        (400, "invalid_query"),
+        (400, "invalid_limit"),
+        (400, "invalid_cursor"),
+        (409, "already_uploaded"),
+        (409, "import_cancelled"),
+        (410, "import_expired"),
+        (415, "unsupported_media_type"),
+    ],
+    client: |caller| Box::pin(client(caller)),
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,13 +52,13 @@ async fn what_is_settled_of_refusals_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_feed_of_ten_megabytes_is_taken() {
     let stack = Stack::start().await;
-    let created = stack.ask(reqwest::Method::POST, "/v1/products/import").await.json();
+    let created = stack.ask(Method::POST, "/v1/products/import").await.json();
     let id = created["id"].as_str().expect("an id");
     let mut feed =
         b"code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\nA,d,1,W,L,1,1\n".to_vec();
     feed.resize(10 * 1024 * 1024, b'\n');
     let pieces = feed.chunks(1 << 16).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
-    let request = stack.request(reqwest::Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
+    let request = stack.request(Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
     let request = request.header("content-type", "text/csv");
     let answer = send(request.body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)))).await;
     assert_eq!((answer.status, answer.text()), (201, ""));
@@ -92,14 +114,14 @@ async fn the_columns_bounds_and_keys_are_those_of_the_feed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_uploads_at_once_one_is_taken() {
     let stack = Stack::start().await;
-    let created = stack.ask(reqwest::Method::POST, "/v1/products/import").await.json();
+    let created = stack.ask(Method::POST, "/v1/products/import").await.json();
     let id = created["id"].as_str().expect("an id").to_owned();
     let put = |code: &'static str| {
         let feed = format!(
             "code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\n{code},d,1,W,L,1,1\n{}",
             "\n".repeat(9 << 20)
         );
-        let request = stack.request(reqwest::Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
+        let request = stack.request(Method::PUT, &format!("/v1/products/import/{id}")).bearer_auth(TOKEN);
         send(request.header("content-type", "text/csv").body(feed))
     };
     let (one, two) = tokio::join!(put("A"), put("B"));
@@ -109,4 +131,20 @@ async fn of_two_uploads_at_once_one_is_taken() {
     let import = stack.ended(&id).await;
     assert_eq!(import.rows.created, 1);
     stack.stop().await;
+}
+
+/// One account's client in the crowd: a feed whose last row has a field too many.
+async fn client(caller: &Caller<'_>) -> Ended {
+    let created = send(caller.ask(Method::POST, "/v1/products/import", caller.bearer())).await.json();
+    let path = format!("/v1/products/import/{}", created["id"].as_str().expect("an id"));
+    let mut feed = String::from("code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\n");
+    for row in 1..=ROWS {
+        feed.push_str(&format!("A-{row},{},1,W,L,1,1\n", caller.says()));
+    }
+    feed.push_str("A-0,much, too much,1,W,L,1,1\n");
+    let put = caller.ask(Method::PUT, &path, caller.bearer()).header("content-type", "text/csv").body(feed);
+    assert_eq!(send(put).await.status, 201);
+    let status = caller.poll(&path, caller.bearer(), &["completed", "completed_with_errors"]).await;
+    assert_eq!((&status["totalCreated"], &status["totalErrors"]), (&json!(ROWS), &json!(1)), "{status}");
+    Ended { path, imports: 1, record: ("algure-products", "A-1,W,L,", "description") }
 }

@@ -5,9 +5,36 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
+    crowd::{Caller, Ended, ROWS},
+    documents::{Body, Document, ErrorForm},
     key,
-    support::{Stack, http::send},
+    support::{Stack, TOKEN, http::send},
     transcript::{named, play, play_on},
+};
+
+pub(crate) static DOCUMENT: Document = Document {
+    dialect: "betterdata",
+    tests: include_str!("betterdata.rs"),
+    form: ErrorForm { code: None, message: "/error", status: None },
+    path: "/api/import/status/imp_x",
+    upload: Some(("/api/import/catalog", Body::Json)),
+    refusals: &[
+        (400, "the body is not valid JSON"),
+        (400, "products[] is required"),
+        (400, "levels[] is required"),
+        (400, "suppliers[] is required"),
+        (400, "purchaseOrders[] is required"),
+        (400, "orders[] is required"),
+        (400, "records[] is required"),
+        (401, "the API key is missing or wrong"),
+        (403, "the API key lacks the scope import:read"),
+        (403, "the API key lacks the scope import:write"),
+        (404, "Job not found"),
+        (404, "there is nothing at this path"),
+        (405, "this path does not take this method"),
+        (413, "the body is larger than 10485760 bytes, the most that is taken"),
+    ],
+    client: |caller| Box::pin(client(caller)),
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +100,7 @@ async fn a_status_shows_the_first_thousand_errors() {
     let stack = Stack::with(|options| options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "300".into()))).await;
     // Two errors in each row.
     let rows: Vec<Value> = (0..1_500).map(|_| json!({ "quantityOnHand": "many", "locationId": "L" })).collect();
-    let request = stack.request(Method::POST, "/api/import/inventory").header("x-api-key", super::support::TOKEN);
+    let request = stack.request(Method::POST, "/api/import/inventory").header("x-api-key", TOKEN);
     let job = send(request.json(&json!({ "levels": rows }))).await;
     assert_eq!((job.status, &job.json()["rowCount"]), (202, &json!(1_500)));
     let id = job.json()["jobId"].as_str().expect("an id").to_owned();
@@ -84,4 +111,18 @@ async fn a_status_shows_the_first_thousand_errors() {
     let rows: Vec<u64> = errors.iter().map(|error| error["row"].as_u64().expect("a row")).collect();
     assert_eq!(rows, (1..=500).flat_map(|row| [row, row]).collect::<Vec<_>>());
     stack.stop().await;
+}
+
+/// One account's client in the crowd: rows of which the last lacks its id.
+async fn client(caller: &Caller<'_>) -> Ended {
+    let credential = || ("x-api-key", caller.token.to_owned());
+    let mut rows: Vec<Value> =
+        (1..=ROWS).map(|row| json!({ "externalId": format!("A-{row}"), "name": caller.says() })).collect();
+    rows.push(json!({ "name": "no id" }));
+    let created = caller.ask(Method::POST, "/api/import/catalog", credential()).json(&json!({ "products": rows }));
+    let created = send(created).await.json();
+    let path = format!("/api/import/status/{}", created["jobId"].as_str().expect("an id"));
+    let status = caller.poll(&path, credential(), &["COMPLETED", "FAILED"]).await;
+    assert_eq!((&status["processedCount"], &status["failedCount"]), (&json!(ROWS + 1), &json!(1)), "{status}");
+    Ended { path, imports: 1, record: ("catalog", "A-1", "name") }
 }

@@ -8,9 +8,31 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
+    crowd::{Caller, Ended, ROWS},
+    documents::{Body, Document, ErrorForm},
     key,
     support::{Stack, TOKEN, http::send},
     transcript::{named, play, play_on},
+};
+
+pub(crate) static DOCUMENT: Document = Document {
+    dialect: "connectif",
+    tests: include_str!("connectif.rs"),
+    form: ErrorForm { code: Some("/error"), message: "/message", status: None },
+    path: "/imports/imp_x",
+    upload: Some(("/imports", Body::Form)),
+    refusals: &[
+        (400, "invalid_parameter"),
+        (400, "invalid_form"),
+        (400, "invalid_file"),
+        (400, "invalid_query"),
+        (400, "invalid_limit"),
+        (400, "invalid_cursor"),
+        (409, "not_deletable"),
+        (415, "unsupported_media_type"),
+        (429, "too_many_imports"),
+    ],
+    client: |caller| Box::pin(client(caller)),
 };
 
 const IMPORT: &str = include_str!("connectif/contacts.txt");
@@ -133,9 +155,9 @@ async fn the_total_of_the_first_answer_is_exact() {
     stack.stop().await;
 }
 
-fn form(file: String) -> reqwest::multipart::Form {
-    let file = reqwest::multipart::Part::text(file).file_name("contacts.csv");
-    reqwest::multipart::Form::new().text("type", "contacts").text("overrideExisting", "true").part("file", file)
+fn form(file: String) -> multipart::Form {
+    let file = multipart::Part::text(file).file_name("contacts.csv");
+    multipart::Form::new().text("type", "contacts").text("overrideExisting", "true").part("file", file)
 }
 
 /// Of many at once, exactly ten are taken; when one has ended there is room for another.
@@ -167,7 +189,7 @@ async fn at_most_ten_imports_are_queued_or_running() {
     let listed = stack.get("/imports").await.json();
     let running = named(&[("running", listed["imports"][0]["id"].as_str().expect("an id"))]);
     play_on(&stack, include_str!("connectif/full.txt"), running).await;
-    // Another account has room of its own.
+    // Another account has a quota of its own.
     assert_eq!(post(super::support::OTHER_TOKEN).await.status, 201);
     let listed = stack.get("/imports").await.json();
     assert_eq!(listed["imports"].as_array().map(Vec::len), Some(10));
@@ -195,4 +217,19 @@ async fn fifty_megabytes_are_taken_and_a_byte_more_is_not() {
     assert_eq!(stack.ended(taken.json()["id"].as_str().expect("an id")).await.rows.created, 1);
     assert_eq!(stack.get("/imports").await.json()["imports"].as_array().map(Vec::len), Some(1));
     stack.stop().await;
+}
+
+/// One account's client in the crowd: a form whose first row has no address.
+async fn client(caller: &Caller<'_>) -> Ended {
+    let credential = || ("authorization", format!("apiKey {}", caller.token));
+    let mut file = String::from("_email,_name\nnobody,x\n");
+    (1..=ROWS).for_each(|row| file.push_str(&format!("a{row}@example.org,{}\n", caller.says())));
+    let file = multipart::Part::text(file).file_name("contacts.csv");
+    let form = multipart::Form::new().text("type", "contacts").text("overrideExisting", "true").part("file", file);
+    let created = send(caller.ask(Method::POST, "/imports", credential()).multipart(form)).await.json();
+    assert_eq!(created["total"], json!(ROWS + 1), "{created}");
+    let path = format!("/imports/{}", created["id"].as_str().expect("an id"));
+    let status = caller.poll(&path, credential(), &["finished", "error"]).await;
+    assert_eq!((&status["success"], &status["errors"]), (&json!(ROWS), &json!(1)), "{status}");
+    Ended { path, imports: 1, record: ("contacts", "a1@example.org", "_name") }
 }

@@ -1,103 +1,61 @@
-//! The transcripts against the documents: every refusal that a document names, and each that is settled where it names none, is provoked by
-//! one of them. What no request can provoke, a panic and a table that does not answer, is in the tests of the api.
+//! What each dialect's document settles, and its transcripts: every refusal that a document names, and every refusal that is settled where
+//! the document names none, is provoked by a transcript. What no request can provoke, a panic and a table that does not answer, is in the
+//! tests of the api.
 
 use std::collections::BTreeSet;
 
+use futures::future::LocalBoxFuture;
+use penstock_api::DIALECTS;
 use serde_json::Value;
 
-use super::transcript;
+use super::{
+    DOCUMENTS,
+    crowd::{Caller, Ended},
+    transcript,
+};
 
-/// Status and word of a refusal; where a dialect has no words, its sentence.
+/// A dialect as its document has it: what the tests of all dialects need to know of one.
+pub(crate) struct Document {
+    /// The dialect's name in the table. Its transcripts are in the folder of this name.
+    pub(crate) dialect: &'static str,
+    /// The source of the dialect's own tests, which play its transcripts.
+    pub(crate) tests: &'static str,
+    pub(crate) form: ErrorForm,
+    /// A path that takes GET but not PATCH.
+    pub(crate) path: &'static str,
+    /// A path to which a file is posted in a body of this type. `None` where the file goes to a path with the id of its import.
+    pub(crate) upload: Option<(&'static str, Body)>,
+    /// The refusals of this dialect alone; every refusal of a dialect without codes.
+    pub(crate) refusals: &'static [Refusal],
+    /// A client that imports [`super::crowd::ROWS`] good rows and a bad one.
+    pub(crate) client: for<'a> fn(&'a Caller<'a>) -> LocalBoxFuture<'a, Ended>,
+}
+
+/// Where the parts of an error are: JSON pointers.
+#[derive(Clone, Copy)]
+pub(crate) struct ErrorForm {
+    pub(crate) code: Option<&'static str>,
+    pub(crate) message: &'static str,
+    pub(crate) status: Option<&'static str>,
+}
+
+/// The type of a body that holds a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Body {
+    Form,
+    Json,
+}
+
+/// Status and code of a refusal; the sentence instead of the code in a dialect without codes.
 type Refusal = (u16, &'static str);
 
-/// What every dialect refuses: a credential, a scope, a path, a method, a body.
+/// The refusals of every dialect with codes: a credential, a scope, a path, a method, a body.
 const EVERYWHERE: [Refusal; 5] = [
     (401, "unauthorized"),
     (403, "forbidden"),
     (404, "not_found"),
     (405, "method_not_allowed"),
     (413, "body_too_large"),
-];
-
-struct Document {
-    name: &'static str,
-    source: &'static str,
-    /// Where a refusal has its word.
-    word: &'static str,
-    refusals: &'static [Refusal],
-}
-
-const DOCUMENTS: [Document; 5] = [
-    Document {
-        name: "algure",
-        source: include_str!("algure.rs"),
-        word: "/error/code",
-        refusals: &[
-            (400, "invalid_query"),
-            (400, "invalid_limit"),
-            (400, "invalid_cursor"),
-            (409, "already_uploaded"),
-            (409, "import_cancelled"),
-            (410, "import_expired"),
-            (415, "unsupported_media_type"),
-        ],
-    },
-    Document {
-        name: "productsmanager",
-        source: include_str!("productsmanager.rs"),
-        word: "/error",
-        refusals: &[(400, "invalid_form"), (415, "unsupported_media_type"), (422, "validation_error")],
-    },
-    Document {
-        name: "betterdata",
-        source: include_str!("betterdata.rs"),
-        word: "/error",
-        refusals: &[
-            (400, "the body is not valid JSON"),
-            (400, "products[] is required"),
-            (400, "levels[] is required"),
-            (400, "suppliers[] is required"),
-            (400, "purchaseOrders[] is required"),
-            (400, "orders[] is required"),
-            (400, "records[] is required"),
-            (401, "the API key is missing or wrong"),
-            (403, "the API key lacks the scope import:read"),
-            (403, "the API key lacks the scope import:write"),
-            (404, "Job not found"),
-            (404, "there is nothing at this path"),
-            (405, "this path does not take this method"),
-            (413, "the body is larger than 10485760 bytes, the most that is taken"),
-        ],
-    },
-    Document {
-        name: "connectif",
-        source: include_str!("connectif.rs"),
-        word: "/error",
-        refusals: &[
-            (400, "invalid_parameter"),
-            (400, "invalid_form"),
-            (400, "invalid_file"),
-            (400, "invalid_query"),
-            (400, "invalid_limit"),
-            (400, "invalid_cursor"),
-            (409, "not_deletable"),
-            (415, "unsupported_media_type"),
-            (429, "too_many_imports"),
-        ],
-    },
-    Document {
-        name: "quotiza",
-        source: include_str!("quotiza.rs"),
-        word: "/error/code",
-        refusals: &[
-            (400, "invalid_products_data"),
-            (400, "missing_account_id"),
-            (404, "account_not_found"),
-            (404, "job_not_found"),
-            (413, "too_many_products"),
-            (429, "throttle_limit_reached"),
-        ],
-    },
 ];
 
 /// The transcripts of a dialect: name and text.
@@ -112,27 +70,38 @@ fn transcripts(of: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn every_dialect_of_the_table_has_its_document() {
+    let documents: BTreeSet<&str> = DOCUMENTS.iter().map(|document| document.dialect).collect();
+    let dialects: BTreeSet<&str> =
+        DIALECTS.iter().map(|dialect| dialect.name).filter(|name| *name != "native").collect();
+    assert_eq!(documents, dialects);
+}
+
+#[test]
 fn every_refusal_of_the_documents_is_provoked_and_no_other() {
-    for Document { name, word, refusals, .. } in DOCUMENTS {
-        let everywhere = if name == "betterdata" { &[][..] } else { &EVERYWHERE };
+    for Document { dialect, form, refusals, .. } in DOCUMENTS {
+        let (word, everywhere) = match form.code {
+            Some(code) => (code, &EVERYWHERE[..]),
+            None => (form.message, &[][..]),
+        };
         let wanted: BTreeSet<(u16, &str)> = refusals.iter().chain(everywhere).copied().collect();
         let answers: Vec<(u16, Value)> =
-            transcripts(name).iter().flat_map(|(_, text)| transcript::answers(text)).collect();
+            transcripts(dialect).iter().flat_map(|(_, text)| transcript::answers(text)).collect();
         let refused = answers.iter().filter(|(status, _)| *status >= 400);
         let found: BTreeSet<(u16, &str)> = refused
             .map(|(status, body)| (*status, body.pointer(word).and_then(Value::as_str).expect("a word")))
             .collect();
-        assert_eq!(found, wanted, "{name}");
+        assert_eq!(found, wanted, "{dialect}");
     }
 }
 
 #[test]
 fn every_transcript_is_played() {
-    for Document { name, source, .. } in DOCUMENTS {
-        let transcripts = transcripts(name);
+    for Document { dialect, tests, .. } in DOCUMENTS {
+        let transcripts = transcripts(dialect);
         assert!(!transcripts.is_empty());
         for (file, _) in transcripts {
-            assert!(source.contains(&format!("include_str!(\"{name}/{file}\")")), "{name}/{file}");
+            assert!(tests.contains(&format!("include_str!(\"{dialect}/{file}\")")), "{dialect}/{file}");
         }
     }
 }

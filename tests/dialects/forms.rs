@@ -1,49 +1,53 @@
 //! Each base answers in its own form, whatever goes wrong.
 
+use penstock_api::{DIALECTS, Dialect};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::support::{Stack, http::send};
+use super::{
+    DOCUMENTS,
+    documents::ErrorForm,
+    support::{Stack, http::send},
+};
 
-/// What an error says: its status and code where it has them, its message.
-type Read = fn(&Value) -> (Option<u64>, Option<&str>, &str);
+/// The form of the native API's errors (RFC 9457), and a path that takes GET but not PATCH.
+const NATIVE: (ErrorForm, &str) =
+    (ErrorForm { code: Some("/code"), message: "/detail", status: Some("/status") }, "/v1/imports/imp_x");
 
-/// The bases: a path that takes GET alone, one that is none, and how an error is read.
-const BASES: [(&str, &str, Read); 6] = [
-    ("/v1/imports/imp_x", "/v1/nothing", |body| {
-        (body["status"].as_u64(), body["code"].as_str(), body["detail"].as_str().expect("a detail"))
-    }),
-    ("/v1/products/imports", "/v1/products/nothing", |body| {
-        (None, body["error"]["code"].as_str(), body["error"]["message"].as_str().expect("a message"))
-    }),
-    ("/api/v1/imports/imp_x", "/api/v1/nothing", |body| {
-        assert_eq!(body["details"], json!([]));
-        (None, body["error"].as_str(), body["message"].as_str().expect("a message"))
-    }),
-    ("/api/import/status/imp_x", "/api/import/a/b/c", |body| (None, None, body["error"].as_str().expect("a message"))),
-    ("/imports/imp_x", "/imports/a/b", |body| {
-        (None, body["error"].as_str(), body["message"].as_str().expect("a message"))
-    }),
-    ("/api/v1/products/import_status", "/api/v1/products/nothing", |body| {
-        let error = &body["error"];
-        (error["status"].as_u64(), error["code"].as_str(), error["message"].as_str().expect("a message"))
-    }),
-];
+/// An error as a client reads it: status and code where the form has them, and the message.
+type Read<'a> = (Option<u64>, Option<&'a str>, &'a str);
 
-/// Whatever an API documents of limits, each can be given some; then its 429 says when to come again, in its own form.
+impl ErrorForm {
+    fn read<'a>(&self, body: &'a Value) -> Read<'a> {
+        let at = |pointer: &str| body.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {body}"));
+        let code = self.code.map(|code| at(code).as_str().expect("a code"));
+        let status = self.status.map(|status| at(status).as_u64().expect("a status"));
+        (status, code, at(self.message).as_str().expect("a message"))
+    }
+}
+
+/// Every dialect of the table, with the form of its errors and a path that takes GET but not PATCH.
+fn dialects() -> impl Iterator<Item = (&'static Dialect, ErrorForm, &'static str)> {
+    DIALECTS.iter().map(|dialect| {
+        let document = DOCUMENTS.iter().find(|document| document.dialect == dialect.name);
+        let (form, path) = document.map_or(NATIVE, |document| (document.form, document.path));
+        (*dialect, form, path)
+    })
+}
+
+/// Every API can be given a limit, whatever its document says of limits. Then its 429 says in its own form when to try again.
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_a_limit_each_base_says_when_to_come_again() {
     let stack = Stack::with(|options| {
-        let apis = ["native", "algure", "productsmanager", "betterdata", "connectif", "quotiza"];
-        let limits = apis.map(|api| format!("{api}.all.account=1/60")).join(",");
-        options.environment.push(("PENSTOCK_RATE_LIMITS".into(), limits));
+        let limits: Vec<String> = DIALECTS.iter().map(|dialect| format!("{}.all.account=1/60", dialect.name)).collect();
+        options.environment.push(("PENSTOCK_RATE_LIMITS".into(), limits.join(",")));
     })
     .await;
-    for (path, _, read) in BASES {
+    for (_, form, path) in dialects() {
         assert_ne!(stack.get(path).await.status, 429, "{path}");
         let answer = stack.get(path).await;
         let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-        let (_, word, message) = read(&body);
+        let (_, word, message) = form.read(&body);
         assert_eq!(answer.status, 429, "{path}");
         assert!(matches!(word, None | Some("rate_limited" | "throttle_limit_reached")), "{path}: {body}");
         let seconds: u64 = answer.header("retry-after").expect("a wait").parse().expect("seconds");
@@ -61,19 +65,22 @@ async fn beyond_a_limit_each_base_says_when_to_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_wrong_methods_and_missing_credentials_have_the_form_of_their_base() {
     let stack = Stack::start().await;
-    for (path, nothing, read) in BASES {
-        for (method, path, status, code) in [
-            (Method::GET, nothing, 404, "not_found"),
-            (Method::PATCH, path, 405, "method_not_allowed"),
-            (Method::GET, path, 401, "unauthorized"),
-        ] {
-            let answer = send(stack.request(method, path)).await;
-            assert_eq!(answer.status, status, "{path}");
-            let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-            let (told, word, message) = read(&body);
-            assert_eq!(told.unwrap_or(status.into()), u64::from(status), "{path}: {body}");
-            assert_eq!(word.unwrap_or(code), code, "{path}: {body}");
-            assert!(!message.is_empty(), "{path}: {body}");
+    for (dialect, form, path) in dialects() {
+        for base in dialect.bases {
+            let nothing = format!("{}/no/such/path", base.trim_end_matches('/'));
+            for (method, path, status, code) in [
+                (Method::GET, nothing.as_str(), 404, "not_found"),
+                (Method::PATCH, path, 405, "method_not_allowed"),
+                (Method::GET, path, 401, "unauthorized"),
+            ] {
+                let answer = send(stack.request(method, path)).await;
+                assert_eq!(answer.status, status, "{path}");
+                let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+                let (told, word, message) = form.read(&body);
+                assert_eq!(told.unwrap_or(status.into()), u64::from(status), "{path}: {body}");
+                assert_eq!(word.unwrap_or(code), code, "{path}: {body}");
+                assert!(!message.is_empty(), "{path}: {body}");
+            }
         }
     }
     stack.stop().await;

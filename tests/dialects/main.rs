@@ -1,4 +1,4 @@
-//! The five dialects, as the clients of their documents speak them: transcripts against the local cloud.
+//! The dialects, as the clients of their documents speak them: transcripts against the local cloud.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,8 +16,13 @@ mod quotiza;
 mod transcript;
 mod uploads;
 
+use documents::Document;
 use penstock_client::NewKey;
 use penstock_model::Scope;
+
+/// The document of every dialect: the tests of all dialects go through this table.
+static DOCUMENTS: &[&Document] =
+    &[&algure::DOCUMENT, &betterdata::DOCUMENT, &connectif::DOCUMENT, &productsmanager::DOCUMENT, &quotiza::DOCUMENT];
 
 /// The token of a new key of account `1` with these scopes alone.
 async fn key(stack: &support::Stack, scopes: &[Scope]) -> String {

@@ -1,14 +1,26 @@
 //! ProductsManager: a form with a file, status, errors by page.
 
 use penstock_model::Scope;
-use reqwest::multipart;
+use reqwest::{Method, multipart};
 use rust_xlsxwriter::Workbook;
 use serde_json::json;
 
 use super::{
+    crowd::{Caller, Ended, ROWS},
+    documents::{Body, Document, ErrorForm},
     key,
     support::{Stack, TOKEN, http::send},
     transcript::{named, play, play_on},
+};
+
+pub(crate) static DOCUMENT: Document = Document {
+    dialect: "productsmanager",
+    tests: include_str!("productsmanager.rs"),
+    form: ErrorForm { code: Some("/error"), message: "/message", status: None },
+    path: "/api/v1/imports/imp_x",
+    upload: Some(("/api/v1/imports", Body::Form)),
+    refusals: &[(400, "invalid_form"), (415, "unsupported_media_type"), (422, "validation_error")],
+    client: |caller| Box::pin(client(caller)),
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,8 +77,7 @@ async fn workbooks_are_imported_declared_or_not() {
             .part("file", part)
             .text("mapping", r#"{"EAN":"ean","Titre":"title","Prix":"price"}"#);
         let form = declared.into_iter().fold(form, |form, format| form.text("format", format));
-        let answer =
-            send(stack.request(reqwest::Method::POST, "/api/v1/imports").bearer_auth(TOKEN).multipart(form)).await;
+        let answer = send(stack.request(Method::POST, "/api/v1/imports").bearer_auth(TOKEN).multipart(form)).await;
         assert_eq!((answer.status, answer.json()["format"].as_str()), (201, Some("xlsx")));
         let id = answer.json()["id"].as_str().expect("an id").to_owned();
         stack.ended(&id).await;
@@ -99,9 +110,9 @@ async fn pages_of_errors_follow_one_another_over_chunks() {
     let mut file = String::from("ean,title,price\n");
     // Of every three rows one is bad, twice.
     (1..=300).for_each(|row| file.push_str(if row % 3 == 0 { "1,x,cheap\n" } else { "4006381333931,x,1\n" }));
-    let form = reqwest::multipart::Form::new().part("file", reqwest::multipart::Part::text(file).file_name("f.csv"));
-    let request = stack.request(reqwest::Method::POST, "/api/v1/imports").bearer_auth(super::support::TOKEN);
-    let created = super::support::http::send(request.multipart(form)).await.json();
+    let form = multipart::Form::new().part("file", multipart::Part::text(file).file_name("f.csv"));
+    let request = stack.request(Method::POST, "/api/v1/imports").bearer_auth(TOKEN);
+    let created = send(request.multipart(form)).await.json();
     let id = created["id"].as_str().expect("an id");
     stack.ended(id).await;
     let mut rows = Vec::new();
@@ -127,17 +138,16 @@ async fn what_is_no_import_is_refused() {
     play_on(&stack, include_str!("productsmanager/refusals.txt"), names).await;
     // Nothing of what was refused is an import, or ever becomes one.
     stack.cloud.idle().await;
-    assert_eq!(stack.get("/v1/imports").await.json()["imports"], serde_json::json!([]));
+    assert_eq!(stack.get("/v1/imports").await.json()["imports"], json!([]));
     stack.stop().await;
 }
 
 /// What a form may not have too much of.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_parts_of_a_form_are_bounded() {
-    use super::support::{TOKEN, http::send};
     let stack = Stack::start().await;
     let post = |body: String| {
-        let request = stack.request(reqwest::Method::POST, "/api/v1/imports").bearer_auth(TOKEN);
+        let request = stack.request(Method::POST, "/api/v1/imports").bearer_auth(TOKEN);
         send(request.header("content-type", "multipart/form-data; boundary=X").body(body))
     };
     let part =
@@ -155,4 +165,22 @@ async fn the_parts_of_a_form_are_bounded() {
         assert_eq!((answer.status, answer.json()["error"].as_str()), (status, Some(code)));
     }
     stack.stop().await;
+}
+
+/// One account's client in the crowd: a form whose first row has no EAN.
+async fn client(caller: &Caller<'_>) -> Ended {
+    let mut file = String::from("EAN,Titre\n42,no product\n");
+    for number in 0..ROWS as u64 {
+        let digits = format!("{:012}", 400_000_000_000 + number);
+        let weighted = |(at, digit): (usize, u8)| u64::from(digit - b'0') * if at % 2 == 0 { 1 } else { 3 };
+        let check = (10 - digits.bytes().enumerate().map(weighted).sum::<u64>() % 10) % 10;
+        file.push_str(&format!("{digits}{check},{}\n", caller.says()));
+    }
+    let form = multipart::Form::new().part("file", multipart::Part::text(file).file_name("catalog.csv"));
+    let form = form.text("mapping", r#"{"EAN":"ean","Titre":"title"}"#);
+    let created = send(caller.ask(Method::POST, "/api/v1/imports", caller.bearer()).multipart(form)).await.json();
+    let path = format!("/api/v1/imports/{}", created["id"].as_str().expect("an id"));
+    let status = caller.poll(&path, caller.bearer(), &["completed", "completed_with_errors", "failed"]).await;
+    assert_eq!((&status["created_rows"], &status["error_rows"]), (&json!(ROWS), &json!(1)), "{status}");
+    Ended { path, imports: 1, record: ("productsmanager-products", "4000000000006", "title") }
 }

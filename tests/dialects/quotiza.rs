@@ -1,13 +1,36 @@
 //! Quotiza: up to a thousand products in a JSON body, a status by query or body, limits that hold exactly.
 
+use futures::future::join_all;
 use penstock_model::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
+    crowd::{Caller, Ended, ROWS},
+    documents::{Body, Document, ErrorForm},
     key,
-    support::{Stack, TOKEN, files, http::send},
+    support::{
+        Stack, TOKEN, files,
+        http::{Answer, send},
+    },
     transcript::{named, play, play_on},
+};
+
+pub(crate) static DOCUMENT: Document = Document {
+    dialect: "quotiza",
+    tests: include_str!("quotiza.rs"),
+    form: ErrorForm { code: Some("/error/code"), message: "/error/message", status: Some("/error/status") },
+    path: "/api/v1/products/import_status",
+    upload: Some(("/api/v1/products/import", Body::Json)),
+    refusals: &[
+        (400, "invalid_products_data"),
+        (400, "missing_account_id"),
+        (404, "account_not_found"),
+        (404, "job_not_found"),
+        (413, "too_many_products"),
+        (429, "throttle_limit_reached"),
+    ],
+    client: |caller| Box::pin(client(caller)),
 };
 
 async fn unlimited() -> Stack {
@@ -106,4 +129,32 @@ async fn imports_are_limited_to_five_a_minute() {
     stack.pass(std::time::Duration::from_secs(60)).await;
     assert_eq!(post().await.status, 202);
     stack.stop().await;
+}
+
+/// Imports the rows of the crowd.
+pub(crate) async fn import(caller: &Caller<'_>) -> Answer {
+    let mut products: Vec<Value> =
+        (1..=ROWS).map(|row| json!({ "sku": format!("A-{row}"), "name": caller.says(), "brand": "B" })).collect();
+    products.push(json!({ "sku": "A-0" }));
+    let body = json!({ "account_id": caller.account, "products": products });
+    send(caller.ask(Method::POST, "/api/v1/products/import", caller.bearer()).json(&body)).await
+}
+
+/// One account's client in the crowd: six imports at once, of which five pass, and the sixth is told when to try again.
+async fn client(caller: &Caller<'_>) -> Ended {
+    let answers = join_all((0..6).map(|_| import(caller))).await;
+    let (taken, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|answer| answer.status == 202);
+    assert_eq!((taken.len(), refused.len()), (5, 1), "account {}", caller.account);
+    let seconds: u64 = refused[0].header("retry-after").expect("a wait").parse().expect("seconds");
+    assert_eq!((refused[0].status, (1..=60).contains(&seconds)), (429, true), "{seconds}");
+    let id = taken[0].json()["job_id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/v1/products/import_status?account_id={}&job_id={id}", caller.account);
+    caller.stack.ended_for(&caller.stack.client_of(caller.token), &id).await.expect("it ends");
+    let status = caller.poll(&path, caller.bearer(), &["completed", "failed"]).await;
+    assert_eq!((&status["successes"], &status["failures"]), (&json!(ROWS), &json!(1)), "{status}");
+    Ended {
+        path: path.replace(&format!("account_id={}", caller.account), "account_id=THEIRS"),
+        imports: 5,
+        record: ("products", "A-1", "name"),
+    }
 }

@@ -7,10 +7,14 @@ use penstock_model::Status;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::support::{
-    Stack, TOKEN,
-    crashes::{arm, armed, stack_with_crashes_and},
-    http::{client, send},
+use super::{
+    DOCUMENTS,
+    documents::{Body, Document},
+    support::{
+        Stack, TOKEN,
+        crashes::{arm, armed, stack_with_crashes_and},
+        http::{client, send},
+    },
 };
 
 /// What API Gateway would hand to the function.
@@ -91,24 +95,24 @@ async fn in_lambda_a_larger_file_is_sent_the_presigned_way() {
     stack.stop().await;
 }
 
-/// So it is in every dialect, each in its own form.
+/// The same holds for every dialect whose files come in a body that is posted, in the form of each.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_lambda_each_dialect_names_the_presigned_way() {
     let stack = Stack::start().await;
-    let (multipart, json) = ("multipart/form-data; boundary=X", "application/json");
     let large = "x".repeat(4_500_001);
-    for (path, content_type, body, code, message) in [
-        ("/api/v1/imports", multipart, form(&large), "/error", "/message"),
-        ("/imports", multipart, form(&large), "/error", "/message"),
-        ("/api/import/catalog", json, large.clone().into_bytes(), "", "/error"),
-        ("/api/v1/products/import", json, large.clone().into_bytes(), "/error/code", "/error/message"),
-    ] {
+    for Document { form: error, upload, .. } in DOCUMENTS {
+        let Some((path, body)) = upload else { continue };
+        let (content_type, body) = match body {
+            Body::Form => ("multipart/form-data; boundary=X", form(&large)),
+            Body::Json => ("application/json", large.clone().into_bytes()),
+        };
         let answer = stack.cloud.invoke("api", event("POST", path, content_type, &body)).await.expect("answers");
         let answer: Value = serde_json::from_slice(&answer).expect("JSON");
         assert_eq!(answer["statusCode"], 413, "{path}");
         let body: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
-        assert!(code.is_empty() || body.pointer(code) == Some(&json!("body_too_large")), "{path}: {body}");
-        let message = body.pointer(message).and_then(Value::as_str);
+        let code = error.code.map(|code| body.pointer(code).expect("a code"));
+        assert!(code.is_none_or(|code| code == "body_too_large"), "{path}: {body}");
+        let message = body.pointer(error.message).and_then(Value::as_str);
         assert!(message.is_some_and(|message| message.contains("POST /v1/imports")), "{path}: {body}");
     }
     stack.stop().await;

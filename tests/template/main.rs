@@ -236,6 +236,11 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         Some(a_value(name))
     });
     settings.expect("every variable is set");
+    let rate_limits = penstock_api::rate_limits(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        Some(a_value(name))
+    });
+    rate_limits.expect("a policy");
     let asked = asked.into_inner();
     let required = required(&asked);
     assert!(required.len() >= 10, "{required:?}");
@@ -272,9 +277,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
 
 #[test]
 fn defaults_of_parameters_are_those_of_the_settings() {
-    let settings = Settings::from_vars(|name| {
-        (!name.ends_with("_SECONDS") && name != "PENSTOCK_RATE_LIMITS").then(|| a_value(name))
-    });
+    let settings = Settings::from_vars(|name| (!name.ends_with("_SECONDS")).then(|| a_value(name)));
     let settings = settings.expect("what is required is set");
     let parameters = &Template::read().0["Parameters"];
     let default = |name: &str| parameters[name]["Default"].as_u64();
@@ -283,7 +286,9 @@ fn defaults_of_parameters_are_those_of_the_settings() {
     assert_eq!(default("StallSeconds"), Some(settings.stall_seconds));
     // Nothing over the defaults.
     assert_eq!(parameters["RateLimits"]["Default"], "");
-    assert_eq!(settings.rate_limits, "".parse().expect("no policy is one too"));
+    let by_default =
+        |value: Option<&str>| penstock_api::rate_limits(|_| value.map(str::to_owned)).expect("the defaults");
+    assert_eq!(by_default(parameters["RateLimits"]["Default"].as_str()), by_default(None));
     for (name, parameter) in entries(parameters) {
         assert!(!parameter["Default"].is_null(), "{name} has no default");
         assert!(parameter["Description"].as_str().is_some_and(|text| text.ends_with('.')), "{name} is not described");

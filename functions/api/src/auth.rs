@@ -1,34 +1,41 @@
-//! Who asks: an API key, in any of the ways in which clients send one, with the scope that the request needs, and not too often.
+//! Authentication and authorization: an API key, sent in any of the ways that clients use, with the scope that the operation needs, within
+//! the rate limits.
 
 use std::marker::PhantomData;
 
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use penstock_model::{AccountId, Scope};
-use penstock_store::{Store, keys::Key, rate::What};
+use penstock_model::{AccountId, Import, ImportId, Scope};
+use penstock_store::{Store, keys::Key};
 
-use crate::{Refusal, form::Form, limiter};
+use crate::{
+    api::Api,
+    dialect::Dialect,
+    limiter::{self, Client},
+    rate_limits::Requests,
+    refusal::Refusal,
+};
 
-/// What a handler does, in its signature: the scope that it needs, and as what its requests count.
-pub(crate) trait Task: Send {
+/// The operation of a handler, as its signature declares it: the scope that it needs, and as what the rate limits count it.
+pub(crate) trait Operation: Send {
     /// The scope without which the answer is 403.
     const SCOPE: Scope;
-    /// What it counts as beside a request.
-    const IS_IMPORT: bool = false;
+    /// As what the rate limits count it.
+    const REQUESTS: &'static [Requests] = &[Requests::All];
 }
 
 /// Reads.
 #[derive(Debug)]
 pub(crate) enum Read {}
 
-/// Changes an import: fills it, cancels it.
+/// Changes an import: uploads to it, cancels it.
 #[derive(Debug)]
 pub(crate) enum Write {}
 
-/// Asks for an import.
+/// Creates an import.
 #[derive(Debug)]
 pub(crate) enum Create {}
 
@@ -40,67 +47,94 @@ pub(crate) enum Delete {}
 #[derive(Debug)]
 pub(crate) enum Manage {}
 
-impl Task for Read {
+impl Operation for Read {
     const SCOPE: Scope = Scope::ImportRead;
 }
 
-impl Task for Write {
+impl Operation for Write {
     const SCOPE: Scope = Scope::ImportWrite;
 }
 
-impl Task for Create {
+impl Operation for Create {
     const SCOPE: Scope = Scope::ImportWrite;
-    const IS_IMPORT: bool = true;
+    const REQUESTS: &'static [Requests] = &[Requests::All, Requests::Imports];
 }
 
-impl Task for Delete {
+impl Operation for Delete {
     const SCOPE: Scope = Scope::ImportDelete;
 }
 
-impl Task for Manage {
+impl Operation for Manage {
     const SCOPE: Scope = Scope::Admin;
 }
 
-/// The account whose key came with the request, a key that has the scope of the task. Every handler that reads or writes takes it, so none
-/// can work for another account, nor forget what it needs.
+/// The caller of a handler: the account of the request's key, which has the scope of the operation, and the dialect that the request speaks.
+/// Every handler that reads or writes takes its caller, so no handler can work for another account or forget a scope.
 #[derive(Debug, Clone)]
-pub(crate) struct Account<T>(pub(crate) AccountId, pub(crate) PhantomData<T>);
+pub(crate) struct Caller<T> {
+    pub(crate) account: AccountId,
+    dialect: &'static Dialect,
+    operation: PhantomData<T>,
+}
 
-impl<T: Task, S: Send + Sync> FromRequestParts<S> for Account<T>
-where
-    Store: FromRef<S>,
-{
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let store = Store::from_ref(state);
-        let address = limiter::address(&parts.extensions);
-        let account = caller::<T>(&store, &parts.headers, parts.uri.path(), address).await;
-        account.map(|account| Self(account, PhantomData)).map_err(|(_, refusal)| refusal)
+impl<T> Caller<T> {
+    /// The import of this id, if it is the caller's and of a kind that the dialect shows: see [`Dialect::find`].
+    ///
+    /// # Errors
+    /// The dialect's refusal of a missing import.
+    pub(crate) async fn import(&self, store: &Store, id: Option<&ImportId>) -> Result<Import, Refusal> {
+        self.dialect.find(store, &self.account, id).await
     }
 }
 
-/// The account whose key came in the headers of a request for a path, from an address, if the key has the scope of the task.
+impl<T: Operation> FromRequestParts<Api> for Caller<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let dialect = *parts.extensions.get().expect("the outermost layer tells the dialect");
+        let address = limiter::address(&parts.extensions);
+        match authorize::<T>(api, dialect, &parts.headers, address).await {
+            Ok(account) => Ok(Self { account, dialect, operation: PhantomData }),
+            Err(Denied { refusal, .. }) => Err(refusal),
+        }
+    }
+}
+
+/// A request that may not be served.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    /// The account of the request's key, if the key is an account's.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) refusal: Refusal,
+}
+
+/// The account whose key is in the headers of a request, if the key has the scope of the operation and the request is within the dialect's
+/// rate limits. A repeat is another request to the rate limits.
 ///
 /// # Errors
-/// Why it may not, and whose the key is, if one is known. A repeat is another request to the limiter.
-pub(crate) async fn caller<T: Task>(
-    store: &Store,
+/// 401, 403 or 429; 503 when the store does not answer.
+pub(crate) async fn authorize<T: Operation>(
+    api: &Api,
+    dialect: &Dialect,
     headers: &HeaderMap,
-    path: &str,
     address: Option<String>,
-) -> Result<AccountId, (Option<AccountId>, Refusal)> {
+) -> Result<AccountId, Denied> {
     let key = match credential(headers) {
-        Some((id, secret)) => store.authenticate(&id, &secret).await.map_err(|error| (None, error.into()))?,
+        Some((id, secret)) => {
+            let key = api.store.authenticate(&id, &secret).await;
+            key.map_err(|error| Denied { account: None, refusal: error.into() })?
+        }
         None => None,
     };
     let account = key.as_ref().map(|key| key.account.clone());
-    // One who guesses keys is held to the limits of an address too, and is not told whether a guess was right beyond them.
-    let what: &[What] = if T::IS_IMPORT && key.is_some() { &[What::All, What::Imports] } else { &[What::All] };
-    let admitted = limiter::admit(store, Form::of(path), what, address, account.as_ref()).await;
-    admitted.map_err(|refusal| (account.clone(), refusal))?;
-    let Key { account, scopes, .. } = key.ok_or_else(|| (None, Refusal::unauthorized()))?;
-    if scopes.contains(&T::SCOPE) { Ok(account) } else { Err((Some(account), Refusal::forbidden(T::SCOPE))) }
+    // A client that guesses keys is held to the limits of its address too, and beyond them does not learn whether a guess was right.
+    let requests = if key.is_some() { T::REQUESTS } else { &[Requests::All] };
+    let client = Client { api: dialect.name, requests, address, account: account.as_ref() };
+    let admitted = limiter::admit(&api.store, &api.rate_limits, &client).await;
+    let refused = |refusal| Denied { account: account.clone(), refusal };
+    admitted.map_err(refused)?;
+    let Some(Key { scopes, account, .. }) = key else { return Err(refused(Refusal::unauthorized())) };
+    if scopes.contains(&T::SCOPE) { Ok(account) } else { Err(refused(Refusal::forbidden(T::SCOPE))) }
 }
 
 /// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey <id>.<secret>`, or
@@ -131,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_works_in_every_scheme() {
+    fn a_key_is_read_in_every_scheme() {
         let key = Some(("id".to_owned(), "s.e:c".to_owned()));
         assert_eq!(read("authorization", "Bearer id.s.e:c"), key);
         assert_eq!(read("authorization", "bearer  id.s.e:c"), key);
@@ -141,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_none() {
+    fn a_header_without_a_whole_key_has_none() {
         for value in ["", "Bearer", "Bearer id", "Bearer .s", "Bearer id.", "Basic %%%", "Digest id.s", "id.s"] {
             assert_eq!(read("authorization", value), None, "{value}");
         }

@@ -1,56 +1,107 @@
-//! Five existing import APIs at their documented paths, over the same imports as the native one: a client written for one of them changes
-//! its base URL and its credential. Each one's wire types stay in its folder; what it leaves open is settled in its own words there.
+//! The table of dialects: the native API, and existing import APIs at their documented paths over the same imports. A client that was
+//! written for one of them changes its base URL and its credential.
+//!
+//! The wire types of a dialect stay in its folder. What its document leaves open is settled in the words of the dialect, at the top of its
+//! folder. A dialect is added by its folder, its module below, and its line in [`DIALECTS`].
 
 pub(crate) mod algure;
-pub(crate) mod betterdata;
-pub(crate) mod connectif;
-pub(crate) mod productsmanager;
-pub(crate) mod quotiza;
+mod betterdata;
+mod connectif;
+mod productsmanager;
+mod quotiza;
 
 mod rows;
+mod shown;
 
-use axum::{Router, extract::Path, extract::rejection::PathRejection};
-use penstock_engine::{key, kinds};
-use penstock_model::{AccountId, Import, KindName, RowError};
-use penstock_store::Store;
+pub use shown::SHOWN_ERRORS;
 
-use crate::{Api, Refusal};
+use crate::{
+    dialect::Dialect,
+    native,
+    rate_limits::{Defaults, RateLimits, RateLimitsError},
+};
 
-/// Row errors that a status shows, at most: the first ones of the file.
-pub const SHOWN_ERRORS: usize = 1_000;
+/// Every API that this host speaks.
+pub static DIALECTS: &[&Dialect] = &[
+    &native::DIALECT,
+    &algure::DIALECT,
+    &betterdata::DIALECT,
+    &connectif::DIALECT,
+    &productsmanager::DIALECT,
+    &quotiza::DIALECT,
+];
 
-pub(crate) fn router() -> Router<Api> {
-    Router::new()
-        .merge(algure::router())
-        .merge(betterdata::router())
-        .merge(connectif::router())
-        .merge(productsmanager::router())
-        .merge(quotiza::router())
+/// The dialect that answers a path.
+pub(crate) fn of(path: &str) -> &'static Dialect {
+    Dialect::of(path, DIALECTS).expect("every path falls under the native API's base")
 }
 
-/// The id in a path. One that is no UTF-8 is no import's.
-type IdPath = Result<Path<String>, PathRejection>;
-
-/// The account's import of this id, if it is of one of the kinds that a dialect imports; any other looks like none.
-async fn find(store: &Store, account: &AccountId, id: &str, kinds: &[&str]) -> Result<Option<Import>, Refusal> {
-    let Ok(id) = id.parse() else { return Ok(None) };
-    let import = store.import(account, &id).await?;
-    Ok(import.filter(|import| kinds.contains(&import.kind.as_str())))
-}
-
-/// The name of a bundled kind that a dialect imports.
+/// The rate limits of every dialect: their defaults, and the entries of `PENSTOCK_RATE_LIMITS`, if `lookup` knows that variable.
 ///
 /// # Errors
-/// When this version bundles none of the name.
-fn kind(name: &str) -> Result<KindName, Refusal> {
-    let kind: Option<KindName> = name.parse().ok();
-    kind.filter(|kind| kinds::bundled(kind).is_some()).ok_or_else(|| {
-        tracing::error!(kind = name, "a dialect's kind is not bundled");
-        Refusal::internal()
-    })
+/// The variable is malformed, or names an API that there is not.
+pub fn rate_limits(lookup: impl Fn(&str) -> Option<String>) -> Result<RateLimits, RateLimitsError> {
+    let defaults: Vec<Defaults> = DIALECTS.iter().map(|dialect| (dialect.name, dialect.rate_limits)).collect();
+    RateLimits::from_vars(lookup, &defaults)
 }
 
-/// What a rejected row holds in the one field of its record's key, as it came.
-fn key_cell(errors: &[RowError]) -> Option<String> {
-    errors.first()?.key.as_deref().map(key::unescaped)
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Each once: the same in two dialects is one too few in the set.
+    fn distinct<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> bool {
+        texts.clone().collect::<BTreeSet<_>>().len() == texts.count()
+    }
+
+    #[test]
+    fn names_bases_and_kinds_belong_to_one_dialect_each() {
+        let dialects = DIALECTS.iter();
+        assert!(distinct(dialects.clone().map(|dialect| dialect.name)));
+        assert!(distinct(dialects.clone().flat_map(|dialect| dialect.bases).copied()));
+        assert!(distinct(dialects.clone().flat_map(|dialect| dialect.kinds.unwrap_or_default()).copied()));
+        assert!(distinct(dialects.clone().flat_map(|dialect| dialect.limits).map(|limit| limit.name)));
+        for dialect in dialects {
+            assert!(dialect.name.bytes().all(|byte| byte.is_ascii_lowercase()), "{}", dialect.name);
+            assert!(!dialect.bases.is_empty() && dialect.bases.iter().all(|base| base.starts_with('/')));
+        }
+    }
+
+    #[test]
+    fn the_kinds_of_a_dialect_are_bundled() {
+        for kind in DIALECTS.iter().flat_map(|dialect| dialect.kinds.unwrap_or_default()) {
+            let bundled = kind.parse().ok().and_then(|kind| penstock_engine::kinds::bundled(&kind));
+            assert!(bundled.is_some(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_base_is_whole_segments_and_the_longest_decides() {
+        let backwards: Vec<&Dialect> = DIALECTS.iter().rev().copied().collect();
+        for (path, name) in [
+            ("/v1/products/import", "algure"),
+            ("/v1/products", "algure"),
+            ("//v1/products", "algure"),
+            ("/v1//products", "native"),
+            ("/v1/productsx", "native"),
+            ("/v1/imports", "native"),
+            ("/api/v1/products/import_status", "quotiza"),
+            ("/api/v1/productsx", "productsmanager"),
+            ("/api/v1/imports", "productsmanager"),
+            ("/api/v1", "productsmanager"),
+            ("/api/import/catalog", "betterdata"),
+            ("/api/imports", "native"),
+            ("/imports", "connectif"),
+            ("/imports/x/y", "connectif"),
+            ("/", "native"),
+            ("", "native"),
+            ("/api", "native"),
+        ] {
+            assert_eq!(of(path).name, name, "{path}");
+            // Whatever the order of the table.
+            assert_eq!(Dialect::of(path, &backwards).map(|dialect| dialect.name), Some(name), "{path}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
-//! What is left of a request's body when the answer is known.
+//! The rest of a refused body is read and dropped, within bounds.
 //!
-//! A client that sends a body and is refused in the middle of it, over HTTP/1.1, may find its connection reset before it has read why: many
-//! read nothing before they have sent everything. So what is left of a refused body is taken and forgotten, within bounds.
+//! Over HTTP/1.1 many clients read no answer before they have sent their whole body. If the connection were closed in the middle of a refused
+//! body, such a client would see a reset instead of the reason.
 
 use std::{
     pin::Pin,
@@ -17,17 +17,17 @@ use axum::{
 use futures::StreamExt;
 use http_body::{Frame, SizeHint};
 
-/// How much is taken, at most: more than any body that is not refused.
+/// Bytes that are read, at most: more than any body that is taken has.
 const BYTES: usize = 64 * 1024 * 1024;
 
-/// For how long.
+/// How long the rest is read, at most.
 const TIME: Duration = Duration::from_secs(10);
 
-/// A body that can be taken back from whoever reads it.
+/// A body with two owners: the handler that reads it, and this module, which reads the rest.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shared(Arc<Mutex<Body>>);
 
-/// The request with its body shared, and the other end of it.
+/// The request with a shared body, and the other owner's end of the body.
 pub(crate) fn share(request: Request) -> (Request, Shared) {
     let (parts, body) = request.into_parts();
     let shared = Shared(Arc::new(Mutex::new(body)));
@@ -36,11 +36,11 @@ pub(crate) fn share(request: Request) -> (Request, Shared) {
 
 impl Shared {
     fn with<T>(&self, read: impl FnOnce(&mut Body) -> T) -> T {
-        // A reader that panicked has left a body that can still be read.
+        // A handler that panicked leaves a body that can still be read.
         read(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes what is left and forgets it.
+    /// Reads the rest and drops it.
     pub(crate) async fn drain(self) {
         let mut rest = self.with(std::mem::take).into_data_stream();
         let forget = async {

@@ -1,7 +1,11 @@
-//! Imports, and files that come in the body of a request instead of by a presigned upload: stored under the import's key, they take the same
-//! road from there.
+//! New imports, and files that come in the body of a request instead of by a presigned upload. Such a file is stored under the key of its
+//! import, and is imported from there like any other.
 
-use axum::{body::Body, http::HeaderMap, http::header};
+use axum::{
+    body::{Body, Bytes},
+    extract::rejection::BytesRejection,
+    http::{HeaderMap, StatusCode, header},
+};
 use futures::StreamExt;
 use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName};
 use penstock_store::{
@@ -9,26 +13,26 @@ use penstock_store::{
     uploads::{Upload, UploadError},
 };
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
 /// Bytes of a body behind Lambda, at most.
 pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
 
-/// How large a request's body may be where this process stands, whatever an API documents.
+/// How large the body of a request may be where this process runs, whatever a dialect documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
     bytes: Option<u64>,
 }
 
 impl BodyLimits {
-    /// Behind API Gateway and Lambda, whose payload of 6 MB holds a file in base64, beside the rest of the request: 4.5 MB (AWS Lambda
-    /// Developer Guide, "Lambda quotas").
+    /// Behind API Gateway and Lambda: 4.5 MB. The payload of 6 MB holds the file in base64, and the rest of the request (AWS Lambda Developer
+    /// Guide, "Lambda quotas").
     pub const LAMBDA: Self = Self { bytes: Some(LAMBDA_BODY_BYTES) };
 
-    /// Where bodies are streamed: only what an API documents.
+    /// Where bodies are streamed: what the dialect documents.
     pub const STREAMED: Self = Self { bytes: None };
 
-    /// The limit of a body of which an API takes `documented` bytes.
+    /// The limit of a body for which a dialect documents this many bytes.
     pub(crate) fn of(self, documented: u64) -> BodyLimit {
         match self.bytes.filter(|bytes| *bytes < documented) {
             Some(bytes) => BodyLimit { bytes, documented: false },
@@ -45,7 +49,7 @@ pub(crate) struct BodyLimit {
 }
 
 impl BodyLimit {
-    /// 413. Where the limit is none of the API's own, the message names the way for larger files.
+    /// 413. Where the limit is lower than the documented one, the message names the way for larger files.
     pub(crate) fn exceeded(self) -> Refusal {
         let message = format!("the body is larger than {} bytes, the most that is taken", self.bytes);
         Refusal::too_large(match self.documented {
@@ -54,13 +58,13 @@ impl BodyLimit {
         })
     }
 
-    /// 413 for a body that says beforehand that it is too large.
+    /// 413 for a body whose `Content-Length` exceeds the limit.
     pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Refusal> {
         let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if told.is_some_and(|bytes| bytes > self.bytes) { Err(self.exceeded()) } else { Ok(()) }
     }
 
-    /// What an upload that did not come about means to the client.
+    /// The refusal for an upload that failed.
     pub(crate) fn refusal(self, error: UploadError) -> Refusal {
         match error {
             UploadError::TooLarge { .. } => self.exceeded(),
@@ -75,7 +79,18 @@ pub(crate) fn unreadable() -> Refusal {
     Refusal::bad_request("unreadable_body", "the body could not be read to its end")
 }
 
-/// Stores a whole body as an import's upload. A repeat is refused, unless nothing was stored.
+/// A body in memory.
+///
+/// # Errors
+/// 413, with this message, for a body beyond the limit of its route; 400 for a body that breaks off.
+pub(crate) fn bytes(body: Result<Bytes, BytesRejection>, too_large: impl FnOnce() -> String) -> Result<Bytes, Refusal> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::too_large(too_large()),
+        _ => unreadable(),
+    })
+}
+
+/// Stores a whole body as the upload of an import. A repeat is refused, unless nothing was stored.
 pub(crate) async fn store_body(mut upload: Upload<'_>, limit: BodyLimit, body: Body) -> Result<(), Refusal> {
     let mut bytes = body.into_data_stream();
     while let Some(piece) = bytes.next().await {
@@ -85,12 +100,12 @@ pub(crate) async fn store_body(mut upload: Upload<'_>, limit: BodyLimit, body: B
     Ok(())
 }
 
-/// A new id, by the store's clock.
+/// A new id, by the clock of the store.
 pub(crate) fn new_id(store: &Store) -> ImportId {
     ImportId::new(store.now_ms(), penstock_store::random())
 }
 
-/// A new import that awaits its upload. Nothing is stored.
+/// A new import that awaits its upload. This stores nothing.
 pub(crate) fn import(
     store: &Store,
     account: &AccountId,

@@ -7,19 +7,22 @@ use lambda_http::request::RequestContext;
 use penstock_model::AccountId;
 use penstock_store::{
     Store,
-    rate::{Judgement, Subject, What, Whom, Window},
+    rate::{Judgement, Subject, Window},
 };
 
-use crate::{Refusal, form::Form};
+use crate::{
+    rate_limits::{Per, RateLimits, Requests},
+    refusal::Refusal,
+};
 
 /// How long the limiter may take. A table that does not answer by then does not hold the request up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Requests that were let through unjudged since the process began.
+/// Requests that passed without a judgement since the process began.
 static UNJUDGED: AtomicU64 = AtomicU64::new(0);
 
-/// The network address of the client: of API Gateway's peer, as it tells it, or of this process's own. Never what a header says, which
-/// any client can write.
+/// The network address of the client: the peer of API Gateway, as API Gateway tells it, or else the peer of this process. A header is never
+/// trusted, since any client can write it.
 pub(crate) fn address(extensions: &Extensions) -> Option<String> {
     match extensions.get::<RequestContext>() {
         Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
@@ -29,41 +32,51 @@ pub(crate) fn address(extensions: &Extensions) -> Option<String> {
     }
 }
 
-/// Lets a request pass, or says when to come again. A repeat is another request.
+/// Who asks, and for what.
+#[derive(Debug)]
+pub(crate) struct Client<'a> {
+    /// The name of the API that is asked.
+    pub(crate) api: &'static str,
+    /// As what the request counts.
+    pub(crate) requests: &'a [Requests],
+    /// The network address, where it is known.
+    pub(crate) address: Option<String>,
+    /// The account, where the credential is an account's.
+    pub(crate) account: Option<&'a AccountId>,
+}
+
+impl Client<'_> {
+    /// The windows that a request of this client has to pass.
+    fn windows(&self, limits: &RateLimits) -> Vec<Window> {
+        let policies = self.requests.iter().flat_map(|requests| limits.of(self.api, *requests));
+        let window = |(policy, per, rate)| {
+            let subject = match per {
+                Per::Address => Subject::Address(self.address.clone()?),
+                Per::Account => Subject::Account(self.account?.clone()),
+            };
+            Some(Window { policy, rate, subject })
+        };
+        policies.filter_map(window).collect()
+    }
+}
+
+/// Lets a request pass, or refuses it and says when to try again. A repeat is another request.
 ///
-/// A limiter that cannot reach its table lets the request pass and counts that: `limiter.unjudged` in the log.
+/// If the table cannot be reached, the request passes, and the log counts it as `limiter.unjudged`.
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub(crate) async fn admit(
-    store: &Store,
-    form: Form,
-    what: &[What],
-    address: Option<String>,
-    account: Option<&AccountId>,
-) -> Result<(), Refusal> {
-    admit_within(PATIENCE, store, form, what, address, account).await
+pub(crate) async fn admit(store: &Store, limits: &RateLimits, client: &Client<'_>) -> Result<(), Refusal> {
+    admit_within(PATIENCE, store, limits, client).await
 }
 
 async fn admit_within(
     patience: Duration,
     store: &Store,
-    form: Form,
-    what: &[What],
-    address: Option<String>,
-    account: Option<&AccountId>,
+    limits: &RateLimits,
+    client: &Client<'_>,
 ) -> Result<(), Refusal> {
-    let limits = &store.settings().rate_limits;
-    let policies = what.iter().flat_map(|what| limits.of(form.name(), *what));
-    let windows: Vec<Window> = policies
-        .filter_map(|(policy, whom, rate)| {
-            let subject = match whom {
-                Whom::Address => Subject::Address(address.clone()?),
-                Whom::Account => Subject::Account(account?.clone()),
-            };
-            Some(Window { policy, rate, subject })
-        })
-        .collect();
+    let windows = client.windows(limits);
     if windows.is_empty() {
         return Ok(());
     }
@@ -76,15 +89,16 @@ async fn admit_within(
         Err(_) => "no answer in time".to_owned(),
     };
     let unjudged = UNJUDGED.fetch_add(1, Ordering::Relaxed) + 1;
-    tracing::warn!(api = form.name(), limiter.unjudged = unjudged, error = reason, "a request passes unjudged");
+    tracing::warn!(api = client.api, limiter.unjudged = unjudged, error = reason, "a request passes unjudged");
     Ok(())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use penstock_store::Settings;
+    use penstock_store::{Settings, rate::Rate};
 
     use super::*;
+    use crate::rate_limits::RateLimit;
 
     /// A store whose tables do not answer.
     pub(crate) fn store_without_tables() -> Store {
@@ -95,7 +109,7 @@ pub(crate) mod tests {
         let settings = Settings::from_vars(|name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
-            "PENSTOCK_RATE_LIMITS" | "PENSTOCK_CLOCK" => None,
+            "PENSTOCK_CLOCK" => None,
             _ => Some("us-east-1".to_owned()),
         });
         Store::new(settings.expect("complete"))
@@ -103,14 +117,19 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn without_its_table_the_limiter_lets_requests_pass_and_counts_them() {
+        const LIMIT: RateLimit =
+            RateLimit { requests: Requests::All, per: Per::Address, rate: Rate { limit: 1, seconds: 60 } };
         let store = store_without_tables();
-        let ask = |form| {
-            admit_within(Duration::from_millis(50), &store, form, &[What::All], Some("192.0.2.1".to_owned()), None)
+        let limits = RateLimits::from_vars(|_| None, &[("limited", &[LIMIT]), ("open", &[])]).expect("the defaults");
+        let ask = async |api| {
+            let address = Some("192.0.2.1".to_owned());
+            let client = Client { api, requests: &[Requests::All], address, account: None };
+            admit_within(Duration::from_millis(50), &store, &limits, &client).await
         };
-        assert!(ask(Form::Quotiza).await.is_ok());
+        assert!(ask("limited").await.is_ok());
         assert_eq!(UNJUDGED.load(Ordering::Relaxed), 1);
-        // An API without policies does not ask.
-        assert!(ask(Form::Algure).await.is_ok());
+        // An API without policies does not ask the table.
+        assert!(ask("open").await.is_ok());
         assert_eq!(UNJUDGED.load(Ordering::Relaxed), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578) as a stream: fields in any order, the file straight to the storage.
+//! `multipart/form-data` (RFC 7578) as a stream: the fields come in any order, and the file goes straight to S3.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,10 @@ use axum::{
 use futures::{Stream, StreamExt};
 use penstock_store::uploads::Upload;
 
-use crate::{Refusal, intake, intake::BodyLimit};
+use crate::{
+    intake::{self, BodyLimit},
+    refusal::Refusal,
+};
 
 /// Parts of a form, at most.
 pub const PARTS: usize = 32;
@@ -26,36 +29,41 @@ pub const PARTS: usize = 32;
 /// Bytes of a text field, at most.
 pub const TEXT_BYTES: usize = 64 * 1024;
 
-/// Bytes of a part's headers, or of what comes before the first part, at most: the parser holds them until they end, and looks at all of
-/// them with each piece that comes.
+/// Bytes of a part's headers, or of a preamble before the first part, at most: the parser holds them until they end, and scans all of them
+/// again with each piece.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// The parser is fed pieces of this size, at most, and never more than one without being asked again: it would take all that is there.
+/// Bytes of a piece that the parser is fed, at most. It gets one piece each time it asks: it would buffer everything that is there.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// What a form held.
+/// Bytes at the start of the file that [`Form::start`] keeps: enough to detect the format.
+const START_BYTES: usize = 512;
+
+/// A form that was read to its end.
 #[derive(Debug)]
-pub(crate) struct Received<'a> {
+pub(crate) struct Form<'a> {
     /// The text fields that were asked for, by name.
     pub(crate) texts: BTreeMap<String, String>,
-    /// What its sender called the file.
+    /// The filename that the client gave.
     pub(crate) filename: Option<String>,
-    /// The file, all of it, still to be finished: given up, it leaves nothing behind. `None` where the form has no field `file`.
+    /// The first bytes of the file, at most [`START_BYTES`].
+    pub(crate) start: Vec<u8>,
+    /// The whole file, not finished yet: an upload that is dropped leaves nothing behind. `None` without a field `file`.
     pub(crate) file: Option<Upload<'a>>,
 }
 
-/// Reads a form to its end: text fields of these names, and the field `file`, which goes into `upload`. Other fields are read and forgotten.
-/// `inspect` sees the texts that came before, and each piece of the file.
+/// Reads a form to its end: text fields of these names, and the field `file`, which goes into `upload`. Other fields are read and dropped.
+/// `inspect` sees each piece of the file, and the texts that came before the file.
 ///
 /// # Errors
-/// 415 when the body is no form, 400 when it is no whole one, 413 beyond a limit.
+/// 415 for a body that is not a form, 400 for a malformed form, 413 beyond a limit.
 pub(crate) async fn receive<'a>(
     request: Request,
     names: &[&str],
     upload: Upload<'a>,
     limit: BodyLimit,
     mut inspect: impl FnMut(&BTreeMap<String, String>, &[u8]),
-) -> Result<Received<'a>, Refusal> {
+) -> Result<Form<'a>, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(content_type.unwrap_or_default())
         .map_err(|_| Refusal::unsupported_media_type("the body has to be multipart/form-data with a boundary"))?;
@@ -68,11 +76,11 @@ pub(crate) async fn receive<'a>(
         held: held.clone(),
         pause: false,
     };
-    let mut form = multer::Multipart::new(pieces, boundary);
-    let mut received = Received { texts: BTreeMap::new(), filename: None, file: None };
+    let mut multipart = multer::Multipart::new(pieces, boundary);
+    let mut form = Form { texts: BTreeMap::new(), filename: None, start: Vec::new(), file: None };
     let mut upload = Some(upload);
     let mut parts = 0;
-    while let Some(mut part) = form.next_field().await.map_err(|error| refusal(error, limit))? {
+    while let Some(mut part) = multipart.next_field().await.map_err(|error| refusal(error, limit))? {
         held.store(0, Ordering::Relaxed);
         parts += 1;
         if parts > PARTS {
@@ -81,13 +89,13 @@ pub(crate) async fn receive<'a>(
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = name == "file";
         let is_text = !is_file && names.contains(&name.as_str());
-        let taken = if is_file { upload.is_none() } else { received.texts.contains_key(&name) };
+        let taken = if is_file { upload.is_none() } else { form.texts.contains_key(&name) };
         if taken {
             return Err(Refusal::bad_request("duplicate_field", format!("the form has more than one field `{name}`")));
         }
         if is_file {
-            received.filename = part.file_name().map(str::to_owned);
-            received.file = upload.take();
+            form.filename = part.file_name().map(str::to_owned);
+            form.file = upload.take();
         }
         let mut text = Vec::new();
         while let Some(piece) = part.chunk().await.map_err(|error| refusal(error, limit))? {
@@ -99,18 +107,19 @@ pub(crate) async fn receive<'a>(
                 }
                 text.extend_from_slice(&piece);
             }
-            if let Some(file) = received.file.as_mut().filter(|_| is_file) {
-                inspect(&received.texts, &piece);
+            if let Some(file) = form.file.as_mut().filter(|_| is_file) {
+                form.start.extend(piece.iter().take(START_BYTES - form.start.len()));
+                inspect(&form.texts, &piece);
                 file.write(&piece).await.map_err(|error| limit.refusal(error))?;
             }
         }
         if is_text {
             let text = String::from_utf8(text)
                 .map_err(|_| Refusal::bad_request("invalid_form", format!("the field `{name}` is not UTF-8")))?;
-            received.texts.insert(name, text);
+            form.texts.insert(name, text);
         }
     }
-    Ok(received)
+    Ok(form)
 }
 
 fn refusal(error: multer::Error, limit: BodyLimit) -> Refusal {
@@ -126,14 +135,14 @@ fn refusal(error: multer::Error, limit: BodyLimit) -> Refusal {
     Refusal::bad_request("invalid_form", "the body is not a whole multipart/form-data form")
 }
 
-/// Why the parser gets nothing more.
+/// Why the parser gets no further piece.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("the body breaks off")]
     Broken,
     #[error("the body is too large")]
     TooLarge,
-    #[error("a part does not begin")]
+    #[error("the headers of a part are too long")]
     Headless,
 }
 
@@ -141,9 +150,9 @@ enum Fault {
 struct Pieces {
     body: BodyDataStream,
     piece: Bytes,
-    /// How many bytes may still come.
+    /// Bytes that may still come.
     rest: u64,
-    /// What the parser has been given since it last gave something.
+    /// Bytes that the parser has been given since its last output.
     held: Arc<AtomicUsize>,
     /// Whether the parser has to ask again before it gets more.
     pause: bool,

@@ -11,16 +11,27 @@ mod view;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, rejection::PathRejection},
+    extract::DefaultBodyLimit,
     routing::{delete, get, post},
 };
-use penstock_model::{AccountId, Import, limits};
-use penstock_store::Store;
+use penstock_model::limits;
 use serde_json::{Value, json};
 
-use crate::{Api, Refusal};
+use crate::{api::Api, dialect::Dialect, refusal::Refusal};
 
-pub(crate) fn router() -> Router<Api> {
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "native",
+    bases: &["/"],
+    kinds: None,
+    rate_limits: &[],
+    limits: &[],
+    router,
+    media_type: "application/problem+json",
+    error: problem,
+    missing: Refusal::no_import,
+};
+
+fn router() -> Router<Api> {
     Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/v1/imports", post(create::create).get(imports::list))
@@ -39,7 +50,7 @@ pub(crate) fn router() -> Router<Api> {
 }
 
 /// A refusal as problem details (RFC 9457).
-pub(crate) fn problem(refusal: &Refusal) -> Value {
+fn problem(refusal: &Refusal) -> Value {
     let Refusal { status, code, message, details, .. } = refusal;
     let title = status.canonical_reason().unwrap_or("Error");
     let mut problem =
@@ -49,14 +60,4 @@ pub(crate) fn problem(refusal: &Refusal) -> Value {
         members.extend(more);
     }
     problem
-}
-
-/// The id in a path. One that is no UTF-8 is no import's.
-type IdPath = Result<Path<String>, PathRejection>;
-
-/// The account's import of this id; another account's looks like none.
-async fn find(store: &Store, account: &AccountId, id: &IdPath) -> Result<Import, Refusal> {
-    let missing = || Refusal::not_found("there is no such import");
-    let id = id.as_ref().ok().and_then(|id| id.parse().ok()).ok_or_else(missing)?;
-    store.import(account, &id).await?.ok_or_else(missing)
 }

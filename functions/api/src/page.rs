@@ -1,4 +1,4 @@
-//! Pages of lists: so many items, from where the page before says.
+//! Pages of lists: a number of items behind a cursor.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -8,9 +8,9 @@ use penstock_model::{AccountId, Import, ImportId, limits};
 use penstock_store::{Store, imports::Filter};
 use serde::Deserialize;
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
-/// Which page of a list is asked for, in the query.
+/// The page of a list that the query asks for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Page {
     limit: Option<usize>,
@@ -18,7 +18,7 @@ pub(crate) struct Page {
 }
 
 pub(crate) fn invalid_cursor() -> Refusal {
-    Refusal::bad_request("invalid_cursor", "the cursor is none that a page of this list gave")
+    Refusal::bad_request("invalid_cursor", "the cursor does not come from a page of this list")
 }
 
 impl<S: Sync> FromRequestParts<S> for Page {
@@ -32,10 +32,10 @@ impl<S: Sync> FromRequestParts<S> for Page {
 }
 
 impl Page {
-    /// The number of its items, at most: as many as the client says, or else `default`.
+    /// The greatest number of its items: the client's limit, or else `default`.
     ///
     /// # Errors
-    /// 400 beyond the bounds.
+    /// 400 for a limit out of bounds.
     pub(crate) fn limit(&self, default: usize) -> Result<usize, Refusal> {
         let limit = self.limit.unwrap_or(default);
         if (1..=limits::PAGE_MAX).contains(&limit) {
@@ -45,10 +45,10 @@ impl Page {
         }
     }
 
-    /// The page of an account's imports, newest first, and the cursor of the next one if there is one.
+    /// The page of an account's imports, newest first, and the cursor of the next page, if there is one.
     ///
     /// # Errors
-    /// 400 for a page that cannot be.
+    /// 400 for a limit out of bounds or an invalid cursor.
     pub(crate) async fn imports(
         &self,
         store: &Store,

@@ -1,4 +1,4 @@
-//! Errors as every API of this host means them, before one of them gives them its form. Nothing internal is in them.
+//! Errors of requests, before the dialect of the request gives them its form. They hold nothing internal.
 
 use std::borrow::Cow;
 
@@ -10,16 +10,16 @@ use penstock_model::Scope;
 use penstock_store::{StoreError, rate::Judgement};
 use serde_json::Value;
 
-/// Why a request is not done: what each API turns into an answer of its own form, at the very last step (see [`crate::form`]).
+/// Why a request fails. Each dialect turns it into a body of its own form, at the very last step (see [`crate::dialect::Dialect::form`]).
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
-    /// The sort of refusal.
+    /// The status of the answer.
     pub(crate) status: StatusCode,
     /// A stable word for programs.
     pub(crate) code: Cow<'static, str>,
     /// A sentence for people.
     pub(crate) message: String,
-    /// More for programs, in the APIs that have room for it.
+    /// More for programs, in the dialects whose errors have a place for it.
     pub(crate) details: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -29,53 +29,58 @@ impl Refusal {
         Self { status, code: code.into(), message: message.into(), details: None, headers: Vec::new() }
     }
 
-    /// The request is not what the API takes.
+    /// 400: the request is malformed.
     pub(crate) fn bad_request(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// The request is well-formed and cannot be done.
+    /// 422: the request is well-formed and cannot be done.
     pub(crate) fn unprocessable(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
-    /// What is asked for does not exist, or is another account's.
+    /// 404: the thing does not exist, or is another account's.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// The path exists, not for this method.
+    /// 404 for an import.
+    pub(crate) fn no_import() -> Self {
+        Self::not_found("there is no such import")
+    }
+
+    /// 405: the path exists, but not with this method.
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
     }
 
-    /// What is asked for is in a state that does not allow it.
+    /// 409: the state of the thing does not allow the request.
     pub(crate) fn conflict(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// The body is too large.
+    /// 413: the body is too large.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
     }
 
-    /// The body is of a type that is not taken.
+    /// 415: the path does not take a body of this type.
     pub(crate) fn unsupported_media_type(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    /// The credential is missing or wrong.
+    /// 401: the credential is missing or wrong.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "the API key is missing or wrong")
             .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// The credential does not allow it.
+    /// 403: the key lacks a scope.
     pub(crate) fn forbidden(missing: Scope) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", format!("the API key lacks the scope {missing}"))
     }
 
-    /// Too many requests came.
+    /// 429: the client has used up a rate limit.
     pub(crate) fn rate_limited(judgement: &Judgement, now_ms: i64) -> Self {
         let Judgement { limit, remaining, retry_after_seconds, reset_seconds, .. } = *judgement;
         let message = format!("Rate limit exceeded. Try again in {retry_after_seconds} seconds.");
@@ -87,12 +92,18 @@ impl Refusal {
             .with(HeaderName::from_static("x-ratelimit-reset"), reset_at.into())
     }
 
-    /// The service failed: that something is wrong, not what.
+    /// 500: the service failed. The client does not learn how.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service failed on this request")
     }
 
-    /// What an answer means that is an error and that nobody here wrote: the router's own, and its extractors'.
+    /// 503: a service did not answer.
+    pub(crate) fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot answer now; try again")
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The refusal behind an error that the router or one of its extractors made: only the status is known.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found("there is nothing at this path"),
@@ -110,18 +121,18 @@ impl Refusal {
         self
     }
 
-    /// Adds what programs may want to know beside the code.
+    /// Adds details for programs.
     pub(crate) fn with_details(self, details: Value) -> Self {
         Self { details: Some(details), ..self }
     }
 
-    /// The answer's headers.
+    /// The headers of the answer.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.headers.iter().cloned()
     }
 }
 
-/// A bare answer that carries the refusal to where it gets its form.
+/// An answer without a body, which carries the refusal to the outermost layer.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -130,16 +141,15 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A service that did not answer is logged here, once; the client is told to come again.
+/// The error of the store is logged here, once. The client is told to try again.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = penstock_runtime::chain(&error), "a request could not be answered");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot answer now; try again")
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        Self::unavailable()
     }
 }
 
-/// A panic's answer.
+/// The answer to a request whose handler panicked.
 pub(crate) fn of_panic(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request made the api panic");
     Refusal::internal().into_response()

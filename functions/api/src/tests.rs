@@ -1,87 +1,78 @@
-//! The errors that no handler writes, in the form of each API.
+//! The errors that no handler makes have the form of their dialect, for every base of the table.
 
 use axum::{
     body::{Body, to_bytes},
-    http::Request,
+    http::{HeaderMap, Request},
     routing::get,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::{
+    api::Api,
+    auth::{Caller, Read},
+    refusal::Refusal,
+};
 
-async fn ask(method: &str, path: &str) -> (u16, Value) {
+/// Every base, without a slash at its end, with its dialect.
+fn bases() -> impl Iterator<Item = (&'static Dialect, &'static str)> {
+    DIALECTS.iter().flat_map(|dialect| dialect.bases.iter().map(|base| (*dialect, base.trim_end_matches('/'))))
+}
+
+async fn ask(router: Router, method: &str, path: &str) -> (u16, HeaderMap, Value) {
+    let request = Request::builder().method(method).uri(path).header("authorization", "Bearer id.secret");
+    let response = router.oneshot(request.body(Body::from("a body")).expect("a request")).await.expect("answers");
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 64 * 1024).await.expect("a body");
+    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&bytes).expect("JSON"))
+}
+
+/// Asks a path and expects this refusal in the form of a dialect, its sentence included.
+async fn expect(router: &Router, method: &str, path: &str, dialect: &Dialect, refusal: &Refusal) -> HeaderMap {
+    let (status, headers, body) = ask(router.clone(), method, path).await;
+    assert_eq!((status, &body), (refusal.status.as_u16(), &(dialect.error)(refusal)), "{path}");
+    assert_eq!(headers["content-type"], dialect.media_type, "{path}");
+    assert!(body.to_string().contains(&refusal.message), "{path}: {body}");
+    headers
+}
+
+#[tokio::test]
+async fn a_panic_and_the_routers_own_refusals_have_the_form_of_their_base() {
     async fn panics() -> &'static str {
         panic!("as this test wants")
     }
-    let mut routes = Router::new();
-    for base in [
-        "/v1/panics",
-        "/v1/products/panics",
-        "/api/v1/panics",
-        "/api/import/panics",
-        "/imports/panics",
-        "/api/v1/products/panics",
-    ] {
-        routes = routes.route(base, get(panics));
-    }
-    let request = Request::builder().method(method).uri(path).body(Body::from("a body")).expect("a request");
-    let response = formed(routes).oneshot(request).await.expect("answers");
-    let status = response.status().as_u16();
-    let bytes = to_bytes(response.into_body(), 64 * 1024).await.expect("a body");
-    (status, serde_json::from_slice(&bytes).expect("JSON"))
-}
-
-#[tokio::test]
-async fn a_panic_has_the_form_of_its_base() {
-    let message = "the service failed on this request";
-    let code = "internal";
-    for (path, body) in [
-        (
-            "/v1/panics",
-            json!({ "type": "about:blank", "title": "Internal Server Error", "status": 500, "code": code, "detail": message }),
-        ),
-        ("/v1/products/panics", json!({ "error": { "code": code, "message": message } })),
-        ("/api/v1/panics", json!({ "error": code, "message": message, "details": [] })),
-        ("/api/import/panics", json!({ "error": message })),
-        ("/imports/panics", json!({ "error": code, "message": message })),
-        ("/api/v1/products/panics", json!({ "error": { "code": code, "message": message, "status": 500 } })),
-    ] {
-        assert_eq!(ask("GET", path).await, (500, body), "{path}");
+    let routes = bases().fold(Router::new(), |routes, (_, base)| routes.route(&format!("{base}/panics"), get(panics)));
+    let router = answer::formed(routes);
+    for (dialect, base) in bases() {
+        let (panics, nothing) = (format!("{base}/panics"), format!("{base}/no/such/path"));
+        expect(&router, "GET", &panics, dialect, &Refusal::internal()).await;
+        expect(&router, "POST", &panics, dialect, &Refusal::method_not_allowed()).await;
+        expect(&router, "GET", &nothing, dialect, &Refusal::not_found("there is nothing at this path")).await;
     }
 }
 
+/// The fault is the service's: every dialect says when to try again.
 #[tokio::test]
-async fn the_routers_own_refusals_have_the_form_of_their_base() {
-    let (status, body) = ask("POST", "/imports/panics").await;
-    assert_eq!((status, &body["error"]), (405, &json!("method_not_allowed")));
-    let (status, body) = ask("GET", "/api/v1/products/nothing").await;
-    assert_eq!((status, &body["error"]["status"]), (404, &json!(404)));
-}
-
-/// A table that does not answer is the service's fault, said in each API's form, with when to come again.
-#[tokio::test]
-async fn a_service_that_cannot_answer_says_so_in_the_form_of_its_base() {
-    let router = router(limiter::tests::store_without_tables(), BodyLimits::STREAMED);
-    let message = "the service cannot answer now; try again";
-    let code = "unavailable";
-    let asked = [
-        ("/v1/products/imports", json!({ "error": { "code": code, "message": message } })),
-        ("/api/v1/imports/x", json!({ "error": code, "message": message, "details": [] })),
-        ("/api/import/status/x", json!({ "error": message })),
-        ("/imports", json!({ "error": code, "message": message })),
-        ("/api/v1/products/import_status", json!({ "error": { "code": code, "message": message, "status": 503 } })),
-    ];
-    let asked = asked.map(|(path, body)| {
-        let request = Request::builder().uri(path).header("authorization", "Bearer id.secret").body(Body::empty());
-        let answer = router.clone().oneshot(request.expect("a request"));
-        async move {
-            let answer = answer.await.expect("answers");
-            assert_eq!(answer.status().as_u16(), 503, "{path}");
-            assert_eq!(answer.headers()["retry-after"], "1", "{path}");
-            let bytes = to_bytes(answer.into_body(), 64 * 1024).await.expect("a body");
-            assert_eq!(serde_json::from_slice::<Value>(&bytes).expect("JSON"), body, "{path}");
-        }
+async fn a_table_that_does_not_answer_is_told_in_the_form_of_its_base() {
+    async fn authenticates(_: Caller<Read>) {}
+    let store = limiter::tests::store_without_tables();
+    let rate_limits = Arc::new(rate_limits(|_| None).expect("the defaults"));
+    let api = Api { store, bodies: BodyLimits::STREAMED, rate_limits };
+    let routes =
+        bases().fold(Router::new(), |routes, (_, base)| routes.route(&format!("{base}/keys"), get(authenticates)));
+    let router = answer::formed(routes.with_state(api));
+    let unavailable = Refusal::unavailable();
+    let asked = bases().map(async |(dialect, base)| {
+        let headers = expect(&router, "GET", &format!("{base}/keys"), dialect, &unavailable).await;
+        assert_eq!(headers["retry-after"], "1", "{base}");
     });
     futures::future::join_all(asked).await;
+}
+
+#[test]
+fn every_dialects_routes_are_served_together() {
+    // Two dialects with the same path would panic.
+    let rate_limits = rate_limits(|_| None).expect("the defaults");
+    let _ = router(limiter::tests::store_without_tables(), BodyLimits::STREAMED, rate_limits);
 }

@@ -7,8 +7,8 @@ use penstock_engine::{
     upload::Upload,
 };
 use penstock_model::{
-    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order,
-    Repeats, Stage, StoredObject, limits::MESSAGE_BYTES,
+    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order, Repeats,
+    Stage, StoredObject, limits::MESSAGE_BYTES,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{

@@ -32,7 +32,11 @@ impl DeadLetter {
         let Ok(record) = serde_json::from_str::<FailedInvocation>(body) else { return Err(unreadable(unknown.into())) };
         let uploads = UploadEvent::read(record.request_payload).map_err(|error| unreadable(error.into()))?;
         let FailedInvocation { request_context, .. } = record;
-        warn!(function = request_context.function_arn, condition = request_context.condition, "an invocation failed for good");
+        warn!(
+            function = request_context.function_arn,
+            condition = request_context.condition,
+            "an invocation failed for good"
+        );
         Ok(Self::Uploads(uploads))
     }
 }

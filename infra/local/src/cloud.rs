@@ -131,6 +131,7 @@ impl LocalCloud {
         let objects = Server::serve(s3_listener, s3_address, objects);
 
         let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
+        let rate_limits = penstock_api::rate_limits(|name| stack::lookup(&environment, name))?;
         let store = Store::new(settings);
         let mut workers = Vec::new();
         if options.mapped {
@@ -167,8 +168,8 @@ impl LocalCloud {
             TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
         let address = listener.local_addr()?;
         cloud.url = format!("http://{address}");
-        cloud.api =
-            Some(Server::serve(listener, address, penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED)));
+        let router = penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED, rate_limits);
+        cloud.api = Some(Server::serve(listener, address, router));
         Ok(cloud)
     }
 

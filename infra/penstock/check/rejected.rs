@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::Context;
 use penstock_engine::decode;
-use penstock_model::{ImportOptions, Layout};
 use penstock_engine::rejected;
+use penstock_model::{ImportOptions, Layout};
 
 /// The file of rejected rows, made when there is one.
 pub(super) struct RejectedFile {

@@ -375,7 +375,9 @@ mod tests {
             Stage::AwaitingUpload => awaiting(),
             Stage::Expired => after(&awaiting(), &awaiting().expire(2 * HOUR_MS).expect("its time is over")),
             Stage::Splitting => after(&awaiting(), &accept()),
-            Stage::Applying => Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) },
+            Stage::Applying => {
+                Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) }
+            }
             Stage::Halting => {
                 let running = at(Stage::Splitting);
                 after(&running, &running.on_halt(&Halt::cancelled()).expect("it runs"))
@@ -520,7 +522,8 @@ mod tests {
         assert_eq!(end(&ended), (Status::Cancelled, None, Some(rows)));
         // Of a file that was split as a whole, or further than chunks have a fate, more is known.
         let split = Import { total: Some(50), ..halting.clone() };
-        let total = |import: &Import| end(&import.end_early(&closed(&block)).expect("ends")).2.and_then(|rows| rows.total);
+        let total =
+            |import: &Import| end(&import.end_early(&closed(&block)).expect("ends")).2.and_then(|rows| rows.total);
         assert_eq!(total(&split), Some(50));
         let further = Import { checkpoint: Checkpoint { row: 31, ..Checkpoint::START }, ..halting };
         assert_eq!(total(&further), Some(30));

@@ -133,7 +133,9 @@ impl Order {
     pub fn account(&self) -> &AccountId {
         match self {
             Self::Chunk(message) => &message.job.account,
-            Self::Continue { account, .. } | Self::ResendMissing { account, .. } | Self::Report { account, .. } => account,
+            Self::Continue { account, .. } | Self::ResendMissing { account, .. } | Self::Report { account, .. } => {
+                account
+            }
         }
     }
 
@@ -256,7 +258,8 @@ impl ChunkMessage {
     }
 
     fn read(header: Header<'_>, rows: &str) -> Result<Self, MessageError> {
-        let Header { job, index, first_row, first_line, offset, bytes, rows: count, repeats, last_try, carried } = header;
+        let Header { job, index, first_row, first_line, offset, bytes, rows: count, repeats, last_try, carried } =
+            header;
         let repeats = repeats.map_or(Repeats::Any, |rows| Repeats::Rows(rows.into_owned()));
         // Half the range, so that sums of two stay inside it.
         let most = u64::MAX / 2;
@@ -297,7 +300,7 @@ fn is_carried(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImportOptions, Grammar, KindName};
+    use crate::{Grammar, ImportOptions, KindName};
 
     fn import() -> Import {
         let kind: KindName = "products".parse().expect("valid");
@@ -322,7 +325,8 @@ mod tests {
     #[test]
     fn every_order_comes_back_as_it_was() {
         let at = Checkpoint { chunk: 2, offset: 9, row: 3, line: 4 };
-        let orders = [Order::to_continue(&import(), Some(4)), Order::to_resend(&import(), at), Order::to_report(&import())];
+        let orders =
+            [Order::to_continue(&import(), Some(4)), Order::to_resend(&import(), at), Order::to_report(&import())];
         let chunks = [
             Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),
             Body::Rows("ä,\u{1f600}\n".into()),
@@ -377,7 +381,8 @@ mod tests {
         // An order of a later version, whose account and import are those of a report.
         let newer = report.replacen("report", "remove", 1);
         let bare = &report["{\"report\":".len()..report.len() - 1];
-        for unknown in [&newer, bare, "", "{}", "{}\nrows", "null", "\"chunk\"", "\"report\"", "{\"chunk\":{}}\na,b\n"] {
+        for unknown in [&newer, bare, "", "{}", "{}\nrows", "null", "\"chunk\"", "\"report\"", "{\"chunk\":{}}\na,b\n"]
+        {
             assert!(matches!(read(unknown), MessageError::Unknown), "{unknown}");
         }
         assert!(bare.starts_with("{\"account\""), "{bare}");

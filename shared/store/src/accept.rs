@@ -118,9 +118,7 @@ impl Store {
             .named("chunk", "chunk")
             .value("from", n(from.chunk))
             .set("checkpoint", value("a checkpoint", &to)?);
-        let step = self
-            .step(import, change, |now| now.stage() == Stage::Splitting && now.checkpoint == to)
-            .await?;
+        let step = self.step(import, change, |now| now.stage() == Stage::Splitting && now.checkpoint == to).await?;
         crash::point("split.checkpoint");
         Ok(step)
     }

@@ -15,9 +15,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use penstock_model::{
-    Begin, Block, Chunk, Fate, Import, ImportId, Job, Stage, Tally, Verdict, limits::READ_BATCH,
-};
+use penstock_model::{Begin, Block, Chunk, Fate, Import, ImportId, Job, Stage, Tally, Verdict, limits::READ_BATCH};
 
 use crate::{
     Backoff, Result, Store, StoreError,
@@ -128,8 +126,7 @@ impl Store {
     pub async fn blocks(&self, import: &ImportId, numbers: &[u32]) -> Result<HashMap<u32, Block>> {
         let mut blocks = HashMap::new();
         for group in numbers.chunks(READ_BATCH) {
-            let by_pk: HashMap<String, u32> =
-                group.iter().map(|&number| (block_pk(import, number), number)).collect();
+            let by_pk: HashMap<String, u32> = group.iter().map(|&number| (block_pk(import, number), number)).collect();
             let keys = group.iter().map(|&number| block_key(import, number)).collect();
             for item in self.batch_get(self.imports_table(), keys).await? {
                 let number = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| by_pk.get(pk)).copied();

@@ -100,8 +100,8 @@ impl Store {
             .update_action(kind_order_key(&import.account, &import.kind))
             .update_expression("DELETE running :running")
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
-        let ended = Change::by(end, self.now_ms())?
-            .in_action(self.update_action(import_key(&import.account, &import.id)));
+        let ended =
+            Change::by(end, self.now_ms())?.in_action(self.update_action(import_key(&import.account, &import.id)));
         let actions = vec![ended, updating(left)];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {

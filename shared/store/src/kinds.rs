@@ -89,7 +89,8 @@ impl Store {
         let document = serde_json::to_string(schema).map_err(StoreError::unreadable("a schema"))?;
         let mut pause = Backoff::default();
         loop {
-            let newest: Option<StoredSchema> = self.get_item("a schema", newest_schema_key(account, &schema.name)).await?;
+            let newest: Option<StoredSchema> =
+                self.get_item("a schema", newest_schema_key(account, &schema.name)).await?;
             if let Some(newest) = newest.as_ref().filter(|newest| newest.document == document) {
                 return Ok(newest.version);
             }

@@ -1,30 +1,35 @@
-//! Rate limits: an exact sliding window per policy and subject.
+//! Rate limits: an exact sliding window for each policy and subject.
 //!
-//! An item, `limit#<policy>#<subject>` / `limit`, holds the times of the requests that were let through within the last window, at most as
-//! many as the policy allows. It is read, judged by [`judge`], and written on the condition that it is still what was read. A refused
-//! request writes nothing. Whoever loses the race reads again; since each time another request was let through, that ends at the latest
-//! when the window is full.
-
-mod policies;
+//! The item `limit#<policy>#<subject>` / `limit` holds the times of the requests that passed within the last window, at most as many as the
+//! policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the condition that nobody else has written it
+//! meanwhile. A refused request writes nothing. A request that loses the race tries again. Each lost race means that another request passed,
+//! so the retries end at the latest when the window is full.
 
 use std::collections::BTreeMap;
 
 use penstock_model::AccountId;
 use serde::{Deserialize, Serialize};
 
-pub use policies::{API_NAMES, PolicyError, Rate, RateLimits, What, Whom};
-
 use crate::{
     Backoff, Result, Store, StoreError,
     dynamo::{self, Item, from_item, putting, s},
 };
 
+/// What a window allows: so many requests in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests, 1 to 1,000: their times share one item.
+    pub limit: u32,
+    /// The length of the window, 1 to 86,400 seconds.
+    pub seconds: u32,
+}
+
 /// Whose requests a window counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// Those from this network address.
+    /// The requests from this network address.
     Address(String),
-    /// Those of this account.
+    /// The requests of this account.
     Account(AccountId),
 }
 
@@ -37,37 +42,37 @@ impl Subject {
     }
 }
 
-/// One window: a policy's name, what it allows, and whose requests it counts.
+/// One window: the name of its policy, its rate, and whose requests it counts.
 #[derive(Debug, Clone)]
 pub struct Window {
     /// The policy's name, such as `quotiza.imports.address`.
     pub policy: String,
-    /// What it allows.
+    /// How many requests it lets pass, in which time.
     pub rate: Rate,
-    /// Whose requests.
+    /// Whose requests it counts.
     pub subject: Subject,
 }
 
-/// What a window says to a request.
+/// The answer of a window to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
-    /// Whether it may pass.
+    /// Whether the request passes.
     pub allowed: bool,
     /// How many requests the window allows.
     pub limit: usize,
-    /// How many more would pass now, after this one.
+    /// How many more requests would pass now, after this one.
     pub remaining: usize,
-    /// When a request would pass next, in whole seconds, rounded up: 0 when one would pass now, else at least 1.
+    /// Whole seconds until the next request would pass, rounded up: 0 when it would pass now, else at least 1.
     pub retry_after_seconds: u64,
-    /// When the window will be empty if nothing more comes, in whole seconds, rounded up.
+    /// Whole seconds until the window is empty if no other request comes, rounded up.
     pub reset_seconds: u64,
 }
 
-/// Judges a request at `now_ms` by the times of those that were let through before, oldest first.
+/// Judges a request at `now_ms`, in Unix milliseconds, by the times at which earlier requests passed, oldest first.
 ///
-/// A request passes if fewer than `rate.limit` others passed within the last `rate.seconds`; one that passed exactly that long ago is no
-/// longer within. Gives the times that are within the window then, this request's included where it passes. A clock that lags behind
-/// another's does not reopen the window: time goes on from the newest time.
+/// A request passes if fewer than `rate.limit` others passed within the last `rate.seconds`; a request that passed exactly that long ago no
+/// longer counts. Returns the judgement, and the times that the window holds afterwards, with this request's own if it passes. A clock that
+/// lags behind another clock does not reopen the window: time never falls behind the newest time in the window.
 pub fn judge(rate: Rate, passed: &[i64], now_ms: i64) -> (Judgement, Vec<i64>) {
     let window_ms = i64::from(rate.seconds) * 1000;
     let limit = rate.limit as usize;
@@ -78,7 +83,7 @@ pub fn judge(rate: Rate, passed: &[i64], now_ms: i64) -> (Judgement, Vec<i64>) {
         within.push(now_ms);
     }
     let seconds_until = |at_ms: i64| u64::try_from(at_ms - now_ms).unwrap_or(0).div_ceil(1000);
-    // With a limit that was lowered, more may be within than the limit: as many have to leave.
+    // After its limit was lowered, a window may hold more times than the limit: the surplus has to leave first.
     let leaves = within.len().checked_sub(limit).and_then(|over| within.get(over));
     let retry_after_seconds = leaves.map_or(0, |at| seconds_until(at + window_ms));
     let reset_seconds = within.last().map_or(0, |newest| seconds_until(newest + window_ms));
@@ -87,22 +92,24 @@ pub fn judge(rate: Rate, passed: &[i64], now_ms: i64) -> (Judgement, Vec<i64>) {
     (judgement, within)
 }
 
-/// A window as it is stored.
+/// The item of a window.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Stored {
+struct WindowItem {
+    /// When requests passed, oldest first, in Unix milliseconds.
     passed: Vec<i64>,
-    /// Another one with each write, by which a writer knows its own.
+    /// A random word, new with each write, by which a writer recognises its own write.
     rev: String,
 }
 
 impl Store {
-    /// Asks all windows at once: the request passes when each of them lets it, and only then counts in any.
+    /// Asks all windows at once, in one transaction: a request passes if every window lets it pass, and it counts either in all windows or
+    /// in none.
     ///
-    /// Gives the judgement that matters to the client: the refusal with the longest wait, or else the one with the least left; `None`
-    /// without windows. A repeat is another request; one that the client repeats by itself finds its own mark and counts once.
+    /// Returns the judgement to tell the client: the refusal with the longest wait, or else the judgement with the fewest requests left;
+    /// `None` without windows. A repeated call is another request. A retry inside the call finds its own write and counts once.
     ///
     /// # Errors
-    /// When the table does not answer: whether the request was counted is open.
+    /// The table does not answer; the request may have been counted.
     pub async fn admit(&self, windows: &[Window]) -> Result<Option<Judgement>> {
         let mut pause = Backoff::default();
         let rev = crate::hex(&crate::random::<8>());
@@ -123,7 +130,7 @@ impl Store {
             }
             let mut actions = Vec::with_capacity(windows.len());
             for ((window, before), (_, passed)) in windows.iter().zip(stored).zip(judged) {
-                let mut item: Item = serde_dynamo::to_item(Stored { passed, rev: rev.clone() })
+                let mut item: Item = serde_dynamo::to_item(WindowItem { passed, rev: rev.clone() })
                     .map_err(StoreError::unreadable("a window"))?;
                 item.extend(window_key(window));
                 item.insert("ttl".into(), dynamo::n(now / 1000 + i64::from(window.rate.seconds) + 1));
@@ -136,14 +143,14 @@ impl Store {
                 }));
             }
             let Some(reasons) = self.transact(actions).await? else { return Ok(Some(verdict)) };
-            // Where another request was let through meanwhile, there is nothing to wait for.
+            // If the race was lost to a request that passed, the next try has nothing to wait for.
             if reasons.iter().all(|reason| reason != "ConditionalCheckFailed") {
                 pause.wait("dynamodb:TransactWriteItems").await?;
             }
         }
     }
 
-    async fn read_windows(&self, windows: &[Window]) -> Result<Vec<Option<Stored>>> {
+    async fn read_windows(&self, windows: &[Window]) -> Result<Vec<Option<WindowItem>>> {
         let keys = windows.iter().map(window_key).collect();
         let mut found = BTreeMap::new();
         for item in self.batch_get(self.imports_table(), keys).await? {
@@ -154,7 +161,7 @@ impl Store {
     }
 }
 
-/// The judgement that a client is told of several.
+/// The one of several judgements that the client is told.
 fn verdict(judgements: impl Iterator<Item = Judgement>) -> Option<Judgement> {
     // The refusal with the longest wait, then the least left.
     judgements.min_by_key(|judgement| {

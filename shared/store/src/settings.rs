@@ -11,10 +11,7 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::{Chunking, QueueName, limits};
 
-use crate::{
-    clock::Clock,
-    rate::{PolicyError, RateLimits},
-};
+use crate::clock::Clock;
 
 /// Where the services are and what in them is Penstock's.
 #[derive(Clone)]
@@ -46,8 +43,6 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
-    /// `PENSTOCK_RATE_LIMITS`: how often the API may be asked, over the defaults; see [`RateLimits`].
-    pub rate_limits: RateLimits,
     /// `PENSTOCK_STACK`: the stack's name, by which its metrics are told from others'; `local` if not set.
     pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
@@ -63,9 +58,6 @@ pub enum SettingsError {
     /// It is not a positive whole number.
     #[error("the environment variable {0} must be a positive whole number")]
     NotANumber(&'static str),
-    /// It names no rate limits.
-    #[error("the environment variable {0} is wrong")]
-    NoRateLimits(&'static str, #[source] PolicyError),
 }
 
 impl std::fmt::Debug for Settings {
@@ -128,10 +120,6 @@ impl Settings {
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
-            rate_limits: optional("PENSTOCK_RATE_LIMITS")
-                .unwrap_or_default()
-                .parse()
-                .map_err(|error| SettingsError::NoRateLimits("PENSTOCK_RATE_LIMITS", error))?,
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
             clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
         })
@@ -246,7 +234,6 @@ mod tests {
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
         let all = |name: &str| match name {
-            "PENSTOCK_RATE_LIMITS" => None,
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK") => Some("60".to_owned()),
             _ => Some("x".to_owned()),
         };
@@ -256,8 +243,5 @@ mod tests {
         assert_eq!(error.to_string(), "the environment variable PENSTOCK_RECORDS_TABLE is not set");
         let error = Settings::from_vars(|name| all(name).map(|_| "x".into())).expect_err("x seconds");
         assert!(matches!(error, SettingsError::NotANumber("PENSTOCK_UPLOAD_TTL_SECONDS")));
-        let with_limits = |name: &str| if name == "PENSTOCK_RATE_LIMITS" { Some("fast".into()) } else { all(name) };
-        let error = Settings::from_vars(with_limits).expect_err("no limits");
-        assert_eq!(error.to_string(), "the environment variable PENSTOCK_RATE_LIMITS is wrong");
     }
 }

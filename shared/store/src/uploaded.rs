@@ -28,17 +28,17 @@ use crate::{
     table::unfinished_key,
 };
 
-/// A bound on an account's unfinished imports of one sort.
+/// A bound on the imports of an account that are unfinished at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
-    /// The sort.
+    /// The name: each quota counts the imports that were created under it.
     pub name: &'static str,
-    /// How many of them may be unfinished at once.
+    /// Unfinished imports of an account, at most.
     pub max: usize,
 }
 
-/// The imports of an account that count against a quota: the unfinished ones, and some that have ended since. Those are taken out when the
-/// quota is used up.
+/// The imports of an account that count against a quota. Imports that have ended since are removed when the quota is
+/// used up.
 #[derive(Default, Deserialize)]
 struct Unfinished {
     #[serde(default)]
@@ -46,13 +46,13 @@ struct Unfinished {
 }
 
 impl Store {
-    /// Stores an import whose upload is stored already, counts it against a quota, if there is one, and has the upload split; whether the
-    /// quota left room for it. Import and count are one transaction, so that never more imports are unfinished than the quota allows.
+    /// Stores an import whose upload is stored already, counts it against the quota, if one is given, and orders the split of its upload.
+    /// The import and its count are one transaction, so the quota is never exceeded.
     ///
-    /// A repeat with the same import orders the split again, which is harmless. Where the quota is used up nothing is stored, and the upload
-    /// remains.
+    /// Returns whether the quota had a place left. If not, nothing is stored, and the upload remains. A repeat with the same import orders
+    /// the split again, which is harmless.
     pub async fn create_uploaded_import(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
-        if !self.create_within(import, quota).await? {
+        if !self.take_place(import, quota).await? {
             return Ok(false);
         }
         crash::point("upload.import_made");
@@ -61,19 +61,19 @@ impl Store {
         Ok(true)
     }
 
-    async fn create_within(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
+    async fn take_place(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         let put = putting(self.new_import_action(import)?);
         let mut pause = Backoff::default();
         loop {
             let mut actions = vec![put.clone()];
             if let Some(quota) = quota {
-                let counted = self
+                let taken = self
                     .update_action(unfinished_key(&import.account, quota.name))
                     .update_expression("ADD imports :imports")
                     .condition_expression("attribute_not_exists(imports) OR size(imports) < :max")
                     .expression_attribute_values(":imports", AttributeValue::Ss(vec![import.id.to_string()]))
                     .expression_attribute_values(":max", n(quota.max));
-                actions.push(updating(counted));
+                actions.push(updating(taken));
             }
             let Some(reasons) = self.transact(actions).await? else { return Ok(true) };
             if reasons[0] == "ConditionalCheckFailed" {
@@ -81,7 +81,7 @@ impl Store {
                 return Ok(true);
             }
             if let Some(quota) = quota.filter(|_| reasons[1] == "ConditionalCheckFailed")
-                && !self.has_room(&import.account, quota).await?
+                && !self.has_place(&import.account, quota).await?
             {
                 return Ok(false);
             }
@@ -89,9 +89,10 @@ impl Store {
         }
     }
 
-    /// Whether the quota has room for another unfinished import of the account; where it seems to have none, takes out those that have ended.
-    /// The answer may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat finds them taken out.
-    pub async fn has_room(&self, account: &AccountId, quota: Quota) -> Result<bool> {
+    /// Whether the account's quota has a place left for another unfinished import. If it seems used up, the imports that have ended are
+    /// removed from it first; a repeat finds them removed. The answer can be outdated as soon as it is given:
+    /// [`Store::create_uploaded_import`] decides.
+    pub async fn has_place(&self, account: &AccountId, quota: Quota) -> Result<bool> {
         let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();
         if unfinished.imports.len() < quota.max {
@@ -99,7 +100,7 @@ impl Store {
         }
         let mut ended = Vec::new();
         for id in &unfinished.imports {
-            // One that is not there was there, and has been deleted: it was stored together with its count.
+            // An import that is missing has been deleted: it was stored in one transaction with its place.
             if self.import(account, id).await?.is_none_or(|import| import.status.is_final()) {
                 ended.push(id.to_string());
             }

@@ -7,7 +7,10 @@ use aws_sdk_s3::{operation::get_object::GetObjectError, presigning::PresigningCo
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
-use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, StoredObject, limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES}};
+use penstock_model::{
+    AccountId, Grammar, Import, ImportId, Layout, StoredObject,
+    limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES},
+};
 use serde_json::json;
 use time::{OffsetDateTime, macros::format_description};
 
@@ -348,11 +351,8 @@ mod tests {
                 connection.write_all(head.as_bytes()).await.expect("sent");
             }
         });
-        let variable = |name: &str| match name {
-            "PENSTOCK_RATE_LIMITS" => None,
-            _ if name.starts_with("AWS_ENDPOINT_URL") => Some(endpoint.clone()),
-            _ => Some("1".to_owned()),
-        };
+        let variable =
+            |name: &str| Some(if name.starts_with("AWS_ENDPOINT_URL") { endpoint.clone() } else { "1".to_owned() });
         let settings = crate::Settings::from_vars(variable);
         let import = serde_json::from_value(json!({
             "id": ImportId::new(5, [1; 10]), "account": "1", "kind": "products", "status": "processing", "created_at": 1, "expires_at": 2,

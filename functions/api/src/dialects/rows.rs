@@ -1,5 +1,5 @@
-//! Rows that come in the body of a request: a member of a JSON object, an array of rows. They are passed on as they are written, so that a
-//! number keeps every digit, and become an import's upload as any file does.
+//! Rows in the body of a request: an array that is a member of a JSON object. They are stored as they are written, so that a number keeps
+//! every digit, and become the upload of an import.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use penstock_store::Store;
 use serde_json::value::RawValue;
 
 use crate::{
-    Refusal,
     intake::{self, BodyLimit},
+    refusal::Refusal,
 };
 
-/// The members of an object as they are written; of those with the same name the last.
+/// The members of an object as they are written; of several members with the same name, the last one.
 pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// A whole body.
 ///
 /// # Errors
-/// 413 beyond the limit, 400 when it breaks off.
+/// 413 beyond the limit, 400 for a body that breaks off.
 pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal> {
     let most = usize::try_from(limit.bytes).unwrap_or(usize::MAX);
     axum::body::to_bytes(body, most).await.map_err(|error| {
@@ -29,13 +29,13 @@ pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal>
     })
 }
 
-/// A body's JSON, unread; `None` for what is no JSON in UTF-8, or deeper than [`JSON_DEPTH`], which the splitter could not
-/// follow.
+/// The JSON of a body, unread; `None` for a body that is not JSON in UTF-8, or is nested deeper than [`JSON_DEPTH`], which
+/// the splitter could not follow.
 pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(body).ok().filter(|document: &&RawValue| depth(document.get()) <= JSON_DEPTH)
 }
 
-/// How deep the arrays and objects of a JSON text are inside one another.
+/// The nesting depth of the arrays and objects of a JSON text.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
@@ -54,12 +54,12 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// The members of a value that is an object.
+/// The members of an object; `None` for any other value.
 pub(super) fn members(value: &RawValue) -> Option<Members<'_>> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// The elements of a value that is an array.
+/// The elements of an array; `None` for any other value.
 pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value.get()).ok()
 }
@@ -69,7 +69,7 @@ pub(super) fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
 }
 
-/// A string, or a number as one.
+/// The text of a string, or of a number as it is written; `None` for any other value.
 pub(super) fn text(value: Option<&&RawValue>) -> Option<String> {
     let value = value?.get();
     match value.as_bytes().first() {
@@ -79,8 +79,8 @@ pub(super) fn text(value: Option<&&RawValue>) -> Option<String> {
     }
 }
 
-/// Makes an import of rows: they are stored as its upload, a JSON array with a row a line, so that a row's number is its place in the array.
-/// A repeat makes another import.
+/// Creates an import of rows. Its upload is a JSON array with a row on each line, so that the number of a row is its place in the array. A
+/// repeat creates another import.
 pub(super) async fn import(
     store: &Store,
     account: &AccountId,
@@ -91,7 +91,7 @@ pub(super) async fn import(
     let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
     let import = intake::import(store, account, kind, None, options);
     let import = Import { format: Some(Format::Json), counted: Some(rows.len() as u64), ..import };
-    // What stands between the rows is not the client's: the body, which is in memory, has kept to the limit.
+    // The body, which is in memory, has kept to the limit already; the bytes between the rows are not the client's.
     let mut upload = store.upload(account, &import.id, u64::MAX);
     for (at, row) in rows.iter().enumerate() {
         let before: &[u8] = if at == 0 { b"[" } else { b",\n" };

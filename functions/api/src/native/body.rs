@@ -1,23 +1,26 @@
-//! Request bodies.
+//! Request bodies in JSON.
 
-use axum::{body::Bytes, extract::FromRequest, extract::Request, http::StatusCode};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+};
 use penstock_model::limits;
 use penstock_store::sha256_hex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Refusal;
+use crate::{intake, refusal::Refusal};
 
-/// A JSON body, and the hash by which a repeated request is known. An empty body counts as `{}`.
+/// A JSON body, and the hash by which a repeated request is recognised. An empty body counts as `{}`.
 pub(super) struct JsonBody<T> {
     pub(super) value: T,
     /// SHA-256 of the bytes, in hexadecimal.
     pub(super) hash: String,
 }
 
-/// A body's type.
+/// The type of a JSON body.
 pub(super) trait JsonShape: DeserializeOwned {
-    /// Its members that may be arrays.
+    /// The members that may be arrays.
     const ARRAYS: &'static [&'static str] = &[];
 }
 
@@ -25,23 +28,16 @@ impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = format!(
-                    "the body is larger than {} bytes; the file itself goes to the upload URL",
-                    limits::REQUEST_BYTES
-                );
-                Refusal::too_large(detail)
-            }
-            _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
+        let bytes = intake::bytes(Bytes::from_request(request, state).await, || {
+            format!("the body is larger than {} bytes; the file itself goes to the upload URL", limits::REQUEST_BYTES)
         })?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-        // serde_json's messages name the place and what is wrong there.
+        // The messages of serde_json name the place and the fault.
         let invalid = |error| Refusal::bad_request("invalid_body", format!("the body: {error}"));
-        // serde would read an array as an object's values in their order.
+        // serde would take an array for the values of an object, in order.
         let mut plain: Value = serde_json::from_slice(text).map_err(invalid)?;
         for name in T::ARRAYS {
-            // What is in the array is held to the rule all the same.
+            // The rule holds for the items of such an array too.
             if let Some(Value::Array(items)) = plain.as_object_mut().and_then(|object| object.remove(*name))
                 && let Some(pointer) = items.iter().find_map(array_in)
             {
@@ -59,7 +55,7 @@ impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// The JSON pointer of the first array: but for [`JsonShape::ARRAYS`], nothing that the API reads holds one.
+/// The JSON pointer of the first array: except for [`JsonShape::ARRAYS`], no body of the API holds one.
 fn array_in(value: &Value) -> Option<String> {
     match value {
         Value::Array(_) => Some(String::new()),

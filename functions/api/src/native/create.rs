@@ -1,4 +1,4 @@
-//! Asking for an import.
+//! Creating an import.
 
 use axum::{
     Json,
@@ -19,15 +19,15 @@ use super::{
     view::ImportView,
 };
 use crate::{
-    Refusal,
-    auth::{Account, Create},
+    auth::{Caller, Create},
     intake,
+    refusal::Refusal,
 };
 
-/// `POST /v1/imports`.
+/// The body of `POST /v1/imports`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(super) struct NewImport {
+pub(super) struct ImportRequest {
     kind: Option<KindName>,
     format: Option<String>,
     filename: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct NewImport {
     options: ImportOptions,
 }
 
-impl JsonShape for NewImport {}
+impl JsonShape for ImportRequest {}
 
 /// Characters of a filename, at most.
 const FILENAME_CHARS: usize = 255;
@@ -46,9 +46,9 @@ const IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 pub(super) async fn create(
     State(store): State<Store>,
-    Account(account, ..): Account<Create>,
+    Caller { account, .. }: Caller<Create>,
     headers: HeaderMap,
-    body: JsonBody<NewImport>,
+    body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = match headers.get("idempotency-key") {
         None => None,
@@ -61,7 +61,7 @@ pub(super) async fn create(
             Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
         }
     };
-    let Request { kind, format, filename, options } = check(body.value)?;
+    let NewImport { kind, format, filename, options } = NewImport::check(body.value)?;
     let found = store.kind(&account, &kind).await?;
     let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
     check_mapping(&found.schema, &options)?;
@@ -79,62 +79,64 @@ pub(super) async fn create(
             Refusal::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
         })?,
     };
-    // Relative to this request, so that it holds behind a stage too.
+    // Relative to this request, so that it is right behind a stage too.
     let location = format!("imports/{}", import.id);
     let view = ImportView::with_upload(&store, import).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 
-/// What is asked for, checked as far as that needs no look at what is stored.
-struct Request {
+/// A request that names a possible import. Whether its kind exists is still open.
+struct NewImport {
     kind: KindName,
     format: Option<Format>,
     filename: Option<String>,
     options: ImportOptions,
 }
 
-fn check(request: NewImport) -> Result<Request, Refusal> {
-    let NewImport { kind, format, filename, size, options } = request;
-    let kind = match kind {
-        Some(kind) => kind,
-        None => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
-    };
-    let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
-    let format = format.map(|word| word.parse().map_err(unknown)).transpose()?;
-    size.map_or(Ok(()), reading::check_size).map_err(refused)?;
-    if filename.as_ref().is_some_and(|name| name.chars().count() > FILENAME_CHARS) {
-        return Err(Refusal::unprocessable(
-            "filename_too_long",
-            format!("a filename has at most {FILENAME_CHARS} characters"),
-        ));
+impl NewImport {
+    fn check(request: ImportRequest) -> Result<Self, Refusal> {
+        let ImportRequest { kind, format, filename, size, options } = request;
+        let kind = match kind {
+            Some(kind) => kind,
+            None => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
+        };
+        let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
+        let format = format.map(|word| word.parse().map_err(unknown)).transpose()?;
+        size.map_or(Ok(()), reading::check_size).map_err(refused)?;
+        if filename.as_ref().is_some_and(|name| name.chars().count() > FILENAME_CHARS) {
+            return Err(Refusal::unprocessable(
+                "filename_too_long",
+                format!("a filename has at most {FILENAME_CHARS} characters"),
+            ));
+        }
+        if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
+            return Err(Refusal::unprocessable("invalid_delimiter", format!("options.delimiter {rule}")));
+        }
+        if let Some(abort) = options.abort
+            && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
+        {
+            let detail = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
+            return Err(Refusal::unprocessable("invalid_abort", detail));
+        }
+        if let Some(label) = &options.encoding {
+            detect::known_encoding(label).map_err(refused)?;
+        }
+        if options.mapping.len() > limits::COLUMNS {
+            let detail =
+                format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
+            return Err(Refusal::unprocessable("too_many_columns", detail));
+        }
+        Ok(Self { kind, format, filename, options })
     }
-    if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
-        return Err(Refusal::unprocessable("invalid_delimiter", format!("options.delimiter {rule}")));
-    }
-    if let Some(abort) = options.abort
-        && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
-    {
-        let detail = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
-        return Err(Refusal::unprocessable("invalid_abort", detail));
-    }
-    if let Some(label) = &options.encoding {
-        detect::known_encoding(label).map_err(refused)?;
-    }
-    if options.mapping.len() > limits::COLUMNS {
-        let detail =
-            format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
-        return Err(Refusal::unprocessable("too_many_columns", detail));
-    }
-    Ok(Request { kind, format, filename, options })
 }
 
-/// A mapping to what is no field would fail every file.
+/// Refuses a mapping to a field that the kind does not have: it would fail every file.
 fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Refusal> {
     let fields = schema.fields.iter().map(|field| field.name.as_str());
     Names::new(&schema.name, fields, &options.mapping).check().map_err(refused)
 }
 
-/// What would fail the import is refused before it is made.
+/// The refusal of a request whose import would fail.
 fn refused(failure: Failure) -> Refusal {
     Refusal::unprocessable(failure.code, failure.message)
 }

@@ -6,33 +6,34 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{Halt, KindName, Status, limits};
+use penstock_model::{Halt, ImportId, KindName, Status, limits};
 use penstock_store::{Store, errors::ErrorCursor, imports::Filter};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{IdPath, find, view::ImportView};
+use super::view::ImportView;
 use crate::{
-    Refusal,
-    auth::{Account, Delete, Read, Write},
+    auth::{Caller, Delete, Read, Write},
+    named::Named,
     page::{Page, invalid_cursor},
+    refusal::Refusal,
 };
 
-/// Which imports are listed.
+/// The filters of the list, in its query.
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct ListQuery {
     status: Option<Status>,
     kind: Option<KindName>,
 }
 
 pub(super) async fn list(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
+    Caller { account, .. }: Caller<Read>,
     page: Page,
-    which: Result<Query<Which>, QueryRejection>,
+    query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(Which { status, kind }) = which.map_err(|_| {
-        Refusal::bad_request("invalid_query", "status is one of an import's, and kind the name of a kind")
+    let Query(ListQuery { status, kind }) = query.map_err(|_| {
+        Refusal::bad_request("invalid_query", "status is the status of an import, and kind the name of a kind")
     })?;
     let filter = Filter { status, kinds: kind.into_iter().collect() };
     let (imports, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
@@ -45,17 +46,17 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
 ) -> Result<Json<ImportView>, Refusal> {
-    let import = find(&store, &account, &id).await?;
+    let import = caller.import(&store, id.get()).await?;
     Ok(Json(ImportView::new(&store, import).await?))
 }
 
 pub(super) async fn errors(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
     page: Page,
 ) -> Result<Response, Refusal> {
     let limit = page.limit(limits::PAGE_DEFAULT)?;
@@ -63,7 +64,7 @@ pub(super) async fn errors(
         None => ErrorCursor::default(),
         Some(cursor) => read_cursor(&cursor).ok_or_else(invalid_cursor)?,
     };
-    let import = find(&store, &account, &id).await?;
+    let import = caller.import(&store, id.get()).await?;
     let (errors, next) = store.errors(&import.id, from, limit).await?;
     let next_cursor = next.map(|at| format!("{}.{}.{}", at.chunk, at.part, at.index));
     Ok(Json(json!({ "errors": errors, "next_cursor": next_cursor })).into_response())
@@ -78,10 +79,10 @@ fn read_cursor(text: &str) -> Option<ErrorCursor> {
 
 pub(super) async fn rejected(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
 ) -> Result<Response, Refusal> {
-    let import = find(&store, &account, &id).await?;
+    let import = caller.import(&store, id.get()).await?;
     match &import.report {
         Some(report) => {
             let url = store.presign_rejected(&import, &report.key).await?;
@@ -95,32 +96,38 @@ pub(super) async fn rejected(
     }
 }
 
-/// Nothing more is written after the answer but chunks that had begun: their blocks are closed before it.
+/// Closes the blocks of the import before it answers: after the answer, only chunks that had begun are still written. A repeat of a cancel
+/// gives the same answer.
 pub(super) async fn cancel(
     State(store): State<Store>,
-    Account(account, ..): Account<Write>,
-    id: IdPath,
+    caller: Caller<Write>,
+    id: Named<ImportId>,
 ) -> Result<Response, Refusal> {
-    let import = find(&store, &account, &id).await?;
-    store.order_halt(&account, &import.id, &Halt::cancelled()).await?;
-    let import = store.settle(&account, &import.id).await?;
-    let import = import.ok_or_else(|| Refusal::not_found("there is no such import"))?;
+    let import = caller.import(&store, id.get()).await?;
+    store.order_halt(&caller.account, &import.id, &Halt::cancelled()).await?;
+    let import = store.settle(&caller.account, &import.id).await?;
+    let import = import.ok_or_else(Refusal::no_import)?;
     let cancelled = import.halt.as_ref().is_some_and(|halt| halt.status == Status::Cancelled);
     let status = match import.status {
         Status::Cancelled => StatusCode::OK,
         Status::Processing if cancelled => StatusCode::ACCEPTED,
-        _ => return Err(Refusal::conflict("already_ended", "the import has ended, or is about to, otherwise")),
+        _ => {
+            return Err(Refusal::conflict(
+                "already_ended",
+                "the import has ended or is about to end, and can no longer be cancelled",
+            ));
+        }
     };
     Ok((status, Json(ImportView::new(&store, import).await?)).into_response())
 }
 
 pub(super) async fn delete(
     State(store): State<Store>,
-    Account(account, ..): Account<Delete>,
-    id: IdPath,
+    caller: Caller<Delete>,
+    id: Named<ImportId>,
 ) -> Result<StatusCode, Refusal> {
-    let import = find(&store, &account, &id).await?;
-    if store.delete(&account, &import.id).await? {
+    let import = caller.import(&store, id.get()).await?;
+    if store.delete(&caller.account, &import.id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Refusal::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))

@@ -1,8 +1,8 @@
-//! Managing keys, with a key that has the scope `admin`: the operator's. It manages the keys of every account.
+//! Managing the keys of every account. The operator's key has the scope `admin` for it.
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::PathRejection, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -16,14 +16,15 @@ use serde_json::json;
 
 use super::body::{JsonBody, JsonShape};
 use crate::{
-    Refusal,
-    auth::{Account, Manage},
+    auth::{Caller, Manage},
+    named::Named,
+    refusal::Refusal,
 };
 
 /// Characters of a label, at most.
 const LABEL_CHARS: usize = 255;
 
-/// `POST /v1/keys`.
+/// The body of `POST /v1/keys`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct KeyRequest {
@@ -45,7 +46,7 @@ struct KeyView {
     created_at: String,
     label: Option<String>,
     revoked: bool,
-    /// `<id>.<secret>`, once: in the answer to its creation.
+    /// `<id>.<secret>`, once: in the answer to the creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +63,7 @@ impl KeyView {
 /// A repeat makes another key.
 pub(super) async fn create(
     State(store): State<Store>,
-    Account(own, ..): Account<Manage>,
+    Caller { account: own, .. }: Caller<Manage>,
     body: JsonBody<KeyRequest>,
 ) -> Result<Response, Refusal> {
     let KeyRequest { account, mut scopes, label } = body.value;
@@ -83,36 +84,34 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(KeyView { token, secret: Some(secret), ..KeyView::new(key) })).into_response())
 }
 
-/// Whose keys; those of the asking key's account if not given.
+/// The query of the list of keys.
 #[derive(Debug, Deserialize)]
-pub(super) struct Whose {
+pub(super) struct ListQuery {
+    /// Whose keys are listed; the caller's own account if not given.
     account: Option<AccountId>,
 }
 
 pub(super) async fn list(
     State(store): State<Store>,
-    Account(own, ..): Account<Manage>,
-    query: Result<Query<Whose>, QueryRejection>,
+    Caller { account: own, .. }: Caller<Manage>,
+    query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(Whose { account }) =
+    let Query(ListQuery { account }) =
         query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes account, an account's id"))?;
     let keys = store.keys(&account.unwrap_or(own)).await?;
     let views: Vec<KeyView> = keys.into_iter().map(KeyView::new).collect();
     Ok(Json(json!({ "keys": views })).into_response())
 }
 
-/// A repeat finds it revoked: the same answer.
+/// A repeat finds the key revoked, and gives the same answer.
 pub(super) async fn revoke(
     State(store): State<Store>,
-    Account(..): Account<Manage>,
-    id: Result<Path<String>, PathRejection>,
+    _: Caller<Manage>,
+    id: Named<String>,
 ) -> Result<StatusCode, Refusal> {
     let missing = || Refusal::not_found("there is no such key");
-    let Path(id) = id.map_err(|_| missing())?;
-    if !keys::is_key_id(&id) {
-        return Err(missing());
-    }
-    let key = store.revoke_key(&id).await?.ok_or_else(missing)?;
+    let id = id.get().filter(|id| keys::is_key_id(id)).ok_or_else(missing)?;
+    let key = store.revoke_key(id).await?.ok_or_else(missing)?;
     tracing::info!(key.id = key.id, key.account = %key.account, "a key is revoked");
     Ok(StatusCode::NO_CONTENT)
 }

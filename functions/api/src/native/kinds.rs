@@ -1,9 +1,9 @@
-//! Kinds: the bundled ones, and those that an account registers.
+//! Kinds: the bundled kinds, and the kinds that an account registers.
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
+    extract::{State, rejection::BytesRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -11,14 +11,16 @@ use penstock_engine::{
     kind::{Kind, SchemaError},
     kinds,
 };
-use penstock_model::{KindName, Schema, limits};
+use penstock_model::{AccountId, KindName, Schema, limits};
 use penstock_store::{Store, kinds::KindVersion};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Refusal,
-    auth::{Account, Read, Write},
+    auth::{Caller, Read, Write},
+    intake,
+    named::Named,
+    refusal::Refusal,
 };
 
 /// One line of the list of kinds.
@@ -45,7 +47,7 @@ pub(super) struct KindList {
 /// `GET /v1/kinds`: the bundled kinds, then the account's own by name.
 pub(super) async fn list(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
+    Caller { account, .. }: Caller<Read>,
 ) -> Result<Json<KindList>, Refusal> {
     let mut lines: Vec<KindLine> = kinds::all().iter().map(|schema| KindLine::new(0, schema)).collect();
     lines.extend(store.kinds(&account).await?.iter().map(|kind| KindLine::new(kind.version, &kind.schema)));
@@ -55,20 +57,20 @@ pub(super) async fn list(
 /// `GET /v1/kinds/{kind}`: its schema, in the newest version.
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    name: Result<Path<String>, PathRejection>,
+    Caller { account, .. }: Caller<Read>,
+    name: Named<KindName>,
 ) -> Result<Response, Refusal> {
-    let kind = find(&store, &account, name).await?;
+    let kind = find(&store, &account, &name).await?;
     Ok(([("penstock-kind-version", kind.version.to_string())], Json(&*kind.schema)).into_response())
 }
 
-/// `GET /v1/kinds/{kind}/template.csv`: a file's first line with a column for each field.
+/// `GET /v1/kinds/{kind}/template.csv`: the header of a file, with a column for each field.
 pub(super) async fn template(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    name: Result<Path<String>, PathRejection>,
+    Caller { account, .. }: Caller<Read>,
+    name: Named<KindName>,
 ) -> Result<Response, Refusal> {
-    let kind = find(&store, &account, name).await?;
+    let kind = find(&store, &account, &name).await?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = kind.schema.fields.iter().map(|field| field.name.as_str());
     writer.write_record(header).expect("writing to memory succeeds");
@@ -79,31 +81,25 @@ pub(super) async fn template(
     Ok((headers, file).into_response())
 }
 
-/// `PUT /v1/kinds/{kind}`: registers the body's schema as the account's kind of this name. Imports keep the version that they started with;
-/// a repeat of the newest version makes none.
+/// `PUT /v1/kinds/{kind}`: registers the schema in the body as the account's kind of this name. Imports keep the version that they were
+/// created with. A repeat of the newest version makes no new one.
 pub(super) async fn put(
     State(store): State<Store>,
-    Account(account, ..): Account<Write>,
-    name: Result<Path<String>, PathRejection>,
+    Caller { account, .. }: Caller<Write>,
+    name: Named<KindName>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the schema is larger than {} bytes", limits::REQUEST_BYTES);
-            Refusal::too_large(detail)
-        }
-        _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
-    })?;
+    let body = intake::bytes(body, || format!("the schema is larger than {} bytes", limits::REQUEST_BYTES))?;
     let invalid_name = || Refusal::unprocessable("invalid_kind_name", KIND_NAME);
-    let name: KindName = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(invalid_name)?;
-    if kinds::bundled(&name).is_some() {
+    let name = name.get().ok_or_else(invalid_name)?;
+    if kinds::bundled(name).is_some() {
         return Err(Refusal::conflict(
             "bundled_kind",
             format!("`{name}` is a bundled kind; register yours under another name"),
         ));
     }
     let schema = Kind::parse(&body).map_err(invalid_schema)?;
-    if schema.name != name {
+    if schema.name != *name {
         let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
         return Err(invalid_schema(SchemaError { pointer: "/name".to_owned(), message }));
     }
@@ -113,7 +109,7 @@ pub(super) async fn put(
     Ok((status, Json(KindLine::new(version, &schema))).into_response())
 }
 
-/// What a kind may be called, for who called one something else.
+/// The rule for the name of a kind.
 const KIND_NAME: &str = "a kind's name is 1 to 64 of a-z, 0-9 and -";
 
 fn invalid_schema(error: SchemaError) -> Refusal {
@@ -122,12 +118,7 @@ fn invalid_schema(error: SchemaError) -> Refusal {
         .with_details(json!({ "pointer": error.pointer }))
 }
 
-async fn find(
-    store: &Store,
-    account: &penstock_model::AccountId,
-    name: Result<Path<String>, PathRejection>,
-) -> Result<KindVersion, Refusal> {
+async fn find(store: &Store, account: &AccountId, name: &Named<KindName>) -> Result<KindVersion, Refusal> {
     let missing = || Refusal::not_found("there is no such kind");
-    let name = name.ok().and_then(|Path(name)| name.parse().ok()).ok_or_else(missing)?;
-    store.kind(account, &name).await?.ok_or_else(missing)
+    store.kind(account, name.get().ok_or_else(missing)?).await?.ok_or_else(missing)
 }

@@ -6,7 +6,6 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
-    http::StatusCode,
 };
 use penstock_engine::{
     kind::Kind,
@@ -14,21 +13,23 @@ use penstock_engine::{
     reading::Hints,
     upload::Upload,
 };
-use penstock_model::{Failure, Import, RowError, Value, limits};
+use penstock_model::{Failure, Import, ImportId, RowError, Value, limits};
 use penstock_store::{Store, text::TextError};
 use serde::{Deserialize, Serialize};
 
-use super::{IdPath, find, view::Detected};
+use super::view::Detected;
 use crate::{
-    Refusal,
-    auth::{Account, Read},
+    auth::{Caller, Read},
+    intake,
+    named::Named,
+    refusal::Refusal,
 };
 
-/// What a preview is asked for with.
+/// The query of a preview.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    /// Whether the body is the whole file; else it is the first part of it, and its last row may be cut.
+pub(super) struct PreviewQuery {
+    /// Whether the body is the whole file. Otherwise it is the first part of the file, and its last row may be incomplete.
     #[serde(default)]
     whole: bool,
 }
@@ -45,7 +46,7 @@ pub(super) struct PreviewView {
 #[derive(Debug, Serialize)]
 struct Column {
     column: String,
-    /// The field that it is; `null` for a column that is ignored.
+    /// The field that the column is mapped to; `null` for an ignored column.
     field: Option<String>,
 }
 
@@ -69,26 +70,22 @@ impl From<Preview> for PreviewView {
     }
 }
 
-/// `POST /v1/imports/{id}/preview`: what the body, a file or its first part, would be taken for under the import's
-/// options; without a body, what the import's upload is. Writes nothing.
+/// `POST /v1/imports/{id}/preview`: how the body, a file or its first part, is read under the options of the import. Without a body, the
+/// upload of the import is previewed. Writes nothing.
 pub(super) async fn preview(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-    asked: Result<Query<Asked>, QueryRejection>,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
+    query: Result<Query<PreviewQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<PreviewView>, Refusal> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES);
-            Refusal::too_large(detail)
-        }
-        _ => Refusal::bad_request("unreadable_body", "the body could not be read to its end"),
-    })?;
-    let asked = asked.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
-    let import = find(&store, &account, &id).await?;
+    let body =
+        intake::bytes(body, || format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES))?;
+    let Query(PreviewQuery { whole }) =
+        query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
+    let import = caller.import(&store, id.get()).await?;
     let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
-    let kind = store.compiled_kind(&account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
+    let kind = store.compiled_kind(&caller.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
     let looked = if body.is_empty() {
         if import.object.is_none() {
             return Err(Refusal::conflict(
@@ -100,9 +97,8 @@ pub(super) async fn preview(
         store.look_at_upload(&import, move |upload, bytes| look(upload, bytes, &about, &kind, false)).await
     } else {
         // Unpacking and decoding keep a thread busy.
-        let partial = !asked.0.whole;
         let looked =
-            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, &kind, partial));
+            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, &kind, !whole));
         looked.await.expect("a preview does not panic").map_err(TextError::Failed)
     };
     match looked {

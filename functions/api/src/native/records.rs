@@ -10,8 +10,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use crate::{
-    Refusal,
-    auth::{Account, Read},
+    auth::{Caller, Read},
+    refusal::Refusal,
 };
 
 /// The JSON of a record.
@@ -25,10 +25,10 @@ pub(super) struct RecordView {
 /// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`].
 pub(super) async fn show(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
+    Caller { account, .. }: Caller<Read>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<RecordView>, Refusal> {
-    // A key that is no UTF-8 is no record's.
+    // A key that is not UTF-8 names no record.
     let Path((kind, key)) = path.map_err(|_| Refusal::not_found("there is no such record"))?;
     let no_kind = || Refusal::not_found("there is no such kind");
     let kind: KindName = kind.parse().map_err(|_| no_kind())?;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use penstock_model::{Failure, Format, Grammar, Import, ImportOptions, Layout, Rows, Status, rfc3339};
-use penstock_store::{Store, StoreError};
+use penstock_store::{
+    Store, StoreError,
+    uploads::{PresignedForm, PresignedRequest},
+};
 use serde::Serialize;
 
 /// The JSON of an import.
@@ -20,22 +23,22 @@ pub(super) struct ImportView {
     kind_version: Option<u32>,
     format: Option<Format>,
     options: ImportOptions,
-    /// What the upload turned out to be.
+    /// The detected layout of the upload.
     detected: Option<Detected>,
     columns: Option<Vec<String>>,
     ignored_columns: Vec<String>,
     rows: Rows,
-    /// The status in which a processing import is about to end, when it was cancelled or failed.
+    /// The status in which a processing import will end, once it is cancelled or has failed.
     ending: Option<Status>,
     failure: Option<Failure>,
     rejected: Option<Rejected>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upload: Option<Upload>,
+    upload: Option<PresignedPut>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    form: Option<Form>,
+    form: Option<PresignedPost>,
 }
 
-/// The JSON of what an upload turned out to be.
+/// The JSON of the detected layout of an upload.
 #[derive(Debug, Serialize)]
 pub(super) struct Detected {
     format: Format,
@@ -65,29 +68,29 @@ impl From<Layout> for Detected {
     }
 }
 
-/// The rejected rows file is there, at `…/rejected`.
+/// The JSON of the file of rejected rows, which is at `…/rejected`.
 #[derive(Debug, Serialize)]
 struct Rejected {
     rows: u64,
 }
 
-/// How to upload the file by one PUT.
+/// The JSON of a presigned PUT.
 #[derive(Debug, Serialize)]
-struct Upload {
+struct PresignedPut {
     method: &'static str,
     url: String,
     headers: BTreeMap<String, String>,
 }
 
-/// How to upload the file from a browser's form.
+/// The JSON of a presigned POST, which a browser's form can send.
 #[derive(Debug, Serialize)]
-struct Form {
+struct PresignedPost {
     url: String,
     fields: BTreeMap<&'static str, String>,
 }
 
 impl ImportView {
-    /// The import with its rows as they are now.
+    /// The import with its current counts.
     pub(super) async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
         let rows = store.rows(&import).await?;
         let rejected = import.report.as_ref().map(|report| Rejected { rows: report.rows });
@@ -114,23 +117,15 @@ impl ImportView {
         })
     }
 
-    /// The import with the ways to upload its file, while it waits for it.
+    /// The import with the two ways to upload its file, while it awaits its upload.
     pub(super) async fn with_upload(store: &Store, import: Import) -> Result<Self, StoreError> {
-        let waits = import.status == Status::AwaitingUpload && store.now_ms() < import.expires_at;
-        let (upload, form) = if waits {
-            let presigned = store.presign_upload(&import).await?;
-            let form = store.presign_form(&import);
-            (
-                Some(Upload {
-                    method: presigned.method,
-                    url: presigned.url,
-                    headers: presigned.headers.into_iter().collect(),
-                }),
-                Some(Form { url: form.url, fields: form.fields.into_iter().collect() }),
-            )
-        } else {
-            (None, None)
-        };
+        if import.status != Status::AwaitingUpload || store.now_ms() >= import.expires_at {
+            return Self::new(store, import).await;
+        }
+        let PresignedRequest { method, url, headers } = store.presign_upload(&import).await?;
+        let upload = Some(PresignedPut { method, url, headers: headers.into_iter().collect() });
+        let PresignedForm { url, fields } = store.presign_form(&import);
+        let form = Some(PresignedPost { url, fields: fields.into_iter().collect() });
         Ok(Self { upload, form, ..Self::new(store, import).await? })
     }
 }

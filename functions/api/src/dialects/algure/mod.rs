@@ -1,7 +1,7 @@
 //! Algure, `/v1/products`: an id by POST, a CSV by PUT.
 //!
-//! Settled here: the words of `status` are the native API's; a row that changed nothing counts as updated, so that the three totals add up.
-//! A quote is data, since the document's client joins values and never quotes: a line is a row, whatever is in it.
+//! Settled here: `status` has the words of the native API. A row that changed nothing counts as updated, so that the three totals add up. A
+//! quote is data, since the client in the document joins values and never quotes: every line is a row.
 
 use axum::{
     Json, Router,
@@ -17,32 +17,45 @@ use penstock_store::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{IdPath, find, kind};
+use super::shown::Counts;
 use crate::{
-    Api, Refusal,
-    auth::{Account, Create, Read, Write},
+    api::Api,
+    auth::{Caller, Create, Read, Write},
+    dialect::{Dialect, JSON, Limit, bundled_kind},
     intake,
+    named::Named,
     page::Page,
+    refusal::Refusal,
 };
 
-/// The kind of its records.
-pub(crate) const KIND: &str = "algure-products";
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "algure",
+    bases: &["/v1/products"],
+    kinds: Some(&[KIND]),
+    rate_limits: &[],
+    limits: &[Limit { name: "ALGURE_FEED_BYTES", value: FEED_BYTES, unit: "bytes" }],
+    router,
+    media_type: JSON,
+    error,
+    missing: Refusal::no_import,
+};
+
+const KIND: &str = "algure-products";
 
 /// Bytes of a feed, at most: "Upload size limit is 10 MB".
-pub const FEED_BYTES: u64 = 10 * 1024 * 1024;
+const FEED_BYTES: u64 = 10 * 1024 * 1024;
 
-/// Imports on a page, when the client names no limit.
+/// Imports on a page, unless the client sets a limit.
 const PAGE_DEFAULT: usize = 10;
 
-pub(super) fn router() -> Router<Api> {
+fn router() -> Router<Api> {
     Router::new()
         .route("/v1/products/import", post(create))
         .route("/v1/products/import/{id}", get(show).put(upload))
         .route("/v1/products/imports", get(list))
 }
 
-/// An error in Algure's form.
-pub(crate) fn error(refusal: &Refusal) -> Value {
+fn error(refusal: &Refusal) -> Value {
     json!({ "error": { "code": refusal.code, "message": refusal.message } })
 }
 
@@ -68,37 +81,33 @@ struct View {
 
 impl View {
     async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
-        let rows = store.rows(&import).await?;
+        let counts = Counts::of(store, &import).await?;
         Ok(Self {
             created_at: rfc3339(import.created_at),
             expires_at: rfc3339(import.expires_at),
             status: import.status,
-            total: rows.total,
-            total_created: rows.created,
-            total_updated: rows.updated + rows.unchanged,
-            total_errors: rows.failed,
+            total: counts.counted,
+            total_created: counts.created,
+            total_updated: counts.updated,
+            total_errors: counts.failed,
             id: import.id,
         })
     }
 }
 
-fn missing() -> Refusal {
-    Refusal::not_found("there is no such import")
-}
-
-/// A repeat makes another import.
+/// A repeat creates another import.
 async fn create(
     State(store): State<Store>,
-    Account(account, ..): Account<Create>,
+    Caller { account, .. }: Caller<Create>,
 ) -> Result<(StatusCode, Json<Created>), Refusal> {
-    // "Build a UTF-8 CSV string": nothing of a feed is left to be found out.
+    // "Build a UTF-8 CSV string": nothing of a feed has to be detected.
     let options = ImportOptions {
         delimiter: Some(','),
         quoting: Some(false),
         encoding: Some(UTF_8.to_owned()),
         ..ImportOptions::default()
     };
-    let import = intake::import(&store, &account, kind(KIND)?, None, options);
+    let import = intake::import(&store, &account, bundled_kind(KIND), None, options);
     let import = Import { format: Some(Format::Csv), ..import };
     match store.create_import(&import, None).await? {
         Creation::Created | Creation::Repeated(_) | Creation::OtherRequest => {}
@@ -106,15 +115,14 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }
 
-/// A repeat is refused with 409. The import's expiry is judged when the request begins, as S3 does with a URL.
+/// A repeat is refused with 409. The expiry of the import is checked when the request begins, as S3 checks the expiry of a URL.
 async fn upload(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Write>,
-    id: IdPath,
+    State(Api { store, bodies, .. }): State<Api>,
+    Caller { account, .. }: Caller<Write>,
+    id: Named<ImportId>,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let import = awaiting(&store, &account, &id, request.headers()).await?;
+    let import = awaiting(&store, &account, id.get(), request.headers()).await?;
     let limit = bodies.of(FEED_BYTES);
     limit.check(request.headers())?;
     let upload = store.upload(&account, &import.id, limit.bytes);
@@ -122,17 +130,17 @@ async fn upload(
     Ok(StatusCode::CREATED)
 }
 
-/// The import of this id, which takes an upload with these headers now.
+/// The import of this id, if it takes an upload with these headers now.
 ///
 /// # Errors
 /// 404, 409, 410 or 415.
 pub(crate) async fn awaiting(
     store: &Store,
     account: &AccountId,
-    id: &str,
+    id: Option<&ImportId>,
     headers: &HeaderMap,
 ) -> Result<Import, Refusal> {
-    let import = find(store, account, id, &[KIND]).await?.ok_or_else(missing)?;
+    let import = DIALECT.find(store, account, id).await?;
     let expired = || Refusal::new(StatusCode::GONE, "import_expired", "this import has expired; create another one");
     match import.status {
         Status::Expired => return Err(expired()),
@@ -150,22 +158,17 @@ pub(crate) async fn awaiting(
     }
 }
 
-async fn show(
-    State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-) -> Result<Json<View>, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
+async fn show(State(store): State<Store>, caller: Caller<Read>, id: Named<ImportId>) -> Result<Json<View>, Refusal> {
+    let import = caller.import(&store, id.get()).await?;
     Ok(Json(View::new(&store, import).await?))
 }
 
 async fn list(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
+    Caller { account, .. }: Caller<Read>,
     page: Page,
 ) -> Result<Json<Value>, Refusal> {
-    let filter = Filter { status: None, kinds: vec![kind(KIND)?] };
+    let filter = Filter { status: None, kinds: vec![bundled_kind(KIND)] };
     let (imports, next_cursor) = page.imports(&store, &account, &filter, PAGE_DEFAULT).await?;
     let mut views = Vec::with_capacity(imports.len());
     for import in imports {

@@ -1,7 +1,7 @@
 //! Better Data, `/api/import`: arrays of JSON objects, one path for each kind.
 //!
-//! Settled here: what is no object in an array is a row that fails, as is one whose `lines` are wrong: the envelope alone can fail a
-//! request.
+//! Settled here: an element of the array that is not an object is a row that fails, and so is a row whose `lines` are wrong. Only the
+//! envelope can fail a request.
 
 use axum::{
     Json, Router,
@@ -9,48 +9,65 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use penstock_model::{Status, rfc3339};
+use penstock_model::{ImportId, RowError, Status, rfc3339};
 use penstock_store::{Store, errors::ErrorCursor};
 use serde_json::{Value, json};
 
-use super::{IdPath, SHOWN_ERRORS, find, kind, rows};
+use super::{
+    rows,
+    shown::{Counts, SHOWN_ERRORS},
+};
 use crate::{
-    Api, Refusal,
-    auth::{Account, Create, Read},
+    api::Api,
+    auth::{Caller, Create, Read},
+    dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
+    named::Named,
+    refusal::Refusal,
 };
 
-/// The last segment of each path, which is the kind of its records, and the array of its body.
-const IMPORTS: [(&str, &str); 6] = [
-    ("catalog", "products"),
-    ("inventory", "levels"),
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "betterdata",
+    bases: &["/api/import"],
+    kinds: Some(&kinds_of(ARRAYS)),
+    rate_limits: &[],
+    limits: &[Limit { name: "BETTER_DATA_BODY_BYTES", value: BODY_BYTES, unit: "bytes" }],
+    router,
+    media_type: JSON,
+    error,
+    missing: || Refusal::not_found("Job not found"),
+};
+
+/// The array in the body of each path, and the kind of its rows, which is the last segment of the path.
+const ARRAYS: [(&str, &str); 6] = [
+    ("products", "catalog"),
+    ("levels", "inventory"),
     ("suppliers", "suppliers"),
-    ("purchase-orders", "purchaseOrders"),
+    ("purchaseOrders", "purchase-orders"),
     ("orders", "orders"),
-    ("demand-history", "records"),
+    ("records", "demand-history"),
 ];
 
-/// Bytes of a body, at most; what API Gateway takes. The document names no limit.
-pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
+/// Bytes of a body, at most: the limit of API Gateway, since the document names none.
+const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
-pub(super) fn router() -> Router<Api> {
-    IMPORTS.into_iter().fold(Router::new().route("/api/import/status/{id}", get(show)), |router, (kind, array)| {
-        let create = move |api, account, request| create(api, account, request, kind, array);
+fn router() -> Router<Api> {
+    ARRAYS.into_iter().fold(Router::new().route("/api/import/status/{id}", get(show)), |router, (array, kind)| {
+        let create = move |api, caller, request| create(api, caller, request, array, kind);
         router.route(&format!("/api/import/{kind}"), post(create))
     })
 }
 
-/// An error in Better Data's form.
-pub(crate) fn error(refusal: &Refusal) -> Value {
+fn error(refusal: &Refusal) -> Value {
     json!({ "error": refusal.message })
 }
 
-/// A repeat makes another job.
+/// A repeat creates another job.
 async fn create(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Create>,
+    State(Api { store, bodies, .. }): State<Api>,
+    Caller { account, .. }: Caller<Create>,
     request: Request,
-    kind_name: &'static str,
     array: &'static str,
+    kind: &'static str,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
@@ -60,7 +77,7 @@ async fn create(
     let members = rows::members(document).unwrap_or_default();
     let rows = members.get(array).and_then(|rows| rows::elements(rows)).filter(|rows| !rows.is_empty());
     let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
-    let import = rows::import(&store, &account, kind(kind_name)?, &rows, limit).await?;
+    let import = rows::import(&store, &account, bundled_kind(kind), &rows, limit).await?;
     let envelope = json!({ "jobId": import.id, "status": "PENDING", "rowCount": rows.len() });
     Ok((StatusCode::ACCEPTED, Json(envelope)))
 }
@@ -75,24 +92,17 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-async fn show(
-    State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-) -> Result<Json<Value>, Refusal> {
-    let missing = || Refusal::not_found("Job not found");
-    let id = id.map_err(|_| missing())?;
-    let kinds = IMPORTS.map(|(kind, _)| kind);
-    let import = find(&store, &account, &id, &kinds).await?.ok_or_else(missing)?;
-    let rows = store.rows(&import).await?;
+async fn show(State(store): State<Store>, caller: Caller<Read>, id: Named<ImportId>) -> Result<Json<Value>, Refusal> {
+    let import = caller.import(&store, id.get()).await?;
+    let counts = Counts::of(&store, &import).await?;
     let (errors, _) = store.errors(&import.id, ErrorCursor::default(), SHOWN_ERRORS).await?;
-    let shown = |error: &penstock_model::RowError| json!({ "row": error.row, "field": error.field, "code": error.code, "message": error.message });
+    let shown = |error: &RowError| json!({ "row": error.row, "field": error.field, "code": error.code, "message": error.message });
     Ok(Json(json!({
         "jobId": import.id,
         "status": status(import.status),
-        "rowCount": import.counted.or(rows.total).unwrap_or(rows.processed),
-        "processedCount": rows.processed,
-        "failedCount": rows.failed,
+        "rowCount": counts.total(),
+        "processedCount": counts.processed,
+        "failedCount": counts.failed,
         "errors": errors.iter().map(shown).collect::<Vec<Value>>(),
         "completedAt": import.completed_at.map(rfc3339),
     })))

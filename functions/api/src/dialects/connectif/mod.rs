@@ -1,8 +1,8 @@
-//! Connectif, `/imports`: a form whose fields come in any order, the file often last and chunked.
+//! Connectif, `/imports`: a form whose fields come in any order. The file often comes last, and chunked.
 //!
-//! Settled here: an import that was cancelled cannot be deleted here, only finished ones and errors, as the document has it. A file is CSV in
-//! UTF-8 and nothing else: a workbook, JSON or a packed file is refused at once, since its `total` cannot be told while it comes in. Success
-//! is all but failed.
+//! Settled here: a cancelled import cannot be deleted here; the document allows it for finished imports and errors only. A file is CSV in
+//! UTF-8: a workbook, JSON or a compressed file is refused at once, since its `total` cannot be counted while it comes in. `success` counts
+//! the processed rows that did not fail.
 
 mod total;
 
@@ -19,44 +19,55 @@ use penstock_engine::{
     kind::Kind,
     reading::{self, Hints},
 };
-use penstock_model::{Format, Grammar, Import, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
+use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
 use penstock_store::{Store, imports::Filter, uploaded::Quota};
 use serde_json::{Value, json};
 
 use self::total::Total;
-use super::{IdPath, find, kind};
+use super::shown::Counts;
 use crate::{
-    Api, Refusal,
-    auth::{Account, Create, Delete, Read},
+    api::Api,
+    auth::{Caller, Create, Delete, Read},
+    dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     intake, multipart,
+    named::Named,
     page::Page,
+    refusal::Refusal,
 };
 
-/// Its types, and the kinds of their records.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "connectif",
+    bases: &["/imports"],
+    kinds: Some(&KINDS),
+    rate_limits: &[],
+    limits: &[
+        Limit { name: "CONNECTIF_FILE_BYTES", value: FILE_BYTES, unit: "bytes" },
+        Limit { name: "CONNECTIF_UNFINISHED", value: QUOTA.max as u64, unit: "unfinished" },
+    ],
+    router,
+    media_type: JSON,
+    error,
+    missing: Refusal::no_import,
+};
+
+/// The types of imports, and the kinds of their records.
 const TYPES: [(&str, &str); 3] =
     [("contacts", "contacts"), ("products", "connectif-products"), ("vouchers", "vouchers")];
 
-const KINDS: [&str; 3] = [TYPES[0].1, TYPES[1].1, TYPES[2].1];
+const KINDS: [&str; 3] = kinds_of(TYPES);
 
 /// Bytes of a file, at most: "cannot exceed 50 MB in size".
-pub const FILE_BYTES: u64 = 50 * 1024 * 1024;
+const FILE_BYTES: u64 = 50 * 1024 * 1024;
 
-/// "A maximum of 10 imports can be queued at a time": those that run are counted with them.
-pub const UNFINISHED: usize = 10;
+/// "A maximum of 10 imports can be queued at a time": running imports count too.
+const QUOTA: Quota = Quota { name: "connectif", max: 10 };
 
-const QUOTA: Quota = Quota { name: "connectif", max: UNFINISHED };
-
-pub(super) fn router() -> Router<Api> {
+fn router() -> Router<Api> {
     Router::new().route("/imports", post(create).get(list)).route("/imports/{id}", get(show).delete(delete))
 }
 
-/// An error in Connectif's form.
-pub(crate) fn error(refusal: &Refusal) -> Value {
+fn error(refusal: &Refusal) -> Value {
     json!({ "error": refusal.code, "message": refusal.message })
-}
-
-fn missing() -> Refusal {
-    Refusal::not_found("there is no such import")
 }
 
 fn invalid(message: &str) -> Refusal {
@@ -69,24 +80,22 @@ fn full() -> Refusal {
         .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
-/// A repeat makes another import.
+/// A repeat creates another import.
 async fn create(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Create>,
+    State(Api { store, bodies, .. }): State<Api>,
+    Caller { account, .. }: Caller<Create>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let limit = bodies.of(FILE_BYTES);
-    // One that would be refused anyway need not be sent whole; whether there is room is decided when the import is made.
-    if !store.has_room(&account, QUOTA).await? {
+    // A form that would be refused anyway need not be sent whole. The quota decides when the import is created.
+    if !store.has_place(&account, QUOTA).await? {
         return Err(full());
     }
     let id = intake::new_id(&store);
     let mut total = Total::default();
-    let mut start = Vec::new();
     let names = ["type", "delimiter", "overrideExisting", "updateOnlyEmptyFields"];
     let upload = store.upload(&account, &id, limit.bytes);
     let form = multipart::receive(request, &names, upload, limit, |texts, piece| {
-        start.extend(piece.iter().take(START_BYTES - start.len().min(START_BYTES)));
         total.push(texts.get("delimiter").map(String::as_str), piece);
     })
     .await?;
@@ -96,7 +105,7 @@ async fn create(
         Some("coupons") => Some("vouchers"),
         other => other,
     };
-    let (_, kind_name) = TYPES
+    let (_, kind) = TYPES
         .into_iter()
         .find(|(name, _)| Some(*name) == named)
         .ok_or_else(|| invalid("type is contacts, products or vouchers"))?;
@@ -117,7 +126,7 @@ async fn create(
         (false, false) => Mode::Create,
         (false, true) => return Err(invalid("updateOnlyEmptyFields needs overrideExisting")),
     };
-    // All that the count went by, so that the splitter goes by it too.
+    // The options under which the rows were counted, so that the splitter counts the same rows.
     let options = ImportOptions {
         delimiter: Some(delimiter),
         quoting: Some(true),
@@ -125,9 +134,9 @@ async fn create(
         mode,
         ..ImportOptions::default()
     };
-    let kind = kind(kind_name)?;
+    let kind = bundled_kind(kind);
     let compiled = store.compiled_kind(&account, &kind, 0).await?.ok_or_else(Refusal::internal)?;
-    if !is_csv(&start, &options, &compiled) {
+    if !is_csv(&form.start, &options, &compiled) {
         return Err(Refusal::bad_request("invalid_file", "the file has to be CSV in UTF-8"));
     }
     let counted = Some(total.finish(delimiter));
@@ -141,10 +150,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view(&store, &import).await?)).into_response())
 }
 
-/// Bytes at the start of a file by which it is told whether it is CSV.
-const START_BYTES: usize = 512;
-
-/// Whether a file that begins like this will be taken for plain CSV in UTF-8, as which its rows were counted.
+/// Whether a file that begins like this will be read as uncompressed CSV in UTF-8, as which its rows were counted.
 fn is_csv(start: &[u8], options: &ImportOptions, kind: &Kind) -> bool {
     let hints = Hints { format: Some(Format::Csv), filename: None, options, kind, partial: true };
     let layout = reading::resolve(Cursor::new(start), start.len() as u64, &hints);
@@ -158,7 +164,7 @@ fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "queued",
         Status::Processing => "inProgress",
-        // Rows that were rejected are its `errors`; `error` is a file that could not be imported at all.
+        // `errors` counts rejected rows; the status `error` is for a file that could not be imported at all.
         Status::Completed | Status::CompletedWithErrors => "finished",
         Status::Failed | Status::Expired => "error",
         Status::Cancelled => "cancelled",
@@ -166,7 +172,7 @@ fn status(status: Status) -> &'static str {
 }
 
 async fn view(store: &Store, import: &Import) -> Result<Value, Refusal> {
-    let rows = store.rows(import).await?;
+    let counts = Counts::of(store, import).await?;
     let of_type = TYPES.into_iter().find(|(_, kind)| *kind == import.kind.as_str()).map(|(name, _)| name);
     let report_url = match &import.report {
         Some(report) => Some(store.presign_rejected(import, &report.key).await?),
@@ -176,32 +182,26 @@ async fn view(store: &Store, import: &Import) -> Result<Value, Refusal> {
         "id": import.id,
         "type": of_type,
         "status": status(import.status),
-        "total": import.counted.or(rows.total).unwrap_or(rows.processed),
-        "success": rows.processed - rows.failed,
-        "errors": rows.failed,
+        "total": counts.total(),
+        "success": counts.succeeded(),
+        "errors": counts.failed,
         "createdAt": rfc3339(import.created_at),
         "finishedAt": import.completed_at.map(rfc3339),
         "errorReportFileUrl": report_url,
     }))
 }
 
-async fn show(
-    State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-) -> Result<Json<Value>, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let import = find(&store, &account, &id, &KINDS).await?.ok_or_else(missing)?;
+async fn show(State(store): State<Store>, caller: Caller<Read>, id: Named<ImportId>) -> Result<Json<Value>, Refusal> {
+    let import = caller.import(&store, id.get()).await?;
     Ok(Json(view(&store, &import).await?))
 }
 
 async fn list(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
+    Caller { account, .. }: Caller<Read>,
     page: Page,
 ) -> Result<Json<Value>, Refusal> {
-    let kinds = KINDS.into_iter().map(kind).collect::<Result<_, _>>()?;
-    let filter = Filter { status: None, kinds };
+    let filter = Filter { status: None, kinds: KINDS.map(bundled_kind).into() };
     let (imports, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
     let mut views = Vec::with_capacity(imports.len());
     for import in &imports {
@@ -210,16 +210,15 @@ async fn list(
     Ok(Json(json!({ "imports": views, "nextCursor": next_cursor })))
 }
 
-/// A repeat finds no such import.
+/// A repeat finds no import.
 async fn delete(
     State(store): State<Store>,
-    Account(account, ..): Account<Delete>,
-    id: IdPath,
+    caller: Caller<Delete>,
+    id: Named<ImportId>,
 ) -> Result<StatusCode, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let import = find(&store, &account, &id, &KINDS).await?.ok_or_else(missing)?;
+    let import = caller.import(&store, id.get()).await?;
     let deletable = matches!(status(import.status), "finished" | "error");
-    if deletable && store.delete(&account, &import.id).await? {
+    if deletable && store.delete(&caller.account, &import.id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Refusal::conflict("not_deletable", "only finished imports and errors can be deleted"))

@@ -1,16 +1,16 @@
-//! The number of data rows of a file that is coming in: the splitter's count, before the splitter has it.
+//! The number of data rows of a file while it comes in: the count of the splitter, before the splitter runs.
 
 use penstock_engine::split::{SplitError, SplitOptions, Splitter};
 use penstock_model::{Chunking, Grammar};
 
-/// Counts data rows. Where a row ends depends on the delimiter, which may come after the file: until it has come, both are tried.
+/// Counts data rows. The end of a row depends on the delimiter, which may come after the file: until it has come, both are counted.
 #[derive(Debug)]
 pub(super) struct Total {
     comma: Counter,
     semicolon: Counter,
 }
 
-/// `None` once the file turned out to hold no header that could be one: then it has no rows either.
+/// `None` once the file has no readable header under this delimiter: then it has no rows either.
 type Counter = Option<Splitter>;
 
 impl Default for Total {
@@ -24,7 +24,7 @@ impl Default for Total {
 }
 
 impl Total {
-    /// Takes the next piece of the file; `delimiter` as far as it is known.
+    /// Counts the next piece of the file. `delimiter` is the form's field, if it has come.
     pub(super) fn push(&mut self, delimiter: Option<&str>, piece: &[u8]) {
         for (counter, of) in [(&mut self.comma, ","), (&mut self.semicolon, ";")] {
             let wanted = delimiter.is_none_or(|delimiter| delimiter == of || (delimiter.is_empty() && of == ","));
@@ -35,7 +35,7 @@ impl Total {
         }
     }
 
-    /// The number of rows of the whole file, cut by this delimiter; 0 for one whose header cannot be read.
+    /// The number of rows of the whole file under this delimiter; 0 for a file whose header cannot be read.
     pub(super) fn finish(self, delimiter: char) -> u64 {
         let counter = if delimiter == ';' { self.semicolon } else { self.comma };
         let count = |mut splitter: Splitter| -> Result<u64, SplitError> { Ok(splitter.finish()?.1) };

@@ -1,8 +1,8 @@
 //! ProductsManager, `/api/v1/imports`: a form with the file and how to read it.
 //!
-//! Settled here: a page of errors lists rejected rows, each once, with the word of its first error and the sentences of all; `total` is
-//! their number, the same as `error_rows`. `total_rows` counts what has been read until all of the file is. A mapping to what is no field of
-//! a product is refused with the form; one of a column that the file does not have fails the import.
+//! Settled here: a page of errors lists each rejected row once, with the sentences of all its errors; `total` is the number of rejected
+//! rows, the same as `error_rows`. `total_rows` is the number of processed rows until the whole file has been read. A mapping to a field that
+//! a product does not have is refused at once; a mapping of a column that the file does not have fails the import.
 
 use std::collections::BTreeMap;
 
@@ -14,40 +14,50 @@ use axum::{
     routing::{get, post},
 };
 use penstock_engine::{kinds, mapping::Names};
-use penstock_model::{Format, Import, ImportOptions, KindName, Mode, RowError, Status, limits, rfc3339};
+use penstock_model::{Format, Import, ImportId, ImportOptions, KindName, Mode, RowError, Status, limits, rfc3339};
 use penstock_store::Store;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{IdPath, find, key_cell, kind};
+use super::shown::{Counts, key_cell};
 use crate::{
-    Api, Refusal,
-    auth::{Account, Create, Read},
+    api::Api,
+    auth::{Caller, Create, Read},
+    dialect::{Dialect, JSON, bundled_kind},
     intake, multipart,
+    named::Named,
+    refusal::Refusal,
 };
 
-/// The kind of its records.
-pub(crate) const KIND: &str = "productsmanager-products";
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "productsmanager",
+    bases: &["/api/v1"],
+    kinds: Some(&[KIND]),
+    rate_limits: &[],
+    limits: &[],
+    router,
+    media_type: JSON,
+    error,
+    missing: Refusal::no_import,
+};
 
-/// Errors on a page, when the client names no number, and at most.
+const KIND: &str = "productsmanager-products";
+
+/// Errors on a page, unless the client sets a number.
 const PAGE_DEFAULT: usize = 20;
+/// Errors on a page, at most.
 const PAGE_MAX: usize = 100;
 
-pub(super) fn router() -> Router<Api> {
+fn router() -> Router<Api> {
     Router::new()
         .route("/api/v1/imports", post(create))
         .route("/api/v1/imports/{id}", get(show))
         .route("/api/v1/imports/{id}/errors", get(errors))
 }
 
-/// An error in ProductsManager's form.
-pub(crate) fn error(refusal: &Refusal) -> Value {
+fn error(refusal: &Refusal) -> Value {
     let Refusal { code, message, details, .. } = refusal;
     json!({ "error": code, "message": message, "details": details.clone().unwrap_or_else(|| json!([])) })
-}
-
-fn missing() -> Refusal {
-    Refusal::not_found("there is no such import")
 }
 
 fn invalid(field: &str, message: &str) -> Refusal {
@@ -55,7 +65,7 @@ fn invalid(field: &str, message: &str) -> Refusal {
     Refusal::unprocessable("validation_error", message).with_details(details)
 }
 
-/// What a file holds, by how its content begins: a spreadsheet is a ZIP archive, JSON an array or an object; all else is CSV.
+/// The format of a file that begins like this: a workbook is a ZIP archive, and JSON is an array or an object; anything else is CSV.
 fn detected(start: &[u8]) -> Format {
     if start.starts_with(b"PK\x03\x04") {
         return Format::Xlsx;
@@ -67,26 +77,19 @@ fn detected(start: &[u8]) -> Format {
     }
 }
 
-/// Bytes at the start of a file by which its format is told.
-const START_BYTES: usize = 512;
-
-/// A repeat makes another import.
+/// A repeat creates another import.
 async fn create(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Create>,
+    State(Api { store, bodies, .. }): State<Api>,
+    Caller { account, .. }: Caller<Create>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let kind = kind(KIND)?;
+    let kind = bundled_kind(KIND);
     let limit = bodies.of(limits::UPLOAD_BYTES);
     limit.check(request.headers())?;
     let id = intake::new_id(&store);
-    let mut start = Vec::new();
     let names = ["format", "mapping", "update_existing"];
     let upload = store.upload(&account, &id, limit.bytes);
-    let form = multipart::receive(request, &names, upload, limit, |_, piece| {
-        start.extend(piece.iter().take(START_BYTES - start.len().min(START_BYTES)));
-    })
-    .await?;
+    let form = multipart::receive(request, &names, upload, limit, |_, _| {}).await?;
     let file = form.file.ok_or_else(|| invalid("file", "The file field is required."))?;
     let text = |name: &str| form.texts.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let declared = match text("format") {
@@ -96,7 +99,7 @@ async fn create(
         Some("json") => Some(Format::Json),
         Some(_) => return Err(invalid("format", "The format is csv, xlsx or json.")),
     };
-    let format = declared.unwrap_or_else(|| detected(&start));
+    let format = declared.unwrap_or_else(|| detected(&form.start));
     let mode = match text("update_existing") {
         None | Some("true" | "1") => Mode::Upsert,
         Some("false" | "0") => Mode::Create,
@@ -120,7 +123,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
-/// Holds a mapping to the fields of a product.
+/// Refuses a mapping to a field that a product does not have.
 fn check_mapping(kind: &KindName, mapping: &BTreeMap<String, String>) -> Result<(), Refusal> {
     if mapping.len() > limits::COLUMNS {
         return Err(invalid("mapping", &format!("The mapping names more than {} columns.", limits::COLUMNS)));
@@ -140,42 +143,36 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-async fn show(
-    State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-) -> Result<Json<Value>, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
-    let rows = store.rows(&import).await?;
+async fn show(State(store): State<Store>, caller: Caller<Read>, id: Named<ImportId>) -> Result<Json<Value>, Refusal> {
+    let import = caller.import(&store, id.get()).await?;
+    let counts = Counts::of(&store, &import).await?;
     Ok(Json(json!({
         "id": import.id,
         "status": status(import.status),
-        "total_rows": rows.total.unwrap_or(rows.processed),
-        "processed_rows": rows.processed,
-        "created_rows": rows.created,
-        // A row that says what the product already shows has updated it, as far as its sender is concerned.
-        "updated_rows": rows.updated + rows.unchanged,
-        "error_rows": rows.failed,
+        "total_rows": counts.total(),
+        "processed_rows": counts.processed,
+        "created_rows": counts.created,
+        "updated_rows": counts.updated,
+        "error_rows": counts.failed,
         "created_at": rfc3339(import.created_at),
         "completed_at": import.completed_at.map(rfc3339),
     })))
 }
 
 #[derive(Debug, Deserialize)]
-struct Page {
+struct PageQuery {
     page: Option<u64>,
     per_page: Option<usize>,
 }
 
 async fn errors(
     State(store): State<Store>,
-    Account(account, ..): Account<Read>,
-    id: IdPath,
-    query: Result<Query<Page>, QueryRejection>,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let id = id.map_err(|_| missing())?;
-    let Query(Page { page, per_page }) = query.map_err(|_| invalid("page", "page and per_page are whole numbers."))?;
+    let Query(PageQuery { page, per_page }) =
+        query.map_err(|_| invalid("page", "page and per_page are whole numbers."))?;
     let (page, per_page) = (page.unwrap_or(1), per_page.unwrap_or(PAGE_DEFAULT));
     if page == 0 {
         return Err(invalid("page", "page is at least 1."));
@@ -183,7 +180,7 @@ async fn errors(
     if !(1..=PAGE_MAX).contains(&per_page) {
         return Err(invalid("per_page", &format!("per_page is 1 to {PAGE_MAX}.")));
     }
-    let import = find(&store, &account, &id, &[KIND]).await?.ok_or_else(missing)?;
+    let import = caller.import(&store, id.get()).await?;
     let rows = store.rejected_rows(&import, (page - 1).saturating_mul(per_page as u64), per_page).await?;
     let data: Vec<Value> = rows.iter().map(|errors| row(errors)).collect();
     let total = store.rows(&import).await?.failed;
@@ -199,7 +196,7 @@ fn row(errors: &[RowError]) -> Value {
     })
 }
 
-/// The sentence of the document for an EAN that is none; the engine's own, which names the field, for all else.
+/// The document's own sentence for an invalid EAN; for any other error the sentence of the engine, which names the field.
 fn message(error: &RowError) -> &str {
     match (error.field.as_deref(), error.code.as_str()) {
         (Some("ean"), "invalid_ean" | "wrong_type") => "Invalid EAN format.",
@@ -212,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_is_told_by_how_the_content_begins() {
+    fn the_format_is_detected_from_the_start_of_the_file() {
         for (start, format) in [
             (&b"PK\x03\x04\x14"[..], Format::Xlsx),
             (b"\xef\xbb\xbf \n[{\"ean\"", Format::Json),

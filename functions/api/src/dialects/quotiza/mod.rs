@@ -1,7 +1,8 @@
 //! Quotiza, `/api/v1/products`: up to a thousand products in a JSON body.
 //!
-//! Settled here: an `account_id` that is not the key's own is an account that is not found. A number is taken for a string. A product that
-//! failed is one error, with one sentence for all that is wrong with it (see [`sentence`]). Success is all but failed.
+//! Settled here: an `account_id` other than the key's own account is not found. A number is taken for a string. A product that failed is one
+//! error, whose sentence tells everything that is wrong with the product (see [`sentence`]). `successes` counts the processed products that
+//! did not fail.
 
 mod sentence;
 
@@ -12,31 +13,56 @@ use axum::{
     routing::{get, post},
 };
 use penstock_model::{AccountId, RowError, Status};
+use penstock_store::rate::Rate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::sentence::sentence;
-use super::{SHOWN_ERRORS, find, key_cell, kind, rows};
+use super::{
+    rows,
+    shown::{Counts, SHOWN_ERRORS, key_cell},
+};
 use crate::{
-    Api, Refusal,
-    auth::{Account, Create, Read},
+    api::Api,
+    auth::{Caller, Create, Read},
+    dialect::{Dialect, JSON, Limit, bundled_kind},
+    rate_limits::{Per, RateLimit, Requests},
+    refusal::Refusal,
 };
 
-/// The kind of its records.
-pub(crate) const KIND: &str = "products";
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "quotiza",
+    bases: &["/api/v1/products"],
+    kinds: Some(&[KIND]),
+    rate_limits: &[
+        RateLimit { requests: Requests::Imports, per: Per::Address, rate: Rate { limit: 5, seconds: 60 } },
+        RateLimit { requests: Requests::Imports, per: Per::Account, rate: Rate { limit: 5, seconds: 60 } },
+        RateLimit { requests: Requests::All, per: Per::Address, rate: Rate { limit: 10, seconds: 60 } },
+    ],
+    limits: &[
+        Limit { name: "QUOTIZA_BODY_BYTES", value: BODY_BYTES, unit: "bytes" },
+        Limit { name: "QUOTIZA_PRODUCTS", value: PRODUCTS as u64, unit: "products" },
+    ],
+    router,
+    media_type: JSON,
+    error,
+    missing: || Refusal::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found"),
+};
+
+const KIND: &str = "products";
 
 /// "The products array can contain up to 1000 products per request."
-pub const PRODUCTS: usize = 1_000;
+const PRODUCTS: usize = 1_000;
 
-/// Bytes of a body, at most; what API Gateway takes. The document names no limit.
-pub const BODY_BYTES: u64 = 10 * 1024 * 1024;
+/// Bytes of a body, at most: the limit of API Gateway, since the document names none.
+const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
-pub(super) fn router() -> Router<Api> {
+fn router() -> Router<Api> {
     Router::new().route("/api/v1/products/import", post(create)).route("/api/v1/products/import_status", get(show))
 }
 
-/// An error in Quotiza's form, with the codes and sentences of its document where it has them.
-pub(crate) fn error(refusal: &Refusal) -> Value {
+/// An error, with the codes and sentences of the document where it has them.
+fn error(refusal: &Refusal) -> Value {
     let (code, message) = match (refusal.status, &*refusal.code) {
         (StatusCode::UNAUTHORIZED, _) => ("unauthorized", "Authentication token is missing or invalid"),
         (_, "rate_limited") => ("throttle_limit_reached", refusal.message.as_str()),
@@ -49,11 +75,7 @@ fn invalid() -> Refusal {
     Refusal::bad_request("invalid_products_data", "Invalid products data")
 }
 
-fn job_not_found() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found")
-}
-
-/// Holds the account that the request names to the key's own.
+/// Refuses a request that names another account than the key's own.
 fn check_account(named: Option<&str>, account: &AccountId) -> Result<(), Refusal> {
     match named {
         None | Some("") => Err(Refusal::bad_request("missing_account_id", "account_id is required")),
@@ -62,10 +84,10 @@ fn check_account(named: Option<&str>, account: &AccountId) -> Result<(), Refusal
     }
 }
 
-/// A repeat makes another job, which leaves the same catalogue.
+/// A repeat creates another job, which leaves the same catalogue.
 async fn create(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Create>,
+    State(Api { store, bodies, .. }): State<Api>,
+    Caller { account, .. }: Caller<Create>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
@@ -81,45 +103,46 @@ async fn create(
     if products.is_empty() || !products.iter().all(|product| rows::is_object(product)) {
         return Err(invalid());
     }
-    let import = rows::import(&store, &account, kind(KIND)?, &products, limit).await?;
+    let import = rows::import(&store, &account, bundled_kind(KIND), &products, limit).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
 }
 
+/// The parameters of a status.
 #[derive(Debug, Default, Deserialize)]
-struct Asked {
+struct StatusQuery {
     account_id: Option<String>,
     job_id: Option<String>,
 }
 
-/// Bytes of the body of a question, at most.
-const QUESTION_BYTES: u64 = 64 * 1024;
+/// Bytes of a body with the parameters of a status, at most.
+const STATUS_QUERY_BYTES: u64 = 64 * 1024;
 
 async fn show(
-    State(Api { store, bodies }): State<Api>,
-    Account(account, ..): Account<Read>,
-    query: Result<Query<Asked>, QueryRejection>,
+    State(Api { store, bodies, .. }): State<Api>,
+    caller: Caller<Read>,
+    query: Result<Query<StatusQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
     let Query(mut asked) = query.unwrap_or_default();
     if asked.account_id.is_none() || asked.job_id.is_none() {
-        // A GET whose parameters are in its body. One that is no JSON holds none.
-        let body = rows::body(request.into_body(), bodies.of(QUESTION_BYTES)).await?;
+        // A GET whose parameters are in its body. A body that is not JSON holds none.
+        let body = rows::body(request.into_body(), bodies.of(STATUS_QUERY_BYTES)).await?;
         let body = rows::document(&body).and_then(rows::members).unwrap_or_default();
         asked.account_id = asked.account_id.or_else(|| rows::text(body.get("account_id")));
         asked.job_id = asked.job_id.or_else(|| rows::text(body.get("job_id")));
     }
-    check_account(asked.account_id.as_deref(), &account)?;
-    let job_id = asked.job_id.unwrap_or_default();
-    let import = find(&store, &account, &job_id, &[KIND]).await?.ok_or_else(job_not_found)?;
-    let rows = store.rows(&import).await?;
+    check_account(asked.account_id.as_deref(), &caller.account)?;
+    let job_id = asked.job_id.and_then(|id| id.parse().ok());
+    let import = caller.import(&store, job_id.as_ref()).await?;
+    let counts = Counts::of(&store, &import).await?;
     let failed = store.rejected_rows(&import, 0, SHOWN_ERRORS).await?;
     Ok(Json(json!({
         "job_id": import.id,
         "status": status(import.status),
-        "total": import.counted.or(rows.total).unwrap_or(rows.processed),
-        "processed": rows.processed,
-        "successes": rows.processed - rows.failed,
-        "failures": rows.failed,
+        "total": counts.total(),
+        "processed": counts.processed,
+        "successes": counts.succeeded(),
+        "failures": counts.failed,
         "errors": failed.iter().map(|errors| shown(errors)).collect::<Vec<Value>>(),
     })))
 }
@@ -128,13 +151,13 @@ fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "pending",
         Status::Processing => "processing",
-        // A partial failure is completed.
+        // A job with some rejected products is completed.
         Status::Completed | Status::CompletedWithErrors => "completed",
         Status::Failed | Status::Cancelled | Status::Expired => "failed",
     }
 }
 
-/// `line` is the product's place in the array, from 1.
+/// A rejected product. `line` is its place in the array, from 1.
 fn shown(errors: &[RowError]) -> Value {
     json!({ "line": errors.first().map(|error| error.row), "sku": key_cell(errors), "message": sentence(errors) })
 }

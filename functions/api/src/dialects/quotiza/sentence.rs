@@ -1,9 +1,9 @@
-//! What is wrong with a product, in a sentence as Quotiza's document has one: `Validation failed: Name can't be blank`. That is how Ruby on
-//! Rails puts it (Active Record Validations guide), whose words are taken for the rest.
+//! The sentence that tells what is wrong with a product. The document has one such sentence, `Validation failed: Name can't be blank`, in the
+//! words of Ruby on Rails (Active Record Validations guide); the other sentences use the words of Rails too.
 
 use penstock_model::RowError;
 
-/// A sentence for all that is wrong with a product.
+/// One sentence for all errors of a product.
 pub(super) fn sentence(errors: &[RowError]) -> String {
     if errors.iter().any(|error| error.code == "not_processed") {
         return "Product could not be processed. Please send it again.".to_owned();
