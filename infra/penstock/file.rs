@@ -6,10 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::Args;
 use penstock_engine::{kind::Kind, reading::Hints};
 use penstock_model::{Format, ImportOptions, InvalidDelimiter, delimiter_byte};
 
@@ -19,8 +16,8 @@ pub(crate) struct FileArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The format of the file; detected if not given.
-    #[arg(long, value_parser = formats())]
+    /// The format of the file.
+    #[arg(long, help = format!("The format of the file, of {}; detected if not given", Format::listed()))]
     pub(crate) format: Option<Format>,
     /// The byte between two cells; detected if not given.
     #[arg(long, value_parser = delimiter)]
@@ -101,10 +98,6 @@ impl LocalFile<'_> {
         let Self { format, filename, options, .. } = self;
         Hints { format: *format, filename: filename.as_deref(), options, kind, partial: false }
     }
-}
-
-fn formats() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(|word| word.parse::<Format>())
 }
 
 /// As the service takes it.

@@ -100,3 +100,41 @@ fn first_rows(plan: &mut Plan, job: &Job, chunks: &[Chunk]) -> Vec<PreviewRow> {
     }
     found.into_values().take(PREVIEW_ROWS as usize).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use penstock_model::ImportOptions;
+
+    use super::*;
+
+    fn preview_of(file: &str, partial: bool) -> Preview {
+        let (options, kind) = (ImportOptions::default(), crate::kinds::compiled("products"));
+        let hints = Hints { format: None, filename: None, options: &options, kind: &kind, partial };
+        preview(Cursor::new(file), file.len() as u64, &hints, &"1".parse().expect("valid")).expect("a layout")
+    }
+
+    #[test]
+    fn the_first_rows_are_shown_whatever_chunks_they_are_in() {
+        let long = "x".repeat(CHUNK_BYTES / 4);
+        let rows: String = (0..20).map(|row| format!("S{row},n,b,{}\n", if row < 3 { &long } else { "" })).collect();
+        for (file, wanted) in [(rows.as_str(), 10), ("A,,b,\nB,b,b,\n", 2), ("", 0)] {
+            let preview = preview_of(&format!("sku,name,brand,colour\n{file}"), false);
+            assert_eq!(preview.rows.len(), wanted);
+            assert!(preview.rows.iter().map(|row| row.row).eq(1..=wanted as u64));
+            assert_eq!(preview.columns[3], ("colour".to_owned(), None));
+        }
+        let rows = preview_of("sku,name,brand\nA,,b\nB,b,b", true).rows;
+        assert_eq!((rows.len(), rows[0].errors[0].code.as_str()), (1, "required"));
+    }
+
+    #[test]
+    fn a_file_that_would_fail_shows_its_columns_and_why() {
+        let preview = preview_of("sku,nmae,brand\nA,a,b\n", false);
+        assert_eq!(preview.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["sku", "nmae", "brand"]);
+        assert_eq!(preview.failure.expect("fails").code, "missing_column");
+        let codes = ["", "sku,\"name\nA,a,b\n"].map(|file| preview_of(file, false).failure.expect("fails").code);
+        assert_eq!(codes, ["empty_file", "unterminated_quote"]);
+    }
+}

@@ -50,6 +50,12 @@ words! {
 }
 
 impl Format {
+    /// The words of all formats, as a part of a sentence.
+    pub fn listed() -> String {
+        let [others @ .., last] = Self::ALL.map(Self::as_str);
+        format!("{} and {last}", others.join(", "))
+    }
+
     /// The extensions of files in the format, without a dot.
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
@@ -96,8 +102,7 @@ pub struct UnknownFormat(String);
 
 impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [others @ .., last] = Format::ALL.map(Format::as_str);
-        write!(f, "format `{}` is not read; {} and {last} are", self.0, others.join(", "))
+        write!(f, "format `{}` is not read; {} are", self.0, Format::listed())
     }
 }
 

@@ -63,6 +63,20 @@ fn a_flipped_bit_in_an_archive_is_noticed() {
 }
 
 #[test]
+fn a_zstandard_frame_whose_window_is_larger_than_the_limit_is_not_decoded() {
+    let packed = |window_bytes: u64| {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+        encoder.window_log(window_bytes.ilog2()).expect("a window");
+        encoder.write_all(b"a,b\n").expect("in memory");
+        encoder.finish().expect("in memory")
+    };
+    let zstd = layout(Some(Compression::Zstd), UTF_8);
+    assert_eq!(text(&zstd, &packed(limits::ZSTD_WINDOW_BYTES)).expect("within the limit"), b"a,b\n");
+    let failure = text(&zstd, &packed(2 * limits::ZSTD_WINDOW_BYTES)).expect_err("over the limit");
+    assert_eq!(failure.code, "damaged_file");
+}
+
+#[test]
 fn an_archive_must_hold_one_file() {
     let zip = layout(Some(Compression::Zip), UTF_8);
     assert_eq!(text(&zip, &archive(&[("a.csv", b"a"), ("b.csv", b"b")])).expect_err("two").code, "not_one_file");

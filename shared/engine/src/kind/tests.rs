@@ -499,3 +499,14 @@ fn an_empty_cell_that_holds_nothing_is_no_boolean() {
     assert!(field.check(Input::Text("")).is_err());
     assert!(!field.is_plainly_good("") && field.is_plainly_good("0"));
 }
+
+#[test]
+fn schemas_of_items_inside_one_another_are_bounded() {
+    let nested = |levels: usize| {
+        let open = r#""type": "array", "itemSchema": { "fields": [{ "name": "i", "#.repeat(levels);
+        format!(r#"{{ "name": "f", {open}"type": "string"{} }}"#, "}] }".repeat(levels))
+    };
+    assert!(compile(&nested(limits::ITEM_SCHEMAS)).is_ok());
+    let error = compile(&nested(limits::ITEM_SCHEMAS + 1)).expect_err("one too many");
+    assert!(error.message.starts_with(&format!("more than {} schemas", limits::ITEM_SCHEMAS)), "{error}");
+}

@@ -127,7 +127,9 @@ fn what_breaks_a_document_is_one_row_to_its_end() {
     assert_eq!(refusals(ARRAY, "[{},\n\n{\"a\":"), broken(2, 3, DocumentFlaw::Ends));
     assert_eq!(refusals(ARRAY, "[{}\n"), broken(2, 2, DocumentFlaw::Ends));
     assert_eq!(refusals(ARRAY, "[{}]\nx"), broken(2, 2, DocumentFlaw::Trailing));
-    assert_eq!(refusals(ARRAY, &format!("[{}", "[".repeat(200))), broken(1, 1, DocumentFlaw::TooDeep));
+    let nested = |levels: usize| format!("[{}{}, {{}}]", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(refusals(ARRAY, &nested(limits::JSON_DEPTH)), vec![]);
+    assert_eq!(refusals(ARRAY, &nested(limits::JSON_DEPTH + 1)), broken(1, 1, DocumentFlaw::TooDeep));
     assert_eq!(refusals(ENVELOPE, "{\"a\":1}"), broken(1, 1, DocumentFlaw::NoArray));
     assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[]}"), broken(2, 1, DocumentFlaw::SecondArray));
     assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":{\"c\":[]}}"), vec![]);
