@@ -1,4 +1,4 @@
-//! What an uploaded file turned out to be.
+//! The layout of an uploaded file: format, packing, encoding, grammar.
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl Grammar {
     }
 }
 
-/// What an upload is, found out once, when it is accepted, and pinned: reading it again must give the same rows.
+/// The layout of an upload. It is detected once, when the upload is accepted, and pinned: reading it again must give the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Its format.
@@ -101,7 +101,7 @@ pub struct Layout {
     /// The sheet of a workbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// What its creator may want to know: where content, declaration and name contradict one another.
+    /// Notes for the import's creator: where content, declaration and name contradict one another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

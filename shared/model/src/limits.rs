@@ -41,7 +41,7 @@ pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 /// less one for the map that a record's fields are in and one for what is innermost.
 pub const NESTING: usize = 30;
 
-/// Errors that one cell is told to have, at most: an array of ten thousand items that are all wrong needs no more.
+/// Errors that are reported for one cell, at most. An array of ten thousand wrong items needs no more.
 pub const CELL_ERRORS: usize = 50;
 
 /// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
@@ -93,7 +93,7 @@ pub const STALL_SECONDS: u64 = 5 * 60;
 /// Characters of the name of an account, a kind or an API key, at most.
 pub const NAME_CHARS: usize = 64;
 
-/// Rows that an abort threshold looks at, at most.
+/// Rows that an abort threshold judges, at most.
 pub const ABORT_ROWS: u64 = 100_000;
 
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
@@ -108,7 +108,7 @@ pub const SCHEMA_DERIVED: usize = 100;
 /// Fields through which a default may be taken from another field.
 pub const DERIVED_STEPS: usize = 8;
 
-/// Bytes of a file's text that are looked at to find out what it is.
+/// Bytes of a file's text from which its format is detected.
 pub const DETECT_BYTES: usize = 1024 * 1024;
 
 /// How many times its size a compressed upload may unpack to; [`UNPACKED_LEAST_BYTES`] are always allowed.

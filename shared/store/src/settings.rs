@@ -16,7 +16,7 @@ use crate::{
     rate::{PolicyError, RateLimits},
 };
 
-/// Where the services are and what in them is Penstock's.
+/// The services' endpoints and credentials, the names of Penstock's resources, and what the deployment configures.
 #[derive(Clone)]
 pub struct Settings {
     /// `AWS_REGION`.
@@ -48,7 +48,7 @@ pub struct Settings {
     pub chunking: Chunking,
     /// `PENSTOCK_RATE_LIMITS`: how often the API may be asked, over the defaults; see [`RateLimits`].
     pub rate_limits: RateLimits,
-    /// `PENSTOCK_STACK`: the stack's name, by which its metrics are told from others'; `local` if not set.
+    /// `PENSTOCK_STACK`: the stack's name, the dimension of its metrics; `local` if not set.
     pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
     pub clock_file: Option<PathBuf>,
@@ -167,8 +167,8 @@ fn behavior() -> BehaviorVersion {
 
 /// Throttling slows the caller down and then gives the work back; it never fails a row.
 ///
-/// Not the SDK's adaptive mode: it holds back every request of the client to what a single throttled one suggests, down to one in two
-/// seconds, and there is one client for all tables.
+/// Not the SDK's adaptive mode: there is one client for all tables, and a single throttled request would slow all its requests down, to one in
+/// two seconds at worst.
 fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(8)
@@ -176,8 +176,8 @@ fn retries() -> RetryConfig {
         .with_max_backoff(Duration::from_secs(5))
 }
 
-/// Has a single write tried again that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide,
-/// "Transaction conflict handling"). The SDK does not count that among what is worth another try.
+/// Retries a single write that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide, "Transaction
+/// conflict handling"), which the SDK does not retry.
 #[derive(Debug)]
 struct TransactionConflicts;
 
