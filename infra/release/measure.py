@@ -21,7 +21,8 @@ import zipfile
 
 BUILT = pathlib.Path("target/lambda")
 EMPTY = "empty"
-FUNCTIONS = ["penstock-api", "penstock-authorize", "penstock-split", "penstock-validate", "penstock-report", "penstock-sweep"]
+TEMPLATE = pathlib.Path("template.yaml").read_text()
+FUNCTIONS = re.findall(r"^ *Binary: (penstock-[a-z]+)$", TEMPLATE, re.M)
 # The targets: a start of at most five times the empty function's, and at most this memory when it waits for its first invocation.
 MOST_TIMES = 5
 MOST_IDLE_KIB = 16 * 1024
@@ -32,7 +33,7 @@ SECONDS = 30
 def environment(port):
     """What Lambda and template.yaml tell a function."""
     own = ["IMPORTS_TABLE", "RECORDS_TABLE", "UPLOADS_BUCKET", "RESULTS_BUCKET"]
-    queues = ["CHUNKS_QUEUE_URL", "SPLITS_QUEUE_URL", "REPORTS_QUEUE_URL"]
+    queues = set(re.findall(r"PENSTOCK_[A-Z]+_QUEUE_URL", TEMPLATE))
     return {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_LAMBDA_FUNCTION_NAME": "function",
@@ -45,7 +46,7 @@ def environment(port):
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_SESSION_TOKEN": "none",
         **{f"PENSTOCK_{name}": "penstock-name" for name in own},
-        **{f"PENSTOCK_{name}": "https://sqs.us-east-1.amazonaws.com/123456789012/name" for name in queues},
+        **{name: "https://sqs.us-east-1.amazonaws.com/123456789012/name" for name in queues},
     }
 
 

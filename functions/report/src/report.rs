@@ -121,7 +121,7 @@ impl Writer<'_> {
     }
 }
 
-/// Rows that were split stand in front of what is damaged, so a text that cannot be read there is not the file's fault.
+/// Rows that were split stand before any damage, so a text that cannot be read there is the storage's fault.
 fn transient(error: TextError) -> StoreError {
     match error {
         TextError::Store(error) => error,

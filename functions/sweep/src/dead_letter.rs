@@ -1,4 +1,4 @@
-//! Settling what was tried often enough.
+//! Settling dead letters.
 
 use penstock_model::{AccountId, Begin, ChunkMessage, Failure, Halt, ImportId, Order, Stage, Verdict};
 use penstock_runtime::{
@@ -66,8 +66,8 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     }
 }
 
-/// A chunk that has begun is sent again, for all its accepted rows will be applied; one that has not is sent once more, marked as its last
-/// try, and given up when that is dead-lettered too. Other copies of its message say nothing of that try: they are dropped.
+/// Sends a chunk that has begun again, since all its accepted rows are to be applied. Sends a chunk that has not begun once more, marked as its
+/// last try, and gives it up when that message is dead-lettered too. Copies without the mark are dropped.
 async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
     let ChunkMessage { job, chunk, last_try, .. } = message;
     let number = job.chunking.block_of(chunk.index);
@@ -92,8 +92,8 @@ async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
     }
 }
 
-/// A split that is dead-lettered continues once more from where it stands, marked so; it ends its import when it was marked and got no further.
-/// Other copies of its event say nothing of that try: they are dropped.
+/// Orders a dead-lettered split to continue once more from its checkpoint, marked with that checkpoint. A marked split that got no further is
+/// given up, and its import fails. Copies without the mark are dropped.
 async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Option<u32>) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
     match import.stage() {

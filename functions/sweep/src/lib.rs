@@ -1,4 +1,4 @@
-//! Dead letters, expiry, lost events: no import ever hangs.
+//! Dead letters, expiry, lost events: every import ends.
 //!
 //! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those that have not ended. From
 //! the dead-letter queues it takes the orders that were tried often enough, and settles them.

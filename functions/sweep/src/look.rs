@@ -9,19 +9,19 @@ use tracing::info;
 pub enum Sight {
     /// There is nothing left to look at.
     Done,
-    /// It is as it should be; it will be looked at again.
+    /// It is as it should be; the sweeper will look again.
     Fine,
     /// Its upload's event was lost: it is split now.
     Found,
     /// Nothing was uploaded in time: it has expired.
     Expired,
-    /// It had made no progress: what may have been lost is done again.
+    /// It had made no progress: lost messages are sent again.
     Resumed,
-    /// Its rejected rows file is missing: it is asked for again.
+    /// Its rejected rows file is missing: the report is ordered again.
     Reported,
 }
 
-/// Looks at an import and does what is missing. A repeat does it again, which everything that follows can take.
+/// Looks at an import and does what is missing. A repeat does it again; all that follows is idempotent.
 ///
 /// # Errors
 /// What may be different next time; the import stays due.

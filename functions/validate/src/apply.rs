@@ -1,16 +1,16 @@
-//! Applying accepted rows: read, merge, write if nobody else did, as often as it takes.
+//! Applying accepted rows: read, merge, compare and set, retry on a conflict.
 //!
-//! **A row that changes nothing but stamps may cost no write**, which is what the nightly export of a whole catalogue is about. Stamps are there
-//! for rows that come later in time although they belong before: without its stamp this row would lose to them. So the write is left out if, and
-//! only if, there can be no such row. Each of the five conditions has a schedule that breaks the first promise without it (`tests/chaos.rs`, and
-//! of *newest* `tests/unchanged.rs`):
+//! **A row that changes stamps alone may cost no write.** A nightly export of a whole catalogue consists of such rows. A stamp protects a row's
+//! values from rows that are applied later although they belong before it. So the write is left out if, and only if, there can be no such row.
+//! For each of the five conditions there is a schedule that breaks the first promise without it (`tests/chaos.rs`, for *newest*
+//! `tests/unchanged.rs`):
 //!
 //! - *alone*: no older import of the account and kind ran when this one was accepted. Rows of an older one belong before this row.
-//! - *first*: no earlier row of the file may name the record. Such a row may be applied after this one.
-//! - *newest*: the record holds no stamp that is newer than the row. What a newer row made has defaults that this row's stamps would protect from
-//!   rows between the two.
-//! - *equal*: merged with the row, the record shows what it shows.
-//! - *consistent*: the record was read consistently. An older state may show what the row says although the present one does not.
+//! - *first*: no earlier row of the file names the record. Such a row may be applied after this one.
+//! - *newest*: the record holds no stamp that is newer than the row. A record that a newer row made has defaults, and this row's stamps would
+//!   protect them from rows between the two.
+//! - *equal*: merging the row changes no value of the record.
+//! - *consistent*: the record was read consistently. An older state may have the row's values although the present one does not.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ const GROUPS: usize = 4;
 /// Bytes of records in one page over which it is worked off alone.
 const LARGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// What became of a chunk's accepted rows.
+/// The outcome of a chunk's accepted rows.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) tally: Tally,
@@ -48,7 +48,7 @@ struct Fold<'r> {
     rows: Vec<Row<'r>>,
 }
 
-/// What a chunk's rows are applied by.
+/// The rules by which a chunk's rows are applied.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) plan: &'a Plan,
@@ -61,7 +61,7 @@ pub(crate) struct Rules<'a> {
 /// time.
 ///
 /// # Errors
-/// When the table does not take the writes for long, or other writers keep coming first: the message goes back, nothing is lost.
+/// When the table refuses the writes for long, or other writers keep winning: the message goes back, and nothing is lost.
 pub(crate) async fn apply(store: &Store, rules: Rules<'_>, rows: Vec<Row<'_>>) -> Result<Applied> {
     let Rules { job, .. } = rules;
     let mut folds: Vec<Fold<'_>> = Vec::new();
@@ -185,8 +185,7 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
     merged
 }
 
-/// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. That records are read consistently is the
-/// store's to see to.
+/// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. The store reads records consistently.
 fn may_be_left_out(rules: Rules<'_>, merged: &Merged<'_>, newest: Option<Stamp>) -> bool {
     let ([row], [outcome]) = (&merged.fold.rows[..], &merged.outcomes[..]) else { return false };
     let holds = |condition: &str, holds: bool| holds || crash::is_broken(condition);

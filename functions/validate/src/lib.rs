@@ -1,6 +1,6 @@
 //! Chunk → records, row errors, tally.
 //!
-//! A message may come any number of times, at once or after a crash between any two of these steps; each step finds what was done before.
+//! Every step is idempotent: a message may be delivered any number of times, concurrently or after a crash between any two steps.
 
 mod apply;
 mod validate;

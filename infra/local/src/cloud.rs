@@ -1,4 +1,4 @@
-//! The local cloud as a whole: what is started, in which order, and how it ends.
+//! The local cloud as a whole: how its parts start, and how it stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -179,7 +179,7 @@ impl LocalCloud {
         &self.url
     }
 
-    /// What the functions were told about the services.
+    /// The settings of the functions.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         self.store.settings()

@@ -16,7 +16,7 @@ pub(crate) struct Tables<'a> {
     pub(crate) records: &'a str,
 }
 
-/// Starts the service on a free port. With a file, what is stored there is gone on from.
+/// Starts the service on a free port. With a file, the tables that are stored there stay.
 ///
 /// It has a thread of its own: dynoxide works on whatever thread a request arrives, one request at a time, and would hold up everything
 /// else in this process.

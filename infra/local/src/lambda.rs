@@ -197,7 +197,7 @@ impl LambdaHost {
         let busy = self.busy();
         let slot = self.reserve(function).await?;
         let host = self.clone();
-        // A task of its own: an invocation that has begun goes on to its end even if nobody waits for it any more.
+        // A task of its own: an invocation that has begun runs to its end even when its caller has gone.
         let invocation = tokio::spawn(async move {
             let _busy = busy;
             host.invoke_in(slot, payload).await
@@ -246,7 +246,7 @@ impl LambdaHost {
         let over = self.inner.clock.sleep_until(self.inner.clock.now_ms() + pause_ms);
         self.inner.pausing.fetch_add(1, Ordering::SeqCst);
         self.inner.activity.beat();
-        // Whoever stops this wait has stopped the host.
+        // The wait is cancelled only when the host is stopped.
         over.await;
         self.inner.pausing.fetch_sub(1, Ordering::SeqCst);
     }

@@ -18,12 +18,12 @@ use crate::proxy::access_key_id;
 const INHERITED: [&str; 7] =
     ["HOME", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "PATH", "RUST_BACKTRACE", "RUST_LOG", "TMPDIR"];
 
-/// What plays the instances' part.
+/// The program that an instance runs.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {
     /// A child process: `<program> function <name>`.
     Executable(PathBuf),
-    /// Somebody else, who is told the Runtime API's address of each new instance and calls it by plain HTTP.
+    /// A test, which receives the Runtime API's address of each new instance and calls it by plain HTTP.
     #[cfg_attr(not(test), allow(dead_code))]
     Outside(mpsc::UnboundedSender<String>),
 }

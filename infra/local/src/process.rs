@@ -40,7 +40,7 @@ impl Process {
         Ok(Self { pid, ended, kill })
     }
 
-    /// Something that is no child of ours: it never ends by itself, and ends when it is killed.
+    /// A stand-in for a child process, for tests: it ends when it is killed and not before.
     pub(crate) fn outside() -> Self {
         let (kill, mut killed) = watch::channel(false);
         let (end, ended) = watch::channel(None);

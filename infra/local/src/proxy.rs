@@ -1,4 +1,4 @@
-//! The fault proxy: stands before DynamoDB, S3 and SQS, has the meter count what goes through, and spoils it as the weather has it.
+//! The fault proxy in front of DynamoDB, S3 and SQS. The meter counts each request, and the weather may inject a fault.
 //!
 //! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or after the effect, an
 //! answer that never comes, a batch done in part, and a stale answer to a read that did not ask for better. Requests keep their `Host`

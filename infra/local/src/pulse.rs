@@ -1,10 +1,10 @@
-//! "Something changed": what a waiter watches instead of polling.
+//! A pulse: a waiter watches it instead of polling.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A counter of changes. Whoever waits for a condition subscribes, looks, and sleeps until the next change.
+/// A counter of changes. A waiter subscribes, checks its condition, and sleeps until the next change.
 #[derive(Clone, Debug)]
 pub(crate) struct Pulse {
     changes: Arc<watch::Sender<u64>>,

@@ -1,4 +1,4 @@
-//! What the local cloud tells the functions and the api about itself: one list of environment variables, read by all of them alike.
+//! The environment of the functions and the api: one list of variables for all of them.
 
 use std::path::Path;
 

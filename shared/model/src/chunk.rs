@@ -1,4 +1,4 @@
-//! Chunks: what a file is cut into.
+//! Chunks: the pieces into which a file is split.
 
 use std::fmt;
 
@@ -92,8 +92,8 @@ impl fmt::Display for DocumentFlaw {
     }
 }
 
-/// Which rows of a chunk may name a record that an earlier row of the file names. Whoever does not know says that any may: that costs
-/// writes, never truth.
+/// Which rows of a chunk may name a record that an earlier row of the file names. A splitter that does not know says that any row may; that
+/// costs writes, and no result is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Repeats {
     /// Any of them.

@@ -90,7 +90,7 @@ pub enum EmptyCells {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Abort {
-    /// How many rows are looked at, from the first: 1 to [`crate::limits::ABORT_ROWS`].
+    /// The threshold judges this many rows, from the first: 1 to [`crate::limits::ABORT_ROWS`].
     pub rows: u64,
     /// The import fails once more than this share of them is rejected, in percent: 0 to 99.
     pub percent: u8,
@@ -114,19 +114,19 @@ impl Abort {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ImportOptions {
-    /// The byte between two cells; found out when absent.
+    /// The byte between two cells; detected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// Whether a quote at the start of a cell opens a quoted one; it does when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quoting: Option<bool>,
-    /// The encoding of the text, by any label of the WHATWG Encoding Standard; found out when absent.
+    /// The encoding of the text, by any label of the WHATWG Encoding Standard; detected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
     /// The sheet of a workbook; the first when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// What columns of the file mean: the field of the kind for each that is named. The others are matched by their names.
+    /// The field of the kind for each column that is named here. The other columns are matched by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mapping: BTreeMap<String, String>,
     /// What rows do to records that are there.
@@ -143,7 +143,7 @@ pub struct ImportOptions {
     pub abort: Option<Abort>,
 }
 
-/// The one stored object that an import is about, pinned when it is accepted.
+/// The stored object that an import reads, pinned when the upload is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredObject {
     /// Its version, where the bucket keeps versions.
@@ -194,7 +194,7 @@ impl Chunking {
     }
 }
 
-/// Where a splitter goes on: everything before it has been sent.
+/// Where a splitter continues: everything before this place has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The next chunk, from 0.
@@ -246,7 +246,7 @@ pub struct Import {
     pub created_at: i64,
     /// The last moment to upload, in Unix milliseconds.
     pub expires_at: i64,
-    /// When its upload was accepted, in Unix milliseconds: what its lags are counted from.
+    /// When its upload was accepted, in Unix milliseconds. Its lags are counted from this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<i64>,
     /// When it ended, in Unix milliseconds.
@@ -267,14 +267,14 @@ pub struct Import {
     /// Its place in the order of acceptance; 0 until it is accepted.
     #[serde(default)]
     pub order: u64,
-    /// Whether no older import of its account and kind ran when it was accepted, so that no row but its own can come after it that belongs
-    /// before it.
+    /// Whether no older import of its account and kind ran when this one was accepted. Then every row that is applied later and belongs
+    /// before one of its rows is a row of this import too.
     #[serde(default)]
     pub no_older_running: bool,
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
-    /// What the upload is; `None` until it has been looked at.
+    /// The detected format, encoding and packing of the upload; `None` until they are detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     /// The file's columns; `None` until its header has been read, and for a file without one.
@@ -291,10 +291,10 @@ pub struct Import {
     /// Blocks that exist.
     #[serde(default)]
     pub opened_blocks: u32,
-    /// Data rows of the file; `None` until splitting has ended, which also settles that `opened_blocks` is all of them.
+    /// Data rows of the file; `None` until splitting has ended. From then on no further block is opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Data rows that the api counted while it took the file, where a dialect tells their number at once; the splitter's count is `total`.
+    /// Data rows that the api counted while it received the file, for dialects that answer with their number; the splitter's count is `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<u64>,
     /// Blocks whose sums are in `noted_tally`.

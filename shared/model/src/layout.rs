@@ -1,4 +1,4 @@
-//! What an uploaded file is, and how it is read.
+//! The layout of an uploaded file: format, packing, encoding, grammar.
 
 use std::{fmt, str::FromStr};
 
@@ -200,7 +200,7 @@ pub struct Layout {
     /// The sheet of a workbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// What its creator may want to know: where content, declaration and name contradict one another.
+    /// Notes for the import's creator: where content, declaration and name contradict one another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -52,7 +52,7 @@ pub const JSON_DEPTH: usize = 128;
 /// Schemas of items inside one another, at most.
 pub const ITEM_SCHEMAS: usize = 8;
 
-/// Errors that one cell is told to have, at most: an array of ten thousand items that are all wrong needs no more.
+/// Errors that are reported for one cell, at most. An array of ten thousand wrong items needs no more.
 pub const CELL_ERRORS: usize = 50;
 
 /// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
@@ -107,7 +107,7 @@ pub const STALL_SECONDS: u64 = 5 * 60;
 /// Characters of the name of an account, a kind or an API key, at most.
 pub const NAME_CHARS: usize = 64;
 
-/// Rows that an abort threshold looks at, at most.
+/// Rows that an abort threshold judges, at most.
 pub const ABORT_ROWS: u64 = 100_000;
 
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.

@@ -11,7 +11,7 @@ macro_rules! listed {
 
         impl $name {
             /// Every one of them, in the order of their declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            pub const ALL: [Self; [$(stringify!($variant)),*].len()] = [$(Self::$variant),*];
         }
     };
 }

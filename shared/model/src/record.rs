@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::Decimal;
 
-/// When a value was said: by which import (in the order in which imports were accepted), in which of its rows.
+/// The place of a value in the order: its import (in the order in which imports were accepted) and its row within the import.
 ///
 /// Stamps are totally ordered; an upsert keeps, field by field, the value with the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,12 +18,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of the defaults that a row with this stamp gives to a record that it makes: older than that of any row, and the earlier the
-    /// row, the *newer*. So the defaults of the earliest row, which in file order is the one that makes the record, win over those of others,
-    /// in whatever order the rows come.
+    /// The stamp of the defaults that a row with this stamp gives to a record that it makes. It is older than the stamp of any row, and the
+    /// earlier the row, the *newer* it is. So the defaults of the earliest row, which in file order makes the record, win in whatever order
+    /// the rows are applied.
     ///
-    /// Orders and rows below 2^32 are told apart: no upload has as many rows (each is two bytes or more, of 5 GiB), and no account as many
-    /// imports of a kind.
+    /// Orders and rows are distinct below 2^32. No upload has as many rows (5 GiB of at least two bytes each), and no account as many imports
+    /// of a kind.
     pub fn of_default(self) -> Self {
         let bound = |number: u64| number.min(u64::from(u32::MAX));
         Self { order: 0, row: u64::MAX - (bound(self.order) << 32 | bound(self.row)) }
@@ -78,7 +78,7 @@ impl Serialize for Value {
     }
 }
 
-/// The row that touched a record last, so that a replay of it can answer as the first time.
+/// The row that touched a record last. By it a retry of that row finds the answer of the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
     /// The row.

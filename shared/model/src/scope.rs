@@ -4,32 +4,28 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidId;
+use crate::{InvalidId, listed::listed};
 
-/// One thing that an API key may do, for its account's imports or, as [`Scope::Admin`], for keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Scope {
-    /// Read imports, their errors, and records.
-    #[serde(rename = "import:read")]
-    ImportRead,
-    /// Create, fill and cancel imports.
-    #[serde(rename = "import:write")]
-    ImportWrite,
-    /// Delete imports that have ended.
-    #[serde(rename = "import:delete")]
-    ImportDelete,
-    /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
-    #[serde(rename = "admin")]
-    Admin,
+listed! {
+    /// One thing that an API key may do, for its account's imports or, as [`Scope::Admin`], for keys.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    pub enum Scope {
+        /// Read imports, their errors, and records.
+        #[serde(rename = "import:read")]
+        ImportRead,
+        /// Create, fill and cancel imports.
+        #[serde(rename = "import:write")]
+        ImportWrite,
+        /// Delete imports that have ended.
+        #[serde(rename = "import:delete")]
+        ImportDelete,
+        /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
+        #[serde(rename = "admin")]
+        Admin,
+    }
 }
 
 impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 4] = [Self::ImportRead, Self::ImportWrite, Self::ImportDelete, Self::Admin];
-
-    /// The three scopes of imports: what a key has that was stored before there were scopes.
-    pub const IMPORTS: [Self; 3] = [Self::ImportRead, Self::ImportWrite, Self::ImportDelete];
-
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

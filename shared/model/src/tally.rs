@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// What became of one chunk's rows. Written once per chunk, never added to.
+/// The counts of one chunk's rows. A tally is written once per chunk and never added to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u64; 7]", into = "[u64; 7]")]
 pub struct Tally {
@@ -12,7 +12,7 @@ pub struct Tally {
     pub created: u64,
     /// Rows that changed a record.
     pub updated: u64,
-    /// Rows that said what the record already showed.
+    /// Rows whose values the record already had.
     pub unchanged: u64,
     /// Rows that the import's mode left aside.
     pub skipped: u64,
@@ -20,7 +20,7 @@ pub struct Tally {
     pub failed: u64,
     /// Row errors stored; at least one for each rejected row.
     pub errors: u64,
-    /// Rejected rows among those that the import's abort threshold looks at.
+    /// Rejected rows among those that the import's abort threshold judges.
     pub failed_early: u64,
 }
 
@@ -68,7 +68,7 @@ pub struct Rows {
     pub created: u64,
     /// Rows that changed a record.
     pub updated: u64,
-    /// Rows that said what the record already showed.
+    /// Rows whose values the record already had.
     pub unchanged: u64,
     /// Rows that the import's mode left aside.
     pub skipped: u64,

@@ -14,21 +14,21 @@ use crate::{
     table::{due_shard, import_key, kind_order_key},
 };
 
-/// What became of an upload's event.
+/// The outcome of an upload's event.
 #[derive(Debug)]
 pub enum Acceptance {
-    /// The import is about this object: go on at its checkpoint.
+    /// The import reads this object: continue at its checkpoint.
     Go(Box<Import>),
     /// There is nothing to do: the import is unknown, has ended, or is about another object.
     Nothing(&'static str),
 }
 
-/// What became of a splitter's step.
+/// The outcome of a splitter's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// It was made, now or before.
     Made,
-    /// Another splitter went on, or the import is to end: stop.
+    /// Another splitter is ahead, or the import is to end: stop.
     Overtaken,
 }
 
@@ -133,9 +133,9 @@ impl Store {
         Ok(step)
     }
 
-    /// Makes a splitter's change of its import. Where its condition is not met, `is_done` tells from the import as it is now whether the
-    /// change had been made before: the client repeated a call that had had its effect, or an equal splitter was first by a hair. Both may
-    /// go on.
+    /// Makes a splitter's change of its import. Where its condition is not met, `is_done` decides from the import as it is now whether the
+    /// change had been made before: the client retried a call that had had its effect, or another splitter made the same change. Either way
+    /// this splitter may continue.
     async fn step(&self, import: &Import, change: Change, is_done: impl FnOnce(&Import) -> bool) -> Result<Step> {
         let update = change
             .in_update(self.update(import_key(&import.account, &import.id)))

@@ -1,17 +1,17 @@
-//! Waiting for a service, or for those who were first.
+//! Waiting before a retry.
 
 use std::time::Duration;
 
 use crate::{Result, StoreError};
 
-/// Waits longer each time, up to a bound. It waits for the services, not for a condition of ours.
+/// Exponential backoff with full jitter, for retries of a service's call. It is not for polling a condition.
 #[derive(Debug, Default)]
 pub struct Backoff {
     waits: u32,
 }
 
 impl Backoff {
-    /// Waits between 0 and 20 ms × 2^n, at most 2 s, so that those who write the same item part ways.
+    /// Waits between 0 and 20 ms × 2^n, at most 2 s, so that writers that contend for an item spread out.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] in the name of a call, without waiting, when it has waited 16 times.

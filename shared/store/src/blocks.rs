@@ -1,8 +1,8 @@
 //! Blocks: the fates and tallies of a bounded number of chunks in one item.
 //!
 //! A block is made before the first of its chunks is sent. For each chunk it holds a fate and a tally, each written once by a conditional
-//! update, so that whoever comes second finds what the first one decided and carries on from there. Nothing is ever added to a number that
-//! a repeat could add to again; sums are made on reading.
+//! update: the second writer finds what the first one decided, and carries on from there. No number is incremented, since a retry would
+//! increment it again; sums are made on reading.
 //!
 //! ```text
 //! splitter   open_block ──▶ send chunks ──▶ checkpoint … size_block(last) ──▶ set_total ──▶ settle

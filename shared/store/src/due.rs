@@ -58,7 +58,7 @@ impl Store {
         Ok(due)
     }
 
-    /// Notes what the sweeper saw and when it is to look again; without anything left to look at, takes the import off its list.
+    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at, and the import leaves the list.
     ///
     /// A repeat moves the next look, no more.
     pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
@@ -75,8 +75,8 @@ impl Store {
         self.now_ms() + self.settings().stall_seconds as i64 * 1000
     }
 
-    /// Marks an import whose time to upload is over as expired; whether this call did. Whoever asks has looked for its upload. A repeat, and
-    /// an import that has been accepted meanwhile, changes nothing.
+    /// Marks an import whose time to upload is over as expired; whether this call did. The caller has found no upload. A repeat, and an import
+    /// that has been accepted since it was read, changes nothing.
     pub async fn expire(&self, import: &Import) -> Result<bool> {
         let Some(transition) = import.expire(self.now_ms()) else { return Ok(false) };
         let expired = self.make(import, &transition).await?;

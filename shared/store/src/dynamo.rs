@@ -45,11 +45,11 @@ pub(crate) fn from_item<T: DeserializeOwned>(what: &'static str, item: Item) -> 
     serde_dynamo::from_item(item).map_err(StoreError::unreadable(what))
 }
 
-/// What a conditional update came to.
+/// The outcome of a conditional update.
 pub(crate) enum Updated {
-    /// It was made; what it was told to return, else nothing.
+    /// It was made. The item as the update asked for it, else an empty one.
     Made(Item),
-    /// Its condition was not met; the item as it was found where it was told to return that, else nothing.
+    /// Its condition was not met. The item as it was found, if the update asked for that, else an empty one.
     Unmet(Item),
 }
 
@@ -84,8 +84,8 @@ impl Store {
         }
     }
 
-    /// Reads at most 100 items of a table by their keys, consistently, all that exist of them. Fails when the table leaves some out for too
-    /// long.
+    /// Reads at most [`READ_BATCH`](penstock_model::limits::READ_BATCH) items of a table by their keys, consistently; an item that does not
+    /// exist is left out. Retries the keys that the table did not process, and fails when that takes too long.
     pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
         let (mut items, mut unread) = self.batch_get_page(table, keys).await?;
         let mut pause = Backoff::default();
@@ -98,7 +98,7 @@ impl Store {
         Ok(items)
     }
 
-    /// The same by one request: what it read, and the keys that it did not.
+    /// The same by one request: the items that it read, and the keys that it did not process.
     pub(crate) async fn batch_get_page(&self, table: &str, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>)> {
         if keys.is_empty() {
             return Ok((Vec::new(), Vec::new()));

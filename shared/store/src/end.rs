@@ -1,4 +1,4 @@
-//! The end of an import: found by whoever is last, made once.
+//! The end of an import: any function may find it, and it is made once. [`penstock_model::Import::settle`] decides; here it is persisted.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Store {
-    /// Makes a transition of an import that nothing but its own item tells of; whether this call did. A repeat, and an import that stands
-    /// elsewhere by now, changes nothing.
+    /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has moved on since it was
+    /// read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
         let change = Change::by(transition, self.now_ms())?;
         is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
@@ -57,7 +57,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes every full block that is not noted yet. For the sweeper: whoever filled a block may have died before noting it.
+    /// Notes every full block that is not noted yet. For the sweeper: the validator that filled a block may have died before noting it.
     pub async fn note_full_blocks(&self, import: &Import) -> Result<()> {
         for (number, block) in self.blocks(&import.id, &unnoted(import)).await? {
             if block.is_full() {
@@ -69,8 +69,8 @@ impl Store {
 
     /// Ends the import if nothing more can happen to its rows, and gives it as it is then.
     ///
-    /// Called after every step that may have been the last: by the splitter, by validators, by whoever halts, by the sweeper. Any number of
-    /// calls, at once or again, end it once. A halted import has its blocks closed here first.
+    /// It is called after every step that may have been the last: by the splitter, the validators, the sweeper, and after an order to halt. It
+    /// is idempotent, also under concurrency. A halted import's blocks are closed here first.
     pub async fn settle(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
         let Some(import) = self.import(account, id).await? else { return Ok(None) };
         let end = match import.settle() {

@@ -25,10 +25,10 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The stored object is gone or is another one than was accepted.
+    /// The accepted object has been removed or replaced.
     #[error("the uploaded object is no longer there")]
     ObjectGone,
-    /// A chunk message cannot be written.
+    /// A message cannot be written, or is no order that its reader takes.
     #[error(transparent)]
     Message(#[from] penstock_model::MessageError),
 }

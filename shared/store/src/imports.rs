@@ -22,7 +22,7 @@ pub struct Idempotency {
     pub request: String,
 }
 
-/// What became of a creation.
+/// The outcome of a creation.
 #[derive(Debug)]
 pub enum Creation {
     /// The import exists now.
@@ -86,7 +86,7 @@ impl Store {
         }
     }
 
-    /// The put of an import that is not there yet, due for a look when it has been standing still.
+    /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall time.
     pub(crate) fn new_import_action(&self, import: &Import) -> Result<PutBuilder> {
         let mut item: Item = serde_dynamo::to_item(import).map_err(StoreError::unreadable("an import"))?;
         item.extend(import_key(&import.account, &import.id));

@@ -28,7 +28,7 @@ pub struct Key {
     /// What its maker called it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Whether it is no longer taken.
+    /// Whether it has been revoked.
     #[serde(default)]
     pub revoked: bool,
 }
@@ -52,17 +52,11 @@ struct StoredKey {
     account: AccountId,
     secret_sha256: String,
     created_at: i64,
-    #[serde(default = "imports")]
     scopes: Vec<Scope>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(default)]
     revoked: bool,
-}
-
-/// The scopes of a key that was stored before there were scopes.
-fn imports() -> Vec<Scope> {
-    Scope::IMPORTS.to_vec()
 }
 
 impl StoredKey {
@@ -125,7 +119,7 @@ impl Store {
         }
     }
 
-    /// What may be shown of a key, put beside its account's others.
+    /// The put of what may be shown of a key, beside its account's other keys.
     fn listing(&self, shown: &Key) -> Result<aws_sdk_dynamodb::types::TransactWriteItem> {
         let mut item: Item = serde_dynamo::to_item(shown).map_err(StoreError::unreadable("a key"))?;
         item.extend(listed_api_key(&shown.account, &shown.id));
@@ -152,7 +146,8 @@ impl Store {
         items.into_iter().map(|item| from_item("a key", item)).collect()
     }
 
-    /// Revokes a key: from the answer on it is not taken. Gives it, or `None` if there is no such key. A repeat changes nothing.
+    /// Revokes a key: authentication refuses it from the answer on. Gives the key, or `None` if there is none of this id. A repeat changes
+    /// nothing.
     pub async fn revoke_key(&self, id: &str) -> Result<Option<Key>> {
         let mut pause = Backoff::default();
         loop {

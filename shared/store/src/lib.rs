@@ -1,7 +1,6 @@
 //! DynamoDB, S3 and SQS behind names of the domain.
 //!
-//! Every call that changes something says what a repeat of it does, since every caller may be interrupted after any of them and start
-//! again. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
+//! Every call that changes something says what a repeat of it does, since a caller may be interrupted after any call and retry. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
 
 pub mod accept;
 mod backoff;
@@ -37,7 +36,7 @@ pub use settings::{Settings, SettingsError};
 
 use crate::clock::Clock;
 
-/// The store: a cheap handle to the clients and to the names of what they work on.
+/// The store: a cheap handle to the clients and the settings.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -62,7 +61,7 @@ impl Store {
         Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, sqs, versions: kinds::Versions::default() }) }
     }
 
-    /// What the store was made from.
+    /// The settings from which the store was made.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
     }

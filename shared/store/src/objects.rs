@@ -23,7 +23,7 @@ pub(crate) struct Target {
     pub(crate) once: bool,
 }
 
-/// What became of an object.
+/// The outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Written {
     /// It is stored.
@@ -32,11 +32,11 @@ pub(crate) enum Written {
     Exists,
 }
 
-/// An object that is being written. It becomes visible, whole, when it is finished; one that is dropped before leaves nothing but, at
-/// worst, parts that the bucket's lifecycle removes. It holds one part, and while that is sent nothing more is taken.
+/// An object that is being written. It becomes visible as a whole when it is finished. A writer that is dropped before leaves, at worst, parts
+/// that the bucket's lifecycle removes. It holds one part in memory, and takes no further bytes while it sends that part.
 ///
-/// A repeat of the whole writes another object, or with [`Target::once`] finds the first. A call that the client repeats because its answer
-/// was lost finds its own mark in the object.
+/// A repeat of the whole writes another object, or with [`Target::once`] finds the first. A call that the client retries because its answer
+/// was lost finds this writer's mark in the object.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter<'a> {
     store: &'a Store,
@@ -173,8 +173,8 @@ impl<'a> ObjectWriter<'a> {
         StoredObject { version, etag, bytes: self.bytes }
     }
 
-    /// Tells by its mark whose object is stored, where the last request was refused because there is one, or because the multipart upload is
-    /// no longer there: the client may have repeated a call that had had its effect.
+    /// Decides by the mark whose object is stored, where the last request was refused because an object exists, or because the multipart
+    /// upload no longer exists: the client may have retried a call that had had its effect.
     async fn contested<E, R>(&mut self, call: &'static str, error: SdkError<E, R>) -> Result<Written>
     where
         E: ProvideErrorMetadata,
@@ -204,8 +204,8 @@ impl<'a> ObjectWriter<'a> {
     }
 }
 
-/// Whoever gives an object up, by an error or by going away, leaves no parts behind: they would cost as much as an object. A process that
-/// dies first leaves them to the bucket's lifecycle. A repeat finds nothing to abort.
+/// A writer that is dropped unfinished aborts its multipart upload, since the parts would cost as much as an object. If the process dies
+/// first, the bucket's lifecycle removes them. A repeat finds nothing to abort.
 impl Drop for ObjectWriter<'_> {
     fn drop(&mut self) {
         let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };

@@ -15,7 +15,7 @@ use crate::{Backoff, Result, Store, StoreError, crash};
 /// Where the runtime keeps the trace of the invocation under way (AWS Lambda Developer Guide, "Defined runtime environment variables").
 const TRACE: &str = "_X_AMZN_TRACE_ID";
 
-/// The trace of whoever sends, by which X-Ray follows an import over the queues (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
+/// The sender's trace, by which X-Ray follows an import over the queues (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
 fn trace(header: Option<String>) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
     let header = header.filter(|header| !header.is_empty())?;
     let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build();

@@ -19,7 +19,7 @@ use crate::{
 /// A record's name in the table: see [`penstock_engine::key::hash`].
 pub type RecordKey = [u8; 32];
 
-/// What one request read.
+/// The records that one request read.
 #[derive(Debug)]
 pub struct Page {
     /// The records that exist among those that were read.
@@ -37,16 +37,16 @@ pub struct Write<'a> {
     pub record: &'a Record,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// It is stored, under the next `rev`.
     Stored,
-    /// Unknown or no: the record was another one than was read, or the table did not say. Read it again and look whether it holds the rows.
+    /// Not stored, or unknown: the record has changed since it was read, or the table gave no answer. Read it again; it may hold the rows.
     ReadAgain,
 }
 
-/// What is stored of a record beside its fields: short names, since a million records have it each.
+/// The stored bookkeeping of a record. Its names are short, since each of a million records has them.
 #[derive(Serialize, Deserialize)]
 struct Bookkeeping {
     /// `made`.
@@ -187,7 +187,7 @@ impl Store {
         Ok(Page { records, unread: unread.iter().filter_map(key).collect() })
     }
 
-    /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it is still the one that was read.
+    /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it has not changed since it was read.
     ///
     /// A repeat of a write that was stored finds another `rev` and answers [`Written::ReadAgain`]; the record that is read then holds the
     /// rows' stamps.

@@ -13,7 +13,7 @@ use penstock_model::{Chunking, QueueName, limits};
 
 use crate::clock::Clock;
 
-/// Where the services are and what in them is Penstock's.
+/// The services' endpoints and credentials, the names of Penstock's resources, and what the deployment configures.
 #[derive(Clone)]
 pub struct Settings {
     /// `AWS_REGION`.
@@ -43,7 +43,7 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
-    /// `PENSTOCK_STACK`: the stack's name, by which its metrics are told from others'; `local` if not set.
+    /// `PENSTOCK_STACK`: the stack's name, the dimension of its metrics; `local` if not set.
     pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
     pub clock_file: Option<PathBuf>,
@@ -155,8 +155,8 @@ fn behavior() -> BehaviorVersion {
 
 /// Throttling slows the caller down and then gives the work back; it never fails a row.
 ///
-/// Not the SDK's adaptive mode: it holds back every request of the client to what a single throttled one suggests, down to one in two
-/// seconds, and there is one client for all tables.
+/// Not the SDK's adaptive mode: there is one client for all tables, and a single throttled request would slow all its requests down, to one in
+/// two seconds at worst.
 fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(8)
@@ -164,8 +164,8 @@ fn retries() -> RetryConfig {
         .with_max_backoff(Duration::from_secs(5))
 }
 
-/// Has a single write tried again that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide,
-/// "Transaction conflict handling"). The SDK does not count that among what is worth another try.
+/// Retries a single write that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide, "Transaction
+/// conflict handling"), which the SDK does not retry.
 #[derive(Debug)]
 struct TransactionConflicts;
 

@@ -1,7 +1,7 @@
-//! An upload's text: what splits and reports read, whatever the upload is packed in and however it is encoded.
+//! An upload's text, unpacked and decoded: splits and reports read this.
 //!
-//! A plain upload is its own text and is read from anywhere. Any other is read from its start and decoded by the engine, on a thread of its
-//! own that waits for the storage and for whoever takes the text; what stands before the place that is asked for is dropped.
+//! A plain upload is its own text and can be read from any place. Any other upload is read from its start and decoded by the engine, on a
+//! thread of its own that waits for the storage and for the text's reader; text before the wanted place is dropped.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -16,10 +16,10 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use crate::{Backoff, Result, Store, StoreError, uploads::Stream};
 
-/// Bytes that are asked for at once where more may not be needed.
+/// Bytes of one request where the rest of the object may not be needed.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Pieces of decoded text that wait for their taker, at most.
+/// Decoded pieces that wait for the text's reader, at most.
 const PIECES_AHEAD: usize = 2;
 
 /// Why a text cannot be read on.
@@ -33,7 +33,7 @@ pub enum TextError {
     Store(#[from] StoreError),
 }
 
-/// The object that an import is about, as a stream that survives broken connections.
+/// The upload of an import as a stream that reconnects after a broken connection.
 #[derive(Debug)]
 struct Object {
     store: Store,
@@ -93,12 +93,12 @@ impl Object {
     }
 }
 
-/// The object for the engine, which reads as one reads a file: only on a thread that may wait.
+/// The object as a blocking reader, for the engine. Only for threads that may block.
 struct Blocking {
     object: Object,
     held: Bytes,
     runtime: Handle,
-    /// What the storage failed with, for who asked the engine: it cannot tell from a damaged file.
+    /// The storage's failure, which the engine cannot tell from a damaged file.
     fault: Arc<Mutex<Option<StoreError>>>,
 }
 
@@ -146,10 +146,10 @@ impl Seek for Blocking {
 }
 
 impl Store {
-    /// Has the engine look at an import's upload, wherever it likes. A repeat looks at the same object.
+    /// Runs `look`, a function of the engine, over an import's upload, which it may read and seek in. A repeat reads the same object.
     ///
     /// # Errors
-    /// [`TextError`]: the engine's answer, unless the storage is the reason for it.
+    /// [`TextError`]: the storage's failure if there was one, else the engine's answer.
     pub async fn look_at_upload<T: Send + 'static>(
         &self,
         import: &Import,
@@ -183,7 +183,7 @@ fn blocking(object: Object) -> (Blocking, Arc<Mutex<Option<StoreError>>>) {
     (blocking, fault)
 }
 
-/// Why a file is refused at which a decoder died.
+/// The failure of a file on which the decoder panicked.
 fn undecodable() -> Failure {
     Failure::new("damaged_file", "the file cannot be decoded")
 }

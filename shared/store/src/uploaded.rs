@@ -14,7 +14,7 @@
 //!  ▼ answer
 //! ```
 //!
-//! An event that comes late finds the import, and accepts the same object as the order does: whichever is second goes on at the checkpoint.
+//! A late event finds the import and accepts the same object as the order does; the second of the two continues at the checkpoint.
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ use crate::{
     objects::{ObjectWriter, Target, Written},
 };
 
-/// A request that its holder may make of S3 without credentials of their own.
+/// A presigned request: its holder needs no credentials of their own.
 #[derive(Debug, Clone)]
 pub struct PresignedRequest {
     /// The method.
@@ -46,7 +46,7 @@ pub fn upload_key(account: &AccountId, import: &ImportId) -> String {
     format!("{UPLOADS}{account}/{import}")
 }
 
-/// Whose upload a key names; `None` for a key that is no upload's.
+/// The account and import of an upload's key; `None` for any other key.
 pub fn of_key(key: &str) -> Option<(AccountId, ImportId)> {
     let (account, import) = key.strip_prefix(UPLOADS)?.split_once('/')?;
     Some((account.parse().ok()?, import.parse().ok()?))
@@ -149,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ObjectGone`] when it has been removed, or replaced where the bucket keeps no versions; [`StoreError::Unavailable`] when
-    /// the storage gives other bytes than were asked for, as one that knows no ranges does.
+    /// the storage answers with other bytes than the requested range.
     pub async fn read_upload(&self, import: &Import, offset: u64, bytes: Option<u64>) -> Result<ByteStream> {
         let Some(object) = &import.object else { return Err(StoreError::ObjectGone) };
         if offset >= object.bytes || bytes == Some(0) {
@@ -224,7 +224,7 @@ impl Store {
         Upload { limit, writer: ObjectWriter::new(self, target) }
     }
 
-    /// Removes an upload of which there is to be no import. A repeat finds it gone.
+    /// Removes an upload for which no import is made. A repeat finds it gone.
     pub async fn discard_upload(&self, account: &AccountId, import: &ImportId) -> Result<()> {
         self.delete_file(&self.settings().uploads_bucket, upload_key(account, import)).await
     }

@@ -36,7 +36,7 @@ pub(super) async fn check(request: Request, clock: &LocalClock) -> Result<Reques
     }
 }
 
-/// Answers once the client has sent everything: one that is still sending might never read an answer.
+/// Answers once the client has sent everything: a client that is still sending might never read the answer.
 async fn refuse(body: Body) -> Response {
     let mut stream = body.into_data_stream();
     while let Some(Ok(_)) = stream.next().await {}

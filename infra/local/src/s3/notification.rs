@@ -1,4 +1,4 @@
-//! What S3 tells about a stored object, and to whom.
+//! Event notifications about stored objects.
 //!
 //! Source: the Amazon S3 User Guide, "Event message structure" (version 2.1).
 
@@ -12,7 +12,7 @@ use crate::faults::{Source, Weather};
 use crate::lambda::LambdaHost;
 use crate::queue::random_id;
 
-/// Only what is stored below this is told.
+/// Only objects below this prefix are notified.
 const PREFIX: &str = "uploads/";
 const FUNCTION: &str = FunctionName::Split.as_str();
 /// What stays as it is in a key; a space becomes `+`.

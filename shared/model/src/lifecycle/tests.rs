@@ -1,0 +1,211 @@
+use super::*;
+use crate::{Fate, ImportId, ImportOptions, Verdict};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn awaiting() -> Import {
+    let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
+    Import::new(ImportId::new(1, [7; 10]), account, kind, 0, HOUR_MS)
+}
+
+fn object(etag: &str) -> StoredObject {
+    StoredObject { version: None, etag: etag.to_owned(), bytes: 10 }
+}
+
+fn accept() -> Transition {
+    Transition::Accept { object: object("a"), order: 3, no_older_running: true }
+}
+
+/// The import as the store has it after a transition.
+fn after(import: &Import, transition: &Transition) -> Import {
+    assert!(transition.is_made_from(import.stage()), "{transition:?} from {:?}", import.stage());
+    let mut stored = serde_json::to_value(import).expect("JSON");
+    for (name, value) in transition.writes(7) {
+        stored[name] = value;
+    }
+    serde_json::from_value(stored).expect("an import")
+}
+
+/// An import at each of the stages.
+fn at(stage: Stage) -> Import {
+    match stage {
+        Stage::AwaitingUpload => awaiting(),
+        Stage::Expired => after(&awaiting(), &awaiting().expire(2 * HOUR_MS).expect("its time is over")),
+        Stage::Splitting => after(&awaiting(), &accept()),
+        Stage::Applying => Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) },
+        Stage::Halting => {
+            let running = at(Stage::Splitting);
+            after(&running, &running.on_halt(&Halt::cancelled()).expect("it runs"))
+        }
+        Stage::Ended => after(&awaiting(), &awaiting().on_halt(&Halt::cancelled()).expect("it waits")),
+    }
+}
+
+fn end(transition: &Transition) -> (Status, Option<&str>, Option<Rows>) {
+    match transition {
+        Transition::End { status, failure, rows } => (*status, failure.as_ref().map(|f| f.code.as_str()), *rows),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stage_is_told_by_its_marks_and_by_no_others() {
+    for stage in Stage::ALL {
+        let import = at(*stage);
+        assert_eq!(import.stage(), *stage);
+        let fits = |other: &&Stage| {
+            let Marks { statuses, halt, total } = other.marks();
+            statuses.contains(&import.status)
+                && halt.is_none_or(|there| there == import.halt.is_some())
+                && total.is_none_or(|there| there == import.total.is_some())
+        };
+        assert_eq!(Stage::ALL.iter().filter(fits).collect::<Vec<_>>(), [stage]);
+    }
+    // Marks of an import that was halted when it had been split.
+    let split = at(Stage::Applying);
+    assert_eq!(after(&split, &Transition::Halt(Halt::cancelled())).stage(), Stage::Halting);
+}
+
+#[test]
+fn what_is_decided_can_be_made_from_where_it_was_decided() {
+    for stage in Stage::ALL {
+        let import = Import { opened_blocks: 0, ..at(*stage) };
+        let settled = match import.settle() {
+            Settlement::End(transition) => Some(transition),
+            Settlement::CloseBlocks => import.end_early(&ClosedBlocks::default()),
+            Settlement::Wait | Settlement::Report | Settlement::Done => None,
+        };
+        let deleted = match import.delete() {
+            Deletion::End(transition) => Some(transition),
+            Deletion::Refused | Deletion::Remove => None,
+        };
+        let accepted = (import.on_upload(&object("a")) == Uploaded::Expected).then(accept);
+        let decided = [import.on_halt(&Halt::cancelled()), import.expire(i64::MAX), settled, deleted, accepted];
+        for transition in decided.into_iter().flatten() {
+            assert!(transition.is_made_from(*stage), "{transition:?} from {stage:?}");
+            assert_ne!(after(&import, &transition).stage(), *stage);
+        }
+    }
+}
+
+#[test]
+fn an_upload_is_accepted_once_and_late_if_need_be() {
+    let of = |stage, etag: &str| at(stage).on_upload(&object(etag));
+    for waiting in [Stage::AwaitingUpload, Stage::Expired] {
+        assert_eq!(of(waiting, "a"), Uploaded::Expected);
+        let import = after(&at(waiting), &accept());
+        assert_eq!((import.order, import.no_older_running, import.accepted_at), (3, true, Some(7)));
+        assert_eq!(import.completed_at, None, "that it expired is past");
+    }
+    for running in [Stage::Splitting, Stage::Applying, Stage::Halting] {
+        assert_eq!(of(running, "a"), Uploaded::Known);
+        assert_eq!(of(running, "b"), Uploaded::Ignored("the import is about another object"));
+    }
+    assert_eq!(of(Stage::Ended, "a"), Uploaded::Ignored("the import has ended"));
+}
+
+#[test]
+fn an_import_expires_after_its_grace_and_only_while_it_waits() {
+    assert_eq!(awaiting().expire(HOUR_MS + EXPIRY_GRACE_MS), None);
+    let expired = at(Stage::Expired);
+    assert_eq!((expired.status, expired.completed_at, expired.rows), (Status::Expired, Some(7), None));
+    assert_eq!(at(Stage::Splitting).expire(i64::MAX), None);
+}
+
+#[test]
+fn the_first_order_to_end_counts() {
+    let halting = at(Stage::Halting);
+    assert_eq!((halting.status, halting.completed_at), (Status::Processing, None));
+    assert_eq!(halting.on_halt(&Halt::failed(Failure::new("late", "too late"))), None);
+    let failed = awaiting().on_halt(&Halt::failed(Failure::new("early", "no upload wanted"))).expect("it waits");
+    assert_eq!(end(&failed), (Status::Failed, Some("early"), None));
+    assert!(!failed.stays_due());
+}
+
+#[test]
+fn an_import_ends_when_every_block_is_noted() {
+    let tally = Tally { created: 17, failed: 3, failed_early: 2, errors: 3, ..Tally::default() };
+    let import = Import { noted_tally: tally, ..at(Stage::Applying) };
+    assert_eq!(import.settle(), Settlement::Wait);
+    let noted = Import { noted_blocks: vec![0], ..import };
+    let Settlement::End(ended) = noted.settle() else { panic!("every block is noted") };
+    let rows = Rows { total: Some(20), processed: 20, created: 17, failed: 3, ..Rows::default() };
+    assert_eq!(end(&ended), (Status::CompletedWithErrors, None, Some(rows)));
+    assert!(ended.stays_due());
+    let ended = after(&noted, &ended);
+    assert_eq!(ended.settle(), Settlement::Report);
+    let all_good = Import { noted_tally: Tally { created: 20, ..Tally::default() }, ..noted.clone() };
+    let Settlement::End(completed) = all_good.settle() else { panic!("every block is noted") };
+    assert_eq!((end(&completed).0, completed.stays_due()), (Status::Completed, false));
+    assert_eq!(after(&all_good, &completed).settle(), Settlement::Done);
+    // Too many of the first rows, shown by the last tally.
+    let options = ImportOptions { abort: Some(Abort { rows: 10, percent: 10 }), ..ImportOptions::default() };
+    let Settlement::End(failed) = (Import { options, ..noted }).settle() else { panic!("every block is noted") };
+    assert_eq!(end(&failed), (Status::Failed, Some("too_many_rejected"), Some(rows)));
+}
+
+#[test]
+fn too_many_rejected_rows_halt_an_import_that_runs() {
+    let options = ImportOptions { abort: Some(Abort { rows: 10, percent: 10 }), ..ImportOptions::default() };
+    for stage in Stage::ALL {
+        let import = Import { options: options.clone(), ..at(*stage) };
+        let runs = matches!(stage, Stage::Splitting | Stage::Applying);
+        assert_eq!(import.abort().and_then(|abort| abort.halt(1)), None);
+        let halt = import.abort().and_then(|abort| abort.halt(2));
+        assert_eq!(halt.map(|halt| halt.status), runs.then_some(Status::Failed), "{stage:?}");
+    }
+    assert_eq!(at(Stage::Splitting).abort(), None, "no threshold was set");
+}
+
+#[test]
+fn a_halted_import_ends_when_what_has_begun_is_accounted_for() {
+    let mut block = Block { size: 4, closed: true, ..Block::default() };
+    block.fates.insert("0".into(), Fate { verdict: Verdict::Begun, last_row: 10 });
+    block.fates.insert("1".into(), Fate { verdict: Verdict::Begun, last_row: 20 });
+    block.tallies.insert("0".into(), Tally { created: 10, ..Tally::default() });
+    let closed = |block: &Block| {
+        let mut blocks = ClosedBlocks::default();
+        blocks.add(block);
+        blocks
+    };
+    let halting = at(Stage::Halting);
+    assert_eq!(halting.settle(), Settlement::CloseBlocks);
+    assert_eq!(halting.end_early(&closed(&block)), None, "a chunk has begun");
+    block.tallies.insert("1".into(), Tally { created: 9, ..Tally::default() });
+    let ended = halting.end_early(&closed(&block)).expect("all is accounted for");
+    let rows = Rows { total: Some(20), processed: 19, created: 19, unprocessed: 1, ..Rows::default() };
+    assert_eq!(end(&ended), (Status::Cancelled, None, Some(rows)));
+    // Of a file that was split as a whole, or further than chunks have a fate, more is known.
+    let split = Import { total: Some(50), ..halting.clone() };
+    let total = |import: &Import| end(&import.end_early(&closed(&block)).expect("ends")).2.and_then(|rows| rows.total);
+    assert_eq!(total(&split), Some(50));
+    let further = Import { checkpoint: Checkpoint { row: 31, ..Checkpoint::START }, ..halting };
+    assert_eq!(total(&further), Some(30));
+    assert_eq!(at(Stage::Splitting).end_early(&closed(&block)), None, "nobody ordered it");
+}
+
+#[test]
+fn what_may_have_been_lost_is_sent_again() {
+    let resumed = |stage| at(stage).resume();
+    assert_eq!(resumed(Stage::Splitting), Some(Order::to_continue(&awaiting(), None)));
+    for stage in [Stage::Applying, Stage::Halting] {
+        assert_eq!(resumed(stage), Some(Order::to_resend(&awaiting(), Checkpoint::START)));
+    }
+    for stage in [Stage::AwaitingUpload, Stage::Expired, Stage::Ended] {
+        assert_eq!(resumed(stage), None);
+    }
+    let died = Import { split_died_at: Some(0), ..at(Stage::Splitting) };
+    assert_eq!(died.resume(), Some(Order::to_continue(&awaiting(), Some(0))));
+    let got_further = Import { checkpoint: Checkpoint { chunk: 4, ..Checkpoint::START }, ..died };
+    assert_eq!(got_further.resume(), Some(Order::to_continue(&awaiting(), None)));
+}
+
+#[test]
+fn only_what_does_not_run_is_deleted() {
+    for stage in Stage::ALL {
+        let runs = matches!(stage, Stage::Splitting | Stage::Applying | Stage::Halting);
+        assert_eq!(at(*stage).delete() == Deletion::Refused, runs, "{stage:?}");
+    }
+    let Deletion::End(ended) = awaiting().delete() else { panic!("it waits") };
+    assert_eq!(after(&awaiting(), &ended).delete(), Deletion::Remove);
+}
