@@ -16,6 +16,7 @@ use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
+    conditions::Conditions,
     crash,
     queues::{SplitOrder, SplitTask},
     text::TextError,
@@ -289,7 +290,7 @@ impl Sender<'_> {
         made(self.store.set_layout(self.import, layout, &columns, &ignored).await?)?;
         self.job.columns = columns;
         // Columns are read at the start of a file alone: a splitter that goes on elsewhere does not know what came before.
-        self.seen = may_leave_out_writes(&self.job).then(|| Seen::new(&plan));
+        self.seen = may_leave_out_writes(&self.job, self.store.conditions()).then(|| Seen::new(&plan));
         Ok(())
     }
 
@@ -308,8 +309,8 @@ impl Sender<'_> {
 }
 
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
-fn may_leave_out_writes(job: &Job) -> bool {
-    (job.alone || crash::is_broken("alone")) && job.mode == Mode::Upsert && !job.dry_run
+fn may_leave_out_writes(job: &Job, needed: Conditions) -> bool {
+    (job.alone || !needed.alone) && job.mode == Mode::Upsert && !job.dry_run
 }
 
 fn made(step: Step) -> Result<(), Stop> {

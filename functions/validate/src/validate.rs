@@ -40,7 +40,8 @@ pub async fn run(store: &Store, body: &str) -> Result<()> {
             let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
             let (rows, mut errors) = (parsed.rows, parsed.errors);
             let (rows, again): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
-            let applied = apply::apply(store, Rules { plan: &plan, job: &job, repeats: &repeats }, rows).await?;
+            let rules = Rules { plan: &plan, job: &job, repeats: &repeats, conditions: store.conditions() };
+            let applied = apply::apply(store, rules, rows).await?;
             crash::point("validate.records");
             let refused: Vec<u64> = again.into_iter().map(|row| row.row).chain(applied.refused).collect();
             if !refused.is_empty() {

@@ -1,7 +1,5 @@
 //! What the local cloud tells the functions and the api about itself: one list of environment variables, read by all of them alike.
 
-use std::path::Path;
-
 use crate::REGION;
 use crate::queue::random_id;
 use crate::sqs::ACCOUNT_ID;
@@ -30,7 +28,7 @@ pub(crate) fn secret_access_key() -> String {
 pub(crate) fn environment(
     endpoints: &Endpoints,
     secret: &str,
-    clock: &Path,
+    clock: Option<(&str, String)>,
     more: &[(String, String)],
 ) -> Vec<(String, String)> {
     let queue_url = |queue: &str| format!("{}/{ACCOUNT_ID}/{queue}", endpoints.sqs);
@@ -51,9 +49,9 @@ pub(crate) fn environment(
         ("PENSTOCK_CHUNKS_QUEUE_URL", queue_url("chunks")),
         ("PENSTOCK_SPLITS_QUEUE_URL", queue_url("splits")),
         ("PENSTOCK_REPORTS_QUEUE_URL", queue_url("reports")),
-        ("PENSTOCK_CLOCK", clock.to_string_lossy().into_owned()),
     ];
-    own.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(more.iter().cloned()).collect()
+    let own = own.into_iter().chain(clock).map(|(name, value)| (name.to_owned(), value));
+    own.chain(more.iter().cloned()).collect()
 }
 
 /// A variable's value.

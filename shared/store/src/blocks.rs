@@ -190,7 +190,7 @@ impl Store {
             .update(block_key(&job.import, job.chunking.block_of(chunk)))
             .update_expression("SET tallies.#chunk = :tally")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(tallies.#chunk)")
-            .expression_attribute_names("#chunk", crash::tally_name(chunk))
+            .expression_attribute_names("#chunk", self.tally_name(chunk))
             .expression_attribute_values(":tally", value("a tally", tally)?)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);

@@ -1,6 +1,8 @@
 //! Settings: environment variables, parsed once.
 
-use std::{path::PathBuf, time::Duration};
+#[cfg(feature = "faults")]
+use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedHttpClient,
@@ -11,6 +13,8 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::{Chunking, limits};
 
+#[cfg(feature = "faults")]
+use crate::conditions::Conditions;
 use crate::{
     clock::Clock,
     rate::{PolicyError, RateLimits},
@@ -54,8 +58,12 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// `PENSTOCK_STACK`: the stack's name, by which its metrics are told from others'; `local` if not set.
     pub stack: String,
-    /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
+    /// `PENSTOCK_CLOCK`: the file that shifts the clock.
+    #[cfg(feature = "faults")]
     pub clock_file: Option<PathBuf>,
+    /// `PENSTOCK_SABOTAGE`, which [`Settings::from_env`] alone reads: the conditions that are asked for.
+    #[cfg(feature = "faults")]
+    pub conditions: Conditions,
 }
 
 /// A variable that stops the start.
@@ -70,6 +78,10 @@ pub enum SettingsError {
     /// It names no rate limits.
     #[error("the environment variable {0} is wrong")]
     NoRateLimits(&'static str, #[source] PolicyError),
+    /// It names no condition.
+    #[cfg(feature = "faults")]
+    #[error("the environment variable {0} names no condition")]
+    NoCondition(&'static str),
 }
 
 impl std::fmt::Debug for Settings {
@@ -87,7 +99,10 @@ impl Settings {
     /// # Errors
     /// The first variable that is missing or malformed, by name.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        let settings = Self::from_vars(|name| std::env::var(name).ok())?;
+        #[cfg(feature = "faults")]
+        let settings = Self { conditions: Conditions::from_env()?, ..settings };
+        Ok(settings)
     }
 
     /// From variables that are looked up by name; an empty one counts as not set.
@@ -136,13 +151,23 @@ impl Settings {
                 .parse()
                 .map_err(|error| SettingsError::NoRateLimits("PENSTOCK_RATE_LIMITS", error))?,
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
-            clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
+            #[cfg(feature = "faults")]
+            clock_file: optional(crate::clock::FILE).map(PathBuf::from),
+            #[cfg(feature = "faults")]
+            conditions: Conditions::ALL,
         })
     }
 
     /// The clock that these settings name.
+    #[cfg(feature = "faults")]
     pub fn clock(&self) -> Clock {
         self.clock_file.clone().map_or_else(Clock::system, Clock::shifted)
+    }
+
+    /// The system's clock.
+    #[cfg(not(feature = "faults"))]
+    pub fn clock(&self) -> Clock {
+        Clock::system()
     }
 
     /// What the three clients share.
