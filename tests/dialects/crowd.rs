@@ -4,6 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, multipart};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use super::support::{
     OTHER_TOKEN, Stack, TOKEN,
@@ -19,12 +20,20 @@ struct Caller<'a> {
     http: Client,
     account: &'static str,
     token: &'static str,
+    /// Where the clients wait for one another when they have made their imports: no time passes before.
+    created: &'a Barrier,
 }
 
 impl<'a> Caller<'a> {
-    fn new(stack: &'a Stack, account: &'static str, token: &'static str, address: [u8; 4]) -> Self {
+    fn new(
+        stack: &'a Stack,
+        created: &'a Barrier,
+        account: &'static str,
+        token: &'static str,
+        address: [u8; 4],
+    ) -> Self {
         let http = Client::builder().local_address(std::net::IpAddr::from(Ipv4Addr::from(address)));
-        Self { stack, http: http.build().expect("a client"), account, token }
+        Self { stack, http: http.build().expect("a client"), account, token, created }
     }
 
     fn ask(&self, method: Method, path: &str, credential: (&str, String)) -> RequestBuilder {
@@ -40,20 +49,19 @@ impl<'a> Caller<'a> {
         format!("of account {}", self.account)
     }
 
-    /// Asks for a status until it is a final one, as the documents' clients do.
-    async fn poll(&self, path: &str, credential: (&str, String), is_final: &[&str]) -> Value {
-        loop {
-            self.stack.cloud.quiet().await;
-            let status = send(self.ask(Method::GET, path, credential.clone())).await.json();
-            if is_final.contains(&status["status"].as_str().expect("a status")) {
-                return status;
-            }
-        }
+    /// The status of an import that has ended, which has to be a final one.
+    async fn ended(&self, id: &str, path: &str, credential: (&str, String), is_final: &[&str]) -> Value {
+        self.created.wait().await;
+        self.stack.ended_for(&self.stack.client_of(self.token), id).await.expect("it ends");
+        let status = send(self.ask(Method::GET, path, credential)).await.json();
+        assert!(is_final.contains(&status["status"].as_str().expect("a status")), "{status}");
+        status
     }
 
     async fn algure(&self) -> Ended {
         let created = send(self.ask(Method::POST, "/v1/products/import", self.bearer())).await.json();
-        let path = format!("/v1/products/import/{}", created["id"].as_str().expect("an id"));
+        let id = created["id"].as_str().expect("an id");
+        let path = format!("/v1/products/import/{id}");
         let mut feed = String::from("code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\n");
         for row in 1..=ROWS {
             feed.push_str(&format!("A-{row},{},1,W,L,1,1\n", self.says()));
@@ -61,7 +69,7 @@ impl<'a> Caller<'a> {
         feed.push_str("A-0,much, too much,1,W,L,1,1\n");
         let put = self.ask(Method::PUT, &path, self.bearer()).header("content-type", "text/csv").body(feed);
         assert_eq!(send(put).await.status, 201);
-        let status = self.poll(&path, self.bearer(), &["completed", "completed_with_errors"]).await;
+        let status = self.ended(id, &path, self.bearer(), &["completed", "completed_with_errors"]).await;
         assert_eq!((&status["totalCreated"], &status["totalErrors"]), (&json!(ROWS), &json!(1)), "{status}");
         Ended { path, record: ("algure-products", "A-1,W,L,", "description") }
     }
@@ -77,8 +85,9 @@ impl<'a> Caller<'a> {
         let form = multipart::Form::new().part("file", multipart::Part::text(file).file_name("catalog.csv"));
         let form = form.text("mapping", r#"{"EAN":"ean","Titre":"title"}"#);
         let created = send(self.ask(Method::POST, "/api/v1/imports", self.bearer()).multipart(form)).await.json();
-        let path = format!("/api/v1/imports/{}", created["id"].as_str().expect("an id"));
-        let status = self.poll(&path, self.bearer(), &["completed", "completed_with_errors", "failed"]).await;
+        let id = created["id"].as_str().expect("an id");
+        let path = format!("/api/v1/imports/{id}");
+        let status = self.ended(id, &path, self.bearer(), &["completed", "completed_with_errors", "failed"]).await;
         assert_eq!((&status["created_rows"], &status["error_rows"]), (&json!(ROWS), &json!(1)), "{status}");
         Ended { path, record: ("productsmanager-products", "4000000000006", "title") }
     }
@@ -90,8 +99,9 @@ impl<'a> Caller<'a> {
         rows.push(json!({ "name": "no id" }));
         let created = self.ask(Method::POST, "/api/import/catalog", credential()).json(&json!({ "products": rows }));
         let created = send(created).await.json();
-        let path = format!("/api/import/status/{}", created["jobId"].as_str().expect("an id"));
-        let status = self.poll(&path, credential(), &["COMPLETED", "FAILED"]).await;
+        let id = created["jobId"].as_str().expect("an id");
+        let path = format!("/api/import/status/{id}");
+        let status = self.ended(id, &path, credential(), &["COMPLETED", "FAILED"]).await;
         assert_eq!((&status["processedCount"], &status["failedCount"]), (&json!(ROWS + 1), &json!(1)), "{status}");
         Ended { path, record: ("catalog", "A-1", "name") }
     }
@@ -104,8 +114,9 @@ impl<'a> Caller<'a> {
         let form = multipart::Form::new().text("type", "contacts").text("overrideExisting", "true").part("file", file);
         let created = send(self.ask(Method::POST, "/imports", credential()).multipart(form)).await.json();
         assert_eq!(created["total"], json!(ROWS + 1), "{created}");
-        let path = format!("/imports/{}", created["id"].as_str().expect("an id"));
-        let status = self.poll(&path, credential(), &["finished", "error"]).await;
+        let id = created["id"].as_str().expect("an id");
+        let path = format!("/imports/{id}");
+        let status = self.ended(id, &path, credential(), &["finished", "error"]).await;
         assert_eq!((&status["success"], &status["errors"]), (&json!(ROWS), &json!(1)), "{status}");
         Ended { path, record: ("contacts", "a1@example.org", "_name") }
     }
@@ -127,8 +138,7 @@ impl<'a> Caller<'a> {
         assert_eq!((refused[0].status, (1..=60).contains(&seconds)), (429, true), "{seconds}");
         let id = taken[0].json()["job_id"].as_str().expect("an id").to_owned();
         let path = format!("/api/v1/products/import_status?account_id={}&job_id={id}", self.account);
-        self.stack.ended_for(&self.stack.client_of(self.token), &id).await.expect("it ends");
-        let status = self.poll(&path, self.bearer(), &["completed", "failed"]).await;
+        let status = self.ended(&id, &path, self.bearer(), &["completed", "failed"]).await;
         assert_eq!((&status["successes"], &status["failures"]), (&json!(ROWS), &json!(1)), "{status}");
         Ended {
             path: path.replace(&format!("account_id={}", self.account), "account_id=THEIRS"),
@@ -148,8 +158,9 @@ struct Ended {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_clients_on_five_dialects_at_once_stay_apart_and_end() {
     let stack = Stack::start().await;
-    let one = Caller::new(&stack, "1", TOKEN, [127, 0, 0, 1]);
-    let two = Caller::new(&stack, "2", OTHER_TOKEN, [127, 0, 0, 2]);
+    let created = Barrier::new(10);
+    let one = Caller::new(&stack, &created, "1", TOKEN, [127, 0, 0, 1]);
+    let two = Caller::new(&stack, &created, "2", OTHER_TOKEN, [127, 0, 0, 2]);
     let all = async |caller: &Caller<'_>| {
         let dialects = tokio::join!(
             caller.algure(),
@@ -179,8 +190,8 @@ async fn ten_clients_on_five_dialects_at_once_stay_apart_and_end() {
         }
     }
     // The limit of an account holds from another address too, and that of an address for another account; after the window neither does.
-    let elsewhere = Caller::new(&stack, "1", TOKEN, [127, 0, 0, 3]);
-    let in_its_place = Caller::new(&stack, "2", OTHER_TOKEN, [127, 0, 0, 1]);
+    let elsewhere = Caller::new(&stack, &created, "1", TOKEN, [127, 0, 0, 3]);
+    let in_its_place = Caller::new(&stack, &created, "2", OTHER_TOKEN, [127, 0, 0, 1]);
     stack.pass(Duration::from_secs(60)).await;
     for _ in 0..5 {
         assert_eq!(one.quotiza_import().await.status, 202);
