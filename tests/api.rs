@@ -12,46 +12,14 @@ use penstock_model::{Abort, Block, EmptyCells, ImportId, ImportOptions, Mode, Qu
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{
-    OTHER_TOKEN, Stack, TOKEN, adds_up, files,
+    OTHER_TOKEN, Stack, TOKEN, adds_up,
+    crashes::{arm, stack_with_crashes_and},
+    files,
+    held::{HELD, half_done, held},
     http::{self, post_form, send},
     refused, upload,
 };
 use tokio::task::JoinSet;
-
-/// The seed of every stack whose messages are held back.
-const SEED: u64 = 1;
-
-/// How long messages are held back, at most.
-const HELD: Duration = Duration::from_secs(3600);
-
-/// A stack that cuts files into chunks of ten rows and holds the message of each back, for a time of its own, until the clock is advanced:
-/// an import stands still in the middle for as long as a test wants.
-async fn slow() -> Stack {
-    println!("seed {SEED}");
-    Stack::with(|options| {
-        options.scheduled = false;
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
-        options.faults.seed = SEED;
-        options.faults.message_delayed = 1.0;
-        options.faults.delay = HELD;
-    })
-    .await
-}
-
-/// Starts an import of that many rows on a [`slow`] stack, and lets time pass until about half of it is done.
-async fn half_done(stack: &Stack, rows: u64) -> Import {
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, rows, "1")).await, 200);
-    stack.cloud.quiet().await;
-    // What is sent from now on is not held back.
-    stack.cloud.faults().clear();
-    stack.pass(HELD / 2).await;
-    stack.cloud.quiet().await;
-    let import = stack.client.import(&created.id).await.expect("is there");
-    assert_eq!((import.status, import.rows.total), (Status::Processing, Some(rows)));
-    assert!((1..rows).contains(&import.rows.processed), "{:?}", import.rows);
-    import
-}
 
 /// How many of the rows of [`files::plain`] have a record.
 async fn stored(stack: &Stack, rows: u64) -> u64 {
@@ -522,8 +490,8 @@ async fn an_import_that_awaits_its_upload_is_cancelled_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_cancel_in_the_middle_no_new_rows_begin_and_the_counts_add_up() {
     const ROWS: u64 = 600;
-    let stack = slow().await;
-    let import = half_done(&stack, ROWS).await;
+    let stack = held().await;
+    let import = half_done(&stack, &files::plain(0, ROWS, "1"), ROWS).await;
     let path = format!("/v1/imports/{}/cancel", import.id);
     let answer = stack.ask(Method::POST, &path).await;
     // Nothing was under way: the import has ended with the answer.
@@ -555,12 +523,10 @@ async fn after_a_cancel_in_the_middle_no_new_rows_begin_and_the_counts_add_up() 
 async fn a_cancel_lets_chunks_that_have_begun_be_finished() {
     let crash_points = tempfile::tempdir().expect("a folder");
     // The first validator to begin a chunk dies there; its message comes back later.
-    std::fs::write(crash_points.path().join("validate.begun"), "").expect("a file");
-    let directory = crash_points.path().to_str().expect("a path in UTF-8").to_owned();
-    let stack = Stack::with(|options| {
+    arm(crash_points.path(), "validate.begun");
+    let stack = stack_with_crashes_and(crash_points.path(), |options| {
         options.scheduled = false;
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
-        options.functions.validate.environment.push(("PENSTOCK_CRASH_DIR".into(), directory));
         options.functions.validate.concurrency = 1;
         options.queues[QueueName::Chunks].batch_size = 1;
     })
@@ -648,8 +614,8 @@ async fn an_import_that_awaits_its_upload_can_be_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_processing_is_not_deleted() {
     const ROWS: u64 = 200;
-    let stack = slow().await;
-    let import = half_done(&stack, ROWS).await;
+    let stack = held().await;
+    let import = half_done(&stack, &files::plain(0, ROWS, "1"), ROWS).await;
     let path = format!("/v1/imports/{}", import.id);
     assert_eq!(stack.ask(Method::DELETE, &path).await.refusal(), (409, "import_runs".into()));
     stack.pass(HELD).await;
@@ -664,9 +630,9 @@ async fn an_import_that_is_processing_is_not_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rejected_rows_are_one_redirect_away() {
-    let stack = slow().await;
+    let stack = held().await;
     let waiting = stack.create(ImportOptions::default()).await;
-    let running = half_done(&stack, 200).await;
+    let running = half_done(&stack, &files::plain(0, 200, "1"), 200).await;
     for id in [&waiting.id, &running.id] {
         let answer = stack.get(&format!("/v1/imports/{id}/rejected")).await;
         assert_eq!(answer.refusal(), (409, "not_ready".into()));

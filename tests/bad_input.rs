@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use support::{
     OTHER_TOKEN, Stack, TOKEN, adds_up, files,
+    held::held_and,
     http::{self, post_form, send},
     refused, upload,
 };
@@ -349,14 +350,19 @@ async fn a_second_upload_to_the_same_url_is_refused_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_posted_after_the_upload_changes_nothing_of_the_import() {
-    let stack = Stack::start().await;
+    // Not for as long as the form lasts.
+    let held = Duration::from_secs(600);
+    let stack = held_and(|options| options.faults.delay = held).await;
     let created = stack.create(ImportOptions::default()).await;
     let form = created.form.as_ref().expect("a form");
     assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
     // Which of two uploads an import is about is settled by the event that comes first; from then on another changes nothing.
-    stack.begun(&created.id).await;
+    stack.cloud.quiet().await;
+    assert_eq!(stack.client.import(&created.id).await.expect("is there").status, Status::Processing);
     // A form cannot carry If-None-Match: the storage takes another version, of which no import is about.
     assert_eq!(post_form(form, &files::plain(100, 5, "2")).await.status, 204);
+    stack.cloud.quiet().await;
+    stack.pass(held).await;
     let import = stack.ended(&created.id).await;
     assert_eq!(post_form(form, &files::plain(200, 5, "2")).await.status, 204);
     stack.cloud.idle().await;

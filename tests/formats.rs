@@ -423,12 +423,23 @@ async fn additional_members_keep_their_own_names_whatever_came_before() {
         }
         stack.stop().await;
     }
-    // However many there are.
+    // However many there are, as long as a record has room for them.
     let stack = Stack::start().await;
-    let members: String = (0..20_000).map(|n| format!(",\"a{n}\":1")).collect();
-    let new = NewImport { kind: Some("catalog".into()), ..NewImport::default() };
-    let wide = import(&stack, new, format!("{{\"externalId\":\"w\"{members}}}").as_bytes()).await;
-    assert_eq!((wide.status, wide.rows.processed), (wide.status, 1));
+    for (key, count, status) in [("w", 8_000, Status::Completed), ("x", 20_000, Status::CompletedWithErrors)] {
+        let members: String = (0..count).map(|n| format!(",\"a{n}\":1")).collect();
+        let new = NewImport { kind: Some("catalog".into()), ..NewImport::default() };
+        let wide = import(&stack, new, format!("{{\"externalId\":\"{key}\"{members}}}").as_bytes()).await;
+        assert_eq!(wide.status, status, "{key}");
+        let codes: Vec<String> = stack.errors(&wide.id).await.into_iter().map(|error| error.code).collect();
+        let record = stack.client.record("catalog", key).await.expect("answers");
+        let fields = record.map(|record| record["fields"].as_object().expect("fields").len());
+        if status == Status::Completed {
+            // With its key and its name, which is the key where nothing else is told.
+            assert_eq!((fields, codes), (Some(count + 2), Vec::new()), "{key}");
+        } else {
+            assert_eq!((fields, codes), (None, vec!["record_item_too_large".to_owned()]), "{key}");
+        }
+    }
     stack.stop().await;
 }
 

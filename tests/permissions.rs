@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::json;
 use support::{
     Stack, TOKEN,
-    crashes::{arm, stack_with_crashes_and},
+    crashes::{arm, armed, stack_with_crashes_and},
     files, http, upload,
 };
 use yaml_serde::Value;
@@ -150,6 +150,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     for point in ["split.chunks_sent", "validate.begun", "validate.records", "end.ended", "report.written"] {
         arm(crashes, point);
         stack.import(&files::hostile(7, 400)).await;
+        assert_eq!(armed(crashes), [""; 0]);
     }
     // Every validator dies before it decides: the chunk is swept.
     stack.pass(Duration::from_secs(40 * 60)).await;
@@ -235,6 +236,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
         let import = stack.create(ImportOptions::default()).await;
         assert_eq!(upload(&import, b"sku,name,brand\nS-1,,Acme\n").await, 200);
         stack.cloud.quiet().await;
+        assert_eq!(armed(crashes), [""; 0]);
         if by_client {
             let cancel = stack.request(Method::POST, &format!("/v1/imports/{}/cancel", import.id)).bearer_auth(TOKEN);
             http::send(cancel).await;
@@ -245,12 +247,10 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
         finish(stack, calls).await;
     }
     // A split that hands on before its time is over.
-    let stack = with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
-        options.functions.split.timeout = Duration::from_secs(1);
-    })
-    .await;
-    assert_eq!(stack.import(&files::plain(0, 60_000, "1")).await.status, Status::Completed);
+    let stack = with(|options| options.faults.deadline_near = 1.0).await;
+    arm(crashes, "split.continued");
+    assert_eq!(stack.import(&files::plain(0, 950, "1")).await.status, Status::Completed);
+    assert_eq!(armed(crashes), [""; 0]);
     finish(stack, calls).await;
 }
 

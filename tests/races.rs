@@ -4,36 +4,40 @@ mod support;
 
 use std::time::Duration;
 
-use penstock_local::FunctionOptions;
 use penstock_model::{Abort, ImportOptions, Status, limits};
 use support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     files,
+    held::{HELD, half_done, held, held_and},
     http::post_form,
     upload,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A stack whose splits are handed on again and again.
-async fn handing_on() -> Stack {
-    Stack::with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
-        options.functions.split = FunctionOptions::new(2, Duration::from_secs(1));
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_posted_again_while_a_split_is_handed_on_changes_nothing() {
-    let stack = handing_on().await;
+    // Far longer than the test takes, wherever in it a draw falls.
+    let held = Duration::from_secs(100 * 24 * 3600);
+    let stack = held_and(|options| {
+        options.faults.deadline_near = 1.0;
+        options.faults.delay = held;
+    })
+    .await;
     let created = stack.create(ImportOptions::default()).await;
     let form = created.form.as_ref().expect("a form");
-    assert_eq!(post_form(form, &files::plain(0, 100_000, "1")).await.status, 204);
-    stack.begun(&created.id).await;
+    assert_eq!(post_form(form, &files::plain(0, 500, "1")).await.status, 204);
+    stack.cloud.quiet().await;
+    let import = stack.client.import(&created.id).await.expect("there");
+    assert_eq!((import.status, import.rows.total), (Status::Processing, None));
+    assert_eq!(stack.cloud.queue_depths()["splits"].delayed, 1, "the rest is handed on");
     assert_eq!(post_form(form, &files::plain(500_000, 5, "2")).await.status, 204);
+    stack.cloud.quiet().await;
+    assert_eq!(stack.cloud.queue_depths()["splits"].delayed, 1);
+    stack.cloud.faults().clear();
+    stack.pass(held).await;
     let import = stack.ended(&created.id).await;
-    assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 500));
     assert!(stack.records("1", &["SKU-500000".to_owned()]).await.is_empty());
     stack.stop().await;
 }
@@ -48,10 +52,10 @@ async fn a_form_posted_again_while_a_split_is_dead_changes_nothing() {
     stack.cloud.quiet().await;
     let form = created.form.as_ref().expect("a form");
     assert_eq!(post_form(form, &files::plain(5000, 5, "2")).await.status, 204);
-    for _ in 0..6 {
-        stack.cloud.quiet().await;
-        stack.pass(Duration::from_secs(61)).await;
-    }
+    let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
+    let died = async || stack.cloud.store().import(&account, &id).await.expect("read").expect("there").split_died_at;
+    stack.passes_until("the split is dead-lettered", async || died().await.is_some()).await;
+    assert!(stack.deaths("split") >= 3);
     std::fs::remove_file(folder.path().join("split.checkpoint.always")).expect("removed");
     let import = stack.ended(&created.id).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 950));
@@ -60,21 +64,17 @@ async fn a_form_posted_again_while_a_split_is_dead_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_meets_the_upload_is_refused_and_removes_nothing() {
-    let stack = Stack::with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "50".into()));
-        options.functions.validate.concurrency = 1;
-    })
-    .await;
-    let created = stack.create(ImportOptions::default()).await;
+    const ROWS: u64 = 2_000;
+    let stack = held().await;
     let mut file = b"sku,name,brand\n".to_vec();
-    (0..20_000).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
-    assert_eq!(upload(&created, &file).await, 200);
-    while stack.client.import(&created.id).await.expect("there").rows.failed <= 500 {}
-    let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
+    (0..ROWS).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
+    let running = half_done(&stack, &file, ROWS).await;
+    let (account, id) = ("1".parse().expect("valid"), running.id.parse().expect("valid"));
     assert!(!stack.cloud.store().delete(&account, &id).await.expect("answers"), "it runs");
-    let import = stack.ended(&created.id).await;
-    assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, 20_000));
-    assert_eq!(stack.errors(&created.id).await.len(), 20_000);
+    stack.pass(HELD).await;
+    let import = stack.ended(&running.id).await;
+    assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, ROWS));
+    assert_eq!(stack.errors(&running.id).await.len() as u64, ROWS);
     stack.stop().await;
 }
 
@@ -139,7 +139,7 @@ async fn an_upload_that_began_in_time_counts_however_long_it_takes() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let import = stack.ended_after_expiry(&created.id).await;
+    let import = stack.ended(&created.id).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 10));
     stack.stop().await;
 }
@@ -157,14 +157,11 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_chunks_last_try() {
     let created = stack.create(ImportOptions::default()).await;
     assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
     let id = created.id.parse().expect("valid");
-    for _ in 0..120 {
-        stack.cloud.quiet().await;
+    let sent_again = async || {
         let blocks = stack.cloud.store().blocks(&id, &[0]).await.expect("read");
-        if blocks.get(&0).is_some_and(|block| !block.resent.is_empty()) {
-            break;
-        }
-        stack.pass(Duration::from_secs(61)).await;
-    }
+        blocks.get(&0).is_some_and(|block| !block.resent.is_empty())
+    };
+    stack.passes_until("the chunk is sent again", sent_again).await;
     std::fs::remove_file(folder.path().join("validate.received.always")).expect("removed");
     let import = stack.ended(&created.id).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 90));
@@ -184,14 +181,8 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_splits_last_try() {
     let created = stack.create(ImportOptions::default()).await;
     assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
     let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
-    for _ in 0..60 {
-        stack.cloud.quiet().await;
-        let import = stack.cloud.store().import(&account, &id).await.expect("read").expect("there");
-        if import.split_died_at.is_some() {
-            break;
-        }
-        stack.pass(Duration::from_secs(61)).await;
-    }
+    let died = async || stack.cloud.store().import(&account, &id).await.expect("read").expect("there").split_died_at;
+    stack.passes_until("the split is dead-lettered", async || died().await.is_some()).await;
     std::fs::remove_file(folder.path().join("split.columns.always")).expect("removed");
     let import = stack.ended(&created.id).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 90));

@@ -4,11 +4,11 @@ mod support;
 
 use std::{io::Write, time::Duration};
 
-use penstock_local::FunctionOptions;
+use penstock_local::Usage;
 use penstock_model::{Abort, ImportOptions, Status};
 use support::{
     Stack,
-    crashes::{arm, armed, stack_with_crashes},
+    crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     files, upload,
 };
 
@@ -92,17 +92,18 @@ async fn a_chunk_that_has_begun_is_finished_however_often_its_validator_dies() {
     let stack = stack_with_crashes(folder.path()).await;
     arm(folder.path(), "validate.records.always");
     let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 250, "1")).await, 200);
-    // Each chunk is received five times, dead-lettered and sent again, at least twice over.
-    for _ in 0..80 {
-        stack.cloud.quiet().await;
-        stack.pass(Duration::from_secs(61)).await;
-    }
+    assert_eq!(upload(&import, &files::plain(0, 90, "1")).await, 200);
+    // The one chunk is received five times, dead-lettered and sent again, twice over, and begins once more.
+    let settled = |usage: Usage| {
+        usage.total(|operation| (&*operation.name, &*operation.resource) == ("DeleteMessageBatch", "chunks-dead")).items
+    };
+    stack.passes_until("two dead letters", async || settled(stack.cloud.usage()) >= 2).await;
+    assert!(stack.deaths("validate") >= 10);
     let running = stack.client.import(&import.id).await.expect("there");
     assert_eq!((running.status, running.rows.processed), (Status::Processing, 0));
     std::fs::remove_file(folder.path().join("validate.records.always")).expect("removed");
     let import = stack.ended(&import.id).await;
-    assert_eq!((import.status, import.rows.created), (Status::Completed, 250));
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 90));
     stack.stop().await;
 }
 
@@ -154,7 +155,13 @@ async fn a_death_after_any_named_step_changes_nothing() {
 async fn a_death_while_an_import_is_ended_early_changes_nothing() {
     for point in ["halt.ordered", "halt.block_closed", "end.ended", "end.report_sent"] {
         let folder = tempfile::tempdir().expect("a folder");
-        let stack = stack_with_crashes(folder.path()).await;
+        let stack = stack_with_crashes_and(folder.path(), |options| {
+            // The first chunk is the one that halts the import. Were another validator first with all the others, the import would
+            // have ended by itself and there would be nothing to halt.
+            options.functions.validate.concurrency = 1;
+            options.queues.chunks.batch_size = 1;
+        })
+        .await;
         arm(folder.path(), point);
         let mut file = b"sku,name,brand\n".to_vec();
         (0..950).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
@@ -189,24 +196,12 @@ async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
     let folder = tempfile::tempdir().expect("a folder");
     // It dies, once, after it has handed on.
     arm(folder.path(), "split.continued");
-    let stack = Stack::with(|options| {
-        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "25".into()));
-        options.functions.split = FunctionOptions::new(2, Duration::from_secs(1));
-        options.functions.split.environment.push(("PENSTOCK_CRASH_DIR".into(), folder.path().display().to_string()));
-    })
-    .await;
-    let import = stack.import(&files::plain(0, 100_000, "1")).await;
-    assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));
-    let invocations: u64 = stack
-        .cloud
-        .processes()
-        .iter()
-        .filter(|process| process.function == "split")
-        .map(|process| process.invocations)
-        .sum();
-    println!("{invocations} invocations of split");
+    let stack = stack_with_crashes_and(folder.path(), |options| options.faults.deadline_near = 1.0).await;
+    let import = stack.import(&files::plain(0, 20_000, "1")).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 20_000));
+    println!("{} invocations of split", stack.invocations("split"));
     assert!(stack.cloud.logs("split").contains("handed on"), "{}", stack.cloud.logs("split"));
-    assert!(invocations > 1);
+    assert!(stack.invocations("split") > 1);
     assert_eq!(armed(folder.path()), [""; 0]);
     stack.stop().await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use penstock_client::NewImport;
 use penstock_local::Faults;
 use penstock_model::{ImportOptions, Mode, Record, Status};
+use penstock_store::conditions::SABOTAGE;
 use support::{Stack, files, upload};
 
 /// How often each record has been written.
@@ -46,7 +47,7 @@ async fn an_export_that_comes_again_writes_what_has_changed_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_an_older_import_every_row_is_written() {
     let stack = Stack::with(|options| {
-        options.faults = Faults { seed: 1, message_delayed: 1.0, delay: Duration::from_secs(100), ..Faults::default() }
+        options.faults = Faults { seed: 1, message_delayed: 1.0, delay: Duration::from_secs(3600), ..Faults::default() }
     })
     .await;
     stack.import(&files::plain(0, 50, "1")).await;
@@ -54,7 +55,9 @@ async fn beside_an_older_import_every_row_is_written() {
     let newer = stack.create(ImportOptions::default()).await;
     for import in [&older, &newer] {
         assert_eq!(upload(import, &files::plain(0, 50, "1")).await, 200);
-        stack.begun(&import.id).await;
+        // It is accepted, and its rows are on their way.
+        stack.cloud.quiet().await;
+        assert_eq!(stack.client.import(&import.id).await.expect("there").status, Status::Processing);
     }
     assert_eq!(stack.ended(&older.id).await.rows.unchanged, 50);
     assert_eq!(stack.ended(&newer.id).await.rows.unchanged, 50);
@@ -64,11 +67,11 @@ async fn beside_an_older_import_every_row_is_written() {
 
 /// Two rows of an import for each record, and one of a newer import that says what the first of them says, whose message comes before or after or
 /// between theirs. The record's default is taken from the value that the rows set: that of the first row is to stand.
-async fn defaults_by_a_newer_row(sabotage: Option<&str>) -> Vec<String> {
+async fn defaults_by_a_newer_row(without: Option<&str>) -> Vec<String> {
     const KEYS: u64 = 200;
     let stack = Stack::with(|options| {
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
-        options.environment.extend(sabotage.map(|rule| ("PENSTOCK_SABOTAGE".to_owned(), rule.to_owned())));
+        options.environment.extend(without.map(|condition| (SABOTAGE.to_owned(), condition.to_owned())));
         options.faults =
             Faults { seed: 35, message_delayed: 1.0, delay: Duration::from_secs(100), ..Faults::default() };
     })

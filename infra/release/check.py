@@ -1,5 +1,6 @@
-"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and that all are for one
-architecture; prints their sizes. The last line is the architecture, as the template's parameter has it.
+"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and was built without
+the feature `faults`, and that all are for one architecture; prints their sizes. The last line is the architecture, as the template's parameter
+has it.
 
     python3 infra/release/check.py penstock-api ...
 """
@@ -29,6 +30,17 @@ def architecture(binary):
     return {62: "x86_64", 183: "arm64"}.get(machine, f"machine {machine}")
 
 
+def words_of_faults():
+    """What a program that was built with the feature `faults` holds: its variables and the names of its crash points. `tests/faults.rs` shows
+    that such a program holds them all."""
+    store = pathlib.Path("shared/store/src")
+    sources = {name: (store / f"{name}.rs").read_text() for name in ("crash", "clock", "conditions")}
+    variables = re.findall(r'pub const \w+: &str = "(PENSTOCK_\w+)";', "".join(sources.values()))
+    points = re.findall(r'^    "(\w+\.\w+)",$', sources["crash"], re.M)
+    assert len(variables) == 3 and len(points) > 20, f"shared/store names {variables} and {points}"
+    return variables + points
+
+
 def check(function):
     archive = pathlib.Path("target/lambda") / function / "bootstrap.zip"
     with zipfile.ZipFile(archive) as file, tempfile.TemporaryDirectory() as folder:
@@ -36,11 +48,15 @@ def check(function):
         bootstrap = file.extract("bootstrap", folder)
         needs = glibc(bootstrap)
         architectures.add(architecture(bootstrap))
+        program = pathlib.Path(bootstrap).read_bytes()
+        faults = [word for word in words_of_faults() if word.encode() in program]
         unpacked = file.getinfo("bootstrap").file_size
     zipped = archive.stat().st_size
     print(f"{function:20} {zipped:>12,} bytes zipped {unpacked:>12,} unpacked, glibc {'.'.join(map(str, needs))}")
     if needs > NEWEST:
         yield f"{function} needs a newer glibc than {'.'.join(map(str, NEWEST))}"
+    if faults:
+        yield f"{function} was built with the feature faults: it holds {', '.join(faults)}"
     if zipped > MOST_BYTES:
         yield f"{function} is larger than {MOST_BYTES:,} bytes"
 

@@ -144,7 +144,7 @@ async fn client(caller: &Caller<'_>) -> Ended {
     feed.push_str("A-0,much, too much,1,W,L,1,1\n");
     let put = caller.ask(Method::PUT, &path, caller.bearer()).header("content-type", "text/csv").body(feed);
     assert_eq!(send(put).await.status, 201);
-    let status = caller.poll(&path, caller.bearer(), &["completed", "completed_with_errors"]).await;
+    let status = caller.ended(id, &path, caller.bearer(), &["completed", "completed_with_errors"]).await;
     assert_eq!((&status["totalCreated"], &status["totalErrors"]), (&json!(ROWS), &json!(1)), "{status}");
     Ended { path, imports: 1, record: ("algure-products", "A-1,W,L,", "description") }
 }

@@ -121,8 +121,9 @@ async fn client(caller: &Caller<'_>) -> Ended {
     rows.push(json!({ "name": "no id" }));
     let created = caller.ask(Method::POST, "/api/import/catalog", credential()).json(&json!({ "products": rows }));
     let created = send(created).await.json();
-    let path = format!("/api/import/status/{}", created["jobId"].as_str().expect("an id"));
-    let status = caller.poll(&path, credential(), &["COMPLETED", "FAILED"]).await;
+    let id = created["jobId"].as_str().expect("an id");
+    let path = format!("/api/import/status/{id}");
+    let status = caller.ended(id, &path, credential(), &["COMPLETED", "FAILED"]).await;
     assert_eq!((&status["processedCount"], &status["failedCount"]), (&json!(ROWS + 1), &json!(1)), "{status}");
     Ended { path, imports: 1, record: ("catalog", "A-1", "name") }
 }

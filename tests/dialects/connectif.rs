@@ -228,8 +228,9 @@ async fn client(caller: &Caller<'_>) -> Ended {
     let form = multipart::Form::new().text("type", "contacts").text("overrideExisting", "true").part("file", file);
     let created = send(caller.ask(Method::POST, "/imports", credential()).multipart(form)).await.json();
     assert_eq!(created["total"], json!(ROWS + 1), "{created}");
-    let path = format!("/imports/{}", created["id"].as_str().expect("an id"));
-    let status = caller.poll(&path, credential(), &["finished", "error"]).await;
+    let id = created["id"].as_str().expect("an id");
+    let path = format!("/imports/{id}");
+    let status = caller.ended(id, &path, credential(), &["finished", "error"]).await;
     assert_eq!((&status["success"], &status["errors"]), (&json!(ROWS), &json!(1)), "{status}");
     Ended { path, imports: 1, record: ("contacts", "a1@example.org", "_name") }
 }

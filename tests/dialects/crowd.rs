@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use futures::future::join_all;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use tokio::sync::Barrier;
 
 use super::{
     DOCUMENTS, quotiza,
@@ -20,12 +21,20 @@ pub(crate) struct Caller<'a> {
     http: Client,
     pub(crate) account: &'static str,
     pub(crate) token: &'static str,
+    /// Where the clients wait for one another when they have created their imports: no time passes before.
+    created: &'a Barrier,
 }
 
 impl<'a> Caller<'a> {
-    fn new(stack: &'a Stack, account: &'static str, token: &'static str, address: [u8; 4]) -> Self {
+    fn new(
+        stack: &'a Stack,
+        created: &'a Barrier,
+        account: &'static str,
+        token: &'static str,
+        address: [u8; 4],
+    ) -> Self {
         let http = Client::builder().local_address(std::net::IpAddr::from(Ipv4Addr::from(address)));
-        Self { stack, http: http.build().expect("a client"), account, token }
+        Self { stack, http: http.build().expect("a client"), account, token, created }
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str, credential: (&str, String)) -> RequestBuilder {
@@ -41,15 +50,13 @@ impl<'a> Caller<'a> {
         format!("of account {}", self.account)
     }
 
-    /// Asks for a status until it is a final one, as the documents' clients do.
-    pub(crate) async fn poll(&self, path: &str, credential: (&str, String), is_final: &[&str]) -> Value {
-        loop {
-            self.stack.cloud.quiet().await;
-            let status = send(self.ask(Method::GET, path, credential.clone())).await.json();
-            if is_final.contains(&status["status"].as_str().expect("a status")) {
-                return status;
-            }
-        }
+    /// The status of an import that has ended, which has to be a final one.
+    pub(crate) async fn ended(&self, id: &str, path: &str, credential: (&str, String), is_final: &[&str]) -> Value {
+        self.created.wait().await;
+        self.stack.ended_for(&self.stack.client_of(self.token), id).await.expect("it ends");
+        let status = send(self.ask(Method::GET, path, credential)).await.json();
+        assert!(is_final.contains(&status["status"].as_str().expect("a status")), "{status}");
+        status
     }
 }
 
@@ -66,8 +73,9 @@ pub(crate) struct Ended {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clients_of_two_accounts_on_every_dialect_stay_apart_and_end() {
     let stack = Stack::start().await;
-    let one = Caller::new(&stack, "1", TOKEN, [127, 0, 0, 1]);
-    let two = Caller::new(&stack, "2", OTHER_TOKEN, [127, 0, 0, 2]);
+    let created = Barrier::new(2 * DOCUMENTS.len());
+    let one = Caller::new(&stack, &created, "1", TOKEN, [127, 0, 0, 1]);
+    let two = Caller::new(&stack, &created, "2", OTHER_TOKEN, [127, 0, 0, 2]);
     let all = async |caller| join_all(DOCUMENTS.iter().map(|document| (document.client)(caller))).await;
     let (ended_one, ended_two) = tokio::join!(all(&one), all(&two));
     for (caller, other, ended) in [(&one, &two, &ended_one), (&two, &one, &ended_two)] {
@@ -88,8 +96,8 @@ async fn the_clients_of_two_accounts_on_every_dialect_stay_apart_and_end() {
         }
     }
     // The limit of an account holds from another address too, and that of an address for another account; after the window neither does.
-    let elsewhere = Caller::new(&stack, "1", TOKEN, [127, 0, 0, 3]);
-    let in_its_place = Caller::new(&stack, "2", OTHER_TOKEN, [127, 0, 0, 1]);
+    let elsewhere = Caller::new(&stack, &created, "1", TOKEN, [127, 0, 0, 3]);
+    let in_its_place = Caller::new(&stack, &created, "2", OTHER_TOKEN, [127, 0, 0, 1]);
     stack.pass(Duration::from_secs(60)).await;
     for _ in 0..5 {
         assert_eq!(quotiza::import(&one).await.status, 202);

@@ -179,8 +179,9 @@ async fn client(caller: &Caller<'_>) -> Ended {
     let form = multipart::Form::new().part("file", multipart::Part::text(file).file_name("catalog.csv"));
     let form = form.text("mapping", r#"{"EAN":"ean","Titre":"title"}"#);
     let created = send(caller.ask(Method::POST, "/api/v1/imports", caller.bearer()).multipart(form)).await.json();
-    let path = format!("/api/v1/imports/{}", created["id"].as_str().expect("an id"));
-    let status = caller.poll(&path, caller.bearer(), &["completed", "completed_with_errors", "failed"]).await;
+    let id = created["id"].as_str().expect("an id");
+    let path = format!("/api/v1/imports/{id}");
+    let status = caller.ended(id, &path, caller.bearer(), &["completed", "completed_with_errors", "failed"]).await;
     assert_eq!((&status["created_rows"], &status["error_rows"]), (&json!(ROWS), &json!(1)), "{status}");
     Ended { path, imports: 1, record: ("productsmanager-products", "4000000000006", "title") }
 }

@@ -149,8 +149,7 @@ async fn client(caller: &Caller<'_>) -> Ended {
     assert_eq!((refused[0].status, (1..=60).contains(&seconds)), (429, true), "{seconds}");
     let id = taken[0].json()["job_id"].as_str().expect("an id").to_owned();
     let path = format!("/api/v1/products/import_status?account_id={}&job_id={id}", caller.account);
-    caller.stack.ended_for(&caller.stack.client_of(caller.token), &id).await.expect("it ends");
-    let status = caller.poll(&path, caller.bearer(), &["completed", "failed"]).await;
+    let status = caller.ended(&id, &path, caller.bearer(), &["completed", "failed"]).await;
     assert_eq!((&status["successes"], &status["failures"]), (&json!(ROWS), &json!(1)), "{status}");
     Ended {
         path: path.replace(&format!("account_id={}", caller.account), "account_id=THEIRS"),

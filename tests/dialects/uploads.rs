@@ -14,6 +14,7 @@ use super::{
         Stack, TOKEN,
         crashes::{arm, armed, stack_with_crashes_and},
         http::{client, send},
+        until,
     },
 };
 
@@ -48,7 +49,7 @@ async fn a_death_on_the_way_leaves_no_import_or_one_that_ends() {
     for (point, imports) in [("upload.stored", 0), ("upload.import_made", 1), ("upload.split_ordered", 1)] {
         let folder = tempfile::tempdir().expect("a folder");
         let stack = stack_with_crashes_and(folder.path(), |options| {
-            let directory = ("PENSTOCK_CRASH_DIR".to_owned(), folder.path().display().to_string());
+            let directory = (penstock_store::crash::DIRECTORY.to_owned(), folder.path().display().to_string());
             options.functions.api.environment.push(directory);
         })
         .await;
@@ -155,9 +156,7 @@ async fn an_upload_that_is_given_up_leaves_no_parts() {
     assert!(upload.write(&vec![0; 50 << 20]).await.is_err());
     drop(upload);
     // It is aborted in the background.
-    while parts(data.path()) > before {
-        tokio::task::yield_now().await;
-    }
+    until("the parts are gone", || parts(data.path()) <= before).await;
     stack.stop().await;
 }
 

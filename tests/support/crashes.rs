@@ -16,7 +16,7 @@ pub async fn stack_with_crashes_and(folder: &Path, change: impl FnOnce(&mut Opti
     Stack::with(|options| {
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
         options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
-        let directory = ("PENSTOCK_CRASH_DIR".to_owned(), folder.display().to_string());
+        let directory = (penstock_store::crash::DIRECTORY.to_owned(), folder.display().to_string());
         let functions = &mut options.functions;
         for function in [&mut functions.split, &mut functions.validate, &mut functions.report, &mut functions.sweep] {
             function.environment.push(directory.clone());

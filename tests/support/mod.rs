@@ -5,11 +5,15 @@
 
 pub mod crashes;
 pub mod files;
+pub mod held;
 pub mod http;
 pub mod reference;
 pub mod rng;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use penstock_client::{Client, ClientError, Import, NewImport};
 use penstock_local::{LocalCloud, Options};
@@ -66,13 +70,6 @@ impl Stack {
         self.ended(&import.id).await
     }
 
-    /// Waits until an import's upload has been accepted.
-    pub async fn begun(&self, id: &str) {
-        while self.client.import(id).await.expect("the import is there").status
-            == penstock_model::Status::AwaitingUpload
-        {}
-    }
-
     /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left waits for it.
     pub async fn ended(&self, id: &str) -> Import {
         match self.ended_for(&self.client, id).await {
@@ -83,32 +80,50 @@ impl Stack {
 
     /// As [`Stack::ended`], for any account; as an error the import that has not ended within three hours of the local clock.
     pub async fn ended_for(&self, client: &Client, id: &str) -> Result<Import, Box<Import>> {
-        let mut minutes = 0;
-        loop {
-            self.cloud.quiet().await;
+        let mut last = None;
+        let ended = self.within_three_hours(async || {
             let import = client.import(id).await.expect("the import is there");
-            if import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some()) {
-                return Ok(import);
+            let ended = import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some());
+            last = Some(import);
+            ended
+        });
+        let ended = ended.await;
+        let import = last.expect("it was looked at");
+        if ended { Ok(import) } else { Err(Box::new(import)) }
+    }
+
+    /// Lets time pass, a minute at a time, until something is so that comes of what is done meanwhile.
+    pub async fn passes_until(&self, what: &str, is_so: impl AsyncFnMut() -> bool) {
+        assert!(self.within_three_hours(is_so).await, "not within three hours: {what}\n{}", self.logs());
+    }
+
+    /// Whether something is so within three hours of the local clock; looked at whenever all has been done that the minute has brought.
+    async fn within_three_hours(&self, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+        for minutes in 0.. {
+            self.cloud.quiet().await;
+            if is_so().await {
+                return true;
             }
             if minutes == 180 {
-                return Err(Box::new(import));
+                break;
             }
             self.pass(Duration::from_secs(61)).await;
-            minutes += 1;
         }
+        false
     }
 
-    /// As [`Stack::ended`], for an import that has expired and is taken up all the same.
-    pub async fn ended_after_expiry(&self, id: &str) -> Import {
-        for _ in 0..100_000 {
-            if self.client.import(id).await.expect("the import is there").status != penstock_model::Status::Expired {
-                return self.ended(id).await;
-            }
-        }
-        panic!("{id} stays expired\n{}", self.logs());
+    /// How many processes of a function have ended.
+    pub fn deaths(&self, function: &str) -> usize {
+        self.cloud.processes().iter().filter(|process| process.function == function && !process.alive).count()
     }
 
-    /// Lets time pass and the sweeper look.
+    /// How many invocations a function has taken.
+    pub fn invocations(&self, function: &str) -> u64 {
+        let processes = self.cloud.processes();
+        processes.iter().filter(|process| process.function == function).map(|process| process.invocations).sum()
+    }
+
+    /// Lets time pass.
     pub async fn pass(&self, time: Duration) {
         self.cloud.advance(time).expect("the clock file is written");
     }
@@ -164,6 +179,15 @@ pub async fn upload(import: &Import, file: &[u8]) -> u16 {
         request = request.header(name, value);
     }
     request.send().await.expect("the storage answers").status().as_u16()
+}
+
+/// Looks until something is so of which nothing tells but a look: what has to happen has happened within a minute, or never will.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The status and the code with which a call was refused.

@@ -14,7 +14,7 @@ use penstock_runtime::Deadline;
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
-    crash,
+    conditions::Conditions,
     text::TextError,
 };
 use tracing::info;
@@ -231,7 +231,7 @@ impl Sender<'_> {
         self.job.columns = names;
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.
-        self.seen = may_leave_out_writes(&self.job).then(|| Seen::new(&plan));
+        self.seen = may_leave_out_writes(&self.job, self.store.conditions()).then(|| Seen::new(&plan));
         Ok(())
     }
 
@@ -250,8 +250,8 @@ impl Sender<'_> {
 }
 
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
-fn may_leave_out_writes(job: &Job) -> bool {
-    (job.no_older_running || crash::is_broken("alone")) && job.options.mode == Mode::Upsert && !job.options.dry_run
+fn may_leave_out_writes(job: &Job, needed: Conditions) -> bool {
+    (job.no_older_running || !needed.no_older_running) && job.options.mode == Mode::Upsert && !job.options.dry_run
 }
 
 fn made(step: Step) -> Result<(), Stop> {

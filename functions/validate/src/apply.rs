@@ -23,7 +23,8 @@ use penstock_engine::{
 };
 use penstock_model::{Job, Mode, Record, Repeats, Stamp, Tally, limits::RECORD_ITEM_BYTES};
 use penstock_store::{
-    Backoff, Result, Store, crash,
+    Backoff, Result, Store,
+    conditions::Conditions,
     records::{Page, READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
 };
 use tokio::sync::Mutex;
@@ -55,6 +56,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) job: &'a Job,
     /// The rows that may name a record that an earlier row of the file names.
     pub(crate) repeats: &'a Repeats,
+    /// The conditions for leaving a write out.
+    pub(crate) conditions: Conditions,
 }
 
 /// Applies every row, each record by one conditional write. A repeat finds the rows' stamps in the records and counts them as the first
@@ -188,10 +191,10 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
 /// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. The store reads records consistently.
 fn may_be_left_out(rules: Rules<'_>, merged: &Merged<'_>, newest: Option<Stamp>) -> bool {
     let ([row], [outcome]) = (&merged.fold.rows[..], &merged.outcomes[..]) else { return false };
-    let holds = |condition: &str, holds: bool| holds || crash::is_broken(condition);
+    let needed = rules.conditions;
     rules.job.options.mode == Mode::Upsert
-        && holds("alone", rules.job.no_older_running)
-        && holds("first", !rules.repeats.may_be(row.row))
-        && holds("newest", newest.is_some_and(|newest| newest < rules.job.stamp(row.row)))
-        && holds("equal", *outcome == Outcome::Unchanged)
+        && (!needed.no_older_running || rules.job.no_older_running)
+        && (!needed.first || !rules.repeats.may_be(row.row))
+        && (!needed.newest || newest.is_some_and(|newest| newest < rules.job.stamp(row.row)))
+        && (!needed.equal || *outcome == Outcome::Unchanged)
 }

@@ -39,7 +39,8 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
             let (rows, mut errors) = (parsed.rows, parsed.errors);
             let (rows, refused_before): (Vec<_>, Vec<_>) =
                 rows.into_iter().partition(|row| !refused.contains(&row.row));
-            let applied = apply::apply(store, Rules { plan: &plan, job: &job, repeats: &repeats }, rows).await?;
+            let rules = Rules { plan: &plan, job: &job, repeats: &repeats, conditions: store.conditions() };
+            let applied = apply::apply(store, rules, rows).await?;
             crash::point("validate.records");
             let refused: Vec<u64> = refused_before.into_iter().map(|row| row.row).chain(applied.refused).collect();
             if !refused.is_empty() {

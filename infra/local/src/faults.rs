@@ -39,6 +39,8 @@ pub struct Faults {
     pub kill_after_response: f64,
     /// Only these functions are killed; empty means all.
     pub kill_functions: Vec<String>,
+    /// An invocation is told that its time is over as it begins, and is killed no sooner for that.
+    pub deadline_near: f64,
     /// What goes wrong on the wire between the functions and the services; needs [`crate::Options::proxy`].
     pub wire: WireFaults,
 }
@@ -69,7 +71,7 @@ pub struct WireFaults {
     pub statement_error: f64,
     /// A transaction is answered `TransactionCanceledException` with `TransactionConflict`, nothing done.
     pub transaction_conflict: f64,
-    /// A read that does not ask for consistency is answered as the same request was answered earlier.
+    /// A read that does not ask for consistency is answered as the same request was answered the last time; once for each answer.
     pub stale_read: f64,
 }
 
@@ -149,6 +151,11 @@ impl Weather {
     /// Whether to kill an instance of `function` that has just answered.
     pub(crate) fn kill_after_response(&self, function: &str) -> bool {
         self.kills(function) && self.strikes(Source::Instances, self.inner.faults.kill_after_response)
+    }
+
+    /// How much time an invocation is told that it has, of the `timeout` after which it is killed.
+    pub(crate) fn time_told(&self, timeout: Duration) -> Duration {
+        if self.strikes(Source::Instances, self.inner.faults.deadline_near) { Duration::ZERO } else { timeout }
     }
 
     fn kills(&self, function: &str) -> bool {

@@ -16,7 +16,7 @@ use penstock_model::limits::INVOCATION_BYTES;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::clock::{LocalClock, real_ms, rfc3339};
+use crate::clock::{LocalClock, rfc3339};
 use crate::faults::Weather;
 use crate::launcher::Launcher;
 use crate::options::FunctionOptions;
@@ -243,12 +243,14 @@ impl LambdaHost {
 
     async fn pause(&self, pause: Duration) {
         let pause_ms = i64::try_from(pause.as_millis()).expect("pauses are minutes");
-        let over = self.inner.clock.sleep_until(self.inner.clock.now_ms() + pause_ms);
+        let over = self.inner.clock.alarm(self.inner.clock.now_ms() + pause_ms);
         self.inner.pausing.fetch_add(1, Ordering::SeqCst);
         self.inner.activity.beat();
         // The wait is cancelled only when the host is stopped.
-        over.await;
+        over.rings().await;
         self.inner.pausing.fetch_sub(1, Ordering::SeqCst);
+        // The alarm goes last: the cloud is not quiet in between.
+        drop(over);
     }
 
     /// Sends the record of a failed asynchronous invocation, as Lambda shapes it for destinations, to the function's failure queue.
@@ -348,10 +350,9 @@ impl LambdaHost {
                 Some(instance) => instance,
                 None => self.start_instance(function)?,
             };
-            let timeout_ms = i64::try_from(function.options.timeout.as_millis()).unwrap_or(i64::MAX / 4);
             let invocation = Invocation {
                 request_id: request_id.to_owned(),
-                deadline_ms: real_ms() + timeout_ms,
+                time: self.inner.weather.time_told(function.options.timeout),
                 arn: arn(&function.name),
                 payload: payload.clone(),
             };

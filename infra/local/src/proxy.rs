@@ -252,8 +252,8 @@ impl Proxy {
         let remembered = (faults.stale_read > 0.0 && operation::may_be_stale(operation, &json))
             .then(|| (operation.to_owned(), bytes.clone()));
         if let Some(request) = &remembered
-            && let Some(stale) = self.memory.recall(request)
             && self.strikes(faults.stale_read)
+            && let Some(stale) = self.memory.take(request)
         {
             return Ok(answers::json(http::StatusCode::OK, None, stale));
         }

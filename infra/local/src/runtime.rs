@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use penstock_model::limits::INVOCATION_BYTES;
 
+use crate::clock::real_ms;
 use crate::lambda::{Answer, Instance, LambdaHost};
 
 /// The Runtime API of all instances of `host`.
@@ -30,9 +31,10 @@ pub(crate) fn router(host: LambdaHost) -> Router {
 async fn next(State(host): State<LambdaHost>, Path(instance): Path<String>) -> Response {
     let Some(instance) = host.instance(&instance) else { return no_such_instance() };
     let Some(taken) = instance.next().await else { return no_such_instance() };
+    let deadline_ms = real_ms().saturating_add(i64::try_from(taken.time.as_millis()).unwrap_or(i64::MAX));
     let headers = [
         (HeaderName::from_static("lambda-runtime-aws-request-id"), taken.request_id),
-        (HeaderName::from_static("lambda-runtime-deadline-ms"), taken.deadline_ms.to_string()),
+        (HeaderName::from_static("lambda-runtime-deadline-ms"), deadline_ms.to_string()),
         (HeaderName::from_static("lambda-runtime-invoked-function-arn"), taken.arn),
         (
             HeaderName::from_static("lambda-runtime-trace-id"),

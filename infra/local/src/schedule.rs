@@ -4,7 +4,7 @@ use bytes::Bytes;
 use penstock_model::FunctionName;
 use serde_json::json;
 
-use crate::clock::{LocalClock, rfc3339};
+use crate::clock::{Alarm, LocalClock, rfc3339};
 use crate::lambda::{FunctionError, LambdaHost};
 use crate::queue::random_id;
 use crate::sqs::ACCOUNT_ID;
@@ -14,19 +14,31 @@ const EVERY_MS: i64 = 60_000;
 
 /// Invokes the function at every full minute until the host is stopped: one at a time, and once only for however many minutes have passed
 /// at one advance.
-pub(crate) async fn run(host: LambdaHost, clock: LocalClock) {
-    loop {
-        let next_ms = (clock.now_ms().div_euclid(EVERY_MS) + 1) * EVERY_MS;
-        tokio::select! {
-            () = clock.sleep_until(next_ms) => {}
-            () = host.stopped() => return,
-        }
-        match invoke(&host, &clock).await {
-            Ok(_) => {}
-            Err(FunctionError::Stopped) => return,
-            Err(error) => tracing::warn!(function = FUNCTION, %error, "a scheduled invocation failed"),
+pub(crate) fn run(host: LambdaHost, clock: &LocalClock) -> impl Future<Output = ()> + Send + use<> {
+    let clock = clock.clone();
+    // It is set before anybody can advance the clock.
+    let mut minute = next_minute(&clock);
+    async move {
+        loop {
+            tokio::select! {
+                () = minute.rings() => {}
+                () = host.stopped() => return,
+            }
+            // Between the minute's coming and the invocation the cloud is not quiet, nor is a minute missed that comes meanwhile.
+            let busy = host.busy();
+            minute = next_minute(&clock);
+            match invoke(&host, &clock).await {
+                Ok(_) => {}
+                Err(FunctionError::Stopped) => return,
+                Err(error) => tracing::warn!(function = FUNCTION, %error, "a scheduled invocation failed"),
+            }
+            drop(busy);
         }
     }
+}
+
+fn next_minute(clock: &LocalClock) -> Alarm {
+    clock.alarm((clock.now_ms().div_euclid(EVERY_MS) + 1) * EVERY_MS)
 }
 
 /// Invokes the function as the schedule does, and returns its result. A repeat is another invocation.

@@ -1,7 +1,5 @@
 //! The environment of the functions and the api: one list of variables for all of them.
 
-use std::path::Path;
-
 use penstock_model::{FunctionName, QueueName};
 
 use crate::REGION;
@@ -31,7 +29,7 @@ pub(crate) fn secret_access_key() -> String {
 pub(crate) fn environment(
     endpoints: &Endpoints,
     secret: &str,
-    clock: &Path,
+    clock: Option<(&str, String)>,
     more: &[(String, String)],
 ) -> Vec<(String, String)> {
     let own = [
@@ -49,11 +47,10 @@ pub(crate) fn environment(
         ("PENSTOCK_RECORDS_TABLE", RECORDS_TABLE.to_owned()),
         ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_BUCKET.to_owned()),
         ("PENSTOCK_RESULTS_BUCKET", RESULTS_BUCKET.to_owned()),
-        ("PENSTOCK_CLOCK", clock.to_string_lossy().into_owned()),
     ];
     let queue_url =
         |queue: &QueueName| (queue.row().variable.to_owned(), format!("{}/{ACCOUNT_ID}/{queue}", endpoints.sqs));
-    let own = own.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    let own = own.into_iter().chain(clock).map(|(name, value)| (name.to_owned(), value));
     own.chain(QueueName::ALL.iter().map(queue_url)).chain(more.iter().cloned()).collect()
 }
 

@@ -92,7 +92,7 @@ impl Store {
     pub async fn tally(&self, job: &Job, chunk: u32, tally: &Tally) -> Result<Option<Block>> {
         let change = Change::of_existing()
             .only_if("attribute_not_exists(tallies.#chunk)")
-            .named("chunk", crash::tally_name(chunk))
+            .named("chunk", self.tally_name(chunk))
             .set_to("tallies.#chunk = :tally")
             .value("tally", value("a tally", tally)?);
         let update = change

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Backoff, Result, Store, StoreError, crash};
+use crate::{Backoff, Result, Store, StoreError};
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -103,7 +103,7 @@ impl Store {
         if keys.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let consistent = !crash::is_broken("consistent");
+        let consistent = self.conditions().consistent;
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(consistent).build();
         let output = self
             .dynamodb()

@@ -7,6 +7,7 @@ mod backoff;
 pub mod blocks;
 mod change;
 pub mod clock;
+pub mod conditions;
 pub mod crash;
 pub mod due;
 mod dynamo;
@@ -35,6 +36,10 @@ pub use error::{Result, StoreError};
 pub use settings::{Settings, SettingsError};
 
 use crate::clock::Clock;
+
+/// The variables that fault tests alone set, and builds without the feature `faults` do not know.
+#[cfg(feature = "faults")]
+pub const FAULT_VARIABLES: [&str; 3] = [crash::DIRECTORY, clock::FILE, conditions::SABOTAGE];
 
 /// The store: a cheap handle to the clients and the settings.
 #[derive(Debug, Clone)]

@@ -1,6 +1,9 @@
 //! Settings: environment variables, parsed once.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::collections::BTreeMap;
+#[cfg(feature = "faults")]
+use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedHttpClient,
@@ -12,6 +15,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::{Chunking, QueueName, limits};
 
 use crate::clock::Clock;
+#[cfg(feature = "faults")]
+use crate::conditions::Conditions;
 
 /// The services' endpoints and credentials, the names of Penstock's resources, and what the deployment configures.
 #[derive(Clone)]
@@ -45,8 +50,12 @@ pub struct Settings {
     pub chunking: Chunking,
     /// `PENSTOCK_STACK`: the stack's name, the dimension of its metrics; `local` if not set.
     pub stack: String,
-    /// `PENSTOCK_CLOCK`: the file that shifts the clock, in the local cloud alone.
+    /// `PENSTOCK_CLOCK`: the file that shifts the clock.
+    #[cfg(feature = "faults")]
     pub clock_file: Option<PathBuf>,
+    /// `PENSTOCK_SABOTAGE`, which [`Settings::from_env`] alone reads: the conditions that are asked for.
+    #[cfg(feature = "faults")]
+    pub conditions: Conditions,
 }
 
 /// A variable that stops the start.
@@ -58,6 +67,10 @@ pub enum SettingsError {
     /// It is not a positive whole number.
     #[error("the environment variable {0} must be a positive whole number")]
     NotANumber(&'static str),
+    /// It names no condition.
+    #[cfg(feature = "faults")]
+    #[error("the environment variable {0} names no condition")]
+    NoCondition(&'static str),
 }
 
 impl std::fmt::Debug for Settings {
@@ -75,7 +88,10 @@ impl Settings {
     /// # Errors
     /// The first variable that is missing or malformed, by name.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        let settings = Self::from_vars(|name| std::env::var(name).ok())?;
+        #[cfg(feature = "faults")]
+        let settings = Self { conditions: Conditions::from_env()?, ..settings };
+        Ok(settings)
     }
 
     /// From variables that are looked up by name; an empty one counts as not set.
@@ -121,7 +137,10 @@ impl Settings {
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
-            clock_file: optional("PENSTOCK_CLOCK").map(PathBuf::from),
+            #[cfg(feature = "faults")]
+            clock_file: optional(crate::clock::FILE).map(PathBuf::from),
+            #[cfg(feature = "faults")]
+            conditions: Conditions::ALL,
         })
     }
 
@@ -131,8 +150,15 @@ impl Settings {
     }
 
     /// The clock that these settings name.
+    #[cfg(feature = "faults")]
     pub fn clock(&self) -> Clock {
         self.clock_file.clone().map_or_else(Clock::system, Clock::shifted)
+    }
+
+    /// The system's clock.
+    #[cfg(not(feature = "faults"))]
+    pub fn clock(&self) -> Clock {
+        Clock::system()
     }
 
     /// What the three clients share.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -13,8 +14,8 @@ use crate::process::Process;
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) request_id: String,
-    /// When it will be killed, in real milliseconds since the epoch.
-    pub(crate) deadline_ms: i64,
+    /// How much time it is told that it has, in real time and from its taking on: what the start of an instance takes is not counted.
+    pub(crate) time: Duration,
     pub(crate) arn: String,
     pub(crate) payload: Bytes,
 }

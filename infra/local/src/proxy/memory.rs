@@ -1,13 +1,10 @@
-//! What reads were answered a moment ago, so that a later one can be answered the same.
+//! What reads were answered the last time, so that the next one can be answered the same.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// Replicas catch up, usually within a second; nothing older is given.
-const LONGEST: Duration = Duration::from_secs(2);
 /// Beyond this many requests all are forgotten.
 const CAPACITY: usize = 4096;
 
@@ -16,22 +13,25 @@ pub(super) type Read = (String, Bytes);
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    answers: Mutex<HashMap<Read, (Instant, Bytes)>>,
+    answers: Mutex<HashMap<Read, Bytes>>,
 }
 
 impl Memory {
     /// Remembers a fresh answer in place of an earlier one.
     pub(super) fn note(&self, read: Read, answer: Bytes) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers();
         if answers.len() >= CAPACITY {
             answers.clear();
         }
-        answers.insert(read, (Instant::now(), answer));
+        answers.insert(read, answer);
     }
 
-    /// The last fresh answer, if it is not too old.
-    pub(super) fn recall(&self, read: &Read) -> Option<Bytes> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(read).filter(|(at, _)| at.elapsed() <= LONGEST).map(|(_, answer)| answer.clone())
+    /// The last fresh answer, once: replicas catch up, so the read after that is fresh again, however fast or slow the machine is.
+    pub(super) fn take(&self, read: &Read) -> Option<Bytes> {
+        self.answers().remove(read)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Read, Bytes>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

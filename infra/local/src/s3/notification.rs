@@ -69,10 +69,10 @@ impl Notifier {
             return;
         }
         let host = self.host.clone();
-        let advanced = self.clock.advanced();
+        let advanced = self.clock.next_advance();
         tokio::spawn(async move {
             tokio::select! {
-                () = advanced => host.invoke_async(FUNCTION, payload),
+                () = advanced.rings() => host.invoke_async(FUNCTION, payload),
                 () = host.stopped() => {}
             }
         });

@@ -9,6 +9,7 @@ use crate::clock::real_ms;
 use crate::faults::Faults;
 use crate::lambda::FunctionError;
 use crate::mapping::Mapping;
+use crate::schedule;
 
 #[tokio::test]
 async fn an_invocation_reaches_an_instance_with_its_headers_and_comes_back() {
@@ -151,6 +152,43 @@ async fn foul_weather_kills_an_instance_that_has_answered() {
     let taken = instance.next().await;
     assert_eq!(instance.answer(&taken.request_id, "response", "null").await, StatusCode::ACCEPTED);
     assert!(matches!(invocation.await.unwrap(), Err(FunctionError::Crashed(_))));
+}
+
+#[tokio::test]
+async fn foul_weather_tells_an_invocation_that_its_time_is_over_and_lets_it_go_on() {
+    let mut rig = Rig::with(Faults { deadline_near: 1.0, ..Faults::default() }).await;
+    let host = rig.host.clone();
+    let invocation = tokio::spawn(async move { host.invoke("split", Bytes::from_static(b"{}")).await });
+    let instance = rig.instance().await;
+    let taken = instance.next().await;
+    let deadline_ms: i64 = taken.headers["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
+    assert!(deadline_ms <= real_ms());
+    instance.answer(&taken.request_id, "response", "2").await;
+    assert_eq!(invocation.await.unwrap().unwrap(), "2");
+}
+
+#[tokio::test]
+async fn the_schedule_misses_no_advance_and_nothing_is_quiet_before_it_has_run() {
+    let mut rig = Rig::start().await;
+    let schedule = tokio::spawn(schedule::run(rig.host.clone(), &rig.clock));
+    let (host, clock) = (rig.host.clone(), rig.clock.clone());
+    let quiet = || host.is_quiet() && !clock.is_due();
+    // Before the schedule's task has had its first turn.
+    rig.clock.advance(Duration::from_secs(60)).unwrap();
+    assert!(!quiet());
+    let instance = rig.instance().await;
+    let taken = instance.next().await;
+    assert_eq!(taken.event["detail-type"], "Scheduled Event");
+    // While it runs: it comes again, once for the three minutes.
+    rig.clock.advance(Duration::from_secs(180)).unwrap();
+    instance.answer(&taken.request_id, "response", "null").await;
+    let taken = instance.next().await;
+    assert!(!quiet());
+    instance.answer(&taken.request_id, "response", "null").await;
+    rig.activity.until(|| quiet().then_some(())).await;
+    assert_eq!(rig.host.processes()[0].invocations, 2);
+    rig.host.stop().await;
+    schedule.await.unwrap();
 }
 
 #[tokio::test]

@@ -87,13 +87,9 @@ async fn the_sdk_gets_through_moderately_foul_weather() {
     };
     let (rig, _proxies) = behind_proxies(wire).await;
     let client = rig.sqs();
-    let url = loop {
-        if let Ok(output) = client.get_queue_url().queue_name("chunks").send().await {
-            break output.queue_url.unwrap();
-        }
-    };
+    let url = at_last(async || client.get_queue_url().queue_name("chunks").send().await).await.queue_url.unwrap();
     for n in 0..5 {
-        while client.send_message().queue_url(&url).message_body(n.to_string()).send().await.is_err() {}
+        at_last(async || client.send_message().queue_url(&url).message_body(n.to_string()).send().await).await;
     }
     // At least once each: what was cut after its effect was sent again.
     let mut bodies: Vec<u32> =
@@ -101,4 +97,16 @@ async fn the_sdk_gets_through_moderately_foul_weather() {
     bodies.sort_unstable();
     bodies.dedup();
     assert_eq!(bodies, (0..5).collect::<Vec<_>>());
+}
+
+/// What a call gives in the end. The SDK tries each three times; that twenty fail in a row, no weather here brings about.
+async fn at_last<T, E: std::fmt::Debug>(call: impl AsyncFn() -> Result<T, E>) -> T {
+    let mut failed = None;
+    for _ in 0..20 {
+        match call().await {
+            Ok(found) => return found,
+            Err(error) => failed = Some(error),
+        }
+    }
+    panic!("twenty calls failed, the last with {failed:?}");
 }

@@ -48,9 +48,9 @@ impl Rig {
         // Clients of plain HTTP only, but they want a TLS provider all the same. Another test may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let clock = LocalClock::open(folder.path().join("clock")).unwrap();
-        let weather = Weather::new(faults);
         let activity = Pulse::new();
+        let clock = LocalClock::open(folder.path(), activity.clone()).unwrap();
+        let weather = Weather::new(faults);
         let meter = Meter::default();
         let queue = |name: &str, dead_letters| {
             let settings = QueueSettings { visibility_timeout: VISIBILITY, max_receive_count: 3 };
@@ -73,6 +73,7 @@ impl Rig {
         let functions = vec![
             Function::new("split", FunctionOptions::new(2, TIMEOUT), Some(dead)),
             Function::new("validate", FunctionOptions::new(1, TIMEOUT), None),
+            Function::new("sweep", FunctionOptions::new(1, TIMEOUT), None),
             Function::new("hasty", FunctionOptions::new(1, Duration::from_millis(50)), None),
         ];
         let url = format!("http://{address}");
@@ -128,7 +129,7 @@ impl Rig {
 
     /// The next instance that the host starts.
     pub(super) async fn instance(&mut self) -> Instance {
-        let url = self.instances.recv().await.unwrap();
+        let url = tokio::time::timeout(TIMEOUT, self.instances.recv()).await.expect("an instance is started").unwrap();
         Instance { http: self.http.clone(), url: format!("{url}/2018-06-01/runtime") }
     }
 
@@ -151,7 +152,8 @@ pub(super) struct Taken {
 
 impl Instance {
     pub(super) async fn next(&self) -> Taken {
-        let response = self.http.get(format!("{}/invocation/next", self.url)).send().await.unwrap();
+        let next = self.http.get(format!("{}/invocation/next", self.url)).timeout(TIMEOUT);
+        let response = next.send().await.expect("an invocation comes");
         assert_eq!(response.status(), StatusCode::OK);
         let headers = response.headers().clone();
         let request_id = headers["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned();

@@ -1,0 +1,79 @@
+//! The conditions that a fault test takes away, one at a time, to show that it would notice.
+
+#[cfg(feature = "faults")]
+use crate::SettingsError;
+use crate::Store;
+
+/// The variable that names the condition to go without.
+#[cfg(feature = "faults")]
+pub const SABOTAGE: &str = "PENSTOCK_SABOTAGE";
+
+/// Which conditions are asked for. A rule gets them as a value and passes over those that are not.
+///
+/// Under the first five a row that changes nothing may cost no write: see the validator's `apply`, which names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// No older import of the kind ran when this one was accepted.
+    pub no_older_running: bool,
+    /// No earlier row of the file names the record.
+    pub first: bool,
+    /// The record holds no stamp that is newer than the row.
+    pub newest: bool,
+    /// Merged with the row, the record shows what it shows.
+    pub equal: bool,
+    /// The record was read consistently.
+    pub consistent: bool,
+    /// A chunk's tally has one name, by which a second delivery finds the first one's.
+    pub tallied_once: bool,
+}
+
+impl Conditions {
+    /// All of them, as everywhere but in a fault test.
+    pub const ALL: Self =
+        Self { no_older_running: true, first: true, newest: true, equal: true, consistent: true, tallied_once: true };
+
+    /// All but the one that [`SABOTAGE`] names in this process's environment; all if it is not set.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoCondition`] when there is none of that name.
+    #[cfg(feature = "faults")]
+    pub(crate) fn from_env() -> Result<Self, SettingsError> {
+        let Ok(name) = std::env::var(SABOTAGE) else { return Ok(Self::ALL) };
+        let mut conditions = Self::ALL;
+        let condition = match name.as_str() {
+            "no_older_running" => &mut conditions.no_older_running,
+            "first" => &mut conditions.first,
+            "newest" => &mut conditions.newest,
+            "equal" => &mut conditions.equal,
+            "consistent" => &mut conditions.consistent,
+            "tallied_once" => &mut conditions.tallied_once,
+            _ => return Err(SettingsError::NoCondition(SABOTAGE)),
+        };
+        *condition = false;
+        Ok(conditions)
+    }
+}
+
+impl Store {
+    /// The conditions that this store and its callers' rules ask for: all, unless a fault test takes one away.
+    #[cfg(feature = "faults")]
+    pub fn conditions(&self) -> Conditions {
+        self.settings().conditions
+    }
+
+    /// The conditions that this store and its callers' rules ask for: all.
+    #[cfg(not(feature = "faults"))]
+    #[inline(always)]
+    pub fn conditions(&self) -> Conditions {
+        Conditions::ALL
+    }
+
+    /// The name under which a chunk's tally is written: its number. Without [`Conditions::tallied_once`] it is another each
+    /// time, which counts a chunk as often as it is delivered.
+    pub(crate) fn tally_name(&self, chunk: u32) -> String {
+        if self.conditions().tallied_once {
+            return chunk.to_string();
+        }
+        format!("{chunk}-{}", u64::from_be_bytes(crate::random()))
+    }
+}
