@@ -4,16 +4,17 @@
 //! encoding become the byte `0xFF`, which is no UTF-8 anywhere: the rows that hold them are rejected, not silently changed.
 
 use std::{
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek},
     ops::ControlFlow,
 };
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
-use flate2::CrcReader;
 use penstock_model::{Compression, Failure, Format, Layout, UTF_8, limits};
-use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
-use crate::sheet;
+use crate::{
+    archive::{Archive, Entry},
+    sheet,
+};
 
 /// Bytes that are handed on at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -58,7 +59,7 @@ pub fn each_piece(layout: &Layout, upload: impl Upload, bytes: u64, sink: Sink<'
 /// A permanent failure: `damaged_file`, or `not_one_file` for an archive that holds none or several.
 pub(crate) fn unpack<'a>(
     compression: Option<Compression>,
-    mut upload: impl Upload + 'a,
+    upload: impl Upload + 'a,
     bytes: u64,
 ) -> Result<Box<dyn Read + 'a>, Failure> {
     let unpacked: Box<dyn Read + 'a> = match compression {
@@ -73,14 +74,9 @@ pub(crate) fn unpack<'a>(
             Box::new(decoder)
         }
         Some(Compression::Zip) => {
-            let entry = only_entry(&mut upload)?;
-            upload.seek(SeekFrom::Start(entry.start)).map_err(failure)?;
-            let packed = upload.take(entry.packed_bytes);
-            let unpacked: Box<dyn Read + 'a> = match entry.method {
-                CompressionMethod::Stored => Box::new(packed),
-                _ => Box::new(flate2::bufread::DeflateDecoder::new(BufReader::with_capacity(PIECE_BYTES, packed))),
-            };
-            Box::new(Checked { inner: CrcReader::new(unpacked), crc: entry.crc })
+            let archive = Archive::open(upload)?;
+            let only = only_entry(&archive)?;
+            archive.into_unpacked(only)?
         }
     };
     let limit =
@@ -88,38 +84,22 @@ pub(crate) fn unpack<'a>(
     Ok(Box::new(Limited { inner: unpacked, left: limit, limit }))
 }
 
-struct Entry {
-    start: u64,
-    packed_bytes: u64,
-    method: CompressionMethod,
-    crc: u32,
-}
-
-/// The one file of an archive, as its central directory tells (PKWARE, APPNOTE.TXT). Folders, and what macOS adds, do not count.
-fn only_entry(upload: &mut impl Upload) -> Result<Entry, Failure> {
-    let mut archive = ZipArchive::new(upload).map_err(archive_failure)?;
-    let mut found = None;
-    for index in 0..archive.len() {
-        let file = archive.by_index_raw(index).map_err(archive_failure)?;
-        if file.is_dir() || file.name().is_ok_and(|name| name.starts_with("__MACOSX/")) {
-            continue;
-        }
-        if found.is_some() {
+/// The one file of an archive. Folders, and what macOS adds, do not count.
+fn only_entry<U: Upload>(archive: &Archive<U>) -> Result<usize, Failure> {
+    let is_file = |entry: &Entry| !entry.is_folder() && !entry.name.starts_with("__MACOSX/");
+    let mut files = archive.entries().iter().enumerate().filter(|(_, entry)| is_file(entry));
+    let (only, entry) = match (files.next(), files.next()) {
+        (Some(only), None) => only,
+        (Some(_), Some(_)) => {
             return Err(Failure::new("not_one_file", "the ZIP archive holds several files; it must hold one"));
         }
-        if file.encrypted() || !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            let message = "the file in the ZIP archive is encrypted, or packed by another method than Deflate";
-            return Err(Failure::new("damaged_file", message));
-        }
-        let start = file.data_start().ok_or_else(|| archive_failure(ZipError::FileNotFound))?;
-        let (packed_bytes, method, crc) = (file.compressed_size(), file.compression(), file.crc32());
-        found = Some(Entry { start, packed_bytes, method, crc });
+        (None, _) => return Err(Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one")),
+    };
+    if !entry.can_be_unpacked() {
+        let message = "the file in the ZIP archive is encrypted, or packed by another method than Deflate";
+        return Err(Failure::new("damaged_file", message));
     }
-    found.ok_or_else(|| Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one"))
-}
-
-pub(crate) fn archive_failure(error: ZipError) -> Failure {
-    Failure::new("damaged_file", format!("the ZIP archive cannot be read: {error}"))
+    Ok(only)
 }
 
 /// More text than the limits allow.
@@ -154,24 +134,8 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// Ends with an error where the checksum is not what the archive says.
-struct Checked<R> {
-    inner: CrcReader<R>,
-    crc: u32,
-}
-
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        if read == 0 && !buffer.is_empty() && self.inner.crc().sum() != self.crc {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong"));
-        }
-        Ok(read)
-    }
-}
-
 /// Text in any encoding as UTF-8, a byte order mark taken away.
-struct Transcoded<R> {
+pub(crate) struct Transcoded<R> {
     inner: R,
     decoder: Decoder,
     bytes: Vec<u8>,
@@ -183,7 +147,7 @@ struct Transcoded<R> {
 }
 
 impl<R: Read> Transcoded<R> {
-    fn new(inner: R, encoding: &'static Encoding) -> Self {
+    pub(crate) fn new(inner: R, encoding: &'static Encoding) -> Self {
         let decoder = encoding.new_decoder_with_bom_removal();
         Self { inner, decoder, bytes: vec![0; 64 * 1024], from: 0, to: 0, ended: false, finished: false }
     }

@@ -5,6 +5,7 @@
 //! applies a row to a record, [`key`] names the record. [`seen`] tells whether a file may
 //! have named it before.
 
+mod archive;
 mod blocks;
 pub mod decode;
 pub mod detect;
