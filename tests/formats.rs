@@ -285,6 +285,58 @@ async fn a_workbooks_cells_are_what_it_stores() {
     stack.stop().await;
 }
 
+/// A workbook with one sheet, written by hand.
+fn raw_workbook(rows: &str) -> Vec<u8> {
+    let relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let related = |to: &str, target: &str| {
+        format!("<Relationships><Relationship Id='r1' Type='{relation}/{to}' Target='{target}'/></Relationships>")
+    };
+    let parts = [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", related("officeDocument", "xl/workbook.xml")),
+        ("xl/_rels/workbook.xml.rels", related("worksheet", "worksheets/sheet1.xml")),
+        ("xl/workbook.xml", "<!-- by an ERP --><workbook><sheets><sheet name='S' id='r1'/></sheets></workbook>".into()),
+        ("xl/worksheets/sheet1.xml", format!("<x><dimension ref='#REF!'/><sheetData>{rows}</sheetData></x>")),
+        ("customXml/item1.xml", "<!DOCTYPE p><p><![CDATA[price list]]></p>".into()),
+    ];
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("in memory");
+        archive.write_all(text.as_bytes()).expect("in memory");
+    }
+    archive.finish().expect("in memory").into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workbooks_are_read_as_people_send_them() {
+    let text = |text: &str| format!("<c t='str'><v>{text}</v></c>");
+    let formula = "<c t='str'><f>IF(Z5=\"\",\"\",Z5)</f><v></v></c>";
+    let rows = [
+        [text("<![CDATA[sku]]>"), text("name"), text("brand"), text("cost")].concat(),
+        [text("A-1"), text("Lamp<!-- 40 W -->"), text("Nord"), "<c><v>1</v></c>".into(), text(""), text("")].concat(),
+        // A template's empty formulas are a blank row, on its line.
+        formula.repeat(6),
+        [text("A-2"), text("Chair"), text("Nord"), "<c r='F4'><v>1.5</v></c>".into(), text("note")].concat(),
+        // Whoever wrote it did not reckon.
+        ["<c><f>\"A\"&amp;\"-3\"</f><v/></c>".into(), text("Desk"), text("Nord")].concat(),
+    ];
+    let rows: String = rows.iter().map(|row| format!("<row>{row}</row>")).collect();
+    let stack = Stack::start().await;
+    let import = stack.import(&raw_workbook(&rows)).await;
+    assert_eq!((import.rows.created, import.rows.failed), (1, 2), "{import:?}");
+    assert_eq!(fields(&stack, "A-1").await["name"], "Lamp");
+    let errors = stack.errors(&import.id).await;
+    let places: Vec<_> = errors.iter().map(|e| (e.row, e.line, e.key.as_deref(), e.code.as_str())).collect();
+    assert_eq!(places, [(2, 4, None, "ragged_row"), (3, 5, None, "cell_error")]);
+    let text = rejected(&stack, &import).await;
+    let ragged = text.lines().next().unwrap_or_default();
+    let whole = r#""_row":2,"sku":"A-2","name":"Chair","brand":"Nord","column F":1.5,"column G":"note"}"#;
+    assert!(ragged.starts_with(r#"{"_errors":"ragged_row: "#) && ragged.ends_with(whole), "{text}");
+    let empty = stack.import(&raw_workbook("<row><c s='0'/></row>")).await.failure.expect("a reason");
+    assert_eq!(empty.code, "empty_file");
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn workbooks_that_cannot_be_read_say_why() {
     let file = workbook(|workbook| {

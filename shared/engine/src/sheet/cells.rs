@@ -58,7 +58,7 @@ pub(super) fn each_cell(
     let (mut place, mut text) = (Place::default(), Vec::new());
     go_to_rows(xml)?;
     loop {
-        match xml.next()?.ok_or(Flaw::Cut)? {
+        match xml.token()? {
             Token::Start(tag) if tag.name == b"c" => {
                 let cell = Cell::of(&tag, &mut place)?;
                 let content = Content::read(xml, &mut text)?;
@@ -274,7 +274,7 @@ impl Content {
         let mut content = Self::default();
         text.clear();
         loop {
-            match xml.next()?.ok_or(Flaw::Cut)? {
+            match xml.token()? {
                 Token::End(_) => return Ok(content),
                 Token::Start(tag) => match tag.name {
                     b"v" if !content.is_inline => {

@@ -51,7 +51,7 @@ pub(super) fn rich_text(xml: &mut Xml<'_>, text: &mut Vec<u8>) -> Result<(), Fla
         if text.len() - begin > limits::WORKBOOK_TEXT_BYTES {
             return Err(Flaw::LongText);
         }
-        match xml.next()?.ok_or(Flaw::Cut)? {
+        match xml.token()? {
             Token::Start(tag) if tag.name == b"t" => {
                 let keeps_space = tag.attribute(b"space")? == Some(b"preserve");
                 let start = text.len();

@@ -189,11 +189,6 @@ impl<'r> Xml<'r> {
         Ok(xml)
     }
 
-    /// How many elements are open.
-    pub(super) fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// The next tag or text; none at the end of the document.
     ///
     /// # Errors
@@ -236,6 +231,18 @@ impl<'r> Xml<'r> {
         }
     }
 
+    /// The next tag or text, of which there has to be one: an element is open.
+    ///
+    /// # Errors
+    /// [`Flaw`]
+    #[inline]
+    pub(super) fn token(&mut self) -> Result<Token<'_>, Flaw> {
+        match self.next()? {
+            Some(token) => Ok(token),
+            None => Err(Flaw::Cut),
+        }
+    }
+
     /// Passes the rest of the element that has started last, its end included.
     ///
     /// # Errors
@@ -243,9 +250,7 @@ impl<'r> Xml<'r> {
     pub(super) fn pass_element(&mut self) -> Result<(), Flaw> {
         let outside = self.depth - 1;
         while self.depth > outside {
-            if self.next()?.is_none() {
-                return Err(Flaw::Cut);
-            }
+            self.token()?;
         }
         Ok(())
     }
@@ -258,7 +263,7 @@ impl<'r> Xml<'r> {
     pub(super) fn element_text(&mut self, text: &mut Vec<u8>) -> Result<(), Flaw> {
         let start = text.len();
         loop {
-            match self.next()?.ok_or(Flaw::Cut)? {
+            match self.token()? {
                 Token::Text(raw) => push_text(raw, text)?,
                 Token::Literal(raw) => push_lines(raw, text),
                 Token::Start(_) => self.pass_element()?,
