@@ -65,7 +65,7 @@ impl Bomb {
         }
         archive.start_file(self.part, options).expect("in memory");
         let (before, behind) = self.text.split_once("REPEATED").expect("a place for it");
-        archive.write_all(before.replace("SHEET", &sheet).as_bytes()).expect("in memory");
+        archive.write_all(before.replace("SHEET", &sheet).replace("ROWS", ROWS).as_bytes()).expect("in memory");
         let many = self.repeated.repeat((64 * 1024 / self.repeated.len()).clamp(1, self.times));
         let at_once = many.len() / self.repeated.len();
         (0..self.times / at_once).for_each(|_| archive.write_all(many.as_bytes()).expect("in memory"));

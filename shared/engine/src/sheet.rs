@@ -34,8 +34,8 @@ const NAMED_SHEETS: usize = 20;
 /// Characters of a sheet's name that a failure shows. Excel's have 31 at most.
 const SHOWN_CHARS: usize = 40;
 
-/// Looks whether a sheet can be read within the limits, without holding any of it, and gives its name: the one that is wanted, or else the
-/// first of those that are shown.
+/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown.
+/// So what is damaged or too large is known before any row is read.
 ///
 /// # Errors
 /// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others; `workbook_too_large` and
@@ -46,7 +46,8 @@ pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> 
     }
     let mut workbook = Workbook::open(upload)?;
     let sheet = choose(workbook.sheets(), wanted)?;
-    if workbook.read_sheet(sheet, Extent::read)?.rows == 0 {
+    workbook.references()?;
+    if !workbook.read_sheet(sheet, cells::holds_anything)? {
         return Err(empty(&mut workbook, sheet));
     }
     Ok(workbook.sheets()[sheet].name.clone())

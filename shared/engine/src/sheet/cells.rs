@@ -75,6 +75,23 @@ pub(super) fn each_cell(
     }
 }
 
+/// Reads a sheet to the end of its part: whether any of its cells holds anything.
+///
+/// # Errors
+/// [`Flaw`]
+pub(super) fn holds_anything(xml: &mut Xml<'_>) -> Result<bool, Flaw> {
+    go_to_rows(xml)?;
+    let (mut in_rows, mut found) = (true, false);
+    while let Some(token) = xml.next()? {
+        match token {
+            Token::Start(tag) => found |= in_rows && matches!(tag.name, b"v" | b"is" | b"f"),
+            Token::End(b"sheetData") => in_rows = false,
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
 /// Rows and columns of a sheet, as far as they hold anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -83,7 +100,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Reads a sheet to the end of its part.
+    /// Those of a sheet.
     ///
     /// # Errors
     /// [`Flaw`]
@@ -91,8 +108,8 @@ impl Extent {
         let (mut extent, mut place) = (Self::default(), Place::default());
         go_to_rows(xml)?;
         let (mut row, mut column, mut last_row) = (0, 0, None);
-        while let Some(token) = xml.next()? {
-            match token {
+        loop {
+            match xml.token()? {
                 Token::Start(tag) => match tag.name {
                     b"c" => Cell { row, column, .. } = Cell::of(&tag, &mut place)?,
                     b"v" | b"is" | b"f" => {
@@ -103,13 +120,10 @@ impl Extent {
                     _ => {}
                 },
                 Token::End(b"row") => place.end_row(),
-                Token::End(b"sheetData") => break,
+                Token::End(b"sheetData") => return Ok(extent),
                 _ => {}
             }
         }
-        // What follows holds no rows, but is to be there.
-        while xml.next()?.is_some() {}
-        Ok(extent)
     }
 }
 

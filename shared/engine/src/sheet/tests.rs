@@ -84,13 +84,13 @@ fn comments_cdata_and_instructions_are_xml_like_any_other_in_every_part() {
 #[test]
 fn a_document_type_is_refused_with_the_parts_name() {
     let parts = ["xl/workbook.xml", "xl/_rels/workbook.xml.rels", "_rels/.rels", "xl/worksheets/sheet1.xml"];
-    for (at, part) in parts.into_iter().chain(["xl/styles.xml", "xl/sharedStrings.xml"]).enumerate() {
+    for part in parts.into_iter().chain(["xl/styles.xml", "xl/sharedStrings.xml"]) {
         let file = workbook(&[("S", "", ROW)], &[(part, "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")]);
         let failure = rows(&file, None).expect_err("refused");
         assert_eq!(failure.code, "damaged_file");
         assert!(failure.message.contains(part) && failure.message.contains("document type"), "{}", failure.message);
-        // Before any row, wherever it is.
-        assert_eq!(chosen(&file, None).is_err(), at < parts.len());
+        // Before any row.
+        assert!(chosen(&file, None).is_err(), "{part}");
     }
 }
 

@@ -24,8 +24,8 @@ use crate::{archive::Archive, decode::Upload};
 /// Characters of a part's name that are shown.
 const SHOWN_CHARS: usize = 100;
 
-/// What an item of a list takes in memory beside its texts, at most.
-const ITEM_BYTES: usize = 96;
+/// What an item of a list takes in memory beside its texts, at most: their headers, what an allocator adds, and room to grow.
+const ITEM_BYTES: usize = 192;
 
 /// A workbook that has been opened.
 pub(super) struct Workbook<U> {
@@ -158,7 +158,7 @@ fn failure(part: &str, flaw: Flaw) -> Failure {
         Flaw::Failed(failure) => failure,
         Flaw::LongText => too_large(format!("has a text of more than {} bytes", limits::WORKBOOK_TEXT_BYTES)),
         Flaw::TooMuch => too_large(format!(
-            "is more than fits the {} bytes that are held of a workbook",
+            "is more than the {} bytes that are held of a workbook have room for",
             limits::WORKBOOK_HELD_BYTES
         )),
         Flaw::DocumentType => damaged(&format!("part {part} has a document type")),

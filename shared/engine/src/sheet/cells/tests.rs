@@ -102,13 +102,16 @@ fn what_a_sheet_cannot_mean_is_damage() {
 #[test]
 fn an_extent_is_of_what_holds_anything() {
     let of = |rows: &str| {
-        let sheet = format!("<worksheet><dimension ref='A1:Z99'/><sheetData>{rows}</sheetData></worksheet>");
-        Extent::read(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet")
+        let sheet = format!("<w><dimension ref='A1:Z99'/><sheetData>{rows}</sheetData><xm:f>A1</xm:f></w>");
+        let extent = Extent::read(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet");
+        let found = holds_anything(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet");
+        assert_eq!(found, extent.rows > 0);
+        extent
     };
     assert_eq!(of(""), Extent::default());
     assert_eq!(of("<row r='4'><c r='B4' s='1'/></row><row/>"), Extent::default());
     let rows = "<row><c/><c><v>1</v></c></row><row/><row r='7'><c r='E7'><f/><v/></c><c><is/></c></row>";
     assert_eq!(of(rows), Extent { rows: 2, columns: 6 });
     let cut = b"<worksheet><sheetData></sheetData>".as_slice();
-    assert!(matches!(Extent::read(&mut Xml::new(cut).expect("read")), Err(Flaw::Cut)));
+    assert!(matches!(holds_anything(&mut Xml::new(cut).expect("read")), Err(Flaw::Cut)));
 }
