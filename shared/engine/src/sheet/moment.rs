@@ -38,7 +38,8 @@ impl Shown {
                 '[' => {
                     let mut inner = chars.by_ref().take_while(|c| *c != ']').map(|c| c.to_ascii_lowercase());
                     let unit = inner.next();
-                    let is_one_unit = inner.fold(true, |so_far, c| so_far && Some(c) == unit);
+                    // All of it is taken, whatever it is.
+                    let is_one_unit = inner.filter(|c| Some(*c) != unit).count() == 0;
                     if is_one_unit && matches!(unit, Some('h' | 'm' | 's')) {
                         return Self::Elapsed;
                     }
