@@ -277,7 +277,63 @@ async fn a_workbooks_cells_are_what_it_stores() {
     assert_eq!(record["fields"]["since"], "2026-11-21");
     let text = rejected(&stack, &import).await;
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].contains(r#""_row":3,"price":{"error":"#) && lines[1].starts_with(r#"["four",null,"#), "{text}");
+    assert!(lines[0].contains(r#""_row":3,"price":{"error":"#), "{text}");
+    assert!(
+        lines[1].contains("ragged_row") && lines[1].ends_with(r#""_row":4,"SKU":"four","column J":"too far"}"#),
+        "{text}"
+    );
+    stack.stop().await;
+}
+
+/// A workbook with one sheet, written by hand.
+fn raw_workbook(rows: &str) -> Vec<u8> {
+    let relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let related = |to: &str, target: &str| {
+        format!("<Relationships><Relationship Id='r1' Type='{relation}/{to}' Target='{target}'/></Relationships>")
+    };
+    let parts = [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", related("officeDocument", "xl/workbook.xml")),
+        ("xl/_rels/workbook.xml.rels", related("worksheet", "worksheets/sheet1.xml")),
+        ("xl/workbook.xml", "<!-- by an ERP --><workbook><sheets><sheet name='S' id='r1'/></sheets></workbook>".into()),
+        ("xl/worksheets/sheet1.xml", format!("<x><dimension ref='#REF!'/><sheetData>{rows}</sheetData></x>")),
+        ("customXml/item1.xml", "<!DOCTYPE p><p><![CDATA[price list]]></p>".into()),
+    ];
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("in memory");
+        archive.write_all(text.as_bytes()).expect("in memory");
+    }
+    archive.finish().expect("in memory").into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workbooks_are_read_as_people_send_them() {
+    let text = |text: &str| format!("<c t='str'><v>{text}</v></c>");
+    let formula = "<c t='str'><f>IF(Z5=\"\",\"\",Z5)</f><v></v></c>";
+    let rows = [
+        [text("<![CDATA[sku]]>"), text("name"), text("brand"), text("cost")].concat(),
+        [text("A-1"), text("Lamp<!-- 40 W -->"), text("Nord"), "<c><v>1</v></c>".into(), text(""), text("")].concat(),
+        // A template's empty formulas are a blank row, on its line.
+        formula.repeat(6),
+        [text("A-2"), text("Chair"), text("Nord"), "<c r='F4'><v>1.5</v></c>".into(), text("note")].concat(),
+        // Whoever wrote it did not reckon.
+        ["<c><f>\"A\"&amp;\"-3\"</f><v/></c>".into(), text("Desk"), text("Nord")].concat(),
+    ];
+    let rows: String = rows.iter().map(|row| format!("<row>{row}</row>")).collect();
+    let stack = Stack::start().await;
+    let import = stack.import(&raw_workbook(&rows)).await;
+    assert_eq!((import.rows.created, import.rows.failed), (1, 2), "{import:?}");
+    assert_eq!(fields(&stack, "A-1").await["name"], "Lamp");
+    let errors = stack.errors(&import.id).await;
+    let places: Vec<_> = errors.iter().map(|e| (e.row, e.line, e.key.as_deref(), e.code.as_str())).collect();
+    assert_eq!(places, [(2, 4, None, "ragged_row"), (3, 5, None, "cell_error")]);
+    let text = rejected(&stack, &import).await;
+    let ragged = text.lines().next().unwrap_or_default();
+    let whole = r#""_row":2,"sku":"A-2","name":"Chair","brand":"Nord","column F":1.5,"column G":"note"}"#;
+    assert!(ragged.starts_with(r#"{"_errors":"ragged_row: "#) && ragged.ends_with(whole), "{text}");
+    let empty = stack.import(&raw_workbook("<row><c s='0'/></row>")).await.failure.expect("a reason");
+    assert_eq!(empty.code, "empty_file");
     stack.stop().await;
 }
 
@@ -301,8 +357,9 @@ async fn a_workbook_that_is_a_bomb_fails_clearly() {
         workbook.add_worksheet().write(0, 0, "sku").expect("a cell");
     });
     let text = format!("<sst><si><t>{}</t></si></sst>", "0".repeat(80 << 20));
-    let many = format!("<sst uniqueCount=\"99999999999\">{}</sst>", "<si/>".repeat(10));
-    for (part, code) in [(text, "workbook_too_large"), (many, "damaged_file")] {
+    // How many there are is a hint: it makes no room for any.
+    let many = format!("<sst uniqueCount=\"99999999999\">{}</sst>", "<si><t>name</t></si>".repeat(10));
+    for (part, code) in [(text, "workbook_too_large"), (many, "missing_column")] {
         let mut source = zip::ZipArchive::new(std::io::Cursor::new(&plain)).expect("an archive");
         let mut bomb = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for index in 0..source.len() {

@@ -4,16 +4,15 @@
 //! belong to the file's encoding become the byte `0xFF`, which is no UTF-8 anywhere: the rows that hold them are
 //! rejected, not silently changed.
 
-use std::io::{self, BufReader, Read, SeekFrom};
+use std::io::{self, BufReader, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
-use flate2::CrcReader;
 use penstock_model::{Compression, Failure, Format, Layout, UTF_8, limits};
-use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 use crate::{
+    archive::{Archive, Entry},
     sheet,
-    upload::{Sink, Upload, archive_failure},
+    upload::{Sink, Upload},
 };
 
 /// Bytes that are handed on at once.
@@ -53,7 +52,7 @@ fn each_piece_of_text(layout: &Layout, upload: impl Upload, bytes: u64, sink: Si
 /// A permanent failure: `damaged_file`, or `not_one_file` for an archive that holds none or several.
 pub(crate) fn unpack<'a>(
     compression: Option<Compression>,
-    mut upload: impl Upload + 'a,
+    upload: impl Upload + 'a,
     bytes: u64,
 ) -> Result<Box<dyn Read + 'a>, Failure> {
     let unpacked: Box<dyn Read + 'a> = match compression {
@@ -68,14 +67,9 @@ pub(crate) fn unpack<'a>(
             Box::new(decoder)
         }
         Some(Compression::Zip) => {
-            let entry = only_entry(&mut upload)?;
-            upload.seek(SeekFrom::Start(entry.start)).map_err(failure)?;
-            let packed = upload.take(entry.packed_bytes);
-            let unpacked: Box<dyn Read + 'a> = match entry.method {
-                CompressionMethod::Stored => Box::new(packed),
-                _ => Box::new(flate2::bufread::DeflateDecoder::new(BufReader::with_capacity(PIECE_BYTES, packed))),
-            };
-            Box::new(Checksummed { inner: CrcReader::new(unpacked), crc: entry.crc })
+            let archive = Archive::open(upload)?;
+            let only = only_entry(&archive)?;
+            archive.into_unpacked(only)?
         }
     };
     let limit =
@@ -83,35 +77,22 @@ pub(crate) fn unpack<'a>(
     Ok(Box::new(Limited { inner: unpacked, left: limit, limit }))
 }
 
-struct Entry {
-    start: u64,
-    packed_bytes: u64,
-    method: CompressionMethod,
-    crc: u32,
-}
-
-/// The one file of an archive, by its central directory (PKWARE, APPNOTE.TXT). Folders, and files that macOS adds, do
-/// not count.
-fn only_entry(upload: &mut impl Upload) -> Result<Entry, Failure> {
-    let mut archive = ZipArchive::new(upload).map_err(archive_failure)?;
-    let mut found = None;
-    for index in 0..archive.len() {
-        let file = archive.by_index_raw(index).map_err(archive_failure)?;
-        if file.is_dir() || file.name().is_ok_and(|name| name.starts_with("__MACOSX/")) {
-            continue;
-        }
-        if found.is_some() {
+/// The one file of an archive. Folders, and what macOS adds, do not count.
+fn only_entry<U: Upload>(archive: &Archive<U>) -> Result<usize, Failure> {
+    let is_file = |entry: &Entry| !entry.is_folder() && !entry.name.starts_with("__MACOSX/");
+    let mut files = archive.entries().iter().enumerate().filter(|(_, entry)| is_file(entry));
+    let (only, entry) = match (files.next(), files.next()) {
+        (Some(only), None) => only,
+        (Some(_), Some(_)) => {
             return Err(Failure::new("not_one_file", "the ZIP archive holds several files; it must hold one"));
         }
-        if file.encrypted() || !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            let message = "the file in the ZIP archive is encrypted, or packed by another method than Deflate";
-            return Err(Failure::new("damaged_file", message));
-        }
-        let start = file.data_start().ok_or_else(|| archive_failure(ZipError::FileNotFound))?;
-        let (packed_bytes, method, crc) = (file.compressed_size(), file.compression(), file.crc32());
-        found = Some(Entry { start, packed_bytes, method, crc });
+        (None, _) => return Err(Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one")),
+    };
+    if !entry.can_be_unpacked() {
+        let message = "the file in the ZIP archive is encrypted, or packed by another method than Deflate";
+        return Err(Failure::new("damaged_file", message));
     }
-    found.ok_or_else(|| Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one"))
+    Ok(only)
 }
 
 /// An upload unpacks to more than the limits allow.
@@ -146,24 +127,8 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// Fails at the end where the checksum is not the archive's.
-struct Checksummed<R> {
-    inner: CrcReader<R>,
-    crc: u32,
-}
-
-impl<R: Read> Read for Checksummed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        if read == 0 && !buffer.is_empty() && self.inner.crc().sum() != self.crc {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong"));
-        }
-        Ok(read)
-    }
-}
-
 /// Text in any encoding as UTF-8, without a byte order mark.
-struct Transcoded<R> {
+pub(crate) struct Transcoded<R> {
     inner: R,
     decoder: Decoder,
     bytes: Vec<u8>,
@@ -175,7 +140,7 @@ struct Transcoded<R> {
 }
 
 impl<R: Read> Transcoded<R> {
-    fn new(inner: R, encoding: &'static Encoding) -> Self {
+    pub(crate) fn new(inner: R, encoding: &'static Encoding) -> Self {
         let decoder = encoding.new_decoder_with_bom_removal();
         Self { inner, decoder, bytes: vec![0; 64 * 1024], from: 0, to: 0, ended: false, finished: false }
     }

@@ -6,13 +6,13 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use penstock_model::{Compression, Failure, Format, Grammar, Layout, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
-use zip::ZipArchive;
 
 use crate::{
+    archive::Archive,
     decode,
     hints::Hints,
     sheet,
-    upload::{self, Upload, archive_failure, cannot_be_read},
+    upload::{self, Upload, cannot_be_read},
 };
 
 /// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
@@ -63,21 +63,29 @@ fn unsupported(what: &str) -> Failure {
 
 /// Whether an archive is an Excel workbook rather than one that holds a file.
 fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
-    let archive = ZipArchive::new(upload).map_err(archive_failure)?;
-    let has = |name: &str| archive.index_for_name(name).is_some();
-    if has("xl/workbook.bin") {
+    let archive = Archive::open(upload)?;
+    let has = |is_it: &dyn Fn(&str) -> bool| archive.entries().iter().any(|entry| is_it(&entry.name));
+    let is_there = |wanted: &str| has(&|name| name == wanted);
+    if is_there("xl/workbook.bin") {
         return Err(unsupported("a binary Excel workbook (XLSB)"));
     }
-    if has("mimetype") && has("content.xml") {
+    if is_there("mimetype") && is_there("content.xml") {
         return Err(unsupported("an OpenDocument file"));
     }
-    Ok(has("[Content_Types].xml") && archive.file_names().flatten().any(|name| name.ends_with("workbook.xml")))
+    if !is_there("[Content_Types].xml") {
+        return Ok(false);
+    }
+    for (folder, what) in [("word/", "a Word document"), ("ppt/", "a PowerPoint presentation")] {
+        if has(&|name| name.starts_with(folder)) && !has(&|name| name.starts_with("xl/")) {
+            return Err(unsupported(what));
+        }
+    }
+    Ok(has(&|name| name.ends_with("workbook.xml")))
 }
 
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     upload::rewind(&mut upload)?;
-    let sheets = sheet::inspect(upload, bytes)?;
-    let sheet = sheet::choose(&sheets, hints.options.sheet.as_deref())?;
+    let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
     let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
     Ok(noting_contradictions(layout, hints))
 }

@@ -11,6 +11,7 @@
 //! [`key`] names the record. [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first
 //! rows, and [`rejected`] writes rejected rows to be mended.
 
+mod archive;
 mod blocks;
 pub mod cell;
 pub mod decode;

@@ -69,28 +69,32 @@ fn object(errors: &[RowError], members: &[u8], file: &mut Vec<u8>) {
     file.push(b'}');
 }
 
-/// The cells of a sheet's row as members by the names of their columns, of equal names the first; `None` for a row that has more cells than
-/// the first row names.
+/// The cells of a sheet's row as members by the names of their columns, of equal names the first. Cells that the first row names no column
+/// for are there by the letters of theirs: a row is rejected for them, and comes back whole. `None` for what is no row.
 fn sheet_members(columns: &[String], row: &[u8]) -> Option<Vec<u8>> {
-    let cells: Vec<&RawValue> =
-        serde_json::from_slice(row).ok().filter(|cells: &Vec<_>| cells.len() <= columns.len())?;
+    let cells: Vec<&RawValue> = serde_json::from_slice(row).ok()?;
     let mut members = Vec::new();
-    for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
-        if column.is_empty()
-            || cell.get() == "null"
-            || ADDED.contains(&column.as_str())
-            || columns[..at].contains(column)
-        {
-            continue;
-        }
+    for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.get() != "null") {
+        let name = match columns.get(at) {
+            Some(name) if name.is_empty() || ADDED.contains(&name.as_str()) || columns[..at].contains(name) => continue,
+            Some(name) => name.clone(),
+            None => format!("column {}", letters(at)),
+        };
         if !members.is_empty() {
             members.push(b',');
         }
-        members.extend(json!(column).to_string().bytes());
+        members.extend(json!(name).to_string().bytes());
         members.push(b':');
         members.extend(cell.get().bytes());
     }
     Some(members)
+}
+
+/// The letters of a sheet's column, from 0.
+fn letters(column: usize) -> String {
+    let (before, last) = (column / 26, char::from(b'A' + (column % 26) as u8));
+    let before = before.checked_sub(1).map(letters).unwrap_or_default();
+    format!("{before}{last}")
 }
 
 fn messages(errors: &[RowError]) -> String {
@@ -168,7 +172,12 @@ mod tests {
         let reasons = r#"{"_errors":"required: x","_line":9,"_row":7"#;
         let members = r#","a":"a,b","b":19.99,"e":{"date":"2026-11-21"}}"#;
         assert_eq!(of(br#"["a,b",19.99,2,true,{"date":"2026-11-21"}]"#), format!("{reasons}{members}\n"));
-        assert_eq!(of(br#"[1,2,3,4,5,6,7]"#), "[1,2,3,4,5,6,7]\n");
+        // A row with more cells than there are columns is whole.
+        let members = r##","a":1,"e":"5","column G":7,"column I":{"error":"#N/A"}}"##;
+        let ragged = r##"[1,null,null,null,"5",null,7,null,{"error":"#N/A"}]"##;
+        assert_eq!(of(ragged.as_bytes()), format!("{reasons}{members}\n"));
+        assert_eq!([0, 25, 26, 701, 702].map(letters), ["A", "Z", "AA", "ZZ", "AAA"]);
+        assert_eq!(of(b"{"), "{\n");
     }
 
     #[test]

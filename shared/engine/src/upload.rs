@@ -6,7 +6,6 @@ use std::{
 };
 
 use penstock_model::Failure;
-use zip::result::ZipError;
 
 /// An upload that can be read from any place.
 pub trait Upload: Read + Seek + Send {}
@@ -27,9 +26,4 @@ pub(crate) fn rewind(upload: &mut impl Upload) -> Result<(), Failure> {
 /// The failure of an upload whose bytes cannot be had.
 pub(crate) fn cannot_be_read() -> Failure {
     Failure::new("damaged_file", "the file cannot be read")
-}
-
-/// The failure of an archive whose directory or entries are not as they should be.
-pub(crate) fn archive_failure(error: ZipError) -> Failure {
-    Failure::new("damaged_file", format!("the ZIP archive cannot be read: {error}"))
 }

@@ -140,14 +140,17 @@ pub const ZSTD_WINDOW_BYTES: u64 = 32 * 1024 * 1024;
 /// Largest workbook, in bytes: 100 MiB.
 pub const WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
 
-/// Bytes to which all parts of a workbook may unpack together: 1 GiB.
+/// Bytes of the directory of a ZIP archive, a workbook's too, at most: 4 MiB. A name and some 50 bytes are an entry.
+pub const ARCHIVE_DIRECTORY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes to which the parts of a workbook that are read may unpack together: 1 GiB.
 pub const WORKBOOK_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack,
-/// each: 64 MiB.
-pub const WORKBOOK_PART_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that are held in memory of what the cells of a workbook refer to (shared texts, date formats) and of its list
+/// of sheets: 64 MiB.
+pub const WORKBOOK_HELD_BYTES: usize = 64 * 1024 * 1024;
 
-/// Bytes between two tags of a workbook, at most: 1 MiB. A cell of Excel's holds 32,767 characters.
+/// Bytes of a tag or a text of a workbook's XML, at most: 1 MiB. A cell of Excel's holds 32,767 characters.
 pub const WORKBOOK_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Rows of a sheet, at most (Microsoft, "Excel specifications and limits").

@@ -169,3 +169,27 @@ fn what_is_packed_is_told_by_content() {
     let old_excel = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more";
     assert_eq!(detected(old_excel, None, None, &ImportOptions::default()).expect_err("XLS").code, "unsupported_format");
 }
+
+#[test]
+fn an_archive_that_is_another_document_is_said_to_be_one() {
+    let of = |names: &[&str]| {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in names {
+            archive.start_file(*name, zip::write::SimpleFileOptions::default()).expect("in memory");
+            archive.write_all(b"<Types/>").expect("in memory");
+        }
+        let file = archive.finish().expect("in memory").into_inner();
+        detected(&file, None, None, &ImportOptions::default()).expect_err("no workbook")
+    };
+    for (names, what) in [
+        (&["[Content_Types].xml", "word/document.xml"][..], "a Word document"),
+        (&["[Content_Types].xml", "ppt/presentation.xml"], "a PowerPoint presentation"),
+        (&["[Content_Types].xml", "xl/workbook.bin"], "a binary Excel workbook"),
+        (&["mimetype", "content.xml"], "an OpenDocument file"),
+    ] {
+        let failure = of(names);
+        assert_eq!(failure.code, "unsupported_format", "{what}");
+        assert!(failure.message.contains(what), "{}", failure.message);
+    }
+    assert_eq!(of(&["word/a.csv", "word/b.csv"]).code, "not_one_file");
+}

@@ -143,7 +143,8 @@ impl RowReader<'_> {
             let column = self.plan.columns().iter().position(|column| *column == Some(*field))?;
             let cell = row.get(column)?.get();
             match tagged(cell) {
-                Some(Tagged { date, error }) => date.or(error).map(|text| Cow::Owned(text.into_owned().into_bytes())),
+                // An error names no record.
+                Some(Tagged { date, .. }) => date.map(|text| Cow::Owned(text.into_owned().into_bytes())),
                 None => shown(cell),
             }
         };
