@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Finding, Reading, RowReader, flat::Flat, text};
+use super::{Finding, Reading, RowReader, flat::Flat, not_in_encoding, text};
 use crate::{
     kind::{Cell, CellError, Input},
     members::{Members, Text},
@@ -42,7 +42,7 @@ impl RowReader<'_> {
         bytes: &'r [u8],
         may_be_flat: bool,
     ) -> Result<(), Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         if may_be_flat {
             if self.flat(reading, row) == Some(row.len()) {
                 return Ok(());
@@ -92,7 +92,7 @@ impl RowReader<'_> {
 
     /// Reads a sheet's row. Cells that it does not have at its end hold nothing.
     pub(super) fn sheet_row<'r>(&mut self, reading: &mut Reading<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
@@ -218,8 +218,8 @@ fn tagged(cell: &str) -> Option<Tagged<'_>> {
     if cell.starts_with('{') { serde_json::from_str(cell).ok() } else { None }
 }
 
-fn not_utf8(valid_up_to: usize) -> Finding {
-    Finding::row("invalid_utf8", format!("byte {} of the row is not in the file's encoding", valid_up_to + 1))
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Finding {
+    Finding::row("invalid_utf8", not_in_encoding("row", bytes, valid_up_to))
 }
 
 /// Why a text is no object. The parser's messages for bad syntax name the place and what belongs there, and repeat nothing.
