@@ -146,8 +146,8 @@ impl<R: Read> Transcoded<R> {
     }
 }
 
-/// Stands for bytes that are not in the encoding. It is no byte of UTF-8 text.
-const FOREIGN: u8 = 0xff;
+/// Stands for bytes that are not in the encoding: no byte of UTF-8 text.
+pub(crate) const FOREIGN: u8 = 0xff;
 
 impl<R: Read> Read for Transcoded<R> {
     /// `buffer` must have room for a character and a marker: at least 8 bytes.

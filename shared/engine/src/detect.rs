@@ -1,11 +1,13 @@
 //! Detecting what an upload is: from its content first, then from what its creator declared, then from its name.
 
+pub(crate) mod encoding;
+
 use std::io::Read;
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use penstock_model::{Compression, Failure, Format, Grammar, Layout, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
+
+pub use encoding::known_encoding;
 
 use crate::{
     archive::Archive,
@@ -18,7 +20,7 @@ use crate::{
 /// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
 ///
 /// # Errors
-/// A permanent failure: `unsupported_format`, `unknown_encoding`, those of [`decode::each_piece`].
+/// A permanent failure: `unsupported_format`, those of [`encoding::encoding`], those of [`decode::each_piece`].
 pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     let mut magic = Vec::new();
     upload.by_ref().take(8).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
@@ -50,7 +52,7 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     }
     let complete = sample.len() <= limits::DETECT_BYTES && !hints.partial;
     sample.truncate(limits::DETECT_BYTES);
-    let encoding = encoding(&sample, complete, hints.options.encoding.as_deref())?;
+    let encoding = encoding::encoding(&sample, complete, hints.options.encoding.as_deref())?;
     let (text, _) = encoding.decode_with_bom_removal(&sample);
     let (format, grammar) = grammar(&text, complete, hints);
     let layout = Layout { compression, encoding: encoding.name().to_owned(), ..Layout::plain(format, grammar) };
@@ -88,66 +90,6 @@ fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<La
     let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
     let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
     Ok(noting_contradictions(layout, hints))
-}
-
-/// The encoding of a text: what a byte order mark says, what is asked for, UTF-8 where the bytes are, else what they look like.
-///
-/// Most of what is not UTF-8 is Windows-1252, with a few letters beyond ASCII in it, and from a few letters alone no other Latin encoding can be
-/// told from it: where Windows-1252 has `ø`, another has `ų`. Another one is taken only where most letters are beyond ASCII, as in Greek,
-/// Cyrillic or East Asian text, since there are enough of them to tell.
-///
-/// # Errors
-/// `unknown_encoding`.
-fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Result<&'static Encoding, Failure> {
-    if let Some((encoding, _)) = Encoding::for_bom(sample) {
-        return Ok(encoding);
-    }
-    if let Some(label) = asked {
-        return known_encoding(label);
-    }
-    if is_utf8(sample, complete) || is_binary(sample) {
-        return Ok(encoding_rs::UTF_8);
-    }
-    let foreign = sample.iter().filter(|byte| !byte.is_ascii()).count();
-    let letters = sample.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    if foreign <= letters {
-        return Ok(encoding_rs::WINDOWS_1252);
-    }
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(sample, complete);
-    Ok(detector.guess(None, Utf8Detection::Deny))
-}
-
-/// Whether more than one byte in a hundred is NUL: no text.
-fn is_binary(sample: &[u8]) -> bool {
-    sample.iter().filter(|byte| **byte == 0).count() * 100 > sample.len()
-}
-
-/// The encoding of a label of the WHATWG Encoding Standard, in which `latin1` and `iso-8859-1` mean Windows-1252.
-///
-/// # Errors
-/// `unknown_encoding`.
-pub fn known_encoding(label: &str) -> Result<&'static Encoding, Failure> {
-    let known = Encoding::for_label_no_replacement(label.trim().as_bytes())
-        .filter(|encoding| *encoding == UTF_16LE || *encoding == UTF_16BE || encoding.is_ascii_compatible());
-    known.ok_or_else(|| {
-        let label: String = label.chars().take(40).collect();
-        let message = format!("`{label}` is no encoding that is read; names are those of the WHATWG Encoding Standard");
-        Failure::new("unknown_encoding", message)
-    })
-}
-
-/// Whether bytes are UTF-8, some of them perhaps damaged: more characters beyond ASCII are whole than broken.
-fn is_utf8(sample: &[u8], complete: bool) -> bool {
-    let (mut whole, mut broken) = (0usize, 0usize);
-    let mut chunks = sample.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
-        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        // A character that is cut at the end of the sample is none that is broken.
-        let cut = chunks.peek().is_none() && !complete && chunk.invalid().len() < 4;
-        broken += usize::from(!chunk.invalid().is_empty() && !cut);
-    }
-    broken == 0 || whole > broken
 }
 
 /// Format and grammar of a text.

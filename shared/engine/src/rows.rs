@@ -12,6 +12,8 @@ use penstock_model::{Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, Record
 
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
+    decode,
+    detect::encoding,
     key, lines,
     plan::Plan,
     split::Values,
@@ -483,10 +485,7 @@ impl<'a> RowReader<'a> {
 
 fn text(cell: &[u8]) -> Result<&str, CellError> {
     let text = std::str::from_utf8(cell).map_err(|error| {
-        let message = format!(
-            "byte {} of the cell is not in the file's encoding; `encoding` may name another",
-            error.valid_up_to() + 1
-        );
+        let message = not_in_encoding("cell", cell, error.valid_up_to());
         CellError { path: String::new(), code: "invalid_utf8", message }
     })?;
     match text.find('\0') {
@@ -495,6 +494,18 @@ fn text(cell: &[u8]) -> Result<&str, CellError> {
             let message = format!("byte {} of the cell is NUL", at + 1);
             Err(CellError { path: String::new(), code: "nul_byte", message })
         }
+    }
+}
+
+/// What is wrong with bytes of a cell or a row that are no text from one of them on.
+fn not_in_encoding(what: &str, bytes: &[u8], valid_up_to: usize) -> String {
+    let place = format!("byte {} of the {what}", valid_up_to + 1);
+    // Of a file in another encoding what came is not known any more.
+    let is_decoded = bytes.utf8_chunks().all(|chunk| chunk.invalid().iter().all(|byte| *byte == decode::FOREIGN));
+    let readings = if is_decoded { None } else { encoding::likely_readings(bytes, valid_up_to) };
+    match readings {
+        Some(readings) => format!("{place} is not UTF-8: it reads {readings}; `encoding` names the file's encoding"),
+        None => format!("{place} is not in the file's encoding; `encoding` may name another"),
     }
 }
 

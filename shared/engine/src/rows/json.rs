@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Finding, RowBuffer, RowReader, flat::Flat, text};
+use super::{Finding, RowBuffer, RowReader, flat::Flat, not_in_encoding, text};
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
     members::{JsonString, Members},
@@ -42,7 +42,7 @@ impl RowReader<'_> {
         bytes: &'r [u8],
         may_be_flat: bool,
     ) -> Result<(), Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         if may_be_flat {
             if self.flat(buffer, row) == Some(row.len()) {
                 return Ok(());
@@ -97,7 +97,7 @@ impl RowReader<'_> {
 
     /// Reads a sheet's row. Cells that are missing at its end count as empty.
     pub(super) fn sheet_row<'r>(&mut self, buffer: &mut RowBuffer<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
-        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(error.valid_up_to()))?;
+        let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
@@ -223,8 +223,8 @@ fn tagged(cell: &str) -> Option<Tagged<'_>> {
     if cell.starts_with('{') { serde_json::from_str(cell).ok() } else { None }
 }
 
-fn not_utf8(valid_up_to: usize) -> Finding {
-    Finding::row("invalid_utf8", format!("byte {} of the row is not in the file's encoding", valid_up_to + 1))
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Finding {
+    Finding::row("invalid_utf8", not_in_encoding("row", bytes, valid_up_to))
 }
 
 /// Why a text is no object. The parser's messages for bad syntax name the place and what is expected there, and repeat

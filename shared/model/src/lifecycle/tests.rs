@@ -32,7 +32,9 @@ fn at(stage: Stage) -> Import {
         Stage::AwaitingUpload => awaiting(),
         Stage::Expired => after(&awaiting(), &awaiting().expire(2 * HOUR_MS).expect("its time is over")),
         Stage::Splitting => after(&awaiting(), &accept()),
-        Stage::Applying => Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) },
+        Stage::Applying => {
+            Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) }
+        }
         Stage::Halting => {
             let running = at(Stage::Splitting);
             after(&running, &running.on_halt(&Halt::cancelled()).expect("it runs"))
