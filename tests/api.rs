@@ -8,8 +8,7 @@ use std::{
 };
 
 use penstock_client::{ClientError, Import, NewImport};
-use penstock_model::{Abort, EmptyCells, ImportId, ImportOptions, Mode, QueueName, RowError, Status, limits};
-use penstock_store::blocks::Block;
+use penstock_model::{Abort, Block, EmptyCells, ImportId, ImportOptions, Mode, QueueName, RowError, Status, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{

@@ -13,8 +13,8 @@ use std::{
 use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::{Faults, WireFaults};
-use penstock_model::{EmptyCells, ImportOptions, Mode, Status};
-use penstock_store::{blocks::Verdict, crash};
+use penstock_model::{EmptyCells, ImportOptions, Mode, Status, Verdict};
+use penstock_store::crash;
 use support::{
     OTHER_TOKEN, Stack, TOKEN, files,
     reference::{self, Catalogue, Rules},

@@ -1,8 +1,9 @@
-//! The functions through the Runtime API as AWS drives them: events of the shapes that AWS documents, and the answers that it looks at.
+//! The functions through the Runtime API as AWS drives them: events of the shapes that AWS documents, and the answers
+//! that it looks at.
 //!
-//! `data/events/` holds the events, with placeholders for what a test knows only when it runs. Sources: the API Gateway Developer Guide ("Input
-//! format of a Lambda function for proxy integration", "Payload format structure" 2.0), the Amazon S3 User Guide ("Event message structure"),
-//! the AWS Lambda Developer Guide ("Using Lambda with Amazon SQS").
+//! `data/events/` holds the events, with placeholders for what a test knows only when it runs. Sources: the API Gateway
+//! Developer Guide ("Input format of a Lambda function for proxy integration", "Payload format structure" 2.0), the
+//! Amazon S3 User Guide ("Event message structure"), the AWS Lambda Developer Guide ("Using Lambda with Amazon SQS").
 
 mod support;
 
@@ -12,8 +13,8 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order, QueueName, Repeats,
-    Status, StoredObject,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order,
+    QueueName, Repeats, Status, StoredObject,
 };
 use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -34,8 +35,8 @@ const FILE: &[u8] = b"sku,name,brand\nA,a,b\nB,b\nC,\"c\nd\",d\n\"a,b/c %\",e,f\
 /// How long a message is held back, at most: far longer than a test takes, wherever in it the draw falls.
 const HELD: Duration = Duration::from_secs(10_000 * 24 * 3600);
 
-/// A stack on which nothing happens of itself: storage events are lost, messages come a long time after they were sent, nothing is scheduled.
-/// What a test sees happen is then due to what it invoked.
+/// A stack on which nothing happens of itself: storage events are lost, messages come a long time after they were sent,
+/// nothing is scheduled. What a test sees happen is then due to what it invoked.
 async fn still() -> Stack {
     Stack::with(|options| {
         options.scheduled = false;
@@ -424,7 +425,8 @@ async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
 /// Every order there is, about an import that nobody knows, so that whoever takes it has nothing to do.
 fn orders() -> Vec<Order> {
     let import = || "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<ImportId>().expect("an id");
-    let job = Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
+    let job =
+        Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
     let job = Job { import: import(), columns: vec!["sku".into(), "name".into(), "brand".into()], ..job };
     let body = Body::Rows(b"A,a,b\n".to_vec());
     let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 15, bytes: 6, rows: 1, body };

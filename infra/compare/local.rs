@@ -93,8 +93,9 @@ async fn bare_loop(file: &[u8]) -> anyhow::Result<Duration> {
     let (columns, chunks) = chunks(file)?;
     let job = job(columns)?;
     let schema = kinds::bundled(&job.kind).context("a bundled kind")?;
-    let mut plan = Plan::compile(Kind::compile(schema, &job.account)?, Grammar::CSV, &job.columns, &job.options.mapping)
-        .map_err(|failure| anyhow::anyhow!(failure.message))?;
+    let mut plan =
+        Plan::compile(Kind::compile(schema, &job.account)?, Grammar::CSV, &job.columns, &job.options.mapping)
+            .map_err(|failure| anyhow::anyhow!(failure.message))?;
     let mut took = Duration::ZERO;
     let mut slice: Vec<(RecordKey, Record)> = Vec::new();
     for (at, chunk) in chunks.iter().enumerate() {

@@ -22,7 +22,8 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await }).await
+    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await })
+        .await
 }
 
 /// Does what a message of the reports queue orders.

@@ -1,6 +1,7 @@
 //! Chunk → records, row errors, tally.
 //!
-//! Every step is idempotent: a message may be delivered any number of times, concurrently or after a crash between any two steps.
+//! Every step is idempotent: a message may be delivered any number of times, concurrently or after a crash between any
+//! two steps.
 
 mod apply;
 mod validate;
@@ -25,7 +26,8 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await }).await
+    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await })
+        .await
 }
 
 /// Does what a message of the chunks queue orders.

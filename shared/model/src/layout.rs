@@ -62,7 +62,8 @@ pub enum Grammar {
     Delimited {
         /// The byte between two cells.
         delimiter: u8,
-        /// Whether a quote at the start of a cell opens a quoted one. Without quoting a quote is data and every line end ends a record.
+        /// Whether a quote at the start of a cell opens a quoted one. Without quoting a quote is data and every line
+        /// end ends a record.
         quoting: bool,
     },
     /// A JSON value a line.
@@ -86,7 +87,8 @@ impl Grammar {
     }
 }
 
-/// The layout of an upload. It is detected once, when the upload is accepted, and pinned: reading it again must give the same rows.
+/// The layout of an upload. It is detected once, when the upload is accepted, and pinned: reading it again must give
+/// the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Its format.

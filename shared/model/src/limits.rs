@@ -1,19 +1,23 @@
-//! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers: `tests/limits.rs` reads this
-//! file, and fails for one that the documents do not print as it is.
+//! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers:
+//! `tests/limits.rs` reads this file, and fails for one that the documents do not print as it is.
 
-/// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file goes on.
+/// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file
+/// goes on.
 pub const RECORD_BYTES: usize = 256 * 1024;
 
-/// Bytes of rows in one chunk, at most: 248 KiB, so that with the header of its message it is four billing units of SQS (64 KiB each).
+/// Bytes of rows in one chunk, at most: 248 KiB, so that with the header of its message it is four billing units of SQS
+/// (64 KiB each).
 pub const CHUNK_BYTES: usize = 248 * 1024;
 
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
 
-/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even where they change nothing.
+/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even
+/// where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
 
-/// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as one.
+/// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as
+/// one.
 pub const LISTED_REPEATS: usize = 256;
 
 /// Chunks whose fates and tallies share one block item. A checkpoint is written four times a block.
@@ -37,8 +41,8 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
-/// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer Guide, "Constraints"),
-/// less one for the map that a record's fields are in and one for what is innermost.
+/// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer
+/// Guide, "Constraints"), less one for the map that a record's fields are in and one for what is innermost.
 pub const NESTING: usize = 30;
 
 /// Errors that are reported for one cell, at most. An array of ten thousand wrong items needs no more.
@@ -71,8 +75,8 @@ pub const UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a request body that the native API reads, at most.
 pub const REQUEST_BYTES: usize = 64 * 1024;
 
-/// Bytes of a file that a preview takes, at most: a synchronous invocation of Lambda has no room for more (AWS Lambda Developer Guide,
-/// "Lambda quotas").
+/// Bytes of a file that a preview takes, at most: a synchronous invocation of Lambda has no room for more (AWS Lambda
+/// Developer Guide, "Lambda quotas").
 pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
 
 /// Items on a page when the client names no limit.
@@ -87,7 +91,8 @@ pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the URL of a rejected rows file is valid, in seconds: 5 minutes.
 pub const REJECTED_URL_SECONDS: i64 = 5 * 60;
 
-/// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in seconds: 5 minutes.
+/// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in
+/// seconds: 5 minutes.
 pub const STALL_SECONDS: u64 = 5 * 60;
 
 /// Characters of the name of an account, a kind or an API key, at most.
@@ -126,7 +131,8 @@ pub const WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
 /// Bytes to which all parts of a workbook may unpack together: 1 GiB.
 pub const WORKBOOK_UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack, each: 64 MiB.
+/// Bytes to which the parts of a workbook that are held in memory (shared strings, styles, its directory) may unpack,
+/// each: 64 MiB.
 pub const WORKBOOK_PART_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes between two tags of a workbook, at most: 1 MiB. A cell of Excel's holds 32,767 characters.

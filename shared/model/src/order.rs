@@ -11,11 +11,11 @@
 //! {"report":{"account":"1","import":"imp_…"}}
 //! ```
 //!
-//! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon SQS API Reference,
-//! SendMessage) follow in base64 instead.
+//! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon
+//! SQS API Reference, SendMessage) follow in base64 instead.
 //!
-//! A message that is no order of this version, such as one of a later version, is refused by whoever reads it: it goes back to its queue, then
-//! to the dead-letter queue, and stays there, where an alarm shows it.
+//! A message that is no order of this version, such as one of a later version, is refused by whoever reads it: it goes
+//! back to its queue, then to the dead-letter queue, and stays there, where an alarm shows it.
 
 use std::borrow::Cow;
 
@@ -33,14 +33,15 @@ pub enum Order {
     /// A chunk's rows are to be validated and applied. On the wire they follow the first line.
     #[serde(skip)]
     Chunk(Box<ChunkMessage>),
-    /// A split is to continue: its upload is looked for and accepted, if that has not been done, and split from the checkpoint on.
+    /// A split is to continue: its upload is looked for and accepted, if that has not been done, and split from the
+    /// checkpoint on.
     Continue {
         /// Whose import it is.
         account: AccountId,
         /// The import.
         import: ImportId,
-        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if this order is
-        /// dead-lettered without getting further.
+        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if
+        /// this order is dead-lettered without getting further.
         died_at: Option<u32>,
     },
     /// The chunks that have no tally are to be sent again, from here on.
@@ -99,7 +100,7 @@ pub enum MessageError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FirstLine<'a> {
-    Chunk(Header<'a>),
+    Chunk(Box<Header<'a>>),
     #[serde(untagged)]
     Other(Cow<'a, Order>),
 }
@@ -133,7 +134,9 @@ impl Order {
     pub fn account(&self) -> &AccountId {
         match self {
             Self::Chunk(message) => &message.job.account,
-            Self::Continue { account, .. } | Self::ResendMissing { account, .. } | Self::Report { account, .. } => account,
+            Self::Continue { account, .. } | Self::ResendMissing { account, .. } | Self::Report { account, .. } => {
+                account
+            }
         }
     }
 
@@ -164,7 +167,7 @@ impl Order {
         };
         match (serde_json::from_str(line).map_err(|_| MessageError::Unknown)?, rows) {
             (FirstLine::Chunk(header), rows) => {
-                Ok(Self::Chunk(Box::new(ChunkMessage::read(header, rows.unwrap_or_default())?)))
+                Ok(Self::Chunk(Box::new(ChunkMessage::read(*header, rows.unwrap_or_default())?)))
             }
             (FirstLine::Other(order), None) => Ok(order.into_owned()),
             (FirstLine::Other(_), Some(_)) => Err(MessageError::Rows),
@@ -231,7 +234,7 @@ impl ChunkMessage {
             },
         };
         let Chunk { index, first_row, first_line: line, offset, bytes, rows: count, .. } = self.chunk;
-        let mut body = first_line(&FirstLine::Chunk(Header {
+        let mut body = first_line(&FirstLine::Chunk(Box::new(Header {
             job: Cow::Borrowed(&self.job),
             index,
             first_row,
@@ -245,7 +248,7 @@ impl ChunkMessage {
             },
             last_try: self.last_try,
             carried,
-        }));
+        })));
         body.reserve_exact(1 + rows.len());
         body.push('\n');
         body.push_str(&rows);
@@ -256,7 +259,8 @@ impl ChunkMessage {
     }
 
     fn read(header: Header<'_>, rows: &str) -> Result<Self, MessageError> {
-        let Header { job, index, first_row, first_line, offset, bytes, rows: count, repeats, last_try, carried } = header;
+        let Header { job, index, first_row, first_line, offset, bytes, rows: count, repeats, last_try, carried } =
+            header;
         let repeats = repeats.map_or(Repeats::Any, |rows| Repeats::Rows(rows.into_owned()));
         // Half the range, so that sums of two stay inside it.
         let most = u64::MAX / 2;
@@ -297,7 +301,7 @@ fn is_carried(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImportOptions, Grammar, KindName};
+    use crate::{Grammar, ImportOptions, KindName};
 
     fn import() -> Import {
         let kind: KindName = "products".parse().expect("valid");
@@ -322,7 +326,8 @@ mod tests {
     #[test]
     fn every_order_comes_back_as_it_was() {
         let at = Checkpoint { chunk: 2, offset: 9, row: 3, line: 4 };
-        let orders = [Order::to_continue(&import(), Some(4)), Order::to_resend(&import(), at), Order::to_report(&import())];
+        let orders =
+            [Order::to_continue(&import(), Some(4)), Order::to_resend(&import(), at), Order::to_report(&import())];
         let chunks = [
             Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),
             Body::Rows("ä,\u{1f600}\n".into()),
@@ -377,7 +382,8 @@ mod tests {
         // An order of a later version, whose account and import are those of a report.
         let newer = report.replacen("report", "remove", 1);
         let bare = &report["{\"report\":".len()..report.len() - 1];
-        for unknown in [&newer, bare, "", "{}", "{}\nrows", "null", "\"chunk\"", "\"report\"", "{\"chunk\":{}}\na,b\n"] {
+        for unknown in [&newer, bare, "", "{}", "{}\nrows", "null", "\"chunk\"", "\"report\"", "{\"chunk\":{}}\na,b\n"]
+        {
             assert!(matches!(read(unknown), MessageError::Unknown), "{unknown}");
         }
         assert!(bare.starts_with("{\"account\""), "{bare}");

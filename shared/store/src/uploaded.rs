@@ -1,7 +1,7 @@
 //! Imports whose file came through the API before the import was made.
 //!
-//! In a form the options may come after the file, so the file is stored first, under the key of an import that does not exist yet. Nothing
-//! can be accepted before the options are known, since accepting needs the import:
+//! In a form the options may come after the file, so the file is stored first, under the key of an import that does not
+//! exist yet. Nothing can be accepted before the options are known, since accepting needs the import:
 //!
 //! ```text
 //! api                                   S3            imports table       splits queue      splitter
@@ -14,7 +14,8 @@
 //!  ▼ answer
 //! ```
 //!
-//! A late event finds the import and accepts the same object as the order does; the second of the two continues at the checkpoint.
+//! A late event finds the import and accepts the same object as the order does; the second of the two continues at the
+//! checkpoint.
 
 use std::collections::BTreeSet;
 
@@ -37,8 +38,8 @@ pub struct Quota {
     pub max: usize,
 }
 
-/// The imports of an account that count against a quota: the unfinished ones, and some that have ended since. Those are taken out when the
-/// quota is used up.
+/// The imports of an account that count against a quota: the unfinished ones, and some that have ended since. Those are
+/// taken out when the quota is used up.
 #[derive(Default, Deserialize)]
 struct Unfinished {
     #[serde(default)]
@@ -46,11 +47,12 @@ struct Unfinished {
 }
 
 impl Store {
-    /// Stores an import whose upload is stored already, counts it against a quota, if there is one, and has the upload split; whether the
-    /// quota left room for it. Import and count are one transaction, so that never more imports are unfinished than the quota allows.
+    /// Stores an import whose upload is stored already, counts it against a quota, if there is one, and has the upload
+    /// split; whether the quota left room for it. Import and count are one transaction, so that never more imports are
+    /// unfinished than the quota allows.
     ///
-    /// A repeat with the same import orders the split again, which is harmless. Where the quota is used up nothing is stored, and the upload
-    /// remains.
+    /// A repeat with the same import orders the split again, which is harmless. Where the quota is used up nothing is
+    /// stored, and the upload remains.
     pub async fn create_uploaded_import(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         if !self.create_within(import, quota).await? {
             return Ok(false);
@@ -89,8 +91,9 @@ impl Store {
         }
     }
 
-    /// Whether the quota has room for another unfinished import of the account; where it seems to have none, takes out those that have ended.
-    /// The answer may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat finds them taken out.
+    /// Whether the quota has room for another unfinished import of the account; where it seems to have none, takes out
+    /// those that have ended. The answer may be old when it comes: [`Store::create_uploaded_import`] decides. A repeat
+    /// finds them taken out.
     pub async fn has_room(&self, account: &AccountId, quota: Quota) -> Result<bool> {
         let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();
