@@ -1,8 +1,9 @@
-//! The functions through the Runtime API as AWS drives them: events of the shapes that AWS documents, and the answers that it looks at.
+//! The functions through the Runtime API as AWS drives them: events of the shapes that AWS documents, and the answers
+//! that it looks at.
 //!
-//! `data/events/` holds the events, with placeholders for what a test knows only when it runs. Sources: the API Gateway Developer Guide ("Input
-//! format of a Lambda function for proxy integration", "Payload format structure" 2.0), the Amazon S3 User Guide ("Event message structure"),
-//! the AWS Lambda Developer Guide ("Using Lambda with Amazon SQS").
+//! `data/events/` holds the events, with placeholders for what a test knows only when it runs. Sources: the API Gateway
+//! Developer Guide ("Input format of a Lambda function for proxy integration", "Payload format structure" 2.0), the
+//! Amazon S3 User Guide ("Event message structure"), the AWS Lambda Developer Guide ("Using Lambda with Amazon SQS").
 
 mod support;
 
@@ -34,8 +35,8 @@ const FILE: &[u8] = b"sku,name,brand\nA,a,b\nB,b\nC,\"c\nd\",d\n\"a,b/c %\",e,f\
 /// How long a message is held back, at most: far longer than a test takes, wherever in it the draw falls.
 const HELD: Duration = Duration::from_secs(10_000 * 24 * 3600);
 
-/// A stack on which nothing happens of itself: storage events are lost, messages come a long time after they were sent, nothing is scheduled.
-/// What a test sees happen is then due to what it invoked.
+/// A stack on which nothing happens of itself: storage events are lost, messages come a long time after they were sent,
+/// nothing is scheduled. What a test sees happen is then due to what it invoked.
 async fn still() -> Stack {
     Stack::with(|options| {
         options.scheduled = false;

@@ -85,7 +85,8 @@ impl Bench {
         import
     }
 
-    /// A stored import whose upload has been accepted. There is no such object, which no scenario that asks for this reads.
+    /// A stored import whose upload has been accepted. There is no such object, which no scenario that asks for this
+    /// reads.
     pub(crate) async fn accepted(&self) -> Import {
         let import = self.created().await;
         match self.store.accept(&self.account, &import.id, &object("1")).await.expect("answers") {
@@ -99,7 +100,8 @@ impl Bench {
         self.store.import(&import.account, &import.id).await.expect("answers").expect("the import is there")
     }
 
-    /// Bodies of this many messages about this account, and their groups, from a queue; what other scenarios left there goes.
+    /// Bodies of this many messages about this account, and their groups, from a queue; what other scenarios left there
+    /// goes.
     pub(crate) async fn messages(&self, queue: QueueName, count: usize) -> Vec<(String, String)> {
         let queue_url = self.settings.queue_url(queue);
         let end = Instant::now() + Duration::from_secs(30);
@@ -124,8 +126,8 @@ impl Bench {
         found.into_values().collect()
     }
 
-    /// Asks SQS (Amazon SQS API Reference, AWS JSON protocol). No cloud at hand looks at the signature; what is signed for tells moto where
-    /// the request is to go.
+    /// Asks SQS (Amazon SQS API Reference, AWS JSON protocol). No cloud at hand looks at the signature; what is signed
+    /// for tells moto where the request is to go.
     async fn sqs(&self, operation: &str, request: &Value) -> Value {
         let endpoint = self.settings.sqs_endpoint.as_deref().expect("an endpoint");
         let scope = format!("test/20260101/{}/sqs/aws4_request", self.settings.region);

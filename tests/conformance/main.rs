@@ -1,8 +1,9 @@
 //! One suite of scenarios over everything that the store promises, for every cloud that it meets.
 //!
-//! Alone it runs against the local cloud. `infra/conformance/run` runs it against clouds that are not ours: `PENSTOCK_CONFORMANCE` names one,
-//! and the variables that functions read say where it is. What is known to differ there is listed in `infra/conformance/differences.json`: a
-//! scenario that fails and is not listed fails the suite, and so does one that is listed and passes, or fails in another way.
+//! Alone it runs against the local cloud. `infra/conformance/run` runs it against clouds that are not ours:
+//! `PENSTOCK_CONFORMANCE` names one, and the variables that functions read say where it is. What is known to differ
+//! there is listed in `infra/conformance/differences.json`: a scenario that fails and is not listed fails the suite,
+//! and so does one that is listed and passes, or fails in another way.
 
 mod bench;
 mod blocks;

@@ -14,11 +14,12 @@ use penstock_store::{FAULT_VARIABLES, Settings};
 use serde_json::json;
 use yaml_serde::Value;
 
-/// What Lambda gives every function without being told (AWS Lambda Developer Guide, "Defined runtime environment variables").
+/// What Lambda gives every function without being told (AWS Lambda Developer Guide, "Defined runtime environment
+/// variables").
 const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the Service Authorization
-/// Reference spells them.
+/// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
+/// Service Authorization Reference spells them.
 const ACTIONS: [&str; 22] = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
@@ -143,9 +144,9 @@ fn id(function: FunctionName) -> String {
 fn timeouts_are_those_of_the_local_cloud() {
     let template = Template::read();
     for function in FunctionName::ALL {
-        let timeout = template.properties(&id(*function))["Timeout"].as_u64();
+        let timeout = template.properties(&id(function))["Timeout"].as_u64();
         assert_eq!(timeout, Some(function.timeout_seconds().into()), "{function}");
-        assert_eq!(timeout, Some(local().functions.of(*function).timeout.as_secs()), "{function}");
+        assert_eq!(timeout, Some(local().functions.of(function).timeout.as_secs()), "{function}");
     }
 }
 
@@ -165,7 +166,7 @@ fn queues_behave_as_the_table_has_them() {
         assert!(properties["MessageRetentionPeriod"].as_u64() < dead_properties["MessageRetentionPeriod"].as_u64());
         assert!(dead_properties["RedrivePolicy"].is_null(), "{dead}");
         // And so they do in the local cloud.
-        let QueueOptions { batch_size, max_receive_count, visibility_timeout } = local().queues[*queue];
+        let QueueOptions { batch_size, max_receive_count, visibility_timeout } = local().queues[queue];
         assert_eq!((batch_size, max_receive_count, visibility_timeout), (row.batch_size, row.max_receive_count, None));
     }
     let queues = template.of_type("AWS::SQS::Queue");
@@ -187,11 +188,11 @@ fn functions_read_the_queues_that_the_table_gives_them() {
     let wanted: BTreeSet<_> = QueueName::ALL.iter().flat_map(of_queue).collect();
     let mut found = BTreeSet::new();
     for function in FunctionName::ALL {
-        for event in template.events(&id(*function), "SQS") {
+        for event in template.events(&id(function), "SQS") {
             assert_eq!(json(&event["FunctionResponseTypes"]), json!(["ReportBatchItemFailures"]), "{function}");
             let batch_size = event["BatchSize"].as_u64().expect("a batch size") as usize;
             assert!(batch_size * limits::MESSAGE_BYTES < limits::INVOCATION_BYTES, "{function}: a batch fits");
-            found.insert((*function, shown(&event["Queue"]), batch_size));
+            found.insert((function, shown(&event["Queue"]), batch_size));
         }
     }
     assert_eq!(found, wanted);
@@ -257,7 +258,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
     for function in FunctionName::ALL {
-        let environment = template.environment(&id(*function));
+        let environment = template.environment(&id(function));
         for name in required.iter().filter(|name| !OF_LAMBDA.contains(&name.as_str())) {
             assert!(environment.contains_key(name.as_str()), "{function} lacks {name}");
         }
@@ -302,9 +303,9 @@ fn functions_are_built_from_their_packages() {
     assert_eq!(of_all["Runtime"], "provided.al2023");
     assert_eq!(of_all["Handler"], "bootstrap");
     for function in FunctionName::ALL {
-        let metadata = &template.0["Resources"][id(*function).as_str()]["Metadata"];
+        let metadata = &template.0["Resources"][id(function).as_str()]["Metadata"];
         assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{function}");
-        let code = template.properties(&id(*function))["CodeUri"].as_str().expect("a path");
+        let code = template.properties(&id(function))["CodeUri"].as_str().expect("a path");
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(code).join("Cargo.toml");
         let manifest = std::fs::read_to_string(manifest).expect("the package's manifest");
         let binary = metadata["BuildProperties"]["Binary"].as_str().expect("a binary");
@@ -320,7 +321,7 @@ fn functions_are_built_from_their_packages() {
 fn roles_name_their_actions_and_what_they_act_on() {
     let template = Template::read();
     for function in FunctionName::ALL {
-        let properties = template.properties(&id(*function));
+        let properties = template.properties(&id(function));
         let role = function.logical_id("Role");
         // A role that SAM makes, and policies that it adds to one, reach beyond this stack.
         assert_eq!(shown(&properties["Role"]), format!("!GetAtt {role}.Arn"));
@@ -348,7 +349,7 @@ fn roles_name_their_actions_and_what_they_act_on() {
                 assert!(!exact.contains('*'), "{role}: {resource}");
             }
             let writes_records = shown_statement.contains("PartiQL");
-            assert!(!writes_records || *function == FunctionName::Validate, "{role} writes records");
+            assert!(!writes_records || function == FunctionName::Validate, "{role} writes records");
         }
     }
     // And the one in which API Gateway stores uploads.
@@ -359,7 +360,7 @@ fn roles_name_their_actions_and_what_they_act_on() {
 fn functions_may_read_their_queues_and_log() {
     let template = Template::read();
     for name in FunctionName::ALL {
-        let function = id(*name);
+        let function = id(name);
         let function = function.as_str();
         let statements = template.statements(&name.logical_id("Role"));
         let allows = |action: &str, resource: &str| {

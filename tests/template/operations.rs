@@ -1,4 +1,5 @@
-//! What an operator sees and may choose: throttling, alarms, the dashboard, outputs, tags, and the findings of checkov that are passed over.
+//! What an operator sees and may choose: throttling, alarms, the dashboard, outputs, tags, and the findings of checkov
+//! that are passed over.
 
 use std::collections::BTreeSet;
 
@@ -50,8 +51,8 @@ fn alarms_look_at_what_is_there() {
             "{queue}"
         );
     }
-    for function in FunctionName::ALL.iter().filter(|function| **function != FunctionName::Authorize) {
-        assert!(of("ErrorsAlarm").contains(&format!("!Ref {}", id(*function))), "{function}");
+    for function in FunctionName::ALL.into_iter().filter(|function| *function != FunctionName::Authorize) {
+        assert!(of("ErrorsAlarm").contains(&format!("!Ref {}", id(function))), "{function}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Algure's upload past Lambda: `PUT /v1/products/import/{id}` to S3. No emulator at hand runs this route; these tests alone hold it.
+//! Algure's upload past Lambda: `PUT /v1/products/import/{id}` to S3. No emulator at hand runs this route; these tests
+//! alone hold it.
 
 use std::collections::BTreeSet;
 

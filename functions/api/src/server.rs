@@ -1,4 +1,5 @@
-//! A server over TCP, of `penstock serve` and of the local cloud: a listener, the task that serves it, and a way to end it.
+//! A server over TCP, of `penstock serve` and of the local cloud: a listener, the task that serves it, and a way to end
+//! it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -54,7 +55,8 @@ impl Server {
         Self { address, stop, task }
     }
 
-    /// Serves `router` on `listener`, which listens on `address`, and tells it the address of each client (`ConnectInfo<SocketAddr>`).
+    /// Serves `router` on `listener`, which listens on `address`, and tells it the address of each client
+    /// (`ConnectInfo<SocketAddr>`).
     pub fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
         Self::spawn(address, async move |stopped| {
             let listener = listener.tap_io(|stream| {

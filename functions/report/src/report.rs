@@ -10,7 +10,8 @@ use penstock_store::{
 };
 use tracing::{error, info};
 
-/// Writes the rejected rows file of an ended import and records it. A repeat finds it recorded, or replaces it by the same.
+/// Writes the rejected rows file of an ended import and records it. A repeat finds it recorded, or replaces it by the
+/// same.
 ///
 /// # Errors
 /// What may be different next time.

@@ -1,8 +1,8 @@
 //! Storage event → chunks on the queue.
 //!
-//! An upload is accepted (pinned to its import, given its place in the order), read as a stream, cut into chunks, and sent. Splitting again
-//! sends duplicates of the same chunks, never other ones, so an event may come twice, late or after a crash: it goes on at the checkpoint,
-//! and a splitter that finds itself overtaken stops.
+//! An upload is accepted (pinned to its import, given its place in the order), read as a stream, cut into chunks, and
+//! sent. Splitting again sends duplicates of the same chunks, never other ones, so an event may come twice, late or
+//! after a crash: it goes on at the checkpoint, and a splitter that finds itself overtaken stops.
 
 mod hand_on;
 mod resend;

@@ -9,8 +9,8 @@ use penstock_store::{Result, Store, StoreError, text::TextError};
 
 use crate::hand_on::hand_on;
 
-/// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an import that is to end
-/// early only those that had begun. Duplicates are harmless.
+/// Sends again, from a checkpoint on, the chunks whose rows are still to be accounted for: those without a tally, of an
+/// import that is to end early only those that had begun. Duplicates are harmless.
 ///
 /// # Errors
 /// What may be different next time.
@@ -78,7 +78,8 @@ impl Missing<'_> {
         let halted = self.import.halt.is_some();
         let block = self.block_of(&chunk).await?;
         let begun = block.fate(chunk.index).is_some();
-        // A chunk that was dead-lettered before must not start over as if it never had been, or it would never be given up.
+        // A chunk that was dead-lettered before must not start over as if it never had been, or it would never be given
+        // up.
         let last_try = block.was_resent(chunk.index);
         if !block.is_tallied(chunk.index) && (begun || !halted) {
             let message = ChunkMessage { job: self.job.clone(), chunk, repeats: Repeats::Any, last_try };

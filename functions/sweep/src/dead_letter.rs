@@ -21,7 +21,8 @@ impl DeadLetter {
     /// Reads a message by what it says it is.
     ///
     /// # Errors
-    /// When it is neither an order that this version knows nor the record of a storage event: it stays in its queue, where the alarm shows it.
+    /// When it is neither an order that this version knows nor the record of a storage event: it stays in its queue,
+    /// where the alarm shows it.
     pub fn read(body: &str) -> Result<Self> {
         let unknown = match Order::decode(body) {
             Ok(order) => return Ok(Self::Order(order)),
@@ -66,8 +67,9 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
     }
 }
 
-/// Sends a chunk that has begun again, since all its accepted rows are to be applied. Sends a chunk that has not begun once more, marked as its
-/// last try, and gives it up when that message is dead-lettered too. Copies without the mark are dropped.
+/// Sends a chunk that has begun again, since all its accepted rows are to be applied. Sends a chunk that has not begun
+/// once more, marked as its last try, and gives it up when that message is dead-lettered too. Copies without the mark
+/// are dropped.
 async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
     let ChunkMessage { job, chunk, last_try, .. } = message;
     let number = job.chunking.block_of(chunk.index);
@@ -92,8 +94,8 @@ async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
     }
 }
 
-/// Orders a dead-lettered split to continue once more from its checkpoint, marked with that checkpoint. A marked split that got no further is
-/// given up, and its import fails. Copies without the mark are dropped.
+/// Orders a dead-lettered split to continue once more from its checkpoint, marked with that checkpoint. A marked split
+/// that got no further is given up, and its import fails. Copies without the mark are dropped.
 async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Option<u32>) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
     match import.stage() {

@@ -1,7 +1,7 @@
 //! Dead letters, expiry, lost events: every import ends.
 //!
-//! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those that have not ended. From
-//! the dead-letter queues it takes the orders that were tried often enough, and settles them.
+//! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those
+//! that have not ended. From the dead-letter queues it takes the orders that were tried often enough, and settles them.
 
 mod dead_letter;
 mod look;
@@ -26,7 +26,8 @@ pub async fn serve() -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event| handle(&store, event))).await
 }
 
-/// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that were looked at.
+/// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
+/// were looked at.
 ///
 /// # Errors
 /// When the list of due imports cannot be read, or every look failed.

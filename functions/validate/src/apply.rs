@@ -1,16 +1,18 @@
 //! Applying accepted rows: read, merge, compare and set, retry on a conflict.
 //!
-//! **A row that changes stamps alone may cost no write.** A nightly export of a whole catalogue consists of such rows. A stamp protects a row's
-//! values from rows that are applied later although they belong before it. So the write is left out if, and only if, there can be no such row.
-//! For each of the five conditions there is a schedule that breaks the first promise without it (`tests/chaos.rs`, for *newest*
-//! `tests/unchanged.rs`):
+//! **A row that changes stamps alone may cost no write.** A nightly export of a whole catalogue consists of such rows.
+//! A stamp protects a row's values from rows that are applied later although they belong before it. So the write is
+//! left out if, and only if, there can be no such row. For each of the five conditions there is a schedule that breaks
+//! the first promise without it (`tests/chaos.rs`, for *newest* `tests/unchanged.rs`):
 //!
-//! - *alone*: no older import of the account and kind ran when this one was accepted. Rows of an older one belong before this row.
+//! - *alone*: no older import of the account and kind ran when this one was accepted. Rows of an older one belong
+//!   before this row.
 //! - *first*: no earlier row of the file names the record. Such a row may be applied after this one.
-//! - *newest*: the record holds no stamp that is newer than the row. A record that a newer row made has defaults, and this row's stamps would
-//!   protect them from rows between the two.
+//! - *newest*: the record holds no stamp that is newer than the row. A record that a newer row made has defaults, and
+//!   this row's stamps would protect them from rows between the two.
 //! - *equal*: merging the row changes no value of the record.
-//! - *consistent*: the record was read consistently. An older state may have the row's values although the present one does not.
+//! - *consistent*: the record was read consistently. An older state may have the row's values although the present one
+//!   does not.
 
 use std::collections::HashMap;
 
@@ -60,11 +62,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) conditions: Conditions,
 }
 
-/// Applies every row, each record by one conditional write. A repeat finds the rows' stamps in the records and counts them as the first
-/// time.
+/// Applies every row, each record by one conditional write. A repeat finds the rows' stamps in the records and counts
+/// them as the first time.
 ///
 /// # Errors
-/// When the table refuses the writes for long, or other writers keep winning: the message goes back, and nothing is lost.
+/// When the table refuses the writes for long, or other writers keep winning: the message goes back, and nothing is
+/// lost.
 pub(crate) async fn apply(store: &Store, rules: Rules<'_>, rows: Vec<Row<'_>>) -> Result<Applied> {
     let Rules { job, .. } = rules;
     let mut folds: Vec<Fold<'_>> = Vec::new();
@@ -91,8 +94,8 @@ pub(crate) async fn apply(store: &Store, rules: Rules<'_>, rows: Vec<Row<'_>>) -
 
 /// Applies the folds of one group.
 ///
-/// Groups read one at a time. A page of large records is written before anything more is read, so that memory does not grow with the records
-/// either; small ones are written beside the other groups' reads and writes.
+/// Groups read one at a time. A page of large records is written before anything more is read, so that memory does not
+/// grow with the records either; small ones are written beside the other groups' reads and writes.
 async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], reading: &Mutex<()>) -> Result<Applied> {
     let mut applied = Applied::default();
     let mut pending: Vec<&Fold<'_>> = group.iter().collect();
@@ -188,7 +191,8 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
     merged
 }
 
-/// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. The store reads records consistently.
+/// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. The store reads
+/// records consistently.
 fn may_be_left_out(rules: Rules<'_>, merged: &Merged<'_>, newest: Option<Stamp>) -> bool {
     let ([row], [outcome]) = (&merged.fold.rows[..], &merged.outcomes[..]) else { return false };
     let needed = rules.conditions;

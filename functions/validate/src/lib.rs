@@ -1,6 +1,7 @@
 //! Chunk → records, row errors, tally.
 //!
-//! Every step is idempotent: a message may be delivered any number of times, concurrently or after a crash between any two steps.
+//! Every step is idempotent: a message may be delivered any number of times, concurrently or after a crash between any
+//! two steps.
 
 mod apply;
 mod validate;

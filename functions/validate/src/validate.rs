@@ -34,7 +34,8 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
     match store.decide(&job, &chunk, Verdict::Begun).await? {
         Begin::Verdict { verdict: Verdict::Begun, before } => {
             crash::point("validate.begun");
-            // A row that was refused before, beside a record that has become smaller since, stays refused: its error is stored.
+            // A row that was refused before, beside a record that has become smaller since, stays refused: its error is
+            // stored.
             let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
             let (rows, mut errors) = (parsed.rows, parsed.errors);
             let (rows, refused_before): (Vec<_>, Vec<_>) =

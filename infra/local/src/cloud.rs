@@ -31,7 +31,8 @@ use crate::{runtime, s3, schedule, sqs};
 /// How much of a log [`LocalCloud::logs`] gives, in bytes.
 const LOG_TAIL_BYTES: u64 = 64 << 10;
 
-/// A running local cloud. Dropping it kills every child process; [`LocalCloud::stop`] also waits for them and for requests under way.
+/// A running local cloud. Dropping it kills every child process; [`LocalCloud::stop`] also waits for them and for
+/// requests under way.
 #[derive(Debug)]
 pub struct LocalCloud {
     url: String,
@@ -75,8 +76,8 @@ impl Folder {
 }
 
 impl LocalCloud {
-    /// Starts everything and returns when the api answers. A repeat starts another local cloud, beside the first, unless both are given
-    /// the same port or data folder.
+    /// Starts everything and returns when the api answers. A repeat starts another local cloud, beside the first,
+    /// unless both are given the same port or data folder.
     ///
     /// # Errors
     /// A port or a file cannot be used, or a setting is wrong.
@@ -256,8 +257,8 @@ impl LocalCloud {
         self.host.invoke(function, payload.into()).await
     }
 
-    /// Invokes a function as an event source does that does not wait: if that fails, twice more, one and then two minutes later by the
-    /// local clock. A repeat is another invocation.
+    /// Invokes a function as an event source does that does not wait: if that fails, twice more, one and then two
+    /// minutes later by the local clock. A repeat is another invocation.
     pub fn invoke_async(&self, function: &str, payload: impl Into<Bytes>) {
         self.host.invoke_async(function, payload.into());
     }
@@ -270,7 +271,8 @@ impl LocalCloud {
         schedule::invoke(&self.host, &self.clock).await
     }
 
-    /// Resolves once all work is done: no invocation runs or waits for a retry, and the queues are empty. A message in flight counts as work, also if its receiver has died: it comes back when its visibility timeout has passed.
+    /// Resolves once all work is done: no invocation runs or waits for a retry, and the queues are empty. A message in
+    /// flight counts as work, also if its receiver has died: it comes back when its visibility timeout has passed.
     /// Where the clock has to be advanced for that, see [`LocalCloud::quiet`].
     pub async fn idle(&self) {
         self.activity
@@ -299,8 +301,8 @@ impl LocalCloud {
         self.host.launcher().log_tail(function, LOG_TAIL_BYTES)
     }
 
-    /// Ends everything: lets requests to the api end, kills and reaps every child process, stops the services. What is on the queues is
-    /// gone; what is in the data folder stays.
+    /// Ends everything: lets requests to the api end, kills and reaps every child process, stops the services. What is
+    /// on the queues is gone; what is in the data folder stays.
     pub async fn stop(mut self) {
         if let Some(api) = self.api.take() {
             api.stop().await;
@@ -330,7 +332,7 @@ fn queues(options: &Options, clock: &LocalClock, weather: &Weather, activity: &P
     };
     let mut queues = BTreeMap::new();
     for queue in QueueName::ALL {
-        let queue_options = &options.queues[*queue];
+        let queue_options = &options.queues[queue];
         // Nothing is redriven from a dead-letter queue, so its own count does not matter.
         let dead_options = QueueOptions { visibility_timeout: None, ..queue_options.clone() };
         let dead_name = queue.dead_letters();

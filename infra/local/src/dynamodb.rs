@@ -18,8 +18,8 @@ pub(crate) struct Tables<'a> {
 
 /// Starts the service on a free port. With a file, the tables that are stored there stay.
 ///
-/// It has a thread of its own: dynoxide works on whatever thread a request arrives, one request at a time, and would hold up everything
-/// else in this process.
+/// It has a thread of its own: dynoxide works on whatever thread a request arrives, one request at a time, and would
+/// hold up everything else in this process.
 ///
 /// # Errors
 /// The file cannot be opened, or a table not be made.
@@ -61,9 +61,10 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
     let Some(file) = file else { return Ok(Database::memory()?) };
     let path = file.to_str().context("the data folder's path is not UTF-8")?;
     let database = Database::new(path).with_context(|| format!("opening {path}"))?;
-    // Leaves SQLite at `synchronous = NORMAL`: with its write-ahead log a commit then waits for no disk, the file survives the death of
-    // this process whole, and a power cut costs the last moments at most. At the default, FULL, every write waits for the disk: inserts
-    // by BatchExecuteStatement, 25 at a time, came to 290 items/s then, to 12,000 so, and to 39,000 in memory.
+    // Leaves SQLite at `synchronous = NORMAL`: with its write-ahead log a commit then waits for no disk, the file
+    // survives the death of this process whole, and a power cut costs the last moments at most. At the default, FULL,
+    // every write waits for the disk: inserts by BatchExecuteStatement, 25 at a time, came to 290 items/s then, to
+    // 12,000 so, and to 39,000 in memory.
     database.disable_bulk_loading()?;
     Ok(database)
 }

@@ -1,7 +1,8 @@
 //! The Lambda host: instances of functions, one invocation at a time each.
 //!
-//! An instance is started when an invocation finds none idle, up to the function's concurrency, and is used again. It is killed when an
-//! invocation exceeds the function's timeout; one that ends in the middle of an invocation fails it at once.
+//! An instance is started when an invocation finds none idle, up to the function's concurrency, and is used again. It
+//! is killed when an invocation exceeds the function's timeout; one that ends in the middle of an invocation fails it
+//! at once.
 
 mod instance;
 
@@ -85,7 +86,8 @@ pub struct ProcessInfo {
     pub function: String,
     /// Its process id.
     pub pid: u32,
-    /// The most memory it was seen to have held at once, in bytes; looked at after each invocation. 0 where the system does not tell.
+    /// The most memory it was seen to have held at once, in bytes; looked at after each invocation. 0 where the system
+    /// does not tell.
     pub peak_rss_bytes: u64,
     /// How many invocations it has taken.
     pub invocations: u64,
@@ -161,7 +163,8 @@ impl Drop for Busy {
 }
 
 impl LambdaHost {
-    /// A host whose instances find their Runtime API under `runtime_url`; [`crate::runtime::router`] has to be served there.
+    /// A host whose instances find their Runtime API under `runtime_url`; [`crate::runtime::router`] has to be served
+    /// there.
     pub(crate) fn new(
         functions: Vec<Function>,
         launcher: Launcher,
@@ -205,8 +208,8 @@ impl LambdaHost {
         invocation.await.unwrap_or(Err(FunctionError::Stopped))
     }
 
-    /// Invokes `function` some time, and twice more if that fails, after pauses by the local clock; then a record of it goes to the
-    /// function's failure queue. A repeat is another invocation.
+    /// Invokes `function` some time, and twice more if that fails, after pauses by the local clock; then a record of it
+    /// goes to the function's failure queue. A repeat is another invocation.
     pub(crate) fn invoke_async(&self, function: &str, payload: Bytes) {
         let busy = self.busy();
         let host = self.clone();
@@ -253,7 +256,8 @@ impl LambdaHost {
         drop(over);
     }
 
-    /// Sends the record of a failed asynchronous invocation, as Lambda shapes it for destinations, to the function's failure queue.
+    /// Sends the record of a failed asynchronous invocation, as Lambda shapes it for destinations, to the function's
+    /// failure queue.
     fn report_failure(&self, function: &str, request_id: &str, payload: &Bytes, error: &FunctionError) {
         let Some(queue) = self.inner.functions.get(function).and_then(|function| function.on_failure.as_ref()) else {
             return;
@@ -336,7 +340,8 @@ impl LambdaHost {
         }
     }
 
-    /// Gives the invocation to an instance and returns once that has taken it. An instance that ended while it was idle is passed over.
+    /// Gives the invocation to an instance and returns once that has taken it. An instance that ended while it was idle
+    /// is passed over.
     async fn hand_over(
         &self,
         function: &Arc<Function>,

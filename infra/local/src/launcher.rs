@@ -14,7 +14,8 @@ use crate::options::FunctionOptions;
 use crate::process::Process;
 use crate::proxy::access_key_id;
 
-/// What the functions inherit from the local cloud's own environment; all else would let the machine's AWS profile shine through.
+/// What the functions inherit from the local cloud's own environment; all else would let the machine's AWS profile
+/// shine through.
 const INHERITED: [&str; 7] =
     ["HOME", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "PATH", "RUST_BACKTRACE", "RUST_LOG", "TMPDIR"];
 

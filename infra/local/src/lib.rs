@@ -1,9 +1,10 @@
 //! The local cloud: what Penstock needs of AWS, on this machine.
 //!
-//! One process hosts DynamoDB, S3 and SQS on 127.0.0.1, on ports that the system chooses; runs the functions as child processes over the
-//! Lambda Runtime API; passes on storage events and queued messages as AWS does, visibility timeouts, retries, partial batch responses and
-//! dead-letter queues included; and serves the api. Several can run side by side. The functions talk to it through the AWS SDK: what runs
-//! here is what runs there, and what differs is the endpoint.
+//! One process hosts DynamoDB, S3 and SQS on 127.0.0.1, on ports that the system chooses; runs the functions as child
+//! processes over the Lambda Runtime API; passes on storage events and queued messages as AWS does, visibility
+//! timeouts, retries, partial batch responses and dead-letter queues included; and serves the api. Several can run side
+//! by side. The functions talk to it through the AWS SDK: what runs here is what runs there, and what differs is the
+//! endpoint.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
 //! The event source mapping: queue → function, in batches, with partial batch responses.
 //!
-//! Source: the AWS Lambda Developer Guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source in Lambda". What the
-//! function has dealt with is deleted; the rest becomes visible again when its visibility timeout ends, by the local clock.
+//! Source: the AWS Lambda Developer Guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source
+//! in Lambda". What the function has dealt with is deleted; the rest becomes visible again when its visibility timeout
+//! ends, by the local clock.
 
 use bytes::Bytes;
 use penstock_model::limits::INVOCATION_BYTES;
@@ -94,8 +95,8 @@ pub(crate) fn event(queue: &str, batch: &[Message]) -> Value {
     json!({ "Records": batch.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// Which messages of the batch the response leaves dealt with: all but the failures it lists; none if it is not such a list, or lists what
-/// is not in the batch.
+/// Which messages of the batch the response leaves dealt with: all but the failures it lists; none if it is not such a
+/// list, or lists what is not in the batch.
 pub(crate) fn succeeded<'a>(response: &[u8], batch: &'a [Message]) -> Vec<&'a Message> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -15,7 +15,8 @@ use crate::faults::Faults;
 pub struct Options {
     /// Where the api listens. Default `127.0.0.1:0`: a free port that the system chooses.
     pub listen: SocketAddr,
-    /// Where everything is kept over a restart, but for what is on the queues. Default `None`: in memory and in a temporary folder.
+    /// Where everything is kept over a restart, but for what is on the queues. Default `None`: in memory and in a
+    /// temporary folder.
     pub data: Option<PathBuf>,
     /// The executable that runs `function <name>`.
     pub program: PathBuf,
@@ -29,7 +30,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// What goes wrong on purpose. Default: nothing.
     pub faults: Faults,
-    /// Puts the fault proxy between the functions and the services, which also has their requests counted. Default `false`.
+    /// Puts the fault proxy between the functions and the services, which also has their requests counted. Default
+    /// `false`.
     pub proxy: bool,
     /// Whether the sweep function runs by schedule, every minute. Default `true`.
     pub scheduled: bool,
@@ -141,7 +143,8 @@ pub struct QueueOptions {
     pub visibility_timeout: Option<Duration>,
 }
 
-/// How each of the queues behaves, by default as the table of queues says ([`QueueName::row`]); each has a dead-letter queue of its own.
+/// How each of the queues behaves, by default as the table of queues says ([`QueueName::row`]); each has a dead-letter
+/// queue of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queues(BTreeMap<QueueName, QueueOptions>);
 

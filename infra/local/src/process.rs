@@ -16,7 +16,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` with nothing on its standard input. A task of its own waits for its end, so that it never stays a zombie.
+    /// Starts `command` with nothing on its standard input. A task of its own waits for its end, so that it never stays
+    /// a zombie.
     ///
     /// # Errors
     /// The program cannot be started.

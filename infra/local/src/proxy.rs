@@ -1,8 +1,9 @@
 //! The fault proxy in front of DynamoDB, S3 and SQS. The meter counts each request, and the weather may inject a fault.
 //!
-//! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or after the effect, an
-//! answer that never comes, a batch done in part, and a stale answer to a read that did not ask for better. Requests keep their `Host`
-//! header, which their signature covers. Bodies of S3 are streamed; those of the others, a few megabytes at most, are looked into.
+//! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or
+//! after the effect, an answer that never comes, a batch done in part, and a stale answer to a read that did not ask
+//! for better. Requests keep their `Host` header, which their signature covers. Bodies of S3 are streamed; those of the
+//! others, a few megabytes at most, are looked into.
 
 mod alteration;
 mod answers;

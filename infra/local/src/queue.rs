@@ -1,7 +1,8 @@
 //! One standard queue, in memory: visibility timeouts, receive counts, redrive.
 //!
-//! Source: the Amazon SQS Developer Guide, "Amazon SQS visibility timeout" and "Using dead-letter queues in Amazon SQS". Delivery is at
-//! least once and in no promised order; here it is once and oldest first, unless the weather says otherwise.
+//! Source: the Amazon SQS Developer Guide, "Amazon SQS visibility timeout" and "Using dead-letter queues in Amazon
+//! SQS". Delivery is at least once and in no promised order; here it is once and oldest first, unless the weather says
+//! otherwise.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -169,8 +170,8 @@ impl Queue {
         self.inner.dead_letters.as_ref()
     }
 
-    /// Puts a message on the queue and returns its id. A repeat puts another one there. Limits are the caller's to check: the service
-    /// does, this does not.
+    /// Puts a message on the queue and returns its id. A repeat puts another one there. Limits are the caller's to
+    /// check: the service does, this does not.
     pub fn send(&self, body: String, group: Option<String>, delay: Duration) -> String {
         let now = self.inner.clock.now_ms();
         let faults = self.inner.weather.faults();
@@ -196,13 +197,14 @@ impl Queue {
         id
     }
 
-    /// Up to `max` messages that are visible now, hidden from others for `visibility_timeout` (the queue's if `None`). A message that was
-    /// received too often moves to the dead-letter queue instead. A repeat gives other messages.
+    /// Up to `max` messages that are visible now, hidden from others for `visibility_timeout` (the queue's if `None`).
+    /// A message that was received too often moves to the dead-letter queue instead. A repeat gives other messages.
     pub fn take(&self, max: usize, visibility_timeout: Option<Duration>) -> Vec<Message> {
         self.take_within(max, usize::MAX, visibility_timeout)
     }
 
-    /// As [`Queue::take`], but stops before the bodies, written as JSON strings, exceed `max_bytes` together. The first is always taken.
+    /// As [`Queue::take`], but stops before the bodies, written as JSON strings, exceed `max_bytes` together. The first
+    /// is always taken.
     pub(crate) fn take_within(
         &self,
         max: usize,
@@ -337,8 +339,8 @@ impl Queue {
         }
     }
 
-    /// Deletes the message of the newest receipt; an older one, or one already used, succeeds and deletes nothing, as SQS has it for
-    /// standard queues.
+    /// Deletes the message of the newest receipt; an older one, or one already used, succeeds and deletes nothing, as
+    /// SQS has it for standard queues.
     ///
     /// # Errors
     /// [`ReceiptError::Malformed`] for a handle that no queue gives out.

@@ -1,7 +1,8 @@
 //! The Lambda Runtime API, as the instances see it.
 //!
-//! Source: the AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" (version 2018-06-01). All instances share
-//! one listener: each is told an address that ends in its own id. (`lambda_runtime` keeps a path, given a full URL.)
+//! Source: the AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" (version 2018-06-01). All
+//! instances share one listener: each is told an address that ends in its own id. (`lambda_runtime` keeps a path, given
+//! a full URL.)
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! S3 by s3s and s3s-fs: signatures checked, objects as files, plus what Penstock needs and they lack: notifications, versions, conditions
-//! that hold under concurrency, and expiry by the local clock.
+//! S3 by s3s and s3s-fs: signatures checked, objects as files, plus what Penstock needs and they lack: notifications,
+//! versions, conditions that hold under concurrency, and expiry by the local clock.
 
 mod expiry;
 mod notification;
@@ -50,8 +50,8 @@ struct Service {
 pub(crate) fn router(root: &Path, setup: Setup<'_>, clock: LocalClock, notifier: Notifier) -> anyhow::Result<Router> {
     let objects = Objects::open(root, setup, notifier).with_context(|| format!("opening {}", root.display()))?;
     let mut config = S3Config::default();
-    // The clients sign by the local clock, which may be far ahead of the machine's, by which s3s judges. What has expired by the local
-    // clock is refused before s3s sees it.
+    // The clients sign by the local clock, which may be far ahead of the machine's, by which s3s judges. What has
+    // expired by the local clock is refused before s3s sees it.
     config.presigned_url_max_skew_time_secs = u32::MAX;
     let mut builder = S3ServiceBuilder::new(objects);
     let mut auth = SimpleAuth::from_single(setup.access_key_id, setup.secret_access_key);

@@ -1,12 +1,13 @@
-//! What is used of the services, counted as bills count it, by what goes over the wire between the functions and the services.
+//! What is used of the services, counted as bills count it, by what goes over the wire between the functions and the
+//! services.
 //!
-//! Units of DynamoDB are those that its answers tell (`ReturnConsumedCapacity`, which the proxy asks for). An answer that tells none though
-//! it costs something, that of a write whose condition was not met, counts by the item that it shows, else as the least that such a write
-//! costs. What Lambda asks of SQS in a function's name is not on the wire here, and counts as its polling would: a receive and a delete for
-//! each batch.
+//! Units of DynamoDB are those that its answers tell (`ReturnConsumedCapacity`, which the proxy asks for). An answer
+//! that tells none though it costs something, that of a write whose condition was not met, counts by the item that it
+//! shows, else as the least that such a write costs. What Lambda asks of SQS in a function's name is not on the wire
+//! here, and counts as its polling would: a receive and a delete for each batch.
 //!
-//! Sources: the Amazon DynamoDB Developer Guide, "DynamoDB read and write operations"; Amazon SQS pricing ("every 64 KB chunk of a payload
-//! is billed as 1 request").
+//! Sources: the Amazon DynamoDB Developer Guide, "DynamoDB read and write operations"; Amazon SQS pricing ("every 64 KB
+//! chunk of a payload is billed as 1 request").
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +29,8 @@ pub struct Operation {
     pub service: String,
     /// As its API reference has it, such as `BatchGetItem`; `Invoke` of Lambda.
     pub name: String,
-    /// The function whose credentials signed the request: `api` also for what was presigned, `lambda` for the polling of queues.
+    /// The function whose credentials signed the request: `api` also for what was presigned, `lambda` for the polling
+    /// of queues.
     pub function: String,
     /// The table, bucket, queue or function; the first of several; empty for a request that the weather refused.
     pub resource: String,
@@ -47,7 +49,8 @@ pub struct Counts {
     pub write_units: f64,
     /// Requests that SQS bills: one for each 64 KiB of a payload that was begun.
     pub queue_units: u64,
-    /// How long invocations took, from when they were handed to an instance, a fresh one's start included, to their answers.
+    /// How long invocations took, from when they were handed to an instance, a fresh one's start included, to their
+    /// answers.
     pub milliseconds: u64,
 }
 
@@ -75,7 +78,8 @@ impl Counts {
     }
 }
 
-/// What has been used since a local cloud was started. Of what goes through the proxy there is only something with [`crate::Options::proxy`].
+/// What has been used since a local cloud was started. Of what goes through the proxy there is only something with
+/// [`crate::Options::proxy`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     by_operation: BTreeMap<Operation, Counts>,
@@ -211,7 +215,8 @@ pub(crate) fn billed_by_queue(request: &Value) -> u64 {
     queue_units(batch + bytes(request))
 }
 
-/// Makes a request to DynamoDB, as it is sent, ask for what it consumes. One that asks already, or is no object, stays as it is.
+/// Makes a request to DynamoDB, as it is sent, ask for what it consumes. One that asks already, or is no object, stays
+/// as it is.
 pub(crate) fn asking_for_units(request: &Value, sent: bytes::Bytes) -> bytes::Bytes {
     let members = request.as_object().filter(|members| !members.is_empty());
     let start = sent.iter().position(|byte| *byte == b'{');

@@ -1,12 +1,14 @@
 //! The rejected rows' file.
 //!
-//! Delimited rows become a file with the columns `_row`, `_line` and `_errors`, then the file's own columns; each rejected row follows as it
-//! came. The added columns go first, so that a row with too few cells, or a quote that is never closed, cannot swallow them. JSON rows
-//! become a JSON object a line, the same three members in front of their own; so do a sheet's rows, by the names of their columns, since text
-//! between delimiters would not tell a number from what looks like one. What is no object, or cannot be trusted, stands alone as it came.
-//! Sent again, with the rows mended, the additions are ignored ([`crate::mapping::ADDED`]).
+//! Delimited rows become a file with the columns `_row`, `_line` and `_errors`, then the file's own columns; each
+//! rejected row follows as it came. The added columns go first, so that a row with too few cells, or a quote that is
+//! never closed, cannot swallow them. JSON rows become a JSON object a line, the same three members in front of their
+//! own; so do a sheet's rows, by the names of their columns, since text between delimiters would not tell a number from
+//! what looks like one. What is no object, or cannot be trusted, stands alone as it came. Sent again, with the rows
+//! mended, the additions are ignored ([`crate::mapping::ADDED`]).
 //!
-//! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something else.
+//! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something
+//! else.
 
 use penstock_model::{Grammar, ImportOptions, Layout, RowError, UTF_8};
 use serde_json::{json, value::RawValue};
@@ -102,8 +104,8 @@ fn messages(errors: &[RowError]) -> String {
     messages.join("; ")
 }
 
-/// Writes what goes before a rejected row between delimiters, the added cells and the delimiter behind them; nothing elsewhere, where what
-/// cannot be trusted stands alone.
+/// Writes what goes before a rejected row between delimiters, the added cells and the delimiter behind them; nothing
+/// elsewhere, where what cannot be trusted stands alone.
 pub fn reasons(grammar: Grammar, errors: &[RowError], file: &mut Vec<u8>) {
     let Grammar::Delimited { delimiter, quoting } = grammar else { return };
     let (row, line_number) = errors.first().map_or((0, 0), |error| (error.row, error.line));

@@ -92,8 +92,8 @@ impl fmt::Display for DocumentFlaw {
     }
 }
 
-/// Which rows of a chunk may name a record that an earlier row of the file names. A splitter that does not know says that any row may; that
-/// costs writes, and no result is wrong.
+/// Which rows of a chunk may name a record that an earlier row of the file names. A splitter that does not know says
+/// that any row may; that costs writes, and no result is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Repeats {
     /// Any of them.

@@ -6,8 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// An exact decimal number of at most 38 digits, the precision of a DynamoDB number.
 ///
-/// Equal numbers are equal and have equal text, in plain notation: `9.90`, `+9.9` and `99e-1` all read `9.9`. Serialized as that text.
-// Rows keep cells by the thousand, and a number aligned to 16 bytes would make each of them, texts too, half as large again.
+/// Equal numbers are equal and have equal text, in plain notation: `9.90`, `+9.9` and `99e-1` all read `9.9`.
+/// Serialized as that text.
+// Rows keep cells by the thousand, and a number aligned to 16 bytes would make each of them, texts too, half as large
+// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(Rust, packed(8))]
 pub struct Decimal {
@@ -32,11 +34,13 @@ impl Decimal {
     /// Significant digits that are kept, at most (Amazon DynamoDB Developer Guide, "Data types: Number").
     pub const DIGITS: usize = 38;
 
-    /// Reads `[+-] digits [. digits] [(e|E) [+-] digits]`; one side of the point may be empty, not both. Nothing is allocated.
+    /// Reads `[+-] digits [. digits] [(e|E) [+-] digits]`; one side of the point may be empty, not both. Nothing is
+    /// allocated.
     ///
     /// # Errors
-    /// [`DecimalError::Syntax`] for anything else, `NaN` and `INF` included; [`DecimalError::Digits`] where the plain notation needs
-    /// more than [`Decimal::DIGITS`] digits, before and after the point together. Nothing is ever rounded.
+    /// [`DecimalError::Syntax`] for anything else, `NaN` and `INF` included; [`DecimalError::Digits`] where the plain
+    /// notation needs more than [`Decimal::DIGITS`] digits, before and after the point together. Nothing is ever
+    /// rounded.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
         if let Some(short) = Self::parse_short(text) {
             return Ok(short);
@@ -72,8 +76,8 @@ impl Decimal {
         Ok(Self { mantissa: if negative { -mantissa } else { mantissa }, scale: scale as u8 })
     }
 
-    /// Reads a number as nearly all are written: an optional `-` and up to 18 digits, with a point among them in place of one of them or without. `None` for any other text,
-    /// which may be a number too.
+    /// Reads a number as nearly all are written: an optional `-` and up to 18 digits, with a point among them in place
+    /// of one of them or without. `None` for any other text, which may be a number too.
     fn parse_short(text: &str) -> Option<Self> {
         let (negative, number) = match text.as_bytes() {
             [b'-', number @ ..] => (true, number),

@@ -267,8 +267,8 @@ pub struct Import {
     /// Its place in the order of acceptance; 0 until it is accepted.
     #[serde(default)]
     pub order: u64,
-    /// Whether no older import of its account and kind ran when this one was accepted. Then every row that is applied later and belongs
-    /// before one of its rows is a row of this import too.
+    /// Whether no older import of its account and kind ran when this one was accepted. Then every row that is applied
+    /// later and belongs before one of its rows is a row of this import too.
     #[serde(default)]
     pub no_older_running: bool,
     /// The upload; `None` until it is accepted.
@@ -294,7 +294,8 @@ pub struct Import {
     /// Data rows of the file; `None` until splitting has ended. From then on no further block is opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Data rows that the api counted while it received the file, for dialects that answer with their number; the splitter's count is `total`.
+    /// Data rows that the api counted while it received the file, for dialects that answer with their number; the
+    /// splitter's count is `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<u64>,
     /// Blocks whose sums are in `noted_tally`.
@@ -324,7 +325,8 @@ pub struct Import {
 }
 
 impl Import {
-    /// An import with the default options that awaits its upload from `created_at` to `expires_at`, in Unix milliseconds.
+    /// An import with the default options that awaits its upload from `created_at` to `expires_at`, in Unix
+    /// milliseconds.
     pub fn new(id: ImportId, account: AccountId, kind: KindName, created_at: i64, expires_at: i64) -> Self {
         Self {
             id,

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Chunking, Grammar, ImportId, ImportOptions, KindName, Mode, Stamp};
 
-/// What is the same for every chunk of an import: all that a validator needs besides the rows. [`crate::Import::job`] gives it.
+/// What is the same for every chunk of an import: all that a validator needs besides the rows. [`crate::Import::job`]
+/// gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Whose import it is.

@@ -9,11 +9,12 @@
 //!                 └── end (halt) ─────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Everything here is pure: it looks at an import as it was read and says what is to be done. A change is a [`Transition`]. The store writes
-//! what [`Transition::writes`] says on the condition that the import still stands where [`Transition::is_made_from`] allows it, so that of two
-//! who decide at the same time the second finds what the first one did.
+//! Everything here is pure: it takes an import as it was read and gives what is to be done. A change is a
+//! [`Transition`]. The store writes [`Transition::writes`] on the condition that the import still stands at a stage
+//! that [`Transition::is_made_from`] allows. Of two concurrent transitions the second one is refused; its maker reads
+//! the import again and decides anew.
 //!
-//! Whoever adds a stage finds by the compiler what has to be decided about it.
+//! A new stage or status does not compile until every decision here has an answer for it.
 
 use serde_json::{Map, Value, json};
 
@@ -111,8 +112,8 @@ impl Transition {
         }
     }
 
-    /// What the transition writes into the import, by the names of [`Import`]'s fields; one with the value `null` is removed. `now_ms` is the
-    /// moment at which it is made, in Unix milliseconds.
+    /// What the transition writes into the import, by the names of [`Import`]'s fields; one with the value `null` is
+    /// removed. `now_ms` is the moment at which it is made, in Unix milliseconds.
     pub fn writes(&self, now_ms: i64) -> Map<String, Value> {
         let writes = match self {
             Self::Accept { object, order, no_older_running } => json!({
@@ -253,8 +254,8 @@ impl Import {
         }
     }
 
-    /// That the import expires, if nothing has been uploaded by then. Whoever asks has looked for the object: an upload that the storage took
-    /// in time counts.
+    /// The expiry of an import whose time to upload is over. The caller has found no upload: one that the storage took
+    /// in time counts, however late it is found.
     pub fn expire(&self, now_ms: i64) -> Option<Transition> {
         let is_over = now_ms > self.expires_at + EXPIRY_GRACE_MS;
         match self.stage() {
@@ -305,7 +306,8 @@ impl Import {
         Transition::End { status, failure, rows: Some(rows) }
     }
 
-    /// The end of an import that has been ordered to, if every chunk that had begun is accounted for. `blocks` are all its blocks.
+    /// The end of an import that has been ordered to, if every chunk that had begun is accounted for. `blocks` are all
+    /// its blocks.
     pub fn end_early(&self, blocks: &ClosedBlocks) -> Option<Transition> {
         let Halt { status, failure } = self.halt.clone().filter(|_| !blocks.unfinished)?;
         // Where splitting never ended, the file's rows are those that are known.

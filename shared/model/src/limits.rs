@@ -1,5 +1,5 @@
-//! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers: `tests/limits.rs` reads this
-//! file, and fails for one that the documents do not print as it is.
+//! Every bound that a file, a request, an import or a service's call meets, once. A limit is a product of numbers:
+//! `tests/limits.rs` reads this file, and fails for one that the documents do not print as it is.
 
 /// Largest record of a text file, in bytes, its terminator included: 256 KiB. A longer one is a row error; the file
 /// goes on.
@@ -101,7 +101,8 @@ pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the URL of a rejected rows file is valid, in seconds: 5 minutes.
 pub const REJECTED_URL_SECONDS: i64 = 5 * 60;
 
-/// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in seconds: 5 minutes.
+/// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in
+/// seconds: 5 minutes.
 pub const STALL_SECONDS: u64 = 5 * 60;
 
 /// Characters of the name of an account, a kind or an API key, at most.

@@ -11,11 +11,11 @@
 //! {"report":{"account":"1","import":"imp_…"}}
 //! ```
 //!
-//! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon SQS API Reference,
-//! SendMessage) follow in base64 instead.
+//! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon
+//! SQS API Reference, SendMessage) follow in base64 instead.
 //!
-//! A message that is no order of this version, such as one of a later version, is refused by whoever reads it: it goes back to its queue, then
-//! to the dead-letter queue, and stays there, where an alarm shows it.
+//! A message that is no order of this version, such as one of a later version, is refused by whoever reads it: it goes
+//! back to its queue, then to the dead-letter queue, and stays there, where an alarm shows it.
 
 use std::borrow::Cow;
 
@@ -33,14 +33,15 @@ pub enum Order {
     /// A chunk's rows are to be validated and applied. On the wire they follow the first line.
     #[serde(skip)]
     Chunk(Box<ChunkMessage>),
-    /// A split is to continue: its upload is looked for and accepted, if that has not been done, and split from the checkpoint on.
+    /// A split is to continue: its upload is looked for and accepted, if that has not been done, and split from the
+    /// checkpoint on.
     Continue {
         /// Whose import it is.
         account: AccountId,
         /// The import.
         import: ImportId,
-        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if this order is
-        /// dead-lettered without getting further.
+        /// The chunk at which the checkpoint stood when a splitter was dead-lettered before: the import is given up if
+        /// this order is dead-lettered without getting further.
         died_at: Option<u32>,
     },
     /// The chunks that have no tally are to be sent again, from here on.
@@ -99,7 +100,7 @@ pub enum MessageError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FirstLine<'a> {
-    Chunk(Header<'a>),
+    Chunk(Box<Header<'a>>),
     #[serde(untagged)]
     Other(Cow<'a, Order>),
 }
@@ -166,7 +167,7 @@ impl Order {
         };
         match (serde_json::from_str(line).map_err(|_| MessageError::Unknown)?, rows) {
             (FirstLine::Chunk(header), rows) => {
-                Ok(Self::Chunk(Box::new(ChunkMessage::read(header, rows.unwrap_or_default())?)))
+                Ok(Self::Chunk(Box::new(ChunkMessage::read(*header, rows.unwrap_or_default())?)))
             }
             (FirstLine::Other(order), None) => Ok(order.into_owned()),
             (FirstLine::Other(_), Some(_)) => Err(MessageError::Rows),
@@ -233,7 +234,7 @@ impl ChunkMessage {
             },
         };
         let Chunk { index, first_row, first_line: line, offset, bytes, rows: count, .. } = self.chunk;
-        let mut body = first_line(&FirstLine::Chunk(Header {
+        let mut body = first_line(&FirstLine::Chunk(Box::new(Header {
             job: Cow::Borrowed(&self.job),
             index,
             first_row,
@@ -247,7 +248,7 @@ impl ChunkMessage {
             },
             last_try: self.last_try,
             carried,
-        }));
+        })));
         body.reserve_exact(1 + rows.len());
         body.push('\n');
         body.push_str(&rows);

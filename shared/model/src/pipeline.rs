@@ -1,7 +1,7 @@
 //! The functions and the queues between them: the one table of both.
 //!
-//! The settings, the local cloud, the command and the tests of `template.yaml` go by it. A new function or queue is declared here; what has to
-//! be said of it elsewhere the compiler finds.
+//! The settings, the local cloud, the command and the tests of `template.yaml` go by it. A new function or queue is
+//! declared here; what has to be said of it elsewhere the compiler finds.
 
 use std::{fmt, str::FromStr};
 
@@ -153,8 +153,8 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// How many times its function's timeout a received message stays hidden from others (AWS Lambda Developer Guide, "Using Lambda with Amazon
-/// SQS").
+/// How many times its function's timeout a received message stays hidden from others (AWS Lambda Developer Guide,
+/// "Using Lambda with Amazon SQS").
 pub const VISIBILITY_PER_TIMEOUT: u32 = 6;
 
 fn capitalised(word: &str) -> String {
@@ -176,7 +176,7 @@ mod tests {
         let variables: BTreeSet<&str> = QueueName::ALL.iter().map(|queue| queue.row().variable).collect();
         assert_eq!(variables.len(), QueueName::ALL.len());
         for function in FunctionName::ALL {
-            assert_eq!(function.as_str().parse(), Ok(*function));
+            assert_eq!(function.as_str().parse(), Ok(function));
         }
         assert!("unknown".parse::<FunctionName>().is_err());
     }

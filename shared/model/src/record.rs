@@ -6,7 +6,8 @@ use serde::{Serialize, Serializer};
 
 use crate::Decimal;
 
-/// The place of a value in the order: its import (in the order in which imports were accepted) and its row within the import.
+/// The place of a value in the order: its import (in the order in which imports were accepted) and its row within the
+/// import.
 ///
 /// Stamps are totally ordered; an upsert keeps, field by field, the value with the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,12 +19,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of the defaults that a row with this stamp gives to a record that it makes. It is older than the stamp of any row, and the
-    /// earlier the row, the *newer* it is. So the defaults of the earliest row, which in file order makes the record, win in whatever order
-    /// the rows are applied.
+    /// The stamp of the defaults that a row with this stamp gives to a record that it makes. It is older than the stamp
+    /// of any row, and the earlier the row, the *newer* it is. So the defaults of the earliest row, which in file order
+    /// makes the record, win in whatever order the rows are applied.
     ///
-    /// Orders and rows are distinct below 2^32. No upload has as many rows (5 GiB of at least two bytes each), and no account as many imports
-    /// of a kind.
+    /// Orders and rows are distinct below 2^32. No upload has as many rows (5 GiB of at least two bytes each), and no
+    /// account as many imports of a kind.
     pub fn of_default(self) -> Self {
         let bound = |number: u64| number.min(u64::from(u32::MAX));
         Self { order: 0, row: u64::MAX - (bound(self.order) << 32 | bound(self.row)) }
@@ -62,7 +63,8 @@ impl Value {
     }
 }
 
-/// As JSON: a number is written with every digit that it has. Needs serde_json's serializer, which passes raw numbers through.
+/// As JSON: a number is written with every digit that it has. Needs serde_json's serializer, which passes raw numbers
+/// through.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -11,8 +11,9 @@ pub struct RowError {
     pub row: u64,
     /// The physical line on which the record starts, counted from 1.
     pub line: u64,
-    /// Which record the row names: its key cells as they came, each cut after [`ERROR_VALUE_CHARS`] characters, written as a record's key is
-    /// (`%` and `,` inside a cell as `%25` and `%2C`, joined by `,`). `None` where the row could not be read that far, or names none.
+    /// Which record the row names: its key cells as they came, each cut after [`ERROR_VALUE_CHARS`] characters, written
+    /// as a record's key is (`%` and `,` inside a cell as `%25` and `%2C`, joined by `,`). `None` where the row could
+    /// not be read that far, or names none.
     #[serde(default)]
     pub key: Option<String>,
     /// The field, or the column's place where it has no name; `None` when the row as a whole is at fault.

@@ -1,7 +1,7 @@
 //! The end of a chunk: its errors, its tally, and what either may have been the last condition of.
 //!
-//! The validator ends the chunks that it has applied, the sweeper those that it gives up. Each step finds what was done before, so that whoever
-//! comes second carries on.
+//! The validator ends the chunks that it has applied, the sweeper those that it gives up. Each step finds what was done
+//! before, so that whoever comes second carries on.
 
 use penstock_engine::rows;
 use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally};
@@ -20,8 +20,8 @@ pub async fn give_up(store: &Store, job: &Job, chunk: &Chunk) -> Result<()> {
     finish(store, job, chunk, Tally::default(), &errors).await
 }
 
-/// Stores a decided chunk's errors and its tally, to which the rejected rows are added here, and does what may follow. A repeat stores the same
-/// errors and finds the tally.
+/// Stores a decided chunk's errors and its tally, to which the rejected rows are added here, and does what may follow.
+/// A repeat stores the same errors and finds the tally.
 ///
 /// # Errors
 /// What may be different next time.
@@ -68,7 +68,8 @@ fn lag(metric: Metric, import: &Import, until_ms: i64) {
     metrics::write(&[(metric, lag_ms)], &[("import.id", import.id.as_str())]);
 }
 
-/// Ends the import if this was the last of it, and writes how long it took. Two validators that are last together write it twice.
+/// Ends the import if this was the last of it, and writes how long it took. Two validators that are last together write
+/// it twice.
 async fn settle(store: &Store, job: &Job) -> Result<()> {
     let before_ms = store.now_ms();
     if let Some(import) = store.settle(&job.account, &job.import).await?
@@ -79,8 +80,8 @@ async fn settle(store: &Store, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Does what a tally may have been the last condition of: its block is full, the import has ended, too many of the first rows are rejected. A
-/// repeat changes nothing.
+/// Does what a tally may have been the last condition of: its block is full, the import has ended, too many of the
+/// first rows are rejected. A repeat changes nothing.
 ///
 /// # Errors
 /// What may be different next time.

@@ -7,7 +7,8 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An invocation's payload, told apart by the source of its first record (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
+/// An invocation's payload, told apart by the source of its first record (AWS Lambda Developer Guide, "Using Lambda
+/// with Amazon SQS").
 #[derive(Debug)]
 pub enum Event {
     /// Messages of a queue.
@@ -41,8 +42,8 @@ pub struct UploadEvent {
 }
 
 impl UploadEvent {
-    /// The uploads that a storage event tells of (Amazon S3 User Guide, "Event message structure"); objects that are no import's upload are
-    /// left out. S3's test event, which has no records, tells of none.
+    /// The uploads that a storage event tells of (Amazon S3 User Guide, "Event message structure"); objects that are no
+    /// import's upload are left out. S3's test event, which has no records, tells of none.
     ///
     /// # Errors
     /// When the payload is no storage event.
@@ -71,8 +72,8 @@ fn decoded(key: &str) -> Option<String> {
     Some(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
 }
 
-/// The record of an asynchronous invocation that failed for good, as Lambda sends it to a queue (AWS Lambda Developer Guide, "Capturing records
-/// of Lambda asynchronous invocations").
+/// The record of an asynchronous invocation that failed for good, as Lambda sends it to a queue (AWS Lambda Developer
+/// Guide, "Capturing records of Lambda asynchronous invocations").
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedInvocation {

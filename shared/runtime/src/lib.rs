@@ -1,5 +1,5 @@
-//! What the functions share: around their work, logs, settings, metrics, the loop over a batch of messages, the time that is left; and of their
-//! work, what more than one of them does.
+//! What the functions share: around their work, logs, settings, metrics, the loop over a batch of messages, the time
+//! that is left; and of their work, what more than one of them does.
 
 pub mod chunk_end;
 pub mod event;
@@ -17,7 +17,8 @@ use penstock_store::{Settings, Store};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-/// Starts a function: logs in JSON on standard error, at the level of `RUST_LOG` (`info` if not set), and a store from the environment.
+/// Starts a function: logs in JSON on standard error, at the level of `RUST_LOG` (`info` if not set), and a store from
+/// the environment.
 ///
 /// # Errors
 /// The environment variable that is missing, by name.
@@ -39,8 +40,8 @@ pub fn start() -> Result<Store, Error> {
     Ok(Store::new(settings))
 }
 
-/// Works through a batch, one message after the other; those that fail are named in the answer, so that only they are delivered again
-/// (AWS Lambda Developer Guide, "Implementing partial batch responses").
+/// Works through a batch, one message after the other; those that fail are named in the answer, so that only they are
+/// delivered again (AWS Lambda Developer Guide, "Implementing partial batch responses").
 ///
 /// A message without an id would, named as an empty one, fail the whole batch: it fails it openly.
 ///

@@ -47,8 +47,8 @@ impl Default for KindOrder {
 }
 
 impl Store {
-    /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in the order of its
-    /// account and kind, in one transaction, which also records whether an older import runs.
+    /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
+    /// the order of its account and kind, in one transaction, which also records whether an older import runs.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -74,7 +74,8 @@ impl Store {
             let ordered = self
                 .update_action(order_key)
                 .update_expression("SET #next = :next ADD running :running")
-                // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
+                // An import that ended meanwhile may be counted as one that runs, but none that has begun may be
+                // missed.
                 .condition_expression(if no_older_running {
                     "attribute_not_exists(pk) OR (#next = :order AND attribute_not_exists(running))"
                 } else {
@@ -111,7 +112,8 @@ impl Store {
 
     /// Moves the checkpoint: everything before `to` has been sent.
     ///
-    /// A repeat finds it moved. A splitter that finds it elsewhere than `from`, or the import about to end, is overtaken.
+    /// A repeat finds it moved. A splitter that finds it elsewhere than `from`, or the import about to end, is
+    /// overtaken.
     pub async fn checkpoint(&self, import: &Import, from: Checkpoint, to: Checkpoint) -> Result<Step> {
         let change = Change::at(&[Stage::Splitting])
             .only_if("#checkpoint.#chunk = :from")
@@ -125,7 +127,8 @@ impl Store {
 
     /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them.
     ///
-    /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another total.
+    /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another
+    /// total.
     pub async fn set_total(&self, import: &Import, total: u64) -> Result<Step> {
         let change = Change::by(&Transition::Split { total }, self.now_ms())?;
         let step = self.step(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
@@ -133,9 +136,9 @@ impl Store {
         Ok(step)
     }
 
-    /// Makes a splitter's change of its import. Where its condition is not met, `is_done` decides from the import as it is now whether the
-    /// change had been made before: the client retried a call that had had its effect, or another splitter made the same change. Either way
-    /// this splitter may continue.
+    /// Makes a splitter's change of its import. Where its condition is not met, `is_done` decides from the import as it
+    /// is now whether the change had been made before: the client retried a call that had had its effect, or another
+    /// splitter made the same change. Either way this splitter may continue.
     async fn step(&self, import: &Import, change: Change, is_done: impl FnOnce(&Import) -> bool) -> Result<Step> {
         let update = change
             .in_update(self.update(import_key(&import.account, &import.id)))

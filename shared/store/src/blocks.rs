@@ -1,8 +1,8 @@
 //! Blocks: the fates and tallies of a bounded number of chunks in one item.
 //!
-//! A block is made before the first of its chunks is sent. For each chunk it holds a fate and a tally, each written once by a conditional
-//! update: the second writer finds what the first one decided, and carries on from there. No number is incremented, since a retry would
-//! increment it again; sums are made on reading.
+//! A block is made before the first of its chunks is sent. For each chunk it holds a fate and a tally, each written
+//! once by a conditional update: the second writer finds what the first one decided, and carries on from there. No
+//! number is incremented, since a retry would increment it again; sums are made on reading.
 //!
 //! ```text
 //! splitter   open_block ──▶ send chunks ──▶ checkpoint … size_block(last) ──▶ set_total ──▶ settle
@@ -10,7 +10,8 @@
 //! halt                     order_halt ──▶ close every block ──▶ settle
 //! ```
 //!
-//! `begin` and closing meet in the same item: either the chunk began before the block was closed, and is finished, or it never begins.
+//! `begin` and closing meet in the same item: either the chunk began before the block was closed, and is finished, or
+//! it never begins.
 
 use std::collections::HashMap;
 
@@ -88,7 +89,8 @@ impl Store {
         }
     }
 
-    /// Writes a chunk's tally, unless it has one: the first wins. Gives the block as it is afterwards; `None` if the import is gone.
+    /// Writes a chunk's tally, unless it has one: the first wins. Gives the block as it is afterwards; `None` if the
+    /// import is gone.
     pub async fn tally(&self, job: &Job, chunk: u32, tally: &Tally) -> Result<Option<Block>> {
         let change = Change::of_existing()
             .only_if("attribute_not_exists(tallies.#chunk)")

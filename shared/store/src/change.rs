@@ -13,8 +13,8 @@ use crate::{
     dynamo::{s, updating, value},
 };
 
-/// A change of one item. Attributes are named by placeholders, `status` as `#status`, since many of their names are reserved words; the value
-/// that an attribute is set to is `:status`.
+/// A change of one item. Attributes are named by placeholders, `status` as `#status`, since many of their names are
+/// reserved words; the value that an attribute is set to is `:status`.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     sets: Vec<String>,
@@ -45,8 +45,8 @@ impl Change {
         change
     }
 
-    /// What a transition changes in an import, on the condition that the import stands where the transition is made from. An import that the
-    /// transition leaves nothing to be looked at in is taken off the sweeper's list.
+    /// What a transition changes in an import, on the condition that the import stands where the transition is made
+    /// from. An import that the transition leaves nothing to be looked at in is taken off the sweeper's list.
     pub(crate) fn by(transition: &Transition, now_ms: i64) -> Result<Self> {
         let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(|stage| transition.is_made_from(*stage)).collect();
         let mut change = Self::at(&stages);

@@ -1,4 +1,5 @@
-//! The sweeper's list: imports for which there may be something to do carry `due_at`, by which the index `due` finds them.
+//! The sweeper's list: imports for which there may be something to do carry `due_at`, by which the index `due` finds
+//! them.
 
 use aws_sdk_dynamodb::types::Select;
 use penstock_model::{AccountId, Import, ImportId};
@@ -21,8 +22,8 @@ pub struct Due {
 }
 
 impl Store {
-    /// The imports that are due for a look, the longest due first within each partition of the index. The index may lag behind; a look at
-    /// an import that needs none does nothing.
+    /// The imports that are due for a look, the longest due first within each partition of the index. The index may lag
+    /// behind; a look at an import that needs none does nothing.
     pub async fn due_imports(&self) -> Result<Vec<Due>> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
@@ -58,7 +59,8 @@ impl Store {
         Ok(due)
     }
 
-    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at, and the import leaves the list.
+    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at, and the
+    /// import leaves the list.
     ///
     /// A repeat moves the next look, no more.
     pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
@@ -75,8 +77,8 @@ impl Store {
         self.now_ms() + self.settings().stall_seconds as i64 * 1000
     }
 
-    /// Marks an import whose time to upload is over as expired; whether this call did. The caller has found no upload. A repeat, and an import
-    /// that has been accepted since it was read, changes nothing.
+    /// Marks an import whose time to upload is over as expired; whether this call did. The caller has found no upload.
+    /// A repeat, and an import that has been accepted since it was read, changes nothing.
     pub async fn expire(&self, import: &Import) -> Result<bool> {
         let Some(transition) = import.expire(self.now_ms()) else { return Ok(false) };
         let expired = self.make(import, &transition).await?;

@@ -84,8 +84,9 @@ impl Store {
         }
     }
 
-    /// Reads at most [`READ_BATCH`](penstock_model::limits::READ_BATCH) items of a table by their keys, consistently; an item that does not
-    /// exist is left out. Retries the keys that the table did not process, and fails when that takes too long.
+    /// Reads at most [`READ_BATCH`](penstock_model::limits::READ_BATCH) items of a table by their keys, consistently;
+    /// an item that does not exist is left out. Retries the keys that the table did not process, and fails when that
+    /// takes too long.
     pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
         let (mut items, mut unread) = self.batch_get_page(table, keys).await?;
         let mut pause = Backoff::default();

@@ -1,4 +1,5 @@
-//! The end of an import: any function may find it, and it is made once. [`penstock_model::Import::settle`] decides; here it is persisted.
+//! The end of an import: any function may find it, and it is made once. [`penstock_model::Import::settle`] decides;
+//! here it is persisted.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{
@@ -14,8 +15,8 @@ use crate::{
 };
 
 impl Store {
-    /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has moved on since it was
-    /// read, changes nothing.
+    /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has
+    /// moved on since it was read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
         let change = Change::by(transition, self.now_ms())?;
         is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
@@ -42,8 +43,8 @@ impl Store {
 
     /// Orders an import to end early, unless it has been ordered to or has ended.
     ///
-    /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing: [`Store::settle`]
-    /// closes its blocks. A repeat changes nothing.
+    /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing:
+    /// [`Store::settle`] closes its blocks. A repeat changes nothing.
     pub async fn order_halt(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<()> {
         while let Some(import) = self.import(account, id).await?
             && let Some(transition) = import.on_halt(halt)
@@ -57,7 +58,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes every full block that is not noted yet. For the sweeper: the validator that filled a block may have died before noting it.
+    /// Notes every full block that is not noted yet. For the sweeper: the validator that filled a block may have died
+    /// before noting it.
     pub async fn note_full_blocks(&self, import: &Import) -> Result<()> {
         for (number, block) in self.blocks(&import.id, &unnoted(import)).await? {
             if block.is_full() {
@@ -69,8 +71,9 @@ impl Store {
 
     /// Ends the import if nothing more can happen to its rows, and gives it as it is then.
     ///
-    /// It is called after every step that may have been the last: by the splitter, the validators, the sweeper, and after an order to halt. It
-    /// is idempotent, also under concurrency. A halted import's blocks are closed here first.
+    /// It is called after every step that may have been the last: by the splitter, the validators, the sweeper, and
+    /// after an order to halt. It is idempotent, also under concurrency. A halted import's blocks are closed here
+    /// first.
     pub async fn settle(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
         let Some(import) = self.import(account, id).await? else { return Ok(None) };
         let end = match import.settle() {
@@ -123,8 +126,8 @@ impl Store {
         Ok(import)
     }
 
-    /// An import's rows as they are now: final, or the noted sums and the blocks that are not noted yet, all read consistently, so that
-    /// counters only grow.
+    /// An import's rows as they are now: final, or the noted sums and the blocks that are not noted yet, all read
+    /// consistently, so that counters only grow.
     pub async fn rows(&self, import: &Import) -> Result<Rows> {
         match import.rows {
             Some(rows) => Ok(rows),

@@ -5,10 +5,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 /// A call's result.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// A call that did not do what it says. Its message is for operators: it names the call, never a cell, a body or a credential.
+/// A call that did not do what it says. Its message is for operators: it names the call, never a cell, a body or a
+/// credential.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A service refused, throttled or did not answer, after the client's own retries. The call may have had its effect; it can be repeated.
+    /// A service refused, throttled or did not answer, after the client's own retries. The call may have had its
+    /// effect; it can be repeated.
     #[error("{call}: {reason}")]
     Unavailable {
         /// The service's operation, such as `dynamodb:GetItem`.

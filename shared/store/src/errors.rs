@@ -78,8 +78,8 @@ fn parts(errors: &[RowError]) -> Result<Vec<String>> {
 }
 
 impl Store {
-    /// Stores the errors of a chunk. A repeat writes the same items again, since the same chunk has the same errors: rows that were
-    /// refused beside their records stay refused, see [`Store::refused_rows`].
+    /// Stores the errors of a chunk. A repeat writes the same items again, since the same chunk has the same errors:
+    /// rows that were refused beside their records stay refused, see [`Store::refused_rows`].
     pub async fn put_errors(&self, import: &ImportId, chunk: u32, extent: Extent, errors: &[RowError]) -> Result<()> {
         if errors.is_empty() {
             return Ok(());
@@ -103,8 +103,8 @@ impl Store {
         Ok(())
     }
 
-    /// The next parts of an import's errors in the order of the file, from the part in which `from` stands on; empty at the end.
-    /// At most as many as one query reads (1 MB).
+    /// The next parts of an import's errors in the order of the file, from the part in which `from` stands on; empty at
+    /// the end. At most as many as one query reads (1 MB).
     pub async fn error_parts(&self, import: &ImportId, from: ErrorCursor, limit: i32) -> Result<Vec<ErrorPart>> {
         #[derive(Deserialize)]
         struct StoredPart {
@@ -133,7 +133,8 @@ impl Store {
         page.items.unwrap_or_default().into_iter().map(read).collect()
     }
 
-    /// At most `limit` errors in the order of the file from `from` on, and where the next page starts, if there are more.
+    /// At most `limit` errors in the order of the file from `from` on, and where the next page starts, if there are
+    /// more.
     pub async fn errors(
         &self,
         import: &ImportId,
@@ -163,8 +164,9 @@ impl Store {
 
     /// At most `limit` rejected rows in the order of the file after the first `skip`, each with its errors.
     ///
-    /// Chunks before the page are passed over by their tallies, and their errors not read. While an import runs, its chunks are tallied in
-    /// no order, and what stands on a page may move; once it has ended, every rejected row stands on one page.
+    /// Chunks before the page are passed over by their tallies, and their errors not read. While an import runs, its
+    /// chunks are tallied in no order, and what stands on a page may move; once it has ended, every rejected row stands
+    /// on one page.
     pub async fn rejected_rows(&self, import: &Import, skip: u64, limit: usize) -> Result<Vec<Vec<RowError>>> {
         let (mut next, mut skip) = match self.chunk_after(import, skip).await? {
             Some((chunk, skip)) => (ErrorCursor { chunk, ..ErrorCursor::default() }, skip),

@@ -1,5 +1,5 @@
-//! Imports: the control plane's items, one per import. While there may be something to do for an import, its item carries `due_at`, by which
-//! the sweeper finds it through the index `due`.
+//! Imports: the control plane's items, one per import. While there may be something to do for an import, its item
+//! carries `due_at`, by which the sweeper finds it through the index `due`.
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use penstock_model::{AccountId, Deletion, Import, ImportId, KindName, Report, Status, limits};
@@ -52,7 +52,8 @@ struct Remembered {
 impl Store {
     /// Stores a new import, and what its `Idempotency-Key` stands for, in one transaction.
     ///
-    /// A repeat with the same key and request gives the import of the first time; without a key it makes another import.
+    /// A repeat with the same key and request gives the import of the first time; without a key it makes another
+    /// import.
     pub async fn create_import(&self, import: &Import, idempotency: Option<&Idempotency>) -> Result<Creation> {
         let mut actions = vec![putting(self.new_import_action(import)?)];
         if let Some(idempotency) = idempotency {
@@ -86,7 +87,8 @@ impl Store {
         }
     }
 
-    /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall time.
+    /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall
+    /// time.
     pub(crate) fn new_import_action(&self, import: &Import) -> Result<PutBuilder> {
         let mut item: Item = serde_dynamo::to_item(import).map_err(StoreError::unreadable("an import"))?;
         item.extend(import_key(&import.account, &import.id));
@@ -155,7 +157,8 @@ impl Store {
         }
     }
 
-    /// Records the rejected rows file of an ended import; the sweeper need not look at it any more. A repeat writes the same.
+    /// Records the rejected rows file of an ended import; the sweeper need not look at it any more. A repeat writes the
+    /// same.
     pub async fn set_report(&self, import: &Import, report: &Report) -> Result<()> {
         let change =
             Change::of_existing().set("report", value("a report", report)?).remove("due_at").remove("due_shard");
@@ -165,8 +168,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes an import with its errors, blocks and files; `false`, with nothing removed, while it runs. A repeat goes on where the last one
-    /// stopped.
+    /// Removes an import with its errors, blocks and files; `false`, with nothing removed, while it runs. A repeat goes
+    /// on where the last one stopped.
     pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
         let import = loop {
             let Some(import) = self.import(account, id).await? else { return Ok(true) };

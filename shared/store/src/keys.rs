@@ -1,7 +1,7 @@
 //! API keys: 256 random bits each, of which only the SHA-256 is stored.
 //!
-//! A key has an item of its own, where authentication finds it. What may be shown of it stands beside its account's other keys, written in the
-//! same transaction, so that an account's keys are one query.
+//! A key has an item of its own, where authentication finds it. What may be shown of it stands beside its account's
+//! other keys, written in the same transaction, so that an account's keys are one query.
 
 use penstock_model::{AccountId, Scope};
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,8 @@ impl StoredKey {
     }
 }
 
-/// Whether a text can be a key's id: 1 to 64 of `A-Z a-z 0-9 _ -`, so that it never holds what separates it from the secret.
+/// Whether a text can be a key's id: 1 to 64 of `A-Z a-z 0-9 _ -`, so that it never holds what separates it from the
+/// secret.
 pub fn is_key_id(text: &str) -> bool {
     text.parse::<AccountId>().is_ok()
 }
@@ -82,7 +83,8 @@ pub fn new_secret() -> String {
 }
 
 impl Store {
-    /// Stores a key under its id. A repeat replaces it, a revoked one too: the last secret, account and scopes are those that count.
+    /// Stores a key under its id. A repeat replaces it, a revoked one too: the last secret, account and scopes are
+    /// those that count.
     pub async fn put_key(&self, key: &NewKey) -> Result<Key> {
         let stored = |created_at| StoredKey {
             account: key.account.clone(),
@@ -126,8 +128,8 @@ impl Store {
         Ok(putting(self.put_action(item)))
     }
 
-    /// The key with this id and secret, unless it has been revoked. The comparison takes the same time wherever secrets differ, and an
-    /// unknown id is compared too.
+    /// The key with this id and secret, unless it has been revoked. The comparison takes the same time wherever secrets
+    /// differ, and an unknown id is compared too.
     pub async fn authenticate(&self, id: &str, secret: &str) -> Result<Option<Key>> {
         if !is_key_id(id) {
             return Ok(None);
@@ -146,8 +148,8 @@ impl Store {
         items.into_iter().map(|item| from_item("a key", item)).collect()
     }
 
-    /// Revokes a key: authentication refuses it from the answer on. Gives the key, or `None` if there is none of this id. A repeat changes
-    /// nothing.
+    /// Revokes a key: authentication refuses it from the answer on. Gives the key, or `None` if there is none of this
+    /// id. A repeat changes nothing.
     pub async fn revoke_key(&self, id: &str) -> Result<Option<Key>> {
         let mut pause = Backoff::default();
         loop {

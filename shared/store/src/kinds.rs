@@ -1,7 +1,7 @@
 //! Kinds of accounts: schemas that they registered, every version of them.
 //!
-//! The newest version stands in an item of its own, and so does each version, for imports that started with it. A version never changes, so a
-//! process that has read one keeps it.
+//! The newest version stands in an item of its own, and so does each version, for imports that started with it. A
+//! version never changes, so a process that has read one keeps it.
 
 use std::{
     collections::HashMap,
@@ -61,7 +61,8 @@ impl Store {
         stored.map(StoredSchema::read).transpose()
     }
 
-    /// The kind that an import started with, compiled for its account; `None` where it no longer exists or no longer compiles.
+    /// The kind that an import started with, compiled for its account; `None` where it no longer exists or no longer
+    /// compiles.
     pub async fn compiled_kind(&self, account: &AccountId, kind: &KindName, version: u32) -> Result<Option<Kind>> {
         let name = (account.clone(), kind.clone(), version);
         if let Some(kind) = self.inner.versions.0.lock().expect("no holder panics").get(&name) {
@@ -83,8 +84,8 @@ impl Store {
         Ok(Some(kind))
     }
 
-    /// Registers a schema as the newest version of an account's kind, and gives its number. A repeat of the newest one changes nothing and
-    /// gives its number.
+    /// Registers a schema as the newest version of an account's kind, and gives its number. A repeat of the newest one
+    /// changes nothing and gives its number.
     pub async fn put_kind(&self, account: &AccountId, schema: &Schema) -> Result<u32> {
         let document = serde_json::to_string(schema).map_err(StoreError::unreadable("a schema"))?;
         let mut pause = Backoff::default();

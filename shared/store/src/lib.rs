@@ -1,10 +1,11 @@
 //! DynamoDB, S3 and SQS behind names of the domain.
 //!
-//! Every call that changes something says what a repeat of it does, since a caller may be interrupted after any call and retry. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
+//! Every call that changes something says what a repeat of it does, since a caller may be interrupted after any call
+//! and retry. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
 
 pub mod accept;
 mod backoff;
-pub mod blocks;
+mod blocks;
 mod change;
 pub mod clock;
 pub mod conditions;
@@ -18,7 +19,7 @@ pub mod imports;
 pub mod keys;
 pub mod kinds;
 mod objects;
-pub mod queues;
+mod queues;
 pub mod rate;
 pub mod records;
 mod settings;

@@ -1,4 +1,5 @@
-//! Writing an object whose size is not known when its first byte comes: in one piece when it is small, in parts as it grows.
+//! Writing an object whose size is not known when its first byte comes: in one piece when it is small, in parts as it
+//! grows.
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
@@ -32,11 +33,12 @@ pub(crate) enum Written {
     Exists,
 }
 
-/// An object that is being written. It becomes visible as a whole when it is finished. A writer that is dropped before leaves, at worst, parts
-/// that the bucket's lifecycle removes. It holds one part in memory, and takes no further bytes while it sends that part.
+/// An object that is being written. It becomes visible as a whole when it is finished. A writer that is dropped before
+/// leaves, at worst, parts that the bucket's lifecycle removes. It holds one part in memory, and takes no further bytes
+/// while it sends that part.
 ///
-/// A repeat of the whole writes another object, or with [`Target::once`] finds the first. A call that the client retries because its answer
-/// was lost finds this writer's mark in the object.
+/// A repeat of the whole writes another object, or with [`Target::once`] finds the first. A call that the client
+/// retries because its answer was lost finds this writer's mark in the object.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter<'a> {
     store: &'a Store,
@@ -173,8 +175,8 @@ impl<'a> ObjectWriter<'a> {
         StoredObject { version, etag, bytes: self.bytes }
     }
 
-    /// Decides by the mark whose object is stored, where the last request was refused because an object exists, or because the multipart
-    /// upload no longer exists: the client may have retried a call that had had its effect.
+    /// Decides by the mark whose object is stored, where the last request was refused because an object exists, or
+    /// because the multipart upload no longer exists: the client may have retried a call that had had its effect.
     async fn contested<E, R>(&mut self, call: &'static str, error: SdkError<E, R>) -> Result<Written>
     where
         E: ProvideErrorMetadata,
@@ -204,8 +206,8 @@ impl<'a> ObjectWriter<'a> {
     }
 }
 
-/// A writer that is dropped unfinished aborts its multipart upload, since the parts would cost as much as an object. If the process dies
-/// first, the bucket's lifecycle removes them. A repeat finds nothing to abort.
+/// A writer that is dropped unfinished aborts its multipart upload, since the parts would cost as much as an object. If
+/// the process dies first, the bucket's lifecycle removes them. A repeat finds nothing to abort.
 impl Drop for ObjectWriter<'_> {
     fn drop(&mut self) {
         let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };

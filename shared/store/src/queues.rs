@@ -12,10 +12,12 @@ use penstock_model::{
 
 use crate::{Backoff, Result, Store, StoreError, crash};
 
-/// Where the runtime keeps the trace of the invocation under way (AWS Lambda Developer Guide, "Defined runtime environment variables").
+/// Where the runtime keeps the trace of the invocation under way (AWS Lambda Developer Guide, "Defined runtime
+/// environment variables").
 const TRACE: &str = "_X_AMZN_TRACE_ID";
 
-/// The sender's trace, by which X-Ray follows an import over the queues (AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray").
+/// The sender's trace, by which X-Ray follows an import over the queues (AWS X-Ray Developer Guide, "Amazon SQS and AWS
+/// X-Ray").
 fn trace(header: Option<String>) -> Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>> {
     let header = header.filter(|header| !header.is_empty())?;
     let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build();
@@ -23,8 +25,8 @@ fn trace(header: Option<String>) -> Option<HashMap<MessageSystemAttributeNameFor
 }
 
 impl Store {
-    /// Sends chunks to the validators, in as few requests as their sizes allow, each under its account's message group so that fair queues
-    /// keep one account's burst from starving the others. Returns when all are in the queue.
+    /// Sends chunks to the validators, in as few requests as their sizes allow, each under its account's message group
+    /// so that fair queues keep one account's burst from starving the others. Returns when all are in the queue.
     pub async fn send_chunks(&self, messages: &[ChunkMessage]) -> Result<()> {
         let mut batch: Vec<SendMessageBatchRequestEntry> = Vec::new();
         let mut bytes = 0;

@@ -42,7 +42,8 @@ pub struct Write<'a> {
 pub enum Written {
     /// It is stored, under the next `rev`.
     Stored,
-    /// Not stored, or unknown: the record has changed since it was read, or the table gave no answer. Read it again; it may hold the rows.
+    /// Not stored, or unknown: the record has changed since it was read, or the table gave no answer. Read it again; it
+    /// may hold the rows.
     ReadAgain,
 }
 
@@ -189,8 +190,8 @@ impl Store {
 
     /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it has not changed since it was read.
     ///
-    /// A repeat of a write that was stored finds another `rev` and answers [`Written::ReadAgain`]; the record that is read then holds the
-    /// rows' stamps.
+    /// A repeat of a write that was stored finds another `rev` and answers [`Written::ReadAgain`]; the record that is
+    /// read then holds the rows' stamps.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the table did not take the request; any of its writes may have been stored.

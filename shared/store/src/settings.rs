@@ -23,7 +23,8 @@ use crate::conditions::Conditions;
 pub struct Settings {
     /// `AWS_REGION`.
     pub region: String,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: Lambda keeps them valid for as long as a process lives.
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: Lambda keeps them valid for as long as a
+    /// process lives.
     pub credentials: Credentials,
     /// `AWS_ENDPOINT_URL_DYNAMODB`, or `AWS_ENDPOINT_URL`: DynamoDB, if it is not AWS's.
     pub dynamodb_endpoint: Option<String>,
@@ -43,7 +44,8 @@ pub struct Settings {
     pub queue_urls: BTreeMap<QueueName, String>,
     /// `PENSTOCK_UPLOAD_TTL_SECONDS`: how long an upload URL is valid; [`limits::UPLOAD_TTL_SECONDS`] if not set.
     pub upload_ttl_seconds: u64,
-    /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined; [`limits::STALL_SECONDS`] if not set.
+    /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined;
+    /// [`limits::STALL_SECONDS`] if not set.
     pub stall_seconds: u64,
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
@@ -100,8 +102,8 @@ impl Settings {
     /// The first variable that is missing or malformed, by name.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        // The one for all services counts where a service has none of its own (AWS SDKs and Tools Reference Guide, "Service-specific
-        // endpoints").
+        // The one for all services counts where a service has none of its own (AWS SDKs and Tools Reference Guide,
+        // "Service-specific endpoints").
         let endpoint = |name: &str| optional(name).or_else(|| optional("AWS_ENDPOINT_URL"));
         let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
         let most = Chunking::default();
@@ -181,8 +183,8 @@ fn behavior() -> BehaviorVersion {
 
 /// Throttling slows the caller down and then gives the work back; it never fails a row.
 ///
-/// Not the SDK's adaptive mode: there is one client for all tables, and a single throttled request would slow all its requests down, to one in
-/// two seconds at worst.
+/// Not the SDK's adaptive mode: there is one client for all tables, and a single throttled request would slow all its
+/// requests down, to one in two seconds at worst.
 fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(8)
@@ -190,8 +192,8 @@ fn retries() -> RetryConfig {
         .with_max_backoff(Duration::from_secs(5))
 }
 
-/// Retries a single write that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer Guide, "Transaction
-/// conflict handling"), which the SDK does not retry.
+/// Retries a single write that met a transaction on its item (`TransactionConflictException`, Amazon DynamoDB Developer
+/// Guide, "Transaction conflict handling"), which the SDK does not retry.
 #[derive(Debug)]
 struct TransactionConflicts;
 

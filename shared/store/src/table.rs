@@ -12,8 +12,8 @@
 //! | `block#<import>#<number>` | `block` | a block of an import |
 //! | `errors#<import>` | `<chunk>#<part>` | row errors of a chunk |
 //!
-//! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits are named in
-//! [`crate::rate`].
+//! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
+//! are named in [`crate::rate`].
 
 use penstock_model::{AccountId, ImportId, KindName};
 

@@ -1,7 +1,8 @@
 //! An upload's text, unpacked and decoded: splits and reports read this.
 //!
-//! A plain upload is its own text and can be read from any place. Any other upload is read from its start and decoded by the engine, on a
-//! thread of its own that waits for the storage and for the text's reader; text before the wanted place is dropped.
+//! A plain upload is its own text and can be read from any place. Any other upload is read from its start and decoded
+//! by the engine, on a thread of its own that waits for the storage and for the text's reader; text before the wanted
+//! place is dropped.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -146,7 +147,8 @@ impl Seek for Blocking {
 }
 
 impl Store {
-    /// Runs `look`, a function of the engine, over an import's upload, which it may read and seek in. A repeat reads the same object.
+    /// Runs `look`, a function of the engine, over an import's upload, which it may read and seek in. A repeat reads
+    /// the same object.
     ///
     /// # Errors
     /// [`TextError`]: the storage's failure if there was one, else the engine's answer.
@@ -166,7 +168,8 @@ impl Store {
         answer.unwrap_or_else(|_| Err(undecodable())).map_err(TextError::Failed)
     }
 
-    /// An import's text from a byte of it on. A repeat gives the same: the import names the very object, and how to read it.
+    /// An import's text from a byte of it on. A repeat gives the same: the import names the very object, and how to
+    /// read it.
     pub fn text(&self, import: &Import, offset: u64) -> Text {
         let import = Arc::new(import.clone());
         let source = match &import.layout {

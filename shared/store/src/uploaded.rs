@@ -1,7 +1,7 @@
 //! Imports whose file came through the API before the import was made.
 //!
-//! In a form the options may come after the file, so the file is stored first, under the key of an import that does not exist yet. Nothing
-//! can be accepted before the options are known, since accepting needs the import:
+//! In a form the options may come after the file, so the file is stored first, under the key of an import that does not
+//! exist yet. Nothing can be accepted before the options are known, since accepting needs the import:
 //!
 //! ```text
 //! api                                   S3            imports table       splits queue      splitter
@@ -14,7 +14,8 @@
 //!  ▼ answer
 //! ```
 //!
-//! A late event finds the import and accepts the same object as the order does; the second of the two continues at the checkpoint.
+//! A late event finds the import and accepts the same object as the order does; the second of the two continues at the
+//! checkpoint.
 
 use std::collections::BTreeSet;
 

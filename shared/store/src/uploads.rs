@@ -58,8 +58,8 @@ pub fn rejected_key(account: &AccountId, import: &ImportId) -> String {
 }
 
 impl Store {
-    /// A PUT that stores the import's upload, once: `If-None-Match: *` is part of the signature, so S3 answers a second one with 412.
-    /// Valid from now to `expires_at`. Nothing is sent.
+    /// A PUT that stores the import's upload, once: `If-None-Match: *` is part of the signature, so S3 answers a second
+    /// one with 412. Valid from now to `expires_at`. Nothing is sent.
     pub async fn presign_upload(&self, import: &Import) -> Result<PresignedRequest> {
         let presigned = self
             .inner
@@ -87,8 +87,9 @@ impl Store {
         config.map_err(StoreError::unreadable("a URL's validity"))
     }
 
-    /// A form that stores the import's upload (Amazon S3 API Reference, "Browser-based uploads using POST"): at least one byte, at most
-    /// [`UPLOAD_BYTES`]. Valid to `expires_at`. A second post makes another version of the object, which no import is about.
+    /// A form that stores the import's upload (Amazon S3 API Reference, "Browser-based uploads using POST"): at least
+    /// one byte, at most [`UPLOAD_BYTES`]. Valid to `expires_at`. A second post makes another version of the object,
+    /// which no import is about.
     pub fn presign_form(&self, import: &Import) -> PresignedForm {
         let settings = self.settings();
         let now = OffsetDateTime::from_unix_timestamp(self.now_ms() / 1000)
@@ -145,11 +146,12 @@ impl Store {
         }
     }
 
-    /// Reads bytes of the very object that the import was accepted for: from `offset` on, `bytes` of them or all that follow.
+    /// Reads bytes of the very object that the import was accepted for: from `offset` on, `bytes` of them or all that
+    /// follow.
     ///
     /// # Errors
-    /// [`StoreError::ObjectGone`] when it has been removed, or replaced where the bucket keeps no versions; [`StoreError::Unavailable`] when
-    /// the storage answers with other bytes than the requested range.
+    /// [`StoreError::ObjectGone`] when it has been removed, or replaced where the bucket keeps no versions;
+    /// [`StoreError::Unavailable`] when the storage answers with other bytes than the requested range.
     pub async fn read_upload(&self, import: &Import, offset: u64, bytes: Option<u64>) -> Result<ByteStream> {
         let Some(object) = &import.object else { return Err(StoreError::ObjectGone) };
         if offset >= object.bytes || bytes == Some(0) {
@@ -188,7 +190,8 @@ impl Store {
         }
     }
 
-    /// A GET of the import's rejected rows file, valid for [`REJECTED_URL_SECONDS`], that names the download after the import.
+    /// A GET of the import's rejected rows file, valid for [`REJECTED_URL_SECONDS`], that names the download after the
+    /// import.
     pub async fn presign_rejected(&self, import: &Import, key: &str) -> Result<String> {
         let is_delimited = |layout: &Layout| matches!(layout.grammar, Grammar::Delimited { .. });
         let (content_type, extension) = match import.layout.as_ref().is_none_or(is_delimited) {
@@ -229,8 +232,8 @@ impl Store {
         self.delete_file(&self.settings().uploads_bucket, upload_key(account, import)).await
     }
 
-    /// Removes the import's upload and its rejected rows file. A repeat finds them gone. In a bucket that keeps versions this hides the
-    /// upload; the bucket's lifecycle removes it.
+    /// Removes the import's upload and its rejected rows file. A repeat finds them gone. In a bucket that keeps
+    /// versions this hides the upload; the bucket's lifecycle removes it.
     pub(crate) async fn delete_files(&self, import: &Import) -> Result<()> {
         self.discard_upload(&import.account, &import.id).await?;
         self.delete_file(&self.settings().results_bucket, rejected_key(&import.account, &import.id)).await
@@ -245,8 +248,8 @@ impl Store {
     }
 }
 
-/// A rejected rows file that is being written: in one piece when it is small, in parts as it grows. It becomes visible when it is finished;
-/// a repeat of the whole replaces it by the same.
+/// A rejected rows file that is being written: in one piece when it is small, in parts as it grows. It becomes visible
+/// when it is finished; a repeat of the whole replaces it by the same.
 #[derive(Debug)]
 pub struct RejectedFile<'a> {
     key: String,
@@ -284,8 +287,8 @@ pub enum UploadError {
     Store(#[from] StoreError),
 }
 
-/// An import's upload that comes through the API: as with the presigned PUT, an import gets one object, and it becomes visible whole or not
-/// at all. It holds about one part (8 MiB) at a time.
+/// An import's upload that comes through the API: as with the presigned PUT, an import gets one object, and it becomes
+/// visible whole or not at all. It holds about one part (8 MiB) at a time.
 ///
 /// A repeat of the whole finds [`UploadError::Exists`], unless nothing was stored the first time.
 #[derive(Debug)]
@@ -336,7 +339,8 @@ mod tests {
         }
     }
 
-    /// A storage that answers each request with the same object, whatever range is asked for, with this first line and these headers.
+    /// A storage that answers each request with the same object, whatever range is asked for, with this first line and
+    /// these headers.
     async fn storage(answer: &'static str) -> (Store, Import) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -71,8 +71,8 @@ impl Instance {
         &self.function
     }
 
-    /// Lays an invocation ready. The first receiver tells when the instance has taken it, the second what came of it; an error from
-    /// either means that nothing will come.
+    /// Lays an invocation ready. The first receiver tells when the instance has taken it, the second what came of it;
+    /// an error from either means that nothing will come.
     pub(super) fn give(&self, invocation: Invocation) -> (oneshot::Receiver<()>, oneshot::Receiver<Answer>) {
         let (taken, is_taken) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
@@ -81,8 +81,8 @@ impl Instance {
         (is_taken, answered)
     }
 
-    /// The next invocation, as soon as there is one; `None` when the instance has been ended. An earlier one without an answer is
-    /// given up.
+    /// The next invocation, as soon as there is one; `None` when the instance has been ended. An earlier one without an
+    /// answer is given up.
     pub(crate) async fn next(&self) -> Option<Invocation> {
         self.current().take();
         let mut outbox = self.outbox.lock().await;

@@ -1,4 +1,5 @@
-//! Batches done in part: what is taken out of a request on its way there, and what its answer says instead on its way back.
+//! Batches done in part: what is taken out of a request on its way there, and what its answer says instead on its way
+//! back.
 
 use serde_json::{Map, Value, json};
 
@@ -93,7 +94,8 @@ impl Alteration {
                     response[name] = json!({});
                 }
                 for (table, members) in members {
-                    // What the service itself left undone keeps its place; so small a batch is never left undone by ours.
+                    // What the service itself left undone keeps its place; so small a batch is never left undone by
+                    // ours.
                     response[name][table] = members;
                 }
                 true

@@ -1,8 +1,9 @@
 //! Calls in the terms of IAM (function, action, resource), so that policies can be compared with them.
 //!
-//! Each function signs with an access key of its own; the actions are those that the Service Authorization Reference asks for: a transaction
-//! is allowed by what is in it, a batch of statements by its statements, a HEAD by `s3:GetObject`, every step of a multipart upload but
-//! giving it up by `s3:PutObject`, and a batch of messages by `sqs:SendMessage`.
+//! Each function signs with an access key of its own; the actions are those that the Service Authorization Reference
+//! asks for: a transaction is allowed by what is in it, a batch of statements by its statements, a HEAD by
+//! `s3:GetObject`, every step of a multipart upload but giving it up by `s3:PutObject`, and a batch of messages by
+//! `sqs:SendMessage`.
 
 use http::Request;
 use serde_json::Value;

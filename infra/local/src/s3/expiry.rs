@@ -19,7 +19,8 @@ use crate::clock::LocalClock;
 /// How much of a form is looked at for its policy. S3 has the fields come before the file, and their sum within 20 KB.
 const FORM_FIELDS_BYTES: usize = 64 << 10;
 
-/// Gives the request back if it has not expired, and the refusal otherwise. Whether its signature is right is not judged here.
+/// Gives the request back if it has not expired, and the refusal otherwise. Whether its signature is right is not
+/// judged here.
 pub(super) async fn check(request: Request, clock: &LocalClock) -> Result<Request, Response> {
     let now_ms = clock.now_ms();
     if let Some(expires_ms) = request.uri().query().and_then(url_expires_ms) {

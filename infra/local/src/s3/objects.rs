@@ -83,7 +83,8 @@ impl Objects {
         self.versioned(bucket).then(|| version.id.clone())
     }
 
-    /// Turns a read of a key into one of the version that it names, or of the current one; gives that, and its id as the outside sees it.
+    /// Turns a read of a key into one of the version that it names, or of the current one; gives that, and its id as
+    /// the outside sees it.
     async fn read_version(
         &self,
         bucket: &mut String,

@@ -1,8 +1,9 @@
 //! Versions of objects, as files beside the buckets of s3s-fs.
 //!
-//! Every object is stored as a version first, in a bucket of its own that no client can name, under `<hash of bucket and key>/<version>`;
-//! then a hard link makes it the key's current object. What is streamed in slowly, breaks off or fails its checksum is therefore never
-//! seen; of two conditional writes one wins, whatever their speed; and a version outlives its key's next object.
+//! Every object is stored as a version first, in a bucket of its own that no client can name, under `<hash of bucket
+//! and key>/<version>`; then a hard link makes it the key's current object. What is streamed in slowly, breaks off or
+//! fails its checksum is therefore never seen; of two conditional writes one wins, whatever their speed; and a version
+//! outlives its key's next object.
 //!
 //! ```text
 //! <root>/uploads/uploads/imp_1        the current object: a link to the newest version
@@ -127,8 +128,8 @@ impl Versions {
         Ok(ids)
     }
 
-    /// Makes a stored version the key's current object, if `condition` allows; it gets the version that is current now. With
-    /// `keep_others` unset, the versions before it are removed. A repeat changes nothing.
+    /// Makes a stored version the key's current object, if `condition` allows; it gets the version that is current now.
+    /// With `keep_others` unset, the versions before it are removed. A repeat changes nothing.
     pub(super) async fn commit(
         &self,
         bucket: &str,

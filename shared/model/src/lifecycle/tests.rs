@@ -53,15 +53,15 @@ fn end(transition: &Transition) -> (Status, Option<&str>, Option<Rows>) {
 #[test]
 fn a_stage_is_told_by_its_marks_and_by_no_others() {
     for stage in Stage::ALL {
-        let import = at(*stage);
-        assert_eq!(import.stage(), *stage);
-        let fits = |other: &&Stage| {
+        let import = at(stage);
+        assert_eq!(import.stage(), stage);
+        let fits = |other: &Stage| {
             let Marks { statuses, halt, total } = other.marks();
             statuses.contains(&import.status)
                 && halt.is_none_or(|there| there == import.halt.is_some())
                 && total.is_none_or(|there| there == import.total.is_some())
         };
-        assert_eq!(Stage::ALL.iter().filter(fits).collect::<Vec<_>>(), [stage]);
+        assert_eq!(Stage::ALL.into_iter().filter(fits).collect::<Vec<_>>(), [stage]);
     }
     // Marks of an import that was halted when it had been split.
     let split = at(Stage::Applying);
@@ -71,7 +71,7 @@ fn a_stage_is_told_by_its_marks_and_by_no_others() {
 #[test]
 fn what_is_decided_can_be_made_from_where_it_was_decided() {
     for stage in Stage::ALL {
-        let import = Import { opened_blocks: 0, ..at(*stage) };
+        let import = Import { opened_blocks: 0, ..at(stage) };
         let settled = match import.settle() {
             Settlement::End(transition) => Some(transition),
             Settlement::CloseBlocks => import.end_early(&ClosedBlocks::default()),
@@ -84,8 +84,8 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
         let accepted = (import.on_upload(&object("a")) == Uploaded::Expected).then(accept);
         let decided = [import.on_halt(&Halt::cancelled()), import.expire(i64::MAX), settled, deleted, accepted];
         for transition in decided.into_iter().flatten() {
-            assert!(transition.is_made_from(*stage), "{transition:?} from {stage:?}");
-            assert_ne!(after(&import, &transition).stage(), *stage);
+            assert!(transition.is_made_from(stage), "{transition:?} from {stage:?}");
+            assert_ne!(after(&import, &transition).stage(), stage);
         }
     }
 }
@@ -150,7 +150,7 @@ fn an_import_ends_when_every_block_is_noted() {
 fn too_many_rejected_rows_halt_an_import_that_runs() {
     let options = ImportOptions { abort: Some(Abort { rows: 10, percent: 10 }), ..ImportOptions::default() };
     for stage in Stage::ALL {
-        let import = Import { options: options.clone(), ..at(*stage) };
+        let import = Import { options: options.clone(), ..at(stage) };
         let runs = matches!(stage, Stage::Splitting | Stage::Applying);
         assert_eq!(import.abort().and_then(|abort| abort.halt(1)), None);
         let halt = import.abort().and_then(|abort| abort.halt(2));
@@ -206,7 +206,7 @@ fn what_may_have_been_lost_is_sent_again() {
 fn only_what_does_not_run_is_deleted() {
     for stage in Stage::ALL {
         let runs = matches!(stage, Stage::Splitting | Stage::Applying | Stage::Halting);
-        assert_eq!(at(*stage).delete() == Deletion::Refused, runs, "{stage:?}");
+        assert_eq!(at(stage).delete() == Deletion::Refused, runs, "{stage:?}");
     }
     let Deletion::End(ended) = awaiting().delete() else { panic!("it waits") };
     assert_eq!(after(&awaiting(), &ended).delete(), Deletion::Remove);
