@@ -23,7 +23,8 @@ pub(crate) struct Document {
     pub(crate) form: ErrorForm,
     /// A path that takes GET but not PATCH.
     pub(crate) path: &'static str,
-    /// A path to which a file is posted in a body of this type. `None` where the file goes to a path with the id of its import.
+    /// A path to which a file is posted in a body of this type, which may be larger than Lambda takes. `None` where the dialect's own limit
+    /// is lower, or where the path holds the id of an import.
     pub(crate) upload: Option<(&'static str, Body)>,
     /// The refusals of this dialect alone; every refusal of a dialect without codes.
     pub(crate) refusals: &'static [Refusal],

@@ -30,7 +30,11 @@ impl ErrorForm {
 fn dialects() -> impl Iterator<Item = (&'static Dialect, ErrorForm, &'static str)> {
     DIALECTS.iter().map(|dialect| {
         let document = DOCUMENTS.iter().find(|document| document.dialect == dialect.name);
-        let (form, path) = document.map_or(NATIVE, |document| (document.form, document.path));
+        let (form, path) = match document {
+            Some(document) => (document.form, document.path),
+            None if dialect.name == "native" => NATIVE,
+            None => panic!("the dialect {} has no document", dialect.name),
+        };
         (*dialect, form, path)
     })
 }
