@@ -13,7 +13,7 @@ use std::{
 use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::{Faults, WireFaults};
-use penstock_model::{EmptyCells, ImportOptions, Mode, Status, Verdict};
+use penstock_model::{EmptyCells, ImportOptions, Mode, QueueName, Status, Verdict};
 use penstock_store::{conditions::SABOTAGE, crash};
 use support::{
     OTHER_TOKEN, Stack, TOKEN, files,
@@ -153,7 +153,7 @@ async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
         }
         if schedule.in_turn {
             functions.validate.concurrency = 1;
-            options.queues.chunks.batch_size = 1;
+            options.queues[QueueName::Chunks].batch_size = 1;
         }
     })
     .await;

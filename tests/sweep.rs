@@ -159,7 +159,7 @@ async fn a_death_while_an_import_is_ended_early_changes_nothing() {
             // The first chunk is the one that halts the import. Were another validator first with all the others, the import would
             // have ended by itself and there would be nothing to halt.
             options.functions.validate.concurrency = 1;
-            options.queues.chunks.batch_size = 1;
+            options.queues[QueueName::Chunks].batch_size = 1;
         })
         .await;
         arm(folder.path(), point);

@@ -136,7 +136,8 @@ async fn of_two_uploads_at_once_one_is_taken() {
 /// One account's client in the crowd: a feed whose last row has a field too many.
 async fn client(caller: &Caller<'_>) -> Ended {
     let created = send(caller.ask(Method::POST, "/v1/products/import", caller.bearer())).await.json();
-    let path = format!("/v1/products/import/{}", created["id"].as_str().expect("an id"));
+    let id = created["id"].as_str().expect("an id");
+    let path = format!("/v1/products/import/{id}");
     let mut feed = String::from("code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\n");
     for row in 1..=ROWS {
         feed.push_str(&format!("A-{row},{},1,W,L,1,1\n", caller.says()));

@@ -89,7 +89,7 @@ fn utf_16(sample: &[u8], complete: bool) -> Option<&'static Encoding> {
     let zeros = |from: usize| sample.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
     let (encoding, most, fewest) = if odd > even { (UTF_16LE, odd, even) } else { (UTF_16BE, even, odd) };
-    if most * 20 < sample.len() || fewest * 50 > most {
+    if most == 0 || most * 20 < sample.len() || fewest * 8 > most {
         return None;
     }
     let units = &sample[..sample.len() & !1];
@@ -120,17 +120,28 @@ fn is_binary(sample: &[u8]) -> bool {
     sample.iter().filter(|byte| **byte == 0).count() * 100 > sample.len()
 }
 
-/// Whether bytes are UTF-8, some of them perhaps damaged: more characters beyond ASCII are whole than broken.
+/// Whether bytes are UTF-8, some of them perhaps damaged: no fewer words beyond ASCII are whole than broken, and more characters. Of two
+/// bytes in an East Asian encoding every fifth pair would do for a character, and hardly any word.
 fn is_utf8(sample: &[u8], complete: bool) -> bool {
+    let (mut whole_words, mut broken_words) = (0usize, 0usize);
     let (mut whole, mut broken) = (0usize, 0usize);
-    let mut chunks = sample.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
-        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        // A character that is cut at the end of the sample is none that is broken.
-        let cut = chunks.peek().is_none() && !complete && chunk.invalid().len() < 4;
-        broken += usize::from(!chunk.invalid().is_empty() && !cut);
+    let mut words = sample.split(|byte| !reading::may_be_of_word(*byte)).peekable();
+    while let Some(word) = words.next() {
+        if word.is_ascii() {
+            continue;
+        }
+        let mut is_broken = false;
+        let mut chunks = word.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+            // A character that is cut at the end of the sample is none that is broken.
+            let cut = chunks.peek().is_none() && words.peek().is_none() && !complete && chunk.invalid().len() < 4;
+            is_broken |= !chunk.invalid().is_empty() && !cut;
+            broken += usize::from(!chunk.invalid().is_empty() && !cut);
+        }
+        *if is_broken { &mut broken_words } else { &mut whole_words } += 1;
     }
-    broken == 0 || whole > broken
+    broken == 0 || whole_words >= broken_words && whole > broken
 }
 
 /// What comes of a text that is not UTF-8.

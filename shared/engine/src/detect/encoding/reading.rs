@@ -41,12 +41,24 @@ const CAPITAL_INSIDE: f32 = -4.0;
 /// That a file is in none of the encodings that are known, against one in Windows-1252.
 const UNKNOWN: f32 = -7.0;
 
-/// The words of a text that hold foreign bytes, each once, in the order in which they come. A word is what stands between bytes that are
-/// neither a letter nor part of a character in any encoding.
+/// Whether a byte may be a letter, or part of a character, in any encoding.
+pub(super) fn may_be_of_word(byte: u8) -> bool {
+    matches!(byte, 0x40..=0x7e | 0x80..)
+}
+
+/// The words of a text that hold foreign bytes, each once, in the order in which they come. A word is what stands between bytes that
+/// [cannot be of one](may_be_of_word).
 pub(super) fn foreign_words(text: &[u8]) -> Vec<&[u8]> {
     let mut seen = HashSet::new();
-    let foreign = text.split(|byte| !matches!(byte, 0x40..=0x7e | 0x80..)).filter(|word| !word.is_ascii());
-    foreign.map(|word| &word[..word.len().min(WORD_BYTES)]).filter(|word| seen.insert(*word)).take(WORDS).collect()
+    let foreign = text.split(|byte| !may_be_of_word(*byte)).filter(|word| !word.is_ascii());
+    foreign.map(bounded).filter(|word| seen.insert(*word)).take(WORDS).collect()
+}
+
+/// What is weighed of a word: a part with its first foreign byte.
+fn bounded(word: &[u8]) -> &[u8] {
+    let first = word.iter().position(|byte| !byte.is_ascii()).unwrap_or_default();
+    let start = first.saturating_sub(WORD_BYTES / 3);
+    &word[start..word.len().min(start + WORD_BYTES)]
 }
 
 /// Whether a word is UTF-8 of letters as they are met, whatever else it may be: `Ã¼` in Windows-1252 is no word.
@@ -224,14 +236,23 @@ impl Candidate {
         }
     }
 
-    /// Whether a word is no word, but a sign that a text in English may hold, alone or beside a unit.
+    /// Whether a word is no word, but one character that a text in English may hold: a sign, alone or beside a unit, or a letter that is
+    /// one, such as that of a diameter.
     pub(super) fn reads_as_sign(&self, word: &[u8]) -> bool {
-        let is_foreign = |c: &char| !c.is_ascii();
         let read = self.read(word);
-        let is_sign = |c: char| "°±²³µ·½¼¾×£§©®™€•–—…’‘“”«»º¿¡Øøßéèàñäöüåæç\u{a0}".contains(c);
-        read.chars().filter(char::is_ascii_alphabetic).count() <= 2
-            && read.chars().filter(is_foreign).all(is_sign)
-            && (read.chars().filter(is_foreign).count() == 1 || !read.chars().any(char::is_alphabetic))
+        let read = read.trim_matches('|');
+        let Some(at) = read.find(|c: char| !c.is_ascii()) else { return false };
+        let Some(sign) = read[at..].chars().next() else { return false };
+        let (before, behind) = (&read[..at], &read[at + sign.len_utf8()..]);
+        let is_unit = |unit: &str| unit.len() <= 2 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match sign {
+            '°' => before.is_empty() && matches!(behind, "" | "C" | "F" | "c") || matches!(before, "N" | "n") && behind.is_empty(),
+            '²' | '³' => matches!(before, "" | "m" | "cm" | "dm" | "mm" | "km") && behind.is_empty(),
+            'µ' => before.is_empty() && is_unit(behind),
+            _ => {
+                before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign)
+            }
+        }
     }
 
     fn likely(&self, words: &[&[u8]]) -> f32 {
@@ -402,6 +423,8 @@ impl Letters {
             (true, true) => matches!(sign, '·' | '´' | '\u{ad}'),
             // Degrees of Celsius and the like; a sign of a unit.
             (false, true) if sign == '°' => matches!(next, Some((_, b'C' | b'F' | b'K' | b'c'))),
+            // Rock ’n’ Roll
+            (false, true) if sign == '’' => word.len() - at <= 2,
             (false, true) => "\u{a0}“„µ©«‘·¿¡§№".contains(sign),
             // Of a short unit, such as m² and N°.
             (true, false) if "°²³ºª".contains(sign) => letters <= 2,
