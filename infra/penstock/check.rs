@@ -43,8 +43,11 @@ use serde::Serialize;
 
 use crate::{
     LOCAL_ACCOUNT,
-    import::{FileArgs, SOME_FAILED, say_error},
+    file::FileArgs,
+    follow::{SOME_FAILED, say_errors},
+    output::{FileId, Output},
     preview::say_layout,
+    terminal,
 };
 use checker::Checker;
 use line::Line;
@@ -121,14 +124,16 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Some(threads) => threads.get().into(),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    let input = FileId::of(&std::fs::metadata(&args.file.file)?);
+    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &[input])).transpose()?;
     let mut check = Check::new(args, bytes, schema.name);
-    let (sink, stopped) = check.whole(kind, threads);
+    let (sink, stopped) = check.whole(kind, threads, rejected);
     let failure = match stopped {
         Ok(()) => None,
         Err(Stop::Failed(failure)) => Some(failure),
         Err(Stop::Trouble(error)) => return Err(error),
     };
-    let found = sink.finish()?;
+    let found = sink.finish(failure.is_none())?;
     let status = match failure {
         Some(_) => Status::Failed,
         None if found.rows.failed > 0 => Status::CompletedWithErrors,
@@ -148,15 +153,15 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     if args.errors {
         if let Some(failure) = &failure {
-            eprintln!("{}: {}", failure.code, failure.message);
+            note!("{}: {}", failure.code, failure.message);
         }
     } else if args.json {
-        say!("{}", serde_json::to_string_pretty(&outcome)?);
+        terminal::say_json(&outcome)?;
     } else {
         summary(&outcome, check.layout.as_ref(), args.rejected.as_deref())?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
+    note!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
     Ok(match status {
         Status::Completed => ExitCode::SUCCESS,
         Status::CompletedWithErrors => SOME_FAILED.into(),
@@ -207,7 +212,7 @@ fn summary(outcome: &Outcome<'_>, layout: Option<&Layout>, rejected: Option<&Pat
     if rows.failed > 0 {
         let codes: Vec<String> = outcome.error_codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
         say!("errors: {}", codes.join(", "));
-        outcome.first_errors.iter().try_for_each(say_error)?;
+        say_errors(outcome.first_errors, rows.failed, "--errors prints all errors")?;
         if let Some(rejected) = rejected {
             say!("rejected rows: {}", rejected.display());
         }
@@ -235,9 +240,9 @@ impl<'a> Check<'a> {
     }
 
     /// Checks the whole file: what was found, and why that is not all.
-    fn whole(&mut self, kind: Kind, threads: usize) -> (Sink, Result<(), Stop>) {
-        let wanted = Wanted { errors: self.args.errors, rejected: self.args.rejected.is_some() };
-        let sink = Sink::new(wanted, &self.args.file.file, self.bytes, self.args.rejected.clone());
+    fn whole(&mut self, kind: Kind, threads: usize, rejected: Option<Output>) -> (Sink, Result<(), Stop>) {
+        let wanted = Wanted { errors: self.args.errors, rejected: rejected.is_some() };
+        let sink = Sink::new(wanted, &self.args.file.file, self.bytes, rejected);
         std::thread::scope(|scope| {
             let mut line = Line::new(scope, threads, sink);
             let stopped = self.through(kind, &mut line);
@@ -260,7 +265,7 @@ impl<'a> Check<'a> {
         let fields: Vec<&str> = kind.fields().iter().map(|field| field.name()).collect();
         let filename = self.args.file.filename();
         let hints = Hints {
-            format: self.args.file.format,
+            format: self.args.file.reading.format,
             filename: filename.as_deref(),
             options: &self.options,
             fields: &fields,

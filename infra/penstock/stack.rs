@@ -7,6 +7,8 @@ use aws_sdk_cloudformation::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_store::Settings;
 
+use crate::variable;
+
 /// What a function of the stack finds in its environment, and under which name the stack gives it out.
 const OUTPUTS: [(&str, &str); 7] = [
     ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName"),
@@ -17,11 +19,6 @@ const OUTPUTS: [(&str, &str); 7] = [
     ("PENSTOCK_SPLITS_QUEUE_URL", "SplitsQueueUrl"),
     ("PENSTOCK_REPORTS_QUEUE_URL", "ReportsQueueUrl"),
 ];
-
-/// A variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
 
 fn required(name: &str) -> anyhow::Result<String> {
     variable(name).with_context(|| format!("the environment variable {name} is not set"))

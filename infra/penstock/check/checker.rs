@@ -10,7 +10,7 @@ use penstock_model::{Body, Chunk, Job, RowError};
 use penstock_report::rejected;
 
 use super::sink::Wanted;
-use crate::import::FIRST_ERRORS;
+use crate::{follow::FIRST_ERRORS, terminal};
 
 /// What a chunk holds, as far as it is wanted.
 #[derive(Debug, Default)]
@@ -62,7 +62,8 @@ impl Checker {
         }
         if wanted.errors {
             for error in &errors {
-                serde_json::to_writer(&mut checked.errors, error).expect("an error is written to memory");
+                let line = terminal::json_line(error).expect("an error is written to memory");
+                checked.errors.extend(line.as_bytes());
                 checked.errors.push(b'\n');
             }
         }

@@ -15,7 +15,7 @@ use penstock_model::{ImportOptions, Layout, RowError};
 use penstock_report::rejected;
 
 use super::{Rows, checker::Checked};
-use crate::import::FIRST_ERRORS;
+use crate::{follow::FIRST_ERRORS, output::Output};
 
 /// What is wanted beside counts and first errors.
 #[derive(Debug, Clone, Copy)]
@@ -43,22 +43,22 @@ pub(super) struct Sink {
     rejected: Option<RejectedFile>,
     file: PathBuf,
     bytes: u64,
-    rejected_path: Option<PathBuf>,
+    /// Where the rejected rows go, until it is known how their file begins.
+    output: Option<Output>,
 }
 
 impl Sink {
-    pub(super) fn new(wanted: Wanted, file: &Path, bytes: u64, rejected_path: Option<PathBuf>) -> Self {
+    pub(super) fn new(wanted: Wanted, file: &Path, bytes: u64, output: Option<Output>) -> Self {
         let errors = wanted.errors.then(|| BufWriter::new(io::stdout()));
         let file = file.to_owned();
-        Self { wanted, found: Found::default(), errors, rejected: None, file, bytes, rejected_path }
+        Self { wanted, found: Found::default(), errors, rejected: None, file, bytes, output }
     }
 
     /// Takes what is known of the file before its rows.
     pub(super) fn start(&mut self, layout: &Layout, options: &ImportOptions, columns: &[String]) {
-        let path = self.rejected_path.take();
-        self.rejected = path.map(|path| RejectedFile {
-            path,
-            file: None,
+        self.rejected = self.output.take().map(|output| RejectedFile {
+            output,
+            is_begun: false,
             head: rejected::head(layout, options, columns),
             text: Text { path: self.file.clone(), bytes: self.bytes, layout: layout.clone(), decoded: None },
         });
@@ -99,44 +99,48 @@ impl Sink {
         }
     }
 
-    /// Writes out what is left to write.
-    pub(super) fn finish(mut self) -> anyhow::Result<Found> {
+    /// Writes out what is left to write. `is_whole` says that the whole file was read, so that no rejected row means that there is none.
+    pub(super) fn finish(mut self, is_whole: bool) -> anyhow::Result<Found> {
         self.say(Write::flush)?;
-        if let Some(RejectedFile { file: Some(mut file), path, .. }) = self.rejected {
-            file.flush().with_context(|| path.display().to_string())?;
+        match self.rejected {
+            Some(file) if file.is_begun => file.output.keep()?,
+            Some(RejectedFile { output, .. }) if is_whole => {
+                let path = output.path().to_owned();
+                if let Some(old) = output.retire()? {
+                    let (path, old) = (path.display(), old.display());
+                    note!("no row is bad: {path} was an earlier run's, and is {old} now");
+                }
+            }
+            _ => {}
         }
         Ok(self.found)
     }
 }
 
-/// The file of rejected rows, made when there is one.
+/// The file of rejected rows.
 struct RejectedFile {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
+    output: Output,
+    /// Whether there is one: it begins with the first of them.
+    is_begun: bool,
     head: Vec<u8>,
     text: Text,
 }
 
 impl RejectedFile {
     fn take(&mut self, rows: &[u8], refused: Option<(u64, u64)>) -> anyhow::Result<()> {
-        let path = &self.path;
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = BufWriter::new(File::create(path).with_context(|| path.display().to_string())?);
-                file.write_all(&self.head)?;
-                self.file.insert(file)
-            }
-        };
+        let Self { output, is_begun, head, text } = self;
         let mut write = || -> anyhow::Result<()> {
-            file.write_all(rows)?;
+            if !std::mem::replace(is_begun, true) {
+                output.write_all(head)?;
+            }
+            output.write_all(rows)?;
             if let Some((offset, bytes)) = refused {
-                self.text.copy(offset, bytes, file)?;
-                file.write_all(b"\n")?;
+                text.copy(offset, bytes, output)?;
+                output.write_all(b"\n")?;
             }
             Ok(())
         };
-        write().with_context(|| path.display().to_string())
+        write().with_context(|| format!("{} cannot be written", self.output.path().display()))
     }
 }
 
