@@ -5,7 +5,7 @@ mod support;
 use std::{io::Write, time::Duration};
 
 use penstock_local::Usage;
-use penstock_model::{Abort, ImportOptions, Status};
+use penstock_model::{Abort, ImportOptions, QueueName, Status};
 use support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},

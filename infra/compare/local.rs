@@ -58,7 +58,7 @@ fn import(path: &std::path::Path) -> anyhow::Result<Duration> {
     let status = Command::new(program())
         .arg("import")
         .arg(path)
-        .arg("--json")
+        .args(["--json", "--local"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;

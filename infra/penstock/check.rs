@@ -39,8 +39,10 @@ use serde::Serialize;
 use crate::{
     LOCAL_ACCOUNT,
     file::{FileArgs, LocalFile},
-    import::{SOME_FAILED, say_error},
+    follow::{SOME_FAILED, say_errors},
+    output::{FileId, Output},
     preview::say_layout,
+    terminal,
 };
 use checker::Checker;
 use collector::Collector;
@@ -96,10 +98,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Some(threads) => threads.get().into(),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    let input = FileId::of(&std::fs::metadata(file.path)?);
+    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &[input])).transpose()?;
     let mut check = Check::new(&file, &kind);
-    let wanted = Wanted { errors: args.errors, rejected: args.rejected.is_some() };
-    let (found, failure) =
-        check.whole(file.open()?, threads, Collector::new(wanted, &file, args.rejected.as_deref()))?;
+    let wanted = Wanted { errors: args.errors, rejected: rejected.is_some() };
+    let (found, failure) = check.whole(file.open()?, threads, Collector::new(wanted, &file, rejected))?;
     let status = match failure {
         Some(_) => Status::Failed,
         None if found.rows.failed > 0 => Status::CompletedWithErrors,
@@ -119,15 +122,15 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     if args.errors {
         if let Some(failure) = &failure {
-            eprintln!("{}: {}", failure.code, failure.message);
+            note!("{}: {}", failure.code, failure.message);
         }
     } else if args.json {
-        say!("{}", serde_json::to_string_pretty(&summary)?);
+        terminal::say_json(&summary)?;
     } else {
         say_summary(&summary, check.layout.as_ref(), args.rejected.as_deref())?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
+    note!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
     Ok(match status {
         Status::Completed => ExitCode::SUCCESS,
         Status::CompletedWithErrors => SOME_FAILED.into(),
@@ -162,7 +165,7 @@ fn say_summary(summary: &Summary<'_>, layout: Option<&Layout>, rejected: Option<
     if rows.failed > 0 {
         let codes: Vec<String> = summary.error_codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
         say!("errors: {}", codes.join(", "));
-        summary.first_errors.iter().try_for_each(say_error)?;
+        say_errors(summary.first_errors, rows.failed, "--errors prints all errors")?;
         if let Some(rejected) = rejected {
             say!("rejected rows: {}", rejected.display());
         }
@@ -194,7 +197,7 @@ impl<'a> Check<'a> {
         std::thread::scope(|scope| {
             let mut line = Line::new(scope, threads, collector);
             let failure = self.through(file, &mut line).err();
-            Ok((line.end()?.finish()?, failure))
+            Ok((line.end()?.finish(failure.is_none())?, failure))
         })
     }
 

@@ -18,7 +18,7 @@ use penstock_client::{Client, Import, NewImport};
 use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, interruption, program};
+use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, local_key, output, program};
 
 /// Of a million rows everything is told.
 const MILLION: f64 = 1e6;
@@ -219,15 +219,15 @@ struct Measured<'a> {
 /// The local cloud cannot be started, or an import ends otherwise than it has to.
 pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let table = Table::read()?;
-    let interrupted = interruption()?;
-    let (id, secret) = LOCAL_KEY.split_once(':').expect("a key");
-    let keys = vec![(LOCAL_ACCOUNT.to_owned(), id.to_owned(), secret.to_owned())];
+    let mut interrupts = Interrupts::catch()?;
+    let key = local_key();
+    let keys = vec![(LOCAL_ACCOUNT.to_owned(), key.id.clone(), key.secret.clone())];
     let options = Options { keys, proxy: true, scheduled: false, ..Options::new(program()?) };
     let cloud = LocalCloud::start(options).await?;
-    let client = Client::new(cloud.url(), &format!("{id}.{secret}"))?;
+    let client = Client::new(cloud.url(), &key.token())?;
     let runs = tokio::select! {
         runs = runs(&cloud, &client, &table, args.rows) => runs,
-        () = interrupted => Err(anyhow::anyhow!("interrupted; the local cloud ends with it")),
+        () = interrupts.next() => Err(anyhow::anyhow!("interrupted; the local cloud ends with it")),
     };
     cloud.stop().await;
     let runs = runs?;
@@ -243,10 +243,9 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
         alternatives,
     };
     if let Some(path) = &args.measured {
-        let json = serde_json::to_string_pretty(&measured)? + "\n";
-        std::fs::write(path, json).with_context(|| path.display().to_string())?;
+        output::write(&(serde_json::to_string_pretty(&measured)? + "\n"), Some(path))?;
     }
-    say!("{}", report(&table, &measured)?);
+    output::write(&report(&table, &measured)?, None)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -260,7 +259,7 @@ async fn runs(cloud: &LocalCloud, client: &Client, table: &Table, rows: u64) -> 
         ("updated", Rows::Good { price: 1_000 }, [0, rows, 0, 0]),
         ("all bad", Rows::Bad, [0, 0, 0, rows]),
     ] {
-        eprintln!("{name}: {rows} rows");
+        note!("{name}: {rows} rows");
         let bytes = write_rows(&file, rows, kind)?;
         let before = cloud.usage();
         let started = Instant::now();
@@ -289,7 +288,9 @@ async fn runs(cloud: &LocalCloud, client: &Client, table: &Table, rows: u64) -> 
 
 async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
     let created = client.create(&NewImport::default(), None).await?;
-    client.upload(created.upload.as_ref().context("the service gave no upload URL")?, file).await?;
+    let upload = created.upload.as_ref().context("the service gave no upload URL")?;
+    let file = tokio::fs::File::open(file).await?;
+    client.upload(upload, file.metadata().await?.len(), file).await?;
     loop {
         let import = client.import(&created.id).await?;
         if import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some()) {

@@ -4,19 +4,20 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
+use penstock_client::Credential;
 use penstock_local::{LocalCloud, Options};
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interruption, program};
+use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, program, service::listen_address};
 
 #[derive(Args)]
 pub(crate) struct DevArgs {
-    /// Where the API listens; port 0 lets the system choose one.
-    #[arg(long, default_value_t = LOCAL_LISTEN)]
+    /// Where the API listens; 9000 is that port on this machine, port 0 lets the system choose one.
+    #[arg(long, default_value_t = LOCAL_LISTEN, value_parser = listen_address)]
     listen: SocketAddr,
     /// Where everything is kept over a restart; in memory and in a temporary folder if not given.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An API key, which may do everything, manage keys included: `<id>:<secret>`.
+    /// An API key, which may do everything, manage keys included: `<id>:<secret>` or `<id>.<secret>`.
     #[arg(long, default_value = LOCAL_KEY)]
     key: String,
     /// The account whose key it is.
@@ -35,13 +36,12 @@ pub(crate) struct DevArgs {
 }
 
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
-    let interrupted = interruption()?;
-    let (id, secret) = args.key.split_once(':').context("--key is <id>:<secret>")?;
-    anyhow::ensure!(penstock_store::keys::is_key_id(id), "a key's id is 1 to 64 of A-Z, a-z, 0-9, _ and -");
+    let mut interrupts = Interrupts::catch()?;
+    let Credential { id, secret } = args.key.parse().context("--key")?;
     let cloud = LocalCloud::start(Options {
         listen: args.listen,
         data: args.data,
-        keys: vec![(args.account.clone(), id.to_owned(), secret.to_owned())],
+        keys: vec![(args.account.clone(), id.clone(), secret.clone())],
         environment: vec![
             ("PENSTOCK_UPLOAD_TTL_SECONDS".to_owned(), args.upload_ttl_seconds.to_string()),
             ("PENSTOCK_RATE_LIMITS".to_owned(), args.rate_limits),
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     say!("  penstock import FILE --url {url} --token {id}.{secret}");
     say!("");
     say!("Interrupt it to end it.");
-    interrupted.await;
+    interrupts.next().await;
     cloud.stop().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The file that a command is about, and what is said of it.
+//! The file that a command is about, and how it is read: the arguments that an import and a check share.
 
 use std::{
     fs::File,
@@ -6,9 +6,13 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use penstock_engine::{kind::Kind, reading::Hints};
 use penstock_model::{Format, ImportOptions, InvalidDelimiter, delimiter_byte};
+use serde::de::DeserializeOwned;
 
 /// A file, and how it is to be read.
 #[derive(Args)]
@@ -16,27 +20,49 @@ pub(crate) struct FileArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The format of the file.
-    #[arg(long, help = format!("The format of the file, of {}; detected if not given", Format::listed()))]
-    pub(crate) format: Option<Format>,
-    /// The byte between two cells; detected if not given.
-    #[arg(long, value_parser = delimiter)]
-    delimiter: Option<char>,
-    /// Takes quotes for data.
-    #[arg(long)]
-    no_quoting: bool,
-    /// The encoding of the text, such as windows-1252; detected if not given.
-    #[arg(long)]
-    encoding: Option<String>,
-    /// The sheet of a workbook; the first if not given.
-    #[arg(long)]
-    sheet: Option<String>,
-    /// The field that a column is, where its name does not say it; any number of times.
-    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped)]
-    mapping: Vec<(String, String)>,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 impl FileArgs {
+    /// The file, to be read by this program.
+    ///
+    /// # Errors
+    /// Those of [`LocalFile::look`].
+    pub(crate) fn local(&self) -> anyhow::Result<LocalFile<'_>> {
+        let filename = self.file.file_name().map(|name| name.to_string_lossy().into_owned());
+        LocalFile::look(&self.file, filename, self.reading.format, self.reading.options())
+    }
+}
+
+/// How a file is to be read.
+#[derive(Args)]
+pub(crate) struct ReadingArgs {
+    /// The format of the file.
+    #[arg(
+        long,
+        help = format!("The format of the file, of {}; detected if not given", Format::listed()),
+        help_heading = "Reading the file"
+    )]
+    pub(crate) format: Option<Format>,
+    /// The byte between two cells; detected if not given.
+    #[arg(long, value_parser = delimiter, help_heading = "Reading the file")]
+    delimiter: Option<char>,
+    /// Takes quotes for data.
+    #[arg(long, help_heading = "Reading the file")]
+    no_quoting: bool,
+    /// The encoding of the text, such as windows-1252; detected if not given.
+    #[arg(long, help_heading = "Reading the file")]
+    encoding: Option<String>,
+    /// The sheet of a workbook; the first if not given.
+    #[arg(long, help_heading = "Reading the file")]
+    sheet: Option<String>,
+    /// The field that a column is, where its name does not say it; any number of times.
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped, help_heading = "Reading the file")]
+    mapping: Vec<(String, String)>,
+}
+
+impl ReadingArgs {
     /// The options of an import of the file, as far as they are about the file.
     pub(crate) fn options(&self) -> ImportOptions {
         ImportOptions {
@@ -47,31 +73,6 @@ impl FileArgs {
             mapping: self.mapping.iter().cloned().collect(),
             ..ImportOptions::default()
         }
-    }
-
-    /// The file's name.
-    pub(crate) fn filename(&self) -> Option<String> {
-        self.file.file_name().map(|name| name.to_string_lossy().into_owned())
-    }
-
-    /// The file's size in bytes.
-    ///
-    /// # Errors
-    /// The file is not there, or is no file.
-    pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
-        let file = std::fs::metadata(&self.file).with_context(|| self.file.display().to_string())?;
-        anyhow::ensure!(file.is_file(), "{} is not a file", self.file.display());
-        Ok(file.len())
-    }
-
-    /// The file, to be read by this program.
-    ///
-    /// # Errors
-    /// Those of [`FileArgs::bytes`].
-    pub(crate) fn local(&self) -> anyhow::Result<LocalFile<'_>> {
-        let Self { file, format, .. } = self;
-        let (bytes, filename, options) = (self.bytes()?, self.filename(), self.options());
-        Ok(LocalFile { path: file, bytes, format: *format, filename, options })
     }
 }
 
@@ -84,7 +85,22 @@ pub(crate) struct LocalFile<'a> {
     filename: Option<String>,
 }
 
-impl LocalFile<'_> {
+impl<'a> LocalFile<'a> {
+    /// The file at a path, called `filename`.
+    ///
+    /// # Errors
+    /// The file is not there, or is no file.
+    pub(crate) fn look(
+        path: &'a Path,
+        filename: Option<String>,
+        format: Option<Format>,
+        options: ImportOptions,
+    ) -> anyhow::Result<Self> {
+        let file = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+        anyhow::ensure!(file.is_file(), "{} is not a file", path.display());
+        Ok(Self { path, bytes: file.len(), options, format, filename })
+    }
+
     /// Opens the file.
     ///
     /// # Errors
@@ -94,10 +110,18 @@ impl LocalFile<'_> {
     }
 
     /// What is known of the file before it is looked at.
-    pub(crate) fn hints<'a>(&'a self, kind: &'a Kind) -> Hints<'a> {
+    pub(crate) fn hints<'h>(&'h self, kind: &'h Kind) -> Hints<'h> {
         let Self { format, filename, options, .. } = self;
         Hints { format: *format, filename: filename.as_deref(), options, kind, partial: false }
     }
+}
+
+/// A parser of one of these words, each of which its type reads from JSON.
+pub(crate) fn words<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    known: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    let read = |word: String| serde_json::from_value(serde_json::Value::String(word)).expect("a word of the model");
+    PossibleValuesParser::new(known).map(read)
 }
 
 /// As the service takes it.

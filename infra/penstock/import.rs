@@ -1,175 +1,324 @@
-//! `penstock import`: a file through the service, as any remote client would do it.
+//! `penstock import`: files through the service, as any remote client would do it.
+
+mod destination;
+mod one;
+mod rejected;
 
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use clap::Args;
-use penstock_client::{Client, Import, NewImport};
-use penstock_local::{LocalCloud, Options};
-use penstock_model::{ImportOptions, RowError, Status};
+use penstock_client::{Import, NewImport};
+use penstock_model::{Abort, EmptyCells, ImportOptions, Mode, limits};
+use serde::Serialize;
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, file::FileArgs, interruption, preview, program, progress::Progress};
-
-/// How long to wait between two looks at the import.
-const POLL: Duration = Duration::from_millis(200);
-
-/// Errors that the summary shows.
-pub(crate) const FIRST_ERRORS: usize = 5;
+use crate::{
+    file::{LocalFile, ReadingArgs, words},
+    follow::{self, exit_code},
+    interrupt::Interrupts,
+    output::{FileId, Output},
+    preview,
+    service::Service,
+    source::Origin,
+    terminal,
+};
+use destination::Destination;
+use one::{Broken, Ended, Job};
+use rejected::Saved;
 
 #[derive(Args)]
 pub(crate) struct ImportArgs {
-    #[command(flatten)]
-    file: FileArgs,
-    /// The kind of its records.
+    /// The files, each an import of its own, in this order; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The kind of their records.
     #[arg(long, default_value = "products")]
     kind: String,
+    /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold nothing.
+    #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill"]), default_value = "upsert")]
+    mode: Mode,
+    /// What an empty cell says: keep leaves the field as it is, clear empties it.
+    #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]), default_value = "keep")]
+    empty_cells: EmptyCells,
+    /// Fails an import once more than PERCENT of its first ROWS rows are rejected, such as 1000:5.
+    #[arg(long, value_name = "ROWS:PERCENT", value_parser = abort)]
+    abort: Option<Abort>,
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
     /// Shows what the file is, and its first rows as they would be read; imports nothing.
     #[arg(long)]
     preview: bool,
-    /// The service's base URL; without one a local cloud is started for this import.
-    #[arg(long, env = "PENSTOCK_URL", requires = "token")]
-    url: Option<String>,
-    /// The API key: `<id>.<secret>`.
-    #[arg(long, env = "PENSTOCK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Where the rejected rows go; `FILE.rejected.csv` if not given.
+    /// What the file is called, where that is not its name here.
     #[arg(long)]
+    filename: Option<String>,
+    /// Where rejected rows go, a file or a folder; FILE.rejected.csv if not given.
+    #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
-    /// Prints the import as JSON on standard output, and nothing else there.
+    /// Prints the import as JSON on standard output, and nothing else there; of several files an object a line.
     #[arg(long)]
     json: bool,
+    /// Imports through a local cloud in memory that ends with the command, whatever service the environment or a profile names.
+    #[arg(long, conflicts_with_all = ["url", "token", "profile"], help_heading = "Service")]
+    local: bool,
+    #[command(flatten)]
+    service: Service,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// `ROWS:PERCENT`, as the service takes it.
+fn abort(text: &str) -> Result<Abort, String> {
+    let parts = text.split_once(':').and_then(|(rows, percent)| {
+        Some(Abort { rows: rows.parse().ok()?, percent: percent.trim_end_matches('%').parse().ok()? })
+    });
+    parts.filter(|abort| (1..=limits::ABORT_ROWS).contains(&abort.rows) && abort.percent <= 99).ok_or_else(|| {
+        format!("write it as ROWS:PERCENT, 1 to {} rows and 0 to 99 percent, such as 1000:5", limits::ABORT_ROWS)
+    })
+}
+
+/// A file, and where its rejected rows go.
+struct Plan {
+    origin: Origin,
+    rejected: PathBuf,
 }
 
 impl ImportArgs {
     fn options(&self) -> ImportOptions {
-        ImportOptions { dry_run: self.dry_run, ..self.file.options() }
+        ImportOptions {
+            mode: self.mode,
+            empty_cells: self.empty_cells,
+            abort: self.abort,
+            dry_run: self.dry_run,
+            ..self.reading.options()
+        }
+    }
+
+    /// What is to be done. Every file and every place for rejected rows has been looked at: what cannot be is found out before anything is.
+    fn plans(&self) -> anyhow::Result<Vec<Plan>> {
+        let origins = self.files.iter().map(|path| Origin::look(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let inputs: Vec<FileId> = origins.iter().map(Origin::id).collect();
+        for (at, origin) in origins.iter().enumerate() {
+            anyhow::ensure!(!inputs[..at].contains(&origin.id()), "{} is given twice", origin.name());
+        }
+        let mut targets: Vec<PathBuf> = Vec::new();
+        let mut plans = Vec::new();
+        for origin in origins {
+            let rejected = self.rejected_path(&origin)?;
+            // What is no file, such as a pipe, is opened once, when its rows are to come.
+            if std::fs::metadata(&rejected).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+                plans.push(Plan { origin, rejected });
+                continue;
+            }
+            let output = Output::open(&rejected, &inputs);
+            let output = output.map_err(|error| match self.rejected {
+                Some(_) => error,
+                None => error.context("the rejected rows have no place: name one by --rejected PATH"),
+            })?;
+            if let Some(target) = output.target() {
+                let again = targets.iter().any(|other| other == target);
+                anyhow::ensure!(!again, "the rejected rows of two files would go to {}", rejected.display());
+                targets.push(target.to_owned());
+            }
+            plans.push(Plan { origin, rejected });
+        }
+        Ok(plans)
+    }
+
+    fn rejected_path(&self, origin: &Origin) -> anyhow::Result<PathBuf> {
+        let own = origin.rejected_path();
+        match &self.rejected {
+            None => Ok(own),
+            Some(folder) if folder.is_dir() => Ok(folder.join(own.file_name().unwrap_or(own.as_os_str()))),
+            Some(path) => {
+                let is_shared = self.files.len() > 1 && std::fs::metadata(path).map_or(true, |found| found.is_file());
+                anyhow::ensure!(
+                    !is_shared,
+                    "--rejected is one file for the rejected rows of {}: name a folder that is there",
+                    self.files.len()
+                );
+                Ok(path.clone())
+            }
+        }
+    }
+
+    async fn preview(&self) -> anyhow::Result<ExitCode> {
+        anyhow::ensure!(self.files.len() == 1, "--preview shows one file, not {}", self.files.len());
+        let client = if self.local { None } else { self.service.named()? };
+        let origin = Origin::look(&self.files[0])?;
+        let source = origin.open()?;
+        let filename = self.filename.clone().or_else(|| origin.filename());
+        let path = source.readable_path();
+        let file = LocalFile::look(&path, filename, self.reading.format, self.options())?;
+        preview::run(&file, &self.kind, client.as_ref()).await
+    }
+
+    fn new_import(&self, origin: &Origin) -> NewImport {
+        NewImport {
+            kind: Some(self.kind.clone()),
+            format: self.reading.format,
+            filename: self.filename.clone().or_else(|| origin.filename()),
+            size: None,
+            options: self.options(),
+        }
+    }
+
+    /// Says what became of a file: on standard output, or with `--json` what is beside the JSON on standard error.
+    async fn report(&self, name: &str, result: &Result<Ended, Broken>, to: &Destination) -> anyhow::Result<()> {
+        let several = self.files.len() > 1;
+        if self.json {
+            match result {
+                Ok(ended) if !several => terminal::say_json(&ended.import)?,
+                result => terminal::say_json_line(&Line::new(name, result))?,
+            }
+        }
+        match result {
+            Ok(ended) => {
+                if !self.json {
+                    if several {
+                        say!("{name}:");
+                    }
+                    self.summary(ended, to).await?;
+                }
+                let line = ended.rejected.line();
+                match line {
+                    Some(line) if self.json => note!("{line}"),
+                    Some(line) => say!("{line}"),
+                    None => {}
+                }
+            }
+            Err(broken) if several => note!("penstock: {name}: {:#}", broken.error),
+            // The command ends with it.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn summary(&self, ended: &Ended, to: &Destination) -> anyhow::Result<()> {
+        let Ended { import, seconds, rejected, .. } = ended;
+        let all_errors = match (to.is_kept(), rejected.path()) {
+            (true, _) => format!("`penstock errors {}` shows all errors", import.id),
+            (false, Some(path)) => format!("all are in {}", path.display()),
+            (false, None) => "their file says why".to_owned(),
+        };
+        follow::summary(to.client(), import, &all_errors).await?;
+        say!("{seconds:.1} s, {:.0} rows/s", import.rows.processed as f64 / seconds.max(0.001));
+        Ok(())
     }
 }
 
-/// Exit code when some rows failed; 0 when none did, 1 when the import did.
-pub(crate) const SOME_FAILED: u8 = 2;
+/// The line of JSON of one of several files.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    import: Option<&'a Import>,
+    rejected_file: Option<&'a Path>,
+    error: Option<String>,
+}
+
+impl<'a> Line<'a> {
+    fn new(file: &'a str, result: &'a Result<Ended, Broken>) -> Self {
+        match result {
+            Ok(Ended { import, rejected, .. }) => {
+                Self { file, import: Some(import), rejected_file: rejected.path(), error: None }
+            }
+            Err(broken) => Self { file, import: None, rejected_file: None, error: Some(format!("{:#}", broken.error)) },
+        }
+    }
+}
 
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let bytes = args.file.bytes()?;
     if args.preview {
-        let client = match (&args.url, &args.token) {
-            (Some(url), Some(token)) => Some(Client::new(url, token)?),
-            _ => None,
+        return args.preview().await;
+    }
+    let plans = args.plans()?;
+    let inputs: Vec<FileId> = plans.iter().map(|plan| plan.origin.id()).collect();
+    let named = if args.local { None } else { args.service.named()? };
+    let mut interrupts = Interrupts::catch()?;
+    let destination = Destination::open(named).await?;
+    note!("importing into {destination}");
+    let mut results = Vec::new();
+    for Plan { origin, rejected } in &plans {
+        let job = Job { origin, rejected, inputs: &inputs, new: args.new_import(origin), to: &destination };
+        let result = one::import(job, &mut interrupts).await;
+        let name = origin.name();
+        tokio::select! {
+            reported = args.report(&name, &result, &destination) => reported?,
+            () = interrupts.next() => anyhow::bail!("interrupted; {name} is dealt with, nothing more was begun"),
+        }
+        let is_interrupted = match &result {
+            Ok(ended) => ended.is_interrupted,
+            Err(broken) => broken.is_interruption,
         };
-        return preview::run(&args.file.local()?, &args.kind, client.as_ref()).await;
+        results.push(result);
+        if is_interrupted {
+            break;
+        }
     }
-    let interrupted = interruption()?;
-    let (local, client) = match (&args.url, &args.token) {
-        (Some(url), Some(token)) => (None, Client::new(url, token)?),
-        _ => {
-            let (id, secret) = LOCAL_KEY.split_once(':').expect("a key");
-            let keys = vec![(LOCAL_ACCOUNT.to_owned(), id.to_owned(), secret.to_owned())];
-            let cloud = LocalCloud::start(Options { keys, ..Options::new(program()?) }).await?;
-            let client = Client::new(cloud.url(), &format!("{id}.{secret}"))?;
-            (Some(cloud), client)
+    let farewell = farewell(&results, args.dry_run, &destination);
+    destination.end().await;
+    if plans.len() == 1 {
+        let ended = results.pop().expect("one file has one result").map_err(|broken| broken.error)?;
+        if args.json {
+            note!("{farewell}")
+        } else {
+            say!("{farewell}")
         }
-    };
-    let code = tokio::select! {
-        code = import(&args, &client, bytes) => code,
-        () = interrupted => {
-            let what = if local.is_some() { "the local cloud ends with it" } else { "an import that has begun goes on" };
-            Err(anyhow::anyhow!("interrupted; {what}"))
+        if let Saved::Not(error) = ended.rejected {
+            return Err(error);
         }
-    };
-    if let Some(cloud) = local {
-        cloud.stop().await;
+        return Ok(exit_code(ended.import.status).into());
     }
-    code
-}
-
-async fn import(args: &ImportArgs, client: &Client, size: u64) -> anyhow::Result<ExitCode> {
-    let new = NewImport {
-        kind: Some(args.kind.clone()),
-        format: args.file.format,
-        filename: args.file.filename(),
-        size: Some(size),
-        options: args.options(),
-    };
-    let mut progress = Progress::new();
-    let started = Instant::now();
-    let created = client.create(&new, None).await?;
-    progress.say(&format!("{}: uploading {size} bytes", created.id));
-    let upload = created.upload.as_ref().context("the service gave no upload URL")?;
-    client.upload(upload, &args.file.file).await?;
-    let ended = loop {
-        let import = client.import(&created.id).await?;
-        progress.show(&import);
-        // The rejected rows are there a moment after the end.
-        let reported = import.rows.failed == 0 || import.rejected.is_some();
-        if import.status.is_final() && reported {
-            break import;
-        }
-        tokio::time::sleep(POLL).await;
-    };
-    let seconds = started.elapsed().as_secs_f64();
-    progress.end();
-    let rejected = args.rejected.clone().unwrap_or_else(|| beside(&args.file.file));
-    let saved = if ended.rejected.is_some() { client.save_rejected(&ended.id, &rejected).await } else { Ok(()) };
+    let code = totals(&plans, &results, args.json)?;
     if args.json {
-        say!("{}", serde_json::to_string_pretty(&ended)?);
+        note!("{farewell}")
     } else {
-        summary(client, &ended, seconds, &rejected).await?;
+        say!("{farewell}")
     }
-    // What was imported is said before that its rejected rows could not be saved.
-    saved?;
-    Ok(match ended.status {
-        Status::Completed => ExitCode::SUCCESS,
-        Status::CompletedWithErrors => SOME_FAILED.into(),
-        _ => ExitCode::FAILURE,
-    })
+    Ok(code.into())
 }
 
-/// Shows a row's error, a line of the summary.
-pub(crate) fn say_error(error: &RowError) -> anyhow::Result<()> {
-    say!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
-    Ok(())
+/// The last line: where the rows are.
+fn farewell(results: &[Result<Ended, Broken>], is_dry_run: bool, to: &Destination) -> String {
+    let applied = |import: &Import| {
+        let rows = &import.rows;
+        rows.created + rows.updated + rows.unchanged + rows.skipped
+    };
+    if is_dry_run {
+        format!("a dry run: nothing was written into {to}")
+    } else if results.iter().flatten().any(|ended| applied(&ended.import) > 0) {
+        format!("imported into {to}{}", if to.is_kept() { "" } else { ": nothing of it is kept" })
+    } else {
+        format!("nothing was imported into {to}")
+    }
 }
 
-/// `FILE.rejected.csv`.
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".rejected.csv");
-    name.into()
-}
-
-async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path) -> anyhow::Result<()> {
-    let rows = &import.rows;
-    let rate = rows.processed as f64 / seconds.max(0.001);
-    say!("{}  {}", import.id, import.status.as_str());
-    say!(
-        "{} rows: {} created, {} updated, {} unchanged, {} skipped, {} failed, {} unprocessed",
-        rows.total.unwrap_or(rows.processed),
-        rows.created,
-        rows.updated,
-        rows.unchanged,
-        rows.skipped,
-        rows.failed,
-        rows.unprocessed
+/// Says what became of several files, and gives the exit code for all: 1 over 2 over 0.
+fn totals(plans: &[Plan], results: &[Result<Ended, Broken>], json: bool) -> anyhow::Result<u8> {
+    let mut codes: Vec<u8> = Vec::new();
+    let mut lines = Vec::new();
+    for (at, Plan { origin, .. }) in plans.iter().enumerate() {
+        let (code, became) = match results.get(at) {
+            Some(Ok(Ended { import, rejected, .. })) => {
+                let Import { id, status, rows, .. } = import;
+                let code = if rejected.is_lost() { 1 } else { exit_code(*status) };
+                (code, format!("{id}  {}  {} rows, {} failed", status.as_str(), rows.processed, rows.failed))
+            }
+            Some(Err(broken)) => (1, format!("not imported to its end: {:#}", broken.error)),
+            None => (1, "not begun".to_owned()),
+        };
+        codes.push(code);
+        lines.push(format!("  {}  {became}", origin.name()));
+    }
+    let count = |of: u8| codes.iter().filter(|code| **code == of).count();
+    lines.insert(
+        0,
+        format!("{} files: {} fine, {} with rejected rows, {} failed", plans.len(), count(0), count(2), count(1)),
     );
-    say!("{seconds:.1} s, {rate:.0} rows/s");
-    if let Some(failure) = &import.failure {
-        say!("{}: {}", failure.code, failure.message);
+    for line in lines {
+        if json { note!("{line}") } else { say!("{line}") }
     }
-    if !import.ignored_columns.is_empty() {
-        say!("ignored columns: {}", import.ignored_columns.join(", "));
-    }
-    if rows.failed > 0 {
-        for error in client.errors(&import.id, None, FIRST_ERRORS).await?.errors {
-            say_error(&error)?;
-        }
-        say!("rejected rows: {}", rejected.display());
-    }
-    Ok(())
+    Ok(if count(1) > 0 { 1 } else { codes.into_iter().max().unwrap_or(0) })
 }

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use penstock_client::NewKey;
+use penstock_client::{Client, NewKey};
 use penstock_model::{AccountId, Scope};
 use penstock_store::{Store, keys};
+use serde_json::json;
 
-use crate::{LOCAL_ACCOUNT, Service, stack};
+use crate::{LOCAL_ACCOUNT, service::Service, stack, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
@@ -23,6 +24,9 @@ pub(crate) enum KeysCommand {
         /// What to call it.
         #[arg(long)]
         label: Option<String>,
+        /// Prints the key, its token included, as JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
     },
@@ -41,19 +45,31 @@ pub(crate) enum KeysCommand {
         /// What to call it.
         #[arg(long, default_value = "bootstrap")]
         label: String,
+        /// Prints the key, its token included, as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Lists an account's keys, revoked ones too; never a secret.
     List {
         /// Whose; those of the account of --token if not given.
         #[arg(long)]
         account: Option<String>,
+        /// Prints each as a JSON object on a line.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
     },
-    /// Revokes a key.
+    /// Revokes a key. The last admin key of its account, with which keys are managed, it revokes only when asked twice.
     Revoke {
         /// The key's id.
         id: String,
+        /// Revokes the last admin key too, without asking.
+        #[arg(long)]
+        force: bool,
+        /// Prints what was done as JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
     },
@@ -61,32 +77,57 @@ pub(crate) enum KeysCommand {
 
 pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
     match command {
-        KeysCommand::Create { account, scopes, label, service } => {
+        KeysCommand::Create { account, scopes, label, json, service } => {
             let key = service.client()?.create_key(&NewKey { account, scopes, label }).await?;
-            let token = key.token.context("the service gave no token")?;
-            eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
-            say!("{token}");
+            let token = key.token.as_deref().context("the service gave no token")?;
+            note!("{}, of account {}: its token is shown this once", key.id, key.account);
+            if json { terminal::say_json(&key)? } else { say!("{token}") }
         }
-        KeysCommand::Bootstrap { stack, account, scopes, label } => {
+        KeysCommand::Bootstrap { stack, account, scopes, label, json } => {
             let store = Store::new(stack::settings(&stack).await?);
             let (id, secret) = (keys::new_id(), keys::new_secret());
             let token = format!("{id}.{secret}");
             let key = store.put_key(&keys::NewKey { id, secret, account, scopes, label: Some(label) }).await?;
-            eprintln!("{}, of account {}: its token is shown this once", key.id, key.account);
-            println!("{token}");
+            note!("{}, of account {}: its token is shown this once", key.id, key.account);
+            if json {
+                let keys::Key { id, account, scopes, label, .. } = key;
+                let shown = json!({ "id": id, "account": account, "scopes": scopes, "label": label, "token": token });
+                terminal::say_json(&shown)?;
+            } else {
+                say!("{token}");
+            }
         }
-        KeysCommand::List { account, service } => {
+        KeysCommand::List { account, json, service } => {
             for key in service.client()?.keys(account.as_deref()).await? {
+                if json {
+                    terminal::say_json_line(&key)?;
+                    continue;
+                }
                 let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
                 let state = if key.revoked { "revoked" } else { "active" };
                 let label = key.label.as_deref().unwrap_or("");
                 say!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
             }
         }
-        KeysCommand::Revoke { id, service } => {
-            service.client()?.revoke_key(&id).await?;
-            say!("{id}  revoked");
+        KeysCommand::Revoke { id, force, json, service } => {
+            let client = service.client()?;
+            if !force && is_last_admin(&client, &id).await? {
+                let why =
+                    format!("{id} is the last admin key of its account: without one nobody can make or revoke keys");
+                anyhow::ensure!(terminal::has_a_person(), "{why}; --force revokes it all the same");
+                note!("{why}");
+                anyhow::ensure!(terminal::agrees("revoke it all the same?")?, "{id} is not revoked");
+            }
+            client.revoke_key(&id).await?;
+            if json { terminal::say_json(&json!({ "id": id, "revoked": true }))? } else { say!("{id}  revoked") }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether no other admin key of its account would be left. A key of another account is not the last: the key that asks is one.
+async fn is_last_admin(client: &Client, id: &str) -> anyhow::Result<bool> {
+    let keys = client.keys(None).await?;
+    let mut admins = keys.iter().filter(|key| !key.revoked && key.scopes.contains(&Scope::Admin));
+    Ok(admins.clone().any(|key| key.id == id) && admins.all(|key| key.id == id))
 }

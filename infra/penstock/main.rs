@@ -3,33 +3,56 @@
 // The layout of the SDK's nested futures is deeper than the compiler's default allows.
 #![recursion_limit = "256"]
 
-/// As `println!`, for output that its reader may stop reading.
+/// As `println!`, of a line whose control characters are shown, for output that its reader may stop reading.
 macro_rules! say {
-    ($($line:tt)*) => { $crate::write_line(format_args!($($line)*))? };
+    ($($line:tt)*) => { $crate::terminal::say(format_args!($($line)*))? };
 }
 
+/// As `eprintln!`, of a line whose control characters are shown; it never fails.
+macro_rules! note {
+    ($($line:tt)*) => { $crate::terminal::note(format_args!($($line)*)) };
+}
+
+mod change;
 mod check;
 mod cost;
 mod dev;
 mod file;
+mod follow;
+mod help;
 mod import;
+mod interrupt;
 mod keys;
+mod kinds;
+mod listen;
+mod output;
 mod preview;
+mod profile;
 mod progress;
+mod records;
 mod serve;
+mod service;
 mod show;
+mod source;
 mod stack;
+mod terminal;
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
-use penstock_client::Client;
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use clap_complete::Shell;
+use penstock_client::Credential;
 use penstock_model::FunctionName;
-use tokio::signal::unix::{SignalKind, signal};
+
+use interrupt::Interrupts;
+use service::Service;
 
 /// Serverless bulk imports: a CSV on a presigned URL becomes validated, counted records.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = help::COMMAND)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -37,42 +60,128 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Imports a file: through the service at --url, or else through a local cloud that is started for it.
+    /// Imports files: at a service that is named, or else through a local cloud that is started for them and ends with the command.
+    #[command(after_help = help::IMPORT)]
     Import(import::ImportArgs),
     /// Checks a file as an import of it would, without one: by the engine alone, on this machine, on all its cores.
+    #[command(after_help = help::CHECK)]
     Check(check::CheckArgs),
-    /// Imports rows through a local cloud and says what that would cost on AWS.
-    Cost(cost::CostArgs),
-    /// Runs the local cloud until it is interrupted.
-    Dev(dev::DevArgs),
-    /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
-    Serve(serve::ServeArgs),
-    /// Manages API keys, with a key that has the scope admin.
-    Keys {
-        #[command(subcommand)]
-        command: keys::KeysCommand,
-    },
-    /// Shows an import.
+    /// Shows an import: to a person in words, else as JSON.
+    #[command(after_help = help::STATUS)]
     Status {
         /// The import's id.
         id: String,
+        /// Prints the import as JSON, to a person too.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
     },
-    /// Shows an import's row errors, one JSON object a line.
+    /// Follows an import to its end, and exits as the command that made it would have.
+    #[command(after_help = help::WATCH)]
+    Watch {
+        /// The import's id.
+        id: String,
+        /// Prints the import as JSON, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Shows every row error of an import: to a person in words, else a JSON object a line.
+    #[command(after_help = help::ERRORS)]
     Errors {
         /// The import's id.
         id: String,
+        /// Prints a JSON object a line, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        output: show::OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Prints the rejected rows of an import that has ended, each with its reasons: mended, they can be imported as they are.
+    #[command(after_help = help::REJECTED)]
+    Rejected {
+        /// The import's id.
+        id: String,
+        #[command(flatten)]
+        output: show::OutputArgs,
         #[command(flatten)]
         service: Service,
     },
     /// Lists imports, newest first.
-    List {
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
+    #[command(after_help = help::LIST)]
+    List(show::ListArgs),
+    /// Cancels an import: what has not begun is not applied any more.
+    Cancel {
+        /// The import's id.
+        id: String,
+        /// Prints the import as JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
+    },
+    /// Deletes an import that does not run, with its errors and files, never its records. On a terminal it asks first.
+    Delete {
+        /// The import's id.
+        id: String,
+        /// Does not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Prints what was done as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Shows what happens to imports as it happens, and posts it to a URL.
+    #[command(after_help = help::LISTEN)]
+    Listen(listen::ListenArgs),
+    /// Shows what has been imported.
+    #[command(after_help = help::RECORDS)]
+    Records {
+        #[command(subcommand)]
+        command: records::RecordsCommand,
+    },
+    /// Shows the kinds of records, and registers one's own.
+    #[command(after_help = help::KINDS)]
+    Kinds {
+        #[command(subcommand)]
+        command: kinds::KindsCommand,
+    },
+    /// Manages API keys, with a key that has the scope admin.
+    #[command(after_help = help::KEYS)]
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
+    /// Stores a service and a key as a profile, in a file that its owner alone can read, once the service has taken the key.
+    #[command(after_help = help::LOGIN)]
+    Login(profile::LoginArgs),
+    /// Removes a profile.
+    Logout {
+        /// Its name.
+        #[arg(long, default_value = profile::DEFAULT)]
+        profile: String,
+    },
+    /// Runs the local cloud until it is interrupted.
+    #[command(after_help = help::DEV)]
+    Dev(dev::DevArgs),
+    /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
+    Serve(serve::ServeArgs),
+    /// Imports rows through a local cloud and says what that would cost on AWS.
+    Cost(cost::CostArgs),
+    /// Prints a script by which a shell completes this command.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        #[arg(value_parser = PossibleValuesParser::new(["bash", "fish", "zsh"]).map(|name| {
+            name.parse::<Shell>().expect("a shell that clap_complete knows")
+        }))]
+        shell: Shell,
     },
     /// Runs one of the functions against the Lambda Runtime API; the local cloud starts its children so.
     #[command(hide = true)]
@@ -80,23 +189,6 @@ enum Command {
         /// Which.
         name: FunctionName,
     },
-}
-
-/// Where the service is, and who asks.
-#[derive(Args, Clone)]
-struct Service {
-    /// The service's base URL.
-    #[arg(long, env = "PENSTOCK_URL")]
-    url: String,
-    /// The API key: `<id>.<secret>`.
-    #[arg(long, env = "PENSTOCK_TOKEN", hide_env_values = true)]
-    token: String,
-}
-
-impl Service {
-    fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(&self.url, &self.token)?)
-    }
 }
 
 /// The local cloud's API key, when it is told none.
@@ -113,42 +205,36 @@ fn program() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?)
 }
 
-/// Writes a line to standard output. Whoever reads it may have read enough and gone, as `head` does: that is no error.
-fn write_line(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// From the call on, SIGINT and SIGTERM no longer end the process: what is returned resolves at the first of them.
-fn interruption() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
+/// [`LOCAL_KEY`].
+fn local_key() -> Credential {
+    LOCAL_KEY.parse().expect("a key")
 }
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            // What it repeats of the arguments, which may be the names of files, is shown as all else is.
+            let shown = std::env::args_os().map(|argument| terminal::shown(&argument.to_string_lossy()).into_owned());
+            let error = Cli::try_parse_from(shown).err().unwrap_or(error);
             // Not clap's own exit code, 2: that says that some rows failed.
             let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             return error.print().map_or(ExitCode::FAILURE, |()| code);
         }
     };
     let run = match cli.command {
-        // What asks no service needs no runtime.
-        Command::Check(args) => check::run(&args),
+        // What asks no service needs no threads but its own.
+        Command::Check(args) => check_until_interrupted(args),
+        Command::Completions { shell } => completions(shell),
         command => with_services(command),
     };
     run.unwrap_or_else(|error| {
-        eprintln!("penstock: {error:#}");
+        note!("penstock: {error:#}");
         ExitCode::FAILURE
     })
 }
@@ -157,16 +243,57 @@ fn main() -> ExitCode {
 async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Import(args) => import::run(args).await,
-        Command::Check(args) => check::run(&args),
-        Command::Cost(args) => cost::run(args).await,
+        Command::Status { id, json, service } => show::status(&service, &id, json).await,
+        Command::Watch { id, json, service } => show::watch(&service, &id, json).await,
+        Command::Errors { id, json, output, service } => {
+            show::errors(&service, &id, json, output.output.as_deref()).await
+        }
+        Command::Rejected { id, output, service } => show::rejected(&service, &id, output.output.as_deref()).await,
+        Command::List(args) => show::list(args).await,
+        Command::Cancel { id, json, service } => change::cancel(&service, &id, json).await,
+        Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
+        Command::Listen(args) => listen::run(args).await,
+        Command::Records { command } => records::run(command).await,
+        Command::Kinds { command } => kinds::run(command).await,
+        Command::Keys { command } => keys::run(command).await,
+        Command::Login(args) => profile::login(args).await,
+        Command::Logout { profile } => profile::logout(&profile),
         Command::Dev(args) => dev::run(args).await,
         Command::Serve(args) => serve::run(args).await,
-        Command::Keys { command } => keys::run(command).await,
-        Command::Status { id, service } => show::status(&service, &id).await,
-        Command::Errors { id, service } => show::errors(&service, &id).await,
-        Command::List { limit, service } => show::list(&service, limit).await,
+        Command::Cost(args) => cost::run(args).await,
         Command::Function { name } => function(name).await,
+        Command::Check(_) | Command::Completions { .. } => unreachable!("they ask no service"),
     }
+}
+
+/// Checks a file on a thread that an interruption ends, without a trace of what it was writing.
+#[tokio::main(flavor = "current_thread")]
+async fn check_until_interrupted(args: check::CheckArgs) -> anyhow::Result<ExitCode> {
+    /// As much as a main thread has.
+    const STACK_BYTES: usize = 8 << 20;
+    let mut interrupts = Interrupts::catch()?;
+    let (sender, checked) = tokio::sync::oneshot::channel();
+    let check = move || drop(sender.send(check::run(&args)));
+    let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(STACK_BYTES).spawn(check)?;
+    tokio::select! {
+        checked = checked => match checked {
+            Ok(checked) => checked,
+            Err(_) => std::panic::resume_unwind(thread.join().expect_err("a thread that says nothing has panicked")),
+        },
+        () = interrupts.next() => {
+            output::discard_pending();
+            anyhow::bail!("interrupted; nothing is written")
+        }
+    }
+}
+
+fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "penstock", &mut script);
+    let mut out = terminal::Data::new();
+    out.write(&script)?;
+    out.end()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {

@@ -8,18 +8,18 @@ use clap::Args;
 use penstock_api::{BodyLimits, Server};
 use tokio::net::TcpListener;
 
-use crate::interruption;
+use crate::{interrupt::Interrupts, service::listen_address};
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
-    /// Where it listens; port 0 lets the system choose one, a container takes 0.0.0.0. It speaks plain HTTP: what it stands behind speaks TLS. Rate limits by address
+    /// Where it listens; 8080 is that port on this machine, port 0 lets the system choose one, a container takes 0.0.0.0:8080. It speaks plain HTTP: what it stands behind speaks TLS. Rate limits by address
     /// count by the address of whoever connects.
-    #[arg(long, env = "PENSTOCK_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "PENSTOCK_LISTEN", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     listen: SocketAddr,
 }
 
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let interrupted = interruption()?;
+    let mut interrupts = Interrupts::catch()?;
     let store = penstock_runtime::start().map_err(|error| anyhow::anyhow!(error))?;
     let rate_limits = penstock_api::rate_limits(|name| std::env::var(name).ok())?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits);
     let server = Server::serve(listener, address, router);
     say!("Penstock listens on http://{address}");
-    interrupted.await;
+    interrupts.next().await;
     server.stop().await;
     Ok(ExitCode::SUCCESS)
 }

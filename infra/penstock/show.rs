@@ -1,39 +1,110 @@
-//! `penstock status`, `errors`, `list`: looking at imports.
+//! `penstock status`, `watch`, `errors`, `list`: looking at imports.
 
-use std::process::ExitCode;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use penstock_client::Import;
+use anyhow::Context;
+use clap::Args;
+use penstock_client::{Import, ImportFilter};
+use penstock_model::Status;
 
-use crate::Service;
+use crate::{
+    file::words,
+    follow::{self, exit_code, say_error},
+    interrupt::Interrupts,
+    output::Output,
+    progress::Progress,
+    service::Service,
+    terminal,
+};
 
-pub(crate) async fn status(service: &Service, id: &str) -> anyhow::Result<ExitCode> {
-    let import = service.client()?.import(id).await?;
-    say!("{}", serde_json::to_string_pretty(&import)?);
+/// Items of a page.
+const PAGE: usize = 100;
+
+pub(crate) async fn status(service: &Service, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let client = service.client()?;
+    let import = client.import(id).await?;
+    follow::say_import(&client, &import, json).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn errors(service: &Service, id: &str) -> anyhow::Result<ExitCode> {
+/// Follows an import to its end; the exit code tells how it ended.
+pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::catch()?;
     let client = service.client()?;
+    // What is not there, or not reached, is not waited for.
+    let mut latest = Some(client.import(id).await?);
+    let mut progress = Progress::new();
+    let ended = tokio::select! {
+        ended = follow::to_its_end(&client, id, &mut progress, &mut latest) => ended?,
+        () = interrupts.next() => anyhow::bail!("interrupted; {id} goes on, `penstock cancel {id}` cancels it"),
+    };
+    drop(progress);
+    follow::say_import(&client, &ended, json).await?;
+    Ok(exit_code(ended.status).into())
+}
+
+/// Prints every error of an import: to a person in words, else a JSON object a line.
+pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let client = service.client()?;
+    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
+    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
     let mut cursor = None;
     loop {
-        let page = client.errors(id, cursor.as_deref(), 100).await?;
+        let page = client.errors(id, cursor.as_deref(), PAGE).await?;
         for error in page.errors {
-            say!("{}", serde_json::to_string(&error)?);
+            match &mut file {
+                Some(file) => {
+                    let written = writeln!(file, "{}", terminal::json_line(&error)?);
+                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
+                }
+                None if in_words => say_error(&error)?,
+                None => terminal::say_json_line(&error)?,
+            }
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
-            return Ok(ExitCode::SUCCESS);
+            break;
         }
     }
+    file.map_or(Ok(()), Output::keep)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn list(service: &Service, limit: usize) -> anyhow::Result<ExitCode> {
-    let client = service.client()?;
-    let (mut left, mut cursor) = (limit, None);
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Those alone that stand there.
+    #[arg(long, value_parser = words::<Status>(&STATUSES))]
+    status: Option<Status>,
+    /// Those alone of this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Prints each as a JSON object on a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    service: Service,
+}
+
+const STATUSES: [&str; 7] =
+    ["awaiting_upload", "processing", "completed", "completed_with_errors", "failed", "cancelled", "expired"];
+
+pub(crate) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
+    let client = args.service.client()?;
+    let filter = ImportFilter { status: args.status, kind: args.kind };
+    let (mut left, mut cursor) = (args.limit, None);
     while left > 0 {
-        let page = client.list(cursor.as_deref(), left.min(100)).await?;
+        let page = client.imports(&filter, cursor.as_deref(), left.min(PAGE)).await?;
         left -= page.imports.len().min(left);
-        page.imports.iter().try_for_each(line)?;
+        for import in &page.imports {
+            if args.json { terminal::say_json_line(import)? } else { line(import)? }
+        }
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
@@ -54,4 +125,35 @@ fn line(import: &Import) -> anyhow::Result<()> {
         import.filename.as_deref().unwrap_or(""),
     );
     Ok(())
+}
+
+/// Where data goes.
+#[derive(Args)]
+pub(crate) struct OutputArgs {
+    /// Writes to a file, which is there when it is whole, instead of to standard output.
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Prints the rejected rows of an import that has ended, or writes them to a file.
+pub(crate) async fn rejected(service: &Service, id: &str, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let client = service.client()?;
+    // A place where nothing can be written is found out before anything is asked for.
+    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
+    let mut rows = client.rejected(id).await?;
+    let mut screen = terminal::Data::new();
+    while let Some(bytes) = rows.chunk().await? {
+        match &mut file {
+            Some(file) => {
+                let written = file.write_all(bytes.as_ref());
+                written.with_context(|| format!("{} cannot be written", file.path().display()))?;
+            }
+            None => screen.write(bytes.as_ref())?,
+        }
+    }
+    match file {
+        Some(file) => file.keep()?,
+        None => screen.end()?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

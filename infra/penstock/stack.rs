@@ -8,6 +8,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use penstock_model::QueueName;
 use penstock_store::Settings;
 
+use crate::variable;
+
 /// What a function of the stack finds in its environment, and under which name the stack gives it out.
 fn outputs_of_variables() -> HashMap<&'static str, String> {
     let tables_and_buckets = [
@@ -18,11 +20,6 @@ fn outputs_of_variables() -> HashMap<&'static str, String> {
     ];
     let queues = QueueName::ALL.iter().map(|queue| (queue.row().variable, format!("{}Url", queue.logical_id())));
     tables_and_buckets.map(|(variable, output)| (variable, output.to_owned())).into_iter().chain(queues).collect()
-}
-
-/// A variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn required(name: &str) -> anyhow::Result<String> {

@@ -138,20 +138,21 @@ pub(crate) async fn authorize<T: Operation>(
 }
 
 /// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey <id>.<secret>`, or
-/// `x-api-key: <id>.<secret>`. Schemes are case-insensitive (RFC 9110 §11.1).
+/// `x-api-key: <id>.<secret>`; a colon and a dot between the two mean the same everywhere, since an id holds neither. Schemes are
+/// case-insensitive (RFC 9110 §11.1).
 fn credential(headers: &HeaderMap) -> Option<(String, String)> {
-    let pair = |text: &str, separator| {
-        let (id, secret) = text.split_once(separator)?;
+    let pair = |text: &str| {
+        let (id, secret) = text.split_once(['.', ':'])?;
         (!id.is_empty() && !secret.is_empty()).then(|| (id.to_owned(), secret.to_owned()))
     };
     if let Some(token) = headers.get("x-api-key") {
-        return pair(token.to_str().ok()?.trim(), '.');
+        return pair(token.to_str().ok()?.trim());
     }
     let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let rest = rest.trim();
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" | "apikey" => pair(rest, '.'),
-        "basic" => pair(std::str::from_utf8(&STANDARD.decode(rest).ok()?).ok()?, ':'),
+        "bearer" | "apikey" => pair(rest),
+        "basic" => pair(std::str::from_utf8(&STANDARD.decode(rest).ok()?).ok()?),
         _ => None,
     }
 }
@@ -172,6 +173,11 @@ mod tests {
         assert_eq!(read("authorization", "apiKey id.s.e:c"), key);
         assert_eq!(read("x-api-key", "id.s.e:c"), key);
         assert_eq!(read("authorization", &format!("Basic {}", STANDARD.encode("id:s.e:c"))), key);
+        for (name, value) in
+            [("authorization", "Bearer id:s.e:c"), ("authorization", "apiKey id:s.e:c"), ("x-api-key", "id:s.e:c")]
+        {
+            assert_eq!(read(name, value), key, "{name}: {value}");
+        }
     }
 
     #[test]

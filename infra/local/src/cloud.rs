@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(feature = "faults")]
 use std::time::Duration;
 
 use anyhow::Context;

@@ -7,7 +7,7 @@ use penstock_engine::{
 use penstock_model::{Body, Chunk, Job, RowError};
 
 use super::found::{CheckedChunk, Wanted};
-use crate::import::FIRST_ERRORS;
+use crate::{follow::FIRST_ERRORS, terminal};
 
 /// Checks chunks, one after the other.
 #[derive(Debug, Clone)]
@@ -42,7 +42,8 @@ impl Checker {
         }
         if wanted.errors {
             for error in &errors {
-                serde_json::to_writer(&mut checked.errors, error).expect("an error is written to memory");
+                let line = terminal::json_line(error).expect("an error is written to memory");
+                checked.errors.extend(line.as_bytes());
                 checked.errors.push(b'\n');
             }
         }

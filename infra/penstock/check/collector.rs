@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use penstock_model::{ImportOptions, Layout};
@@ -11,7 +11,7 @@ use super::{
     found::{CheckedChunk, Found, Wanted},
     rejected::RejectedFile,
 };
-use crate::{file::LocalFile, import::FIRST_ERRORS};
+use crate::{file::LocalFile, follow::FIRST_ERRORS, output::Output};
 
 /// Takes what is found.
 pub(super) struct Collector {
@@ -22,22 +22,23 @@ pub(super) struct Collector {
     rejected: Option<RejectedFile>,
     file: PathBuf,
     bytes: u64,
-    rejected_path: Option<PathBuf>,
+    /// Where the rejected rows go, until it is known how their file begins.
+    output: Option<Output>,
 }
 
 impl Collector {
-    /// Of what is found in `file`. The rejected rows go to `rejected`.
-    pub(super) fn new(wanted: Wanted, file: &LocalFile<'_>, rejected: Option<&Path>) -> Self {
+    /// Of what is found in `file`. The rejected rows go to `output`.
+    pub(super) fn new(wanted: Wanted, file: &LocalFile<'_>, output: Option<Output>) -> Self {
         let errors = wanted.errors.then(|| BufWriter::new(io::stdout()));
-        let (path, rejected_path) = (file.path.to_owned(), rejected.map(Path::to_owned));
-        Self { wanted, found: Found::default(), errors, rejected: None, file: path, bytes: file.bytes, rejected_path }
+        let (path, bytes) = (file.path.to_owned(), file.bytes);
+        Self { wanted, found: Found::default(), errors, rejected: None, file: path, bytes, output }
     }
 
     /// Takes what is known of the file before its rows.
     pub(super) fn start(&mut self, layout: &Layout, options: &ImportOptions, columns: &[String]) {
         let (file, bytes) = (&self.file, self.bytes);
-        let rejected = |path| RejectedFile::new(path, file.clone(), bytes, layout, options, columns);
-        self.rejected = self.rejected_path.take().map(rejected);
+        let rejected = |output| RejectedFile::new(output, file.clone(), bytes, layout, options, columns);
+        self.rejected = self.output.take().map(rejected);
     }
 
     pub(super) fn wanted(&self) -> Wanted {
@@ -75,10 +76,11 @@ impl Collector {
         }
     }
 
-    /// Writes out what is left to write.
-    pub(super) fn finish(mut self) -> anyhow::Result<Found> {
+    /// Writes out what is left to write. `is_whole` says that the whole file was read, so that no rejected row means that
+    /// there is none.
+    pub(super) fn finish(mut self, is_whole: bool) -> anyhow::Result<Found> {
         self.say(Write::flush)?;
-        self.rejected.map_or(Ok(()), RejectedFile::finish)?;
+        self.rejected.map_or(Ok(()), |rejected| rejected.finish(is_whole))?;
         Ok(self.found)
     }
 }

@@ -2,29 +2,31 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, sync_channel},
 };
 
 use anyhow::Context;
-use penstock_engine::decode;
-use penstock_engine::rejected;
+use penstock_engine::{decode, rejected};
 use penstock_model::{ImportOptions, Layout};
 
-/// The file of rejected rows, made when there is one.
+use crate::output::Output;
+
+/// The file of rejected rows.
 pub(super) struct RejectedFile {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
+    output: Output,
+    /// Whether there is one: it begins with the first of them.
+    is_begun: bool,
     head: Vec<u8>,
     text: FileText,
 }
 
 impl RejectedFile {
-    /// A file at `path` of the rejected rows of `file`.
+    /// A file of the rejected rows of `file`, in the place of `output`.
     pub(super) fn new(
-        path: PathBuf,
+        output: Output,
         file: PathBuf,
         bytes: u64,
         layout: &Layout,
@@ -33,35 +35,40 @@ impl RejectedFile {
     ) -> Self {
         let head = rejected::head(layout, options, columns);
         let text = FileText { path: file, bytes, layout: layout.clone(), decoded: None };
-        Self { path, file: None, head, text }
+        Self { output, is_begun: false, head, text }
     }
 
     /// Writes the rejected rows of the next chunk that has any.
     pub(super) fn take(&mut self, rows: &[u8], refused: Option<(u64, u64)>) -> anyhow::Result<()> {
-        let path = &self.path;
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = BufWriter::new(File::create(path).with_context(|| path.display().to_string())?);
-                file.write_all(&self.head)?;
-                self.file.insert(file)
-            }
-        };
+        let Self { output, is_begun, head, text } = self;
         let mut write = || -> anyhow::Result<()> {
-            file.write_all(rows)?;
+            if !std::mem::replace(is_begun, true) {
+                output.write_all(head)?;
+            }
+            output.write_all(rows)?;
             if let Some((offset, bytes)) = refused {
-                self.text.copy(offset, bytes, file)?;
-                file.write_all(b"\n")?;
+                text.copy(offset, bytes, output)?;
+                output.write_all(b"\n")?;
             }
             Ok(())
         };
-        write().with_context(|| path.display().to_string())
+        write().with_context(|| format!("{} cannot be written", self.output.path().display()))
     }
 
-    /// Writes out what is left to write.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
-        let Some(mut file) = self.file else { return Ok(()) };
-        file.flush().with_context(|| self.path.display().to_string())
+    /// Puts the file in its place. Where no row of the whole file was rejected, what an earlier run left there gets
+    /// another name.
+    pub(super) fn finish(self, is_whole: bool) -> anyhow::Result<()> {
+        if self.is_begun {
+            return self.output.keep();
+        }
+        if is_whole {
+            let path = self.output.path().to_owned();
+            if let Some(old) = self.output.retire()? {
+                let (path, old) = (path.display(), old.display());
+                note!("no row is bad: {path} was an earlier run's, and is {old} now");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,18 +1,27 @@
 //! Typed HTTP client of the native API.
 
+mod address;
 mod types;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use penstock_model::Schema;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy};
 use serde::de::DeserializeOwned;
-use tokio_util::io::ReaderStream;
 
-use types::KeyList;
+pub use address::{Credential, base_url};
+pub use reqwest::Body;
 pub use types::{
-    Detected, ErrorPage, Form, Import, ImportPage, Key, KindLine, NewImport, NewKey, ProblemBody, Rejected, Upload,
+    Detected, ErrorPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, NewImport, NewKey, ProblemBody,
+    Rejected, Upload,
 };
+use types::{KeyList, KindList};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the API may take to answer: twice as long as API Gateway lets it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of one Penstock with one API key.
 #[derive(Debug, Clone)]
@@ -25,6 +34,17 @@ pub struct Client {
 /// What a call can fail with.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
+    /// A base URL is none.
+    #[error("`{url}` is no URL of a service: {why}")]
+    Url {
+        /// What was given for one.
+        url: String,
+        /// What to write.
+        why: &'static str,
+    },
+    /// A key is none.
+    #[error("a key is <id>.<secret> or <id>:<secret>, the id of A-Z, a-z, 0-9, _ and -, the secret of printable ASCII")]
+    Credential,
     /// The service answered with an error.
     #[error("{status}: {detail}")]
     Refused {
@@ -64,23 +84,40 @@ impl From<reqwest::Error> for ClientError {
     }
 }
 
+impl ClientError {
+    /// Whether the same call may well succeed a moment later: there was no answer, or the service was busy or in trouble.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Http(_) => true,
+            Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            _ => false,
+        }
+    }
+}
+
 /// A call's result.
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
 impl Client {
-    /// A client of the service at a base URL; the token is `<key id>.<secret>`.
+    /// A client of the service at a base URL (see [`base_url`]) with a key (see [`Credential`]).
     ///
     /// # Errors
-    /// When the system's certificates cannot be read.
+    /// The URL or the key is none, or the system's certificates cannot be read.
     pub fn new(url: &str, token: &str) -> Result<Self> {
         // The only provider that is compiled in; installing it again changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        let (url, credential) = (base_url(url)?, token.parse::<Credential>()?);
+        let http = reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).build()?;
+        Ok(Self { http, url, token: credential.token() })
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(ANSWER_TIMEOUT)
     }
 
     /// Asks for an import. A repeat with the same `idempotency_key` gives the same import.
@@ -95,16 +132,13 @@ impl Client {
         read(request.send().await?).await
     }
 
-    /// Uploads a file as an import's creation told, streaming it. A repeat is refused by the storage.
+    /// Uploads a file of so many bytes as an import's creation told, streaming it. A body that ends before them is not taken. A repeat is
+    /// refused by the storage.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn upload(&self, upload: &Upload, path: &Path) -> Result<()> {
-        let unreadable = |source| ClientError::File { path: path.display().to_string(), source };
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let bytes = file.metadata().await.map_err(unreadable)?.len();
-        let body = reqwest::Body::wrap_stream(ReaderStream::with_capacity(file, 64 * 1024));
-        let mut request = self.http.put(&upload.url).header("content-length", bytes).body(body);
+    pub async fn upload(&self, upload: &Upload, bytes: u64, body: impl Into<Body>) -> Result<()> {
+        let mut request = self.http.put(&upload.url).header("content-length", bytes).body(body.into());
         for (name, value) in &upload.headers {
             request = request.header(name, value);
         }
@@ -124,7 +158,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn import(&self, id: &str) -> Result<Import> {
-        read(self.request(Method::GET, &format!("/v1/imports/{id}")).send().await?).await
+        read(self.request(Method::GET, &format!("/v1/imports/{}", encoded(id))).send().await?).await
     }
 
     /// A page of imports, newest first.
@@ -132,7 +166,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn list(&self, cursor: Option<&str>, limit: usize) -> Result<ImportPage> {
-        self.page("/v1/imports", cursor, limit).await
+        self.imports(&ImportFilter::default(), cursor, limit).await
+    }
+
+    /// A page of the imports that a filter lets through, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn imports(&self, filter: &ImportFilter, cursor: Option<&str>, limit: usize) -> Result<ImportPage> {
+        page(self.request(Method::GET, "/v1/imports").query(filter), cursor, limit).await
     }
 
     /// A page of an import's row errors, in the order of the file.
@@ -140,15 +182,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn errors(&self, id: &str, cursor: Option<&str>, limit: usize) -> Result<ErrorPage> {
-        self.page(&format!("/v1/imports/{id}/errors"), cursor, limit).await
-    }
-
-    async fn page<T: DeserializeOwned>(&self, path: &str, cursor: Option<&str>, limit: usize) -> Result<T> {
-        let mut request = self.request(Method::GET, path).query(&[("limit", limit)]);
-        if let Some(cursor) = cursor {
-            request = request.query(&[("cursor", cursor)]);
-        }
-        read(request.send().await?).await
+        page(self.request(Method::GET, &format!("/v1/imports/{}/errors", encoded(id))), cursor, limit).await
     }
 
     /// Cancels an import. A repeat changes nothing.
@@ -156,7 +190,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn cancel(&self, id: &str) -> Result<Import> {
-        read(self.request(Method::POST, &format!("/v1/imports/{id}/cancel")).send().await?).await
+        read(self.request(Method::POST, &format!("/v1/imports/{}/cancel", encoded(id))).send().await?).await
+    }
+
+    /// Removes an import that does not run, with its errors and files; never a record. A repeat finds none.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        done(self.request(Method::DELETE, &format!("/v1/imports/{}", encoded(id))).send().await?).await
     }
 
     /// Makes a key, with a key that has the scope `admin`. Its secret is in the answer, once. A repeat makes another.
@@ -185,8 +227,20 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn revoke_key(&self, id: &str) -> Result<()> {
-        let answer = self.request(Method::DELETE, &format!("/v1/keys/{}", encoded(id))).send().await?;
-        if answer.status().is_success() { Ok(()) } else { Err(refusal(answer).await) }
+        done(self.request(Method::DELETE, &format!("/v1/keys/{}", encoded(id))).send().await?).await
+    }
+
+    /// The rejected rows of an ended import, from the first.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn rejected(&self, id: &str) -> Result<RejectedRows> {
+        let answer = self.request(Method::GET, &format!("/v1/imports/{}/rejected", encoded(id))).send().await?;
+        let location = answer.headers().get("location").and_then(|url| url.to_str().ok()).map(str::to_owned);
+        let Some(location) = location.filter(|_| answer.status() == StatusCode::SEE_OTHER) else {
+            return Err(refusal(answer).await);
+        };
+        Ok(RejectedRows(self.http.get(location).send().await?.error_for_status()?))
     }
 
     /// Writes the rejected rows of an ended import to a file.
@@ -194,18 +248,21 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn save_rejected(&self, id: &str, path: &Path) -> Result<()> {
-        let answer = self.request(Method::GET, &format!("/v1/imports/{id}/rejected")).send().await?;
-        let location = answer.headers().get("location").and_then(|url| url.to_str().ok()).map(str::to_owned);
-        let Some(location) = location.filter(|_| answer.status() == StatusCode::SEE_OTHER) else {
-            return Err(refusal(answer).await);
-        };
-        let mut file = self.http.get(location).send().await?.error_for_status()?;
+        let mut file = self.rejected(id).await?;
         let unwritable = |source| ClientError::File { path: path.display().to_string(), source };
         let mut target = tokio::fs::File::create(path).await.map_err(unwritable)?;
         while let Some(bytes) = file.chunk().await? {
-            tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
+            tokio::io::AsyncWriteExt::write_all(&mut target, bytes.as_ref()).await.map_err(unwritable)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)
+    }
+
+    /// The kinds: the bundled ones and the account's own.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn kinds(&self) -> Result<Vec<KindLine>> {
+        read::<KindList>(self.request(Method::GET, "/v1/kinds").send().await?).await.map(|list| list.kinds)
     }
 
     /// A kind's schema, in its newest version.
@@ -213,7 +270,28 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn kind(&self, kind: &str) -> Result<Schema> {
-        read(self.request(Method::GET, &format!("/v1/kinds/{kind}")).send().await?).await
+        read(self.kind_document(kind).await?).await
+    }
+
+    /// The text of a kind's schema, in its newest version.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn kind_text(&self, kind: &str) -> Result<String> {
+        text(self.kind_document(kind).await?).await
+    }
+
+    async fn kind_document(&self, kind: &str) -> Result<Response> {
+        Ok(self.request(Method::GET, &format!("/v1/kinds/{}", encoded(kind))).send().await?)
+    }
+
+    /// The first line of a file of a kind's records, with a column for each field, as CSV.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn kind_template(&self, kind: &str) -> Result<String> {
+        let path = format!("/v1/kinds/{}/template.csv", encoded(kind));
+        text(self.request(Method::GET, &path).send().await?).await
     }
 
     /// Registers a schema as the account's kind of its name. A repeat changes nothing.
@@ -222,7 +300,16 @@ impl Client {
     /// [`ClientError`]
     pub async fn put_kind(&self, schema: &serde_json::Value) -> Result<KindLine> {
         let name = schema["name"].as_str().unwrap_or_default();
-        read(self.request(Method::PUT, &format!("/v1/kinds/{name}")).json(schema).send().await?).await
+        self.put_kind_text(name, schema.to_string()).await
+    }
+
+    /// Registers a document, the schema of this name, as it is written. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn put_kind_text(&self, name: &str, document: impl Into<Body>) -> Result<KindLine> {
+        let request = self.request(Method::PUT, &format!("/v1/kinds/{}", encoded(name)));
+        read(request.header(CONTENT_TYPE, "application/json").body(document).send().await?).await
     }
 
     /// What a file, or with `whole` unset its first part, would be taken for under an import's options. Nothing is written.
@@ -230,7 +317,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn preview(&self, id: &str, file: Vec<u8>, whole: bool) -> Result<serde_json::Value> {
-        let request = self.request(Method::POST, &format!("/v1/imports/{id}/preview")).query(&[("whole", whole)]);
+        let path = format!("/v1/imports/{}/preview", encoded(id));
+        let request = self.request(Method::POST, &path).query(&[("whole", whole)]);
         // In front of Lambda, API Gateway leaves the bytes of this type as they are.
         read(request.header(CONTENT_TYPE, "application/octet-stream").body(file).send().await?).await
     }
@@ -240,7 +328,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn record(&self, kind: &str, key: &str) -> Result<Option<serde_json::Value>> {
-        let answer = self.request(Method::GET, &format!("/v1/records/{kind}/{}", encoded(key))).send().await?;
+        let path = format!("/v1/records/{}/{}", encoded(kind), encoded(key));
+        let answer = self.request(Method::GET, &path).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -248,10 +337,40 @@ impl Client {
     }
 }
 
+/// A file of rejected rows on its way.
+#[derive(Debug)]
+pub struct RejectedRows(Response);
+
+impl RejectedRows {
+    /// The next bytes, of any number; `None` when it is whole.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`]: it broke off.
+    pub async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>> {
+        Ok(self.0.chunk().await?)
+    }
+}
+
 /// A text as one segment of a path.
 fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+async fn page<T: DeserializeOwned>(request: RequestBuilder, cursor: Option<&str>, limit: usize) -> Result<T> {
+    let mut request = request.query(&[("limit", limit)]);
+    if let Some(cursor) = cursor {
+        request = request.query(&[("cursor", cursor)]);
+    }
+    read(request.send().await?).await
+}
+
+async fn done(answer: Response) -> Result<()> {
+    if answer.status().is_success() { Ok(()) } else { Err(refusal(answer).await) }
+}
+
+async fn text(answer: Response) -> Result<String> {
+    if answer.status().is_success() { Ok(answer.text().await?) } else { Err(refusal(answer).await) }
 }
 
 async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {

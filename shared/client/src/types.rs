@@ -126,8 +126,19 @@ pub struct Form {
     pub fields: BTreeMap<String, String>,
 }
 
+/// Which imports are listed: those that have all that is given.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ImportFilter {
+    /// Where they stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// The kind of their records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
 /// One line of the list of kinds.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindLine {
     /// Its name.
     pub name: String,
@@ -135,6 +146,12 @@ pub struct KindLine {
     pub title: String,
     /// The newest version of an account's own kind.
     pub version: Option<u32>,
+}
+
+/// The kinds that there are.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KindList {
+    pub(crate) kinds: Vec<KindLine>,
 }
 
 /// A page of imports.
@@ -169,7 +186,7 @@ pub struct NewKey {
 }
 
 /// An API key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Key {
     /// Its id.
     pub id: String,
@@ -184,7 +201,7 @@ pub struct Key {
     /// Whether it is no longer taken.
     pub revoked: bool,
     /// `<id>.<secret>`, right after its creation.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 

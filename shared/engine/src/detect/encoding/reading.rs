@@ -246,12 +246,13 @@ impl Candidate {
         let (before, behind) = (&read[..at], &read[at + sign.len_utf8()..]);
         let is_unit = |unit: &str| unit.len() <= 2 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
         match sign {
-            '°' => before.is_empty() && matches!(behind, "" | "C" | "F" | "c") || matches!(before, "N" | "n") && behind.is_empty(),
+            '°' => {
+                before.is_empty() && matches!(behind, "" | "C" | "F" | "c")
+                    || matches!(before, "N" | "n") && behind.is_empty()
+            }
             '²' | '³' => matches!(before, "" | "m" | "cm" | "dm" | "mm" | "km") && behind.is_empty(),
             'µ' => before.is_empty() && is_unit(behind),
-            _ => {
-                before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign)
-            }
+            _ => before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign),
         }
     }
 

@@ -1,0 +1,104 @@
+//! What `--help` shows after the options: examples, and what the exit codes mean.
+
+pub(crate) const COMMAND: &str = "\
+Examples:
+  penstock check products.csv                  what an import would say of its rows, without one
+  penstock import products.csv                 through a local cloud that ends with the command: a trial
+  penstock dev                                 the local cloud at http://127.0.0.1:9000, until it is interrupted
+  penstock login --url https://HOST            stores a service and a key for all commands below
+  penstock import products.csv                 from then on at that service; --local for a trial
+
+The service of a command is that of --url and --token, or --profile; else that of PENSTOCK_URL and PENSTOCK_TOKEN, or
+PENSTOCK_PROFILE; else that of the profile `default` in ~/.config/penstock/config.toml.
+
+Exit codes: 0 all is well; 1 it is not, or the command was none, or it was interrupted; 2 some rows were rejected
+(import, check, watch).";
+
+pub(crate) const IMPORT: &str = "\
+Examples:
+  penstock import products.csv                        through a local cloud that ends with the command: a trial
+  penstock import products.csv --profile shop         at the service that `penstock login --profile shop` has stored
+  penstock import --url 127.0.0.1:9000 --token demo:secret jan.csv feb.csv
+  zcat export.csv.gz | penstock import - --kind orders --mode create
+  penstock import stock.xlsx --sheet Stock --map \"Item no=sku\" --abort 1000:5 --dry-run
+
+Exit codes: 0 every row is fine, 2 some rows were rejected, 1 an import failed or was not made or followed to its
+end; of several files the worst, 1 before 2 before 0.";
+
+pub(crate) const CHECK: &str = "\
+Examples:
+  penstock check products.csv --rejected bad.csv
+  penstock check orders.json --kind orders --errors | head
+  penstock check stock.xlsx --sheet Stock --kind stock.schema.json
+
+Exit codes: 0 every row is fine, 2 some rows are bad, 1 an import of the file would fail, or it cannot be checked.";
+
+pub(crate) const STATUS: &str = "\
+Examples:
+  penstock status imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock status imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --json | jq .rows";
+
+pub(crate) const WATCH: &str = "\
+Examples:
+  penstock watch imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F && ./publish
+
+Exit codes: 0 every row was fine, 2 some rows were rejected, 1 the import failed, was cancelled or expired.";
+
+pub(crate) const ERRORS: &str = "\
+Examples:
+  penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --json | jq -r .code | sort | uniq -c
+  penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F -o errors.ndjson";
+
+pub(crate) const REJECTED: &str = "\
+Examples:
+  penstock rejected imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F -o rejected.csv
+  penstock import rejected.csv                                          once its rows are mended";
+
+pub(crate) const LIST: &str = "\
+Examples:
+  penstock list --status failed --limit 100
+  penstock list --kind orders --json | jq -r .id";
+
+pub(crate) const LISTEN: &str = "\
+Examples:
+  penstock listen
+  penstock listen --forward-to 127.0.0.1:3000/hooks/imports
+  penstock listen --json | jq -r 'select(.type == \"import.failed\") | .data.id'
+
+An event is {\"type\": \"import.<status>\", \"timestamp\": …, \"data\": the import}.";
+
+pub(crate) const RECORDS: &str = "\
+Examples:
+  penstock records get products TV-042
+  penstock records get inventory TV-042 BERLIN            of a kind with two key fields";
+
+pub(crate) const KINDS: &str = "\
+Examples:
+  penstock kinds list
+  penstock kinds template orders -o orders.csv
+  penstock kinds show products | jq .fields
+  penstock kinds put gadgets.schema.json";
+
+pub(crate) const KEYS: &str = "\
+Examples:
+  penstock keys create --account shop --label nightly
+  penstock keys create --scopes import:read --json | jq -r .token
+  penstock keys revoke key_0123456789abcdef0123";
+
+pub(crate) const LOGIN: &str = "\
+Examples:
+  penstock login                                                        asks for URL and key
+  penstock login --profile shop --url https://imports.example.com < key.txt
+  penstock list --profile shop";
+
+pub(crate) const DEV: &str = "\
+Examples:
+  penstock dev --listen 9000 --data ./cloud --key demo:secret
+  penstock login --profile dev --url 127.0.0.1:9000 --token demo:secret";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  penstock completions bash > ~/.local/share/bash-completion/completions/penstock
+  penstock completions fish > ~/.config/fish/completions/penstock.fish
+  penstock completions zsh > ~/.zfunc/_penstock                         a folder of $fpath";

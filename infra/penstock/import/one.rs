@@ -1,0 +1,216 @@
+//! One import from its file to its end, and what is true of it whenever it is broken off.
+
+use std::{
+    path::Path,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use penstock_client::{Import, NewImport};
+use penstock_model::Status;
+use tokio::sync::oneshot;
+
+use super::{
+    destination::Destination,
+    rejected::{self, Saved},
+};
+use crate::{
+    follow,
+    interrupt::Interrupts,
+    output::{FileId, Output},
+    progress::Progress,
+    source::{Origin, Source},
+};
+
+/// How often an upload's progress is shown.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long a service may take to say what has become of an import that is given up.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// An import that is to be made.
+pub(super) struct Job<'a> {
+    pub(super) origin: &'a Origin,
+    /// Where its rejected rows go, which is none of `inputs`.
+    pub(super) rejected: &'a Path,
+    pub(super) inputs: &'a [FileId],
+    pub(super) new: NewImport,
+    pub(super) to: &'a Destination,
+}
+
+/// An import that has ended.
+pub(super) struct Ended {
+    pub(super) import: Import,
+    pub(super) rejected: Saved,
+    pub(super) seconds: f64,
+    /// Whether nothing more is to be imported.
+    pub(super) is_interrupted: bool,
+}
+
+/// An import that was not made, or not followed to its end; the error says what is true of it.
+pub(super) struct Broken {
+    pub(super) error: anyhow::Error,
+    pub(super) is_interruption: bool,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), is_interruption: false }
+    }
+}
+
+fn interrupted(what: &str) -> Broken {
+    Broken { error: anyhow::anyhow!("interrupted; {what}"), is_interruption: true }
+}
+
+/// Makes an import of a file and follows it to its end.
+pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<Ended, Broken> {
+    let Job { origin, rejected, inputs, mut new, to } = job;
+    let client = to.client();
+    let output = Output::open(rejected, inputs)?;
+    let source = open(origin, interrupts).await?;
+    new.size = Some(source.bytes());
+    let started = Instant::now();
+    let created = tokio::select! {
+        created = client.create(&new, None) => created?,
+        () = interrupts.next() => {
+            return Err(interrupted("nothing was uploaded; should an import have been made, it expires by itself"));
+        }
+    };
+    let id = created.id.clone();
+    let mut progress = Progress::new();
+    progress.say(&format!("{id}: uploading {} bytes", source.bytes()));
+    upload(to, &created, &source, &mut progress, interrupts).await?;
+    drop(source);
+    let mut latest = None;
+    let followed = tokio::select! {
+        ended = follow::to_its_end(client, &id, &mut progress, &mut latest) => {
+            Some(ended.with_context(|| format!("{id} is uploaded and goes on; `penstock watch {id}` follows it further"))?)
+        }
+        () = interrupts.next() => None,
+    };
+    let Some(ended) = followed else { return Err(interrupted(&goes_on(to, &id, latest.as_ref()))) };
+    drop(progress);
+    let seconds = started.elapsed().as_secs_f64();
+    let mut is_interrupted = false;
+    let rejected = {
+        let mut saving = pin!(rejected::save(to, &ended, output));
+        loop {
+            tokio::select! {
+                saved = &mut saving => break saved,
+                () = interrupts.next() => {
+                    if is_interrupted {
+                        return Err(interrupted(&format!("{id} has ended, its rejected rows are not saved")));
+                    }
+                    is_interrupted = true;
+                    note!("{id} has ended, its rejected rows are being saved; interrupt once more to leave them");
+                }
+            }
+        }
+    };
+    Ok(Ended { import: ended, rejected, seconds, is_interrupted })
+}
+
+/// Opens a file. Reading what is piped to its end may take as long as whoever writes it likes: a thread does it, which nobody waits for.
+async fn open(origin: &Origin, interrupts: &mut Interrupts) -> Result<Source, Broken> {
+    let (sender, opened) = oneshot::channel();
+    let reader = origin.clone();
+    std::thread::Builder::new().name("source".to_owned()).spawn(move || drop(sender.send(reader.open())))?;
+    tokio::select! {
+        opened = opened => Ok(opened.context("the file's reader has ended")??),
+        () = interrupts.next() => Err(interrupted("nothing was uploaded")),
+    }
+}
+
+/// Uploads an import's file. What breaks off is cancelled, so that nothing is imported of which nobody knows.
+async fn upload(
+    to: &Destination,
+    created: &Import,
+    source: &Source,
+    progress: &mut Progress,
+    interrupts: &mut Interrupts,
+) -> Result<(), Broken> {
+    let upload = created.upload.as_ref().context("the service gave no upload URL")?;
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut ticks = tokio::time::interval(TICK);
+    let result = {
+        let mut upload = pin!(to.client().upload(upload, source.bytes(), source.body(&sent)?));
+        loop {
+            tokio::select! {
+                result = &mut upload => break Some(result),
+                () = interrupts.next() => break None,
+                _ = ticks.tick() => progress.sent(sent.load(Ordering::Relaxed), source.bytes()),
+            }
+        }
+    };
+    let id = &created.id;
+    match result {
+        Some(Ok(())) => Ok(()),
+        None if to.is_kept() => Err(interrupted(&give_up(to, id, interrupts).await)),
+        None => Err(interrupted("nothing was imported, and the local cloud ends with this command")),
+        Some(Err(error)) => {
+            let changed = source.is_unchanged();
+            // Where nothing but the answer was lost, the import is under way.
+            if changed.is_ok() && to.client().import(id).await.is_ok_and(|now| now.status != Status::AwaitingUpload) {
+                progress.say(&format!("{error}; the upload has arrived all the same"));
+                return Ok(());
+            }
+            let truth = give_up(to, id, interrupts).await;
+            match changed {
+                Err(changed) => Err(anyhow::anyhow!("{changed:#}; {truth}").into()),
+                Ok(()) => Err(anyhow::Error::from(error).context(truth).into()),
+            }
+        }
+    }
+}
+
+/// Cancels an import whose upload broke off, and says what is true of it then.
+async fn give_up(to: &Destination, id: &str, interrupts: &mut Interrupts) -> String {
+    let unknown = |why: &str| {
+        format!(
+            "the upload broke off, and {id} is not known to be cancelled ({why}): unless the whole file had arrived, it expires by \
+             itself; `penstock cancel {id}` cancels it"
+        )
+    };
+    let cancelled = tokio::select! {
+        cancelled = tokio::time::timeout(FAREWELL, to.client().cancel(id)) => cancelled,
+        () = interrupts.next() => return unknown("interrupted again"),
+    };
+    match cancelled {
+        Err(_) => unknown("the service does not answer"),
+        Ok(Err(error)) => match to.client().import(id).await {
+            Ok(Import { status, rows, .. }) if status.is_final() => {
+                format!("the whole file had arrived: {id} has ended: {}, {} rows", status.as_str(), rows.processed)
+            }
+            _ => unknown(&error.to_string()),
+        },
+        Ok(Ok(Import { status: Status::Cancelled, rows, .. })) if rows.processed == 0 => {
+            format!("the upload broke off: {id} is cancelled, and nothing of it was imported")
+        }
+        Ok(Ok(Import { rows, .. })) => {
+            let rows = rows.processed;
+            format!(
+                "the whole file had arrived: {id} is cancelled, {rows} rows had been looked at; `penstock status {id}`"
+            )
+        }
+    }
+}
+
+/// What is true of an import that nobody follows any more.
+fn goes_on(to: &Destination, id: &str, latest: Option<&Import>) -> String {
+    if !to.is_kept() {
+        return "the local cloud ends with this command, and with it all that was imported".to_owned();
+    }
+    let rows = latest.map(|import| &import.rows);
+    let total = rows.and_then(|rows| rows.total).map_or("?".to_owned(), |total| total.to_string());
+    let processed = rows.map_or(0, |rows| rows.processed);
+    format!(
+        "{id} is uploaded and goes on at {to} ({processed}/{total} rows so far): `penstock watch {id}` follows it, `penstock cancel \
+         {id}` cancels it"
+    )
+}

@@ -1,0 +1,45 @@
+//! Interruptions: SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Interruptions as they come. From [`Interrupts::catch`] on they no longer end the process.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` where it is ignored, as under `nohup`, whose users mean it.
+    hangup: Option<Signal>,
+}
+
+impl Interrupts {
+    /// # Errors
+    /// The signals cannot be caught.
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        let hangup = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup })
+    }
+
+    /// Resolves at the next of them. Dropped before, it has lost none.
+    pub(crate) async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+        }
+    }
+}
+
+/// Whether whoever started this process had it ignore a signal: proc_pid_status(5), `SigIgn`. Where there is no such file, it did not.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
+}

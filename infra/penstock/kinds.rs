@@ -1,0 +1,104 @@
+//! `penstock kinds`: the kinds of records, and those of one's own.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde::Deserialize;
+
+use crate::{output, service::Service, show::OutputArgs, terminal};
+
+#[derive(Subcommand)]
+pub(crate) enum KindsCommand {
+    /// Lists the bundled kinds and the account's own.
+    List {
+        /// Prints each as a JSON object on a line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Prints a kind's schema, a Table Schema document in JSON.
+    Show {
+        /// The kind's name.
+        kind: String,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Registers a schema as the newest version of the account's kind of its name.
+    Put {
+        /// The schema's file; `-` is standard input.
+        file: PathBuf,
+        /// Prints the kind as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Prints the first line of a CSV of the kind's records, with a column for each field.
+    Template {
+        /// The kind's name.
+        kind: String,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        KindsCommand::List { json, service } => {
+            for kind in service.client()?.kinds().await? {
+                if json {
+                    terminal::say_json_line(&kind)?;
+                } else {
+                    let version = kind.version.map_or("bundled".to_owned(), |version| format!("version {version}"));
+                    say!("{:<24}  {version:<12}  {}", kind.name, kind.title);
+                }
+            }
+        }
+        KindsCommand::Show { kind, output, service } => {
+            let text = service.client()?.kind_text(&kind).await?;
+            let document: serde_json::Value = serde_json::from_str(&text).context("the schema is no JSON")?;
+            match &output.output {
+                Some(path) => output::write(&format!("{document:#}\n"), Some(path))?,
+                None => terminal::say_json(&document)?,
+            }
+        }
+        KindsCommand::Put { file, json, service } => put(&service, &file, json).await?,
+        KindsCommand::Template { kind, output, service } => {
+            output::write(&service.client()?.kind_template(&kind).await?, output.output.as_deref())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one part of a schema that its path repeats.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+async fn put(service: &Service, file: &Path, json: bool) -> anyhow::Result<()> {
+    let mut document = Vec::new();
+    let read = match file.to_str() {
+        Some("-") => std::io::stdin().read_to_end(&mut document),
+        _ => std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut document)),
+    };
+    read.with_context(|| file.display().to_string())?;
+    let named = serde_json::from_slice::<Named>(&document);
+    let Named { name } = named.with_context(|| format!("{} is no schema: JSON with a name", file.display()))?;
+    let kind = service.client()?.put_kind_text(&name, document).await?;
+    if json {
+        return terminal::say_json(&kind);
+    }
+    say!("{}  version {}  {}", kind.name, kind.version.unwrap_or(0), kind.title);
+    Ok(())
+}

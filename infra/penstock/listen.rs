@@ -1,0 +1,213 @@
+//! `penstock listen`: what happens to imports, as it happens. It looks at the service again and again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use clap::Args;
+use penstock_client::{Client, ClientError, Import, ImportFilter, base_url};
+use penstock_model::{Status, rfc3339};
+use serde::Serialize;
+
+use crate::{interrupt::Interrupts, service::Service, terminal};
+
+/// Imports that are looked at by one request.
+const PAGE: usize = 100;
+
+/// How long whoever gets events may take over one.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Args)]
+pub(crate) struct ListenArgs {
+    /// Posts each event to a URL, as JSON; one that is not taken is said and not sent again.
+    #[arg(long, value_name = "URL")]
+    forward_to: Option<String>,
+    /// Prints each event as a JSON object on a line.
+    #[arg(long)]
+    json: bool,
+    /// Seconds between two looks.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    every: f64,
+    #[command(flatten)]
+    service: Service,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "it is 0.1 to 3600 seconds".to_owned())
+}
+
+/// What has happened to an import, in the form of Standard Webhooks.
+#[derive(Debug, Serialize)]
+struct Event {
+    /// `import.` and the status that the import has now.
+    #[serde(rename = "type")]
+    kind: String,
+    /// When it was seen, in RFC 3339.
+    timestamp: String,
+    /// The import as it was then.
+    data: Import,
+}
+
+impl Event {
+    fn of(import: Import) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timestamp = rfc3339(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        Self { kind: format!("import.{}", import.status.as_str()), timestamp, data: import }
+    }
+}
+
+/// What is known of the imports at the service.
+#[derive(Debug, Default)]
+struct Known {
+    /// Every import that has been seen.
+    seen: BTreeSet<String>,
+    /// Those that have not ended, and where they stood.
+    unfinished: BTreeMap<String, Status>,
+    /// When the newest was made that was there at first. What is older and has not been seen slid up from a later page.
+    since: String,
+}
+
+impl Known {
+    /// Looks for the first time.
+    async fn first(client: &Client) -> Result<Self, ClientError> {
+        let newest = client.imports(&ImportFilter::default(), None, PAGE).await?.imports;
+        let since = newest.first().map(|import| import.created_at.clone()).unwrap_or_default();
+        let mut known = Self { since, ..Self::default() };
+        for import in &newest {
+            known.note(import);
+        }
+        for status in [Status::AwaitingUpload, Status::Processing] {
+            let filter = ImportFilter { status: Some(status), kind: None };
+            let mut cursor = None;
+            loop {
+                let page = client.imports(&filter, cursor.as_deref(), PAGE).await?;
+                for import in &page.imports {
+                    known.note(import);
+                }
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Notes an import; whether it is new or stands elsewhere than before.
+    fn note(&mut self, import: &Import) -> bool {
+        let is_new = self.seen.insert(import.id.clone());
+        let before = self.unfinished.get(&import.id).copied();
+        if import.status.is_final() {
+            self.unfinished.remove(&import.id);
+        } else {
+            self.unfinished.insert(import.id.clone(), import.status);
+        }
+        if is_new { import.created_at >= self.since } else { before.is_some_and(|before| before != import.status) }
+    }
+
+    /// Looks again and adds what has changed since the last time, the oldest import first.
+    async fn look(&mut self, client: &Client, changed: &mut Vec<Import>) -> Result<(), ClientError> {
+        // Nothing is noted before all pages with news are there: a look that breaks off is made again.
+        let mut imports = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = client.imports(&ImportFilter::default(), cursor.as_deref(), PAGE).await?;
+            let has_news = page.imports.iter().any(|import| !self.seen.contains(&import.id));
+            imports.extend(page.imports);
+            cursor = page.next_cursor;
+            if !has_news || cursor.is_none() {
+                break;
+            }
+        }
+        let looked_at: BTreeSet<String> = imports.iter().map(|import| import.id.clone()).collect();
+        changed.extend(imports.into_iter().rev().filter(|import| self.note(import)));
+        let others: Vec<String> = self.unfinished.keys().filter(|id| !looked_at.contains(*id)).cloned().collect();
+        for id in others {
+            match client.import(&id).await {
+                Ok(import) if self.note(&import) => changed.push(import),
+                Ok(_) => {}
+                // It has been deleted.
+                Err(ClientError::Refused { status, .. }) if status.as_u16() == 404 => {
+                    self.unfinished.remove(&id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::catch()?;
+    let client = args.service.client()?;
+    let forward = args.forward_to.as_deref().map(Forward::to).transpose()?;
+    let mut known = Known::first(&client).await?;
+    note!("listening to the imports of {}; interrupt it to end it", client.url());
+    let mut is_silent = false;
+    loop {
+        let mut changed = Vec::new();
+        let look = async {
+            tokio::time::sleep(Duration::from_secs_f64(args.every)).await;
+            known.look(&client, &mut changed).await
+        };
+        let looked = tokio::select! {
+            looked = look => looked,
+            () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+        };
+        match looked {
+            Ok(()) => is_silent = false,
+            Err(error) if error.is_transient() => {
+                if !std::mem::replace(&mut is_silent, true) {
+                    note!("{error}: trying again");
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        for event in changed.into_iter().map(Event::of) {
+            if args.json {
+                terminal::say_json_line(&event)?
+            } else {
+                line(&event)?
+            }
+            if let Some(forward) = &forward {
+                tokio::select! {
+                    () = forward.send(&event) => {}
+                    () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+                }
+            }
+        }
+    }
+}
+
+fn line(event: &Event) -> anyhow::Result<()> {
+    let Import { id, kind, status, rows, filename, .. } = &event.data;
+    let name = filename.as_deref().unwrap_or("");
+    let counts = format!("{} rows, {} failed", rows.processed, rows.failed);
+    say!("{}  {id}  {:<21}  {counts}  {kind}  {name}", event.timestamp, status.as_str());
+    Ok(())
+}
+
+/// Whoever gets the events.
+struct Forward {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Forward {
+    fn to(url: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(FORWARD_TIMEOUT);
+        Ok(Self { http: http.build()?, url: base_url(url)? })
+    }
+
+    /// Posts an event, and says so if it was not taken.
+    async fn send(&self, event: &Event) {
+        let sent = self.http.post(&self.url).json(event).send().await;
+        match sent.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => {}
+            Err(error) => note!("{} of {} was not taken: {error}", event.kind, event.data.id),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Files that the command writes. None of them is ever there half-written, and none is what the command reads: each is written beside its
+//! place and renamed onto it when it is whole, and what stood there until then stays as it was if anything goes wrong.
+
+use std::{
+    collections::BTreeSet,
+    fs::{File, Metadata, OpenOptions, Permissions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+/// Which file it is, by whatever path or link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(crate) fn of(file: &Metadata) -> Self {
+        Self { device: file.dev(), inode: file.ino() }
+    }
+}
+
+/// A file on its way to its place. Dropped before [`Output::keep`], it leaves no trace.
+#[derive(Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Beside `target`.
+    Beside { file: BufWriter<NamedTempFile>, target: PathBuf, pending: Pending },
+    /// A pipe or a device: there is no file to keep, and none to rename.
+    Straight(BufWriter<File>),
+}
+
+impl Output {
+    /// Makes sure that a file can be written at `path`, and that it is none of the `inputs`. What stands there is not touched yet; a new file
+    /// will have its permissions, or the usual ones.
+    ///
+    /// # Errors
+    /// There is no such folder, or it cannot be written to; the place is a folder, an input, or may not be written.
+    pub(crate) fn open(path: &Path, inputs: &[FileId]) -> anyhow::Result<Self> {
+        Self::with_mode(path, inputs, None)
+    }
+
+    /// As [`Output::open`], for a file that nobody else may read.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn open_private(path: &Path) -> anyhow::Result<Self> {
+        Self::with_mode(path, &[], Some(0o600))
+    }
+
+    fn with_mode(path: &Path, inputs: &[FileId], mode: Option<u32>) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let found = match std::fs::metadata(path) {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                anyhow::ensure!(!path.is_symlink(), "{shown} is a link to nothing, so no file can be written there");
+                None
+            }
+            Err(error) => return Err(error).with_context(|| format!("{shown} cannot be written")),
+        };
+        if let Some(found) = &found {
+            anyhow::ensure!(!found.is_dir(), "{shown} is a folder: name a file in it");
+            let is_input = inputs.contains(&FileId::of(found));
+            anyhow::ensure!(!is_input, "{shown} is a file that is read: writing there would destroy it");
+            // Renaming asks nothing of the file that is replaced; its protection counts all the same.
+            let opened = OpenOptions::new().write(true).open(path);
+            let opened = opened.with_context(|| format!("{shown} cannot be written"))?;
+            if !found.is_file() {
+                return Ok(Self { path: path.to_owned(), place: Place::Straight(BufWriter::new(opened)) });
+            }
+        }
+        // What a link names is replaced, not the link.
+        let target = if found.is_some() { path.canonicalize()? } else { path.to_owned() };
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let kept_mode = mode.or(found.map(|found| found.permissions().mode() & 0o777));
+        let file = tempfile::Builder::new()
+            .prefix(".penstock-")
+            .suffix(".part")
+            .permissions(Permissions::from_mode(kept_mode.unwrap_or(0o666)))
+            .tempfile_in(folder);
+        let file = file.with_context(|| format!("{shown} cannot be written: no file can be made in its folder"))?;
+        if let Some(mode) = kept_mode {
+            // What the umask took away.
+            file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        }
+        let pending = Pending::new(file.path());
+        let place = Place::Beside { file: BufWriter::new(file), target, pending };
+        Ok(Self { path: path.to_owned(), place })
+    }
+
+    /// Where it goes, as it was asked for.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it goes, by no link; `None` where no file is kept.
+    pub(crate) fn target(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Beside { target, .. } => Some(target),
+            Place::Straight(_) => None,
+        }
+    }
+
+    /// Puts the file in its place, whole and on the disk.
+    ///
+    /// # Errors
+    /// It cannot be written to its end, or not be renamed. What stood in its place stands there still.
+    pub(crate) fn keep(self) -> anyhow::Result<()> {
+        let cannot = || format!("{} cannot be written", self.path.display());
+        match self.place {
+            Place::Straight(mut file) => file.flush().with_context(cannot),
+            Place::Beside { file, target, pending } => {
+                let file = file.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
+                file.as_file().sync_all().with_context(cannot)?;
+                file.persist(target).map_err(|error| error.error).with_context(cannot)?;
+                drop(pending);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends without a file. What an earlier run left in its place would be taken for this one's: it gets another name, which is returned.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub(crate) fn retire(self) -> anyhow::Result<Option<PathBuf>> {
+        let Place::Beside { target, .. } = self.place else { return Ok(None) };
+        if std::fs::metadata(&target).map_or(true, |left| left.len() == 0) {
+            return Ok(None);
+        }
+        let old = (1..).map(|number| older(&target, number)).find(|path| !path.exists() && !path.is_symlink());
+        let old = old.expect("a number that is free");
+        std::fs::rename(&target, &old).with_context(|| format!("{} cannot be renamed", target.display()))?;
+        Ok(Some(old))
+    }
+}
+
+/// `PATH.old`, `PATH.old2` …
+fn older(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".old");
+    if number > 1 {
+        name.push(number.to_string());
+    }
+    name.into()
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.place {
+            Place::Beside { file, .. } => file.write(bytes),
+            Place::Straight(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::Beside { file, .. } => file.flush(),
+            Place::Straight(file) => file.flush(),
+        }
+    }
+}
+
+/// The files that are not in their places yet, for [`discard_pending`].
+static PENDING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// An entry of [`PENDING`].
+#[derive(Debug)]
+struct Pending(PathBuf);
+
+impl Pending {
+    fn new(path: &Path) -> Self {
+        PENDING.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        PENDING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Removes every file that is not in its place yet, before a process ends whose other threads still write.
+pub(crate) fn discard_pending() {
+    for path in std::mem::take(&mut *PENDING.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Writes a whole text to a file, or to standard output if none is named.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(text: &str, output: Option<&Path>) -> anyhow::Result<()> {
+    match output {
+        Some(path) => {
+            let mut file = Output::open(path, &[])?;
+            file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+            file.keep()
+        }
+        None => text.lines().try_for_each(|line| crate::terminal::say(format_args!("{line}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_whole_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        std::fs::write(&path, "old").expect("a file");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o604)).expect("permissions");
+        let mut output = Output::open(&path, &[]).expect("it can be written");
+        output.write_all(b"new").expect("written");
+        output.flush().expect("written");
+        assert_eq!(std::fs::read(&path).expect("a file"), b"old");
+        output.keep().expect("in its place");
+        assert_eq!(std::fs::read(&path).expect("a file"), b"new");
+        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o604);
+        assert_eq!(names(folder.path()), ["a"]);
+        drop(Output::open(&path, &[]).expect("it can be written"));
+        assert_eq!(
+            (names(folder.path()), std::fs::read(&path).expect("a file")),
+            (vec!["a".to_owned()], b"new".to_vec())
+        );
+    }
+
+    #[test]
+    fn a_link_stays_one_and_its_file_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "old").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        let mut output = Output::open(&link, &[]).expect("it can be written");
+        output.write_all(b"new").expect("written");
+        output.keep().expect("in its place");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).expect("a file"), b"new");
+        std::fs::remove_file(&file).expect("removed");
+        assert!(Output::open(&link, &[]).expect_err("a link to nothing").to_string().contains("a link to nothing"));
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_gets_another_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        let retire = || Output::open(&path, &[]).expect("it can be written").retire().expect("retired");
+        assert_eq!(retire(), None);
+        for (round, name) in ["a.old", "a.old2"].into_iter().enumerate() {
+            std::fs::write(&path, round.to_string()).expect("a file");
+            let old = retire().expect("it was there");
+            assert!(old.ends_with(name), "{old:?}");
+            assert_eq!(std::fs::read_to_string(old).expect("a file"), round.to_string());
+        }
+        // Nothing is in it that could be taken for anything.
+        std::fs::write(&path, "").expect("a file");
+        assert_eq!(retire(), None);
+        assert_eq!(names(folder.path()), ["a", "a.old", "a.old2"]);
+    }
+
+    #[test]
+    fn pending_files_can_be_discarded_from_another_thread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = Output::open(&folder.path().join("a"), &[]).expect("it can be written");
+        let Place::Beside { file, .. } = &output.place else { panic!("a file") };
+        let part = file.get_ref().path().to_owned();
+        assert!(PENDING.lock().expect("a lock").contains(&part));
+        drop(output);
+        assert!(!PENDING.lock().expect("a lock").contains(&part) && !part.exists());
+    }
+}

@@ -1,0 +1,124 @@
+//! `penstock listen`: each change of an import once, on a line and by POST.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::Stdio,
+    sync::mpsc,
+};
+
+use serde_json::Value;
+
+use crate::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, until};
+
+#[test]
+fn every_change_is_printed_and_forwarded_once() {
+    let dev = Dev::start(&[]);
+    let (_folder, good) = folder_with("good.csv", GOOD);
+    let (_folder, bad) = folder_with("some bad.csv", SOME_BAD);
+    let import = |file: &str| {
+        let output = dev.run("local.secret", &["import", file, "--json"]);
+        import_of(&output)["id"].as_str().unwrap_or_else(|| panic!("{}", stderr(&output))).to_owned()
+    };
+    let before = import(&good);
+    // Whoever gets the events: it refuses the first.
+    let receiver = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = receiver.local_addr().expect("an address").to_string();
+    let (posted, posts) = mpsc::channel::<Value>();
+    std::thread::spawn(move || {
+        let mut statuses = ["500 Internal Server Error"].into_iter().chain(std::iter::repeat("204 No Content"));
+        for stream in receiver.incoming() {
+            let stream = stream.expect("a connection");
+            let mut reader = BufReader::new(stream);
+            while let Some((head, length)) = head(&mut reader) {
+                assert!(head.starts_with("POST /hooks HTTP/1.1"), "{head}");
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).expect("a body");
+                if posted.send(serde_json::from_slice(&body).expect("JSON")).is_err() {
+                    return;
+                }
+                let answer = format!("HTTP/1.1 {}\r\ncontent-length: 0\r\n\r\n", statuses.next().expect("endless"));
+                reader.get_mut().write_all(answer.as_bytes()).expect("written");
+            }
+        }
+    });
+    let hook = format!("{address}/hooks");
+    let service = ["--url", &dev.url, "--token", "local:secret", "--every", "0.1"];
+    let mut child = penstock(&[&["listen", "--json", "--forward-to", &hook][..], &service].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let first = said.next().expect("a line").expect("text");
+    assert!(first.starts_with(&format!("listening to the imports of {}", dev.url)), "{first}");
+    let (one, two) = (import(&good), import(&bad));
+    // Events until both have ended.
+    let mut events: Vec<Value> = Vec::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let ended = |events: &[Value], id: &str| {
+        events.iter().any(|event| event["data"]["id"] == id && !event["data"]["completed_at"].is_null())
+    };
+    while !(ended(&events, &one) && ended(&events, &two)) {
+        let line = lines.next().expect("a line").expect("text");
+        events.push(serde_json::from_str(&line).expect("JSON"));
+    }
+    for event in &events {
+        let status = event["data"]["status"].as_str().expect("a status");
+        assert_eq!(event["type"], format!("import.{status}"));
+        // What was over before is no news.
+        assert_ne!(event["data"]["id"], before.as_str(), "{events:#?}");
+    }
+    for id in [&one, &two] {
+        let of_one: Vec<&str> = events
+            .iter()
+            .filter(|event| event["data"]["id"] == id.as_str())
+            .filter_map(|event| event["type"].as_str())
+            .collect();
+        let mut once = of_one.clone();
+        once.dedup();
+        assert_eq!(once, of_one, "a status came twice");
+        let order = ["import.awaiting_upload", "import.processing", "import.completed", "import.completed_with_errors"];
+        assert!(of_one.is_sorted_by_key(|kind| order.iter().position(|known| known == kind)), "{of_one:?}");
+    }
+    let forwarded: Vec<Value> = events.iter().map(|_| posts.recv().expect("a post")).collect();
+    assert_eq!(forwarded, events);
+    // One that was not taken is said.
+    let refused = said.next().expect("a line").expect("text");
+    assert!(refused.contains("was not taken") && refused.contains("500"), "{refused}");
+    signal(&child, "INT");
+    assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));
+}
+
+/// The head of an HTTP request, and how long its body is.
+fn head(reader: &mut impl BufRead) -> Option<(String, usize)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    Some((head, length.unwrap_or(0)))
+}
+
+#[test]
+fn a_person_reads_a_line_an_event() {
+    let dev = Dev::start(&[]);
+    let (_folder, bad) = folder_with("some bad.csv", SOME_BAD);
+    let service = ["--url", &dev.url, "--token", "local:secret", "--every", "0.1"];
+    let mut child = penstock(&[&["listen"][..], &service].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    said.next().expect("a line").expect("text");
+    let id = import_of(&dev.run("local.secret", &["import", &bad, "--json"]))["id"].as_str().expect("an id").to_owned();
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let last = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("completed_with_errors")));
+    let last = last.expect("a line").expect("text");
+    assert!(last.contains(&id) && last.contains("3 rows, 2 failed") && last.ends_with("some bad.csv"), "{last}");
+    signal(&child, "TERM");
+    assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));
+}
