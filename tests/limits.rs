@@ -1,4 +1,4 @@
-//! What is printed is so: the limits that the README prints are those of the code, and the code keeps to them.
+//! What is printed is so: the limits that `shared/model/LIMITS.md` prints are those of the code, and the code keeps to them.
 //!
 //! What a client sees of a limit is in `bad_input.rs` and `api.rs`, limit by limit.
 
@@ -12,7 +12,7 @@ use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
 use penstock_store::rate::{API_NAMES, RateLimits, What};
 use support::{Stack, adds_up};
 
-const README: &str = include_str!("../README.md");
+const PRINTED: &str = include_str!("../shared/model/LIMITS.md");
 
 /// Every limit that has to be printed: the constant, its value in the printed unit, and that unit.
 fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
@@ -48,6 +48,12 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
         ("ERROR_VALUE_CHARS", (limits::ERROR_VALUE_CHARS as u64, "characters")),
         ("CHUNK_BYTES", (limits::CHUNK_BYTES as u64, "bytes")),
         ("CHUNK_ROWS", (limits::CHUNK_ROWS, "rows")),
+        ("BLOCK_CHUNKS", (limits::BLOCK_CHUNKS.into(), "")),
+        ("MESSAGE_BYTES", (limits::MESSAGE_BYTES as u64, "bytes")),
+        ("ITEM_BYTES", (limits::ITEM_BYTES as u64, "bytes")),
+        ("ERROR_PART_BYTES", (limits::ERROR_PART_BYTES as u64, "bytes")),
+        ("REMEMBERED_KEYS", (limits::REMEMBERED_KEYS as u64, "")),
+        ("LISTED_REPEATS", (limits::LISTED_REPEATS as u64, "")),
         ("ALGURE_FEED_BYTES", (api::ALGURE_FEED_BYTES, "bytes")),
         ("CONNECTIF_FILE_BYTES", (api::CONNECTIF_FILE_BYTES, "bytes")),
         ("CONNECTIF_UNFINISHED", (api::CONNECTIF_UNFINISHED as u64, "unfinished")),
@@ -61,17 +67,21 @@ fn printed() -> BTreeMap<&'static str, (u64, &'static str)> {
     ])
 }
 
-/// The rows of the README's table of limits: limit, value, where.
-fn table() -> Vec<[&'static str; 3]> {
-    let (_, section) = README.split_once("\n## Limits\n").expect("the README has a section on limits");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let cells = |line: &'static str| {
+/// The rows of every table of limits: limit, value, constant.
+fn rows() -> Vec<[&'static str; 3]> {
+    let cells = |line: &'static str| -> [&str; 3] {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         cells.try_into().unwrap_or_else(|cells| panic!("three columns: {cells:?}"))
     };
-    let mut rows: Vec<[&str; 3]> = section.lines().filter(|line| line.starts_with('|')).map(cells).collect();
-    assert_eq!(rows.remove(0), ["limit", "value", "where"]);
-    assert_eq!(rows.remove(0), ["---", "---", "---"]);
+    let tables = PRINTED.split("\n## ").skip(1).map(|section| section.lines().filter(|line| line.starts_with('|')));
+    let mut rows = Vec::new();
+    for mut table in tables {
+        // The last section, on rate limits, has none.
+        let Some(head) = table.next() else { continue };
+        assert_eq!(cells(head), ["limit", "value", "constant"]);
+        assert_eq!(table.next().map(cells), Some(["---", "---", "---"]));
+        rows.extend(table.map(cells));
+    }
     rows
 }
 
@@ -101,9 +111,9 @@ fn numbers_are_read_with_what_follows_them() {
 }
 
 #[test]
-fn the_readme_prints_every_limit_as_the_code_has_it() {
+fn every_limit_is_printed_as_the_code_has_it() {
     let mut wanted = printed();
-    for [limit, value, place] in table() {
+    for [limit, value, place] in rows() {
         let constants: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
         let numbers = numbers(value);
         assert_eq!(constants.len(), numbers.len(), "{limit}: {value} | {place}");
@@ -114,11 +124,11 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
             assert!(rest.contains(unit), "{limit}: {constant} is in {unit:?}, not {rest:?}");
         }
     }
-    assert!(wanted.is_empty(), "not in the README: {wanted:?}");
+    assert!(wanted.is_empty(), "not printed: {wanted:?}");
 }
 
 #[test]
-fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
+fn the_rate_limits_that_are_on_by_default_are_printed() {
     let limits = &RateLimits::default();
     let of = |api| [What::Imports, What::All].into_iter().flat_map(move |what| limits.of(api, what));
     let shown: Vec<String> = API_NAMES
@@ -126,8 +136,8 @@ fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
         .flat_map(of)
         .map(|(name, _, rate)| format!("{name}={}/{}", rate.limit, rate.seconds))
         .collect();
-    assert!(README.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
-    assert!(API_NAMES.iter().all(|api| README.contains(&format!("`{api}`"))));
+    assert!(PRINTED.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
+    assert!(API_NAMES.iter().all(|api| PRINTED.contains(&format!("`{api}`"))));
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {
