@@ -1,4 +1,5 @@
-//! What is printed is so: the limits that `shared/model/LIMITS.md` prints are those of the code, and the code keeps to them.
+//! What is printed is so: the limits that `shared/model/LIMITS.md` prints are those of the code, and the code keeps to
+//! them.
 //!
 //! What a client sees of a limit is in `bad_input.rs` and `api.rs`, limit by limit.
 

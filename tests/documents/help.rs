@@ -54,8 +54,8 @@ fn options(text: &str) -> BTreeSet<String> {
     found.filter(|option| option != "--help" && option != "--version").collect()
 }
 
-/// The calls of the command in a text: each from `penstock` and a command at the start of a line to the end of the line and of the indented lines
-/// below it.
+/// The calls of the command in a text: each from `penstock` and a command at the start of a line to the end of the line
+/// and of the indented lines below it.
 pub(crate) fn calls(text: &str) -> Vec<Call> {
     let call = Regex::new(r"(?m)^penstock((?: [a-z]+)+)\b(?:.*\n +.*)*.*").expect("a pattern");
     let read = |found: regex::Captures<'_>| {

@@ -7,7 +7,8 @@
 //! - `<!-- stays running -->`: it is started before the document's other blocks and ended after them.
 //! - `<!-- not run: REASON -->`.
 //!
-//! Anything else fails. A block of `text` right behind a block that is run is what it prints; a line `…` stands for any lines.
+//! Anything else fails. A block of `text` right behind a block that is run is what it prints; a line `…` stands for any
+//! lines.
 
 mod help;
 mod markdown;
@@ -20,7 +21,7 @@ use help::Help;
 use markdown::{Document, Mark};
 use penstock_engine::{key, kinds};
 use regex::Regex;
-use shell::Copy;
+use shell::Checkout;
 
 /// Bytes of the README, at most.
 const README_BYTES: usize = 9_000;
@@ -63,7 +64,7 @@ fn commands_are_run_and_print_what_is_shown() {
     let documents = documents();
     let files = &files();
     let found = std::thread::scope(|scope| {
-        let run = |document| scope.spawn(move || Copy::of(root(), files).run(document));
+        let run = |document| scope.spawn(move || Checkout::of(root(), files).run(document));
         let runs: Vec<_> = documents.iter().filter(|document| document.runs()).map(run).collect();
         runs.into_iter().flat_map(|run| run.join().expect("no panic")).collect()
     });

@@ -33,12 +33,12 @@ const PROGRAMS: [&str; 3] = ["curl", "openssl", "python3"];
 const END: &str = "--- the block has ended";
 
 /// A copy of the repository's files, and `penstock` on the path.
-pub(crate) struct Copy {
+pub(crate) struct Checkout {
     folder: TempDir,
     path: String,
 }
 
-impl Copy {
+impl Checkout {
     pub(crate) fn of(root: &Path, files: &[String]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let copy = folder.path().join("copy");
@@ -143,10 +143,10 @@ struct Beside {
 }
 
 impl Beside {
-    fn start(copy: &Copy, commands: &str) -> Self {
+    fn start(checkout: &Checkout, commands: &str) -> Self {
         let any_port = commands.replace(ADDRESS, "127.0.0.1:0");
         let mut child =
-            copy.shell(&format!("exec {}", any_port.trim())).stdout(Stdio::piped()).spawn().expect("a shell");
+            checkout.shell(&format!("exec {}", any_port.trim())).stdout(Stdio::piped()).spawn().expect("a shell");
         let mut said = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         output.read_line(&mut said).expect("text");
@@ -186,14 +186,14 @@ pub(crate) fn syntax(commands: &str) -> Option<String> {
 fn agree(shown: &str, output: &str) -> bool {
     let (shown, output) = (masked(shown), masked(output));
     let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-    are(&lines(&shown), &lines(&output))
+    line_up(&lines(&shown), &lines(&output))
 }
 
-fn are(shown: &[String], output: &[String]) -> bool {
+fn line_up(shown: &[String], output: &[String]) -> bool {
     match shown.split_first() {
         None => output.is_empty(),
-        Some((line, rest)) if line.trim() == "…" => (0..=output.len()).any(|from| are(rest, &output[from..])),
-        Some((line, rest)) => output.first() == Some(line) && are(rest, &output[1..]),
+        Some((line, rest)) if line.trim() == "…" => (0..=output.len()).any(|from| line_up(rest, &output[from..])),
+        Some((line, rest)) => output.first() == Some(line) && line_up(rest, &output[1..]),
     }
 }
 
