@@ -1,4 +1,5 @@
-//! What is printed is so: the limits that the README prints are those of the code, and the code keeps to them.
+//! What is printed is so: the limits that `shared/model/LIMITS.md` prints are those of the code, and the code keeps to
+//! them.
 //!
 //! What a client sees of a limit is in `bad_input.rs` and `api.rs`, limit by limit.
 
@@ -11,7 +12,7 @@ use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
 use support::{Stack, adds_up};
 
-const README: &str = include_str!("../README.md");
+const PRINTED: &str = include_str!("../shared/model/LIMITS.md");
 
 /// The file in which every bound stands.
 const LIMITS: &str = include_str!("../shared/model/src/limits.rs");
@@ -99,17 +100,21 @@ fn limits_are_read_as_they_stand() {
     assert!(bytes.is_said_by(7, " bytes, or") && !bytes.is_said_by(7, " KB") && !bytes.is_said_by(8, " bytes"));
 }
 
-/// The rows of the README's table of limits: limit, value, where.
-fn table() -> Vec<[&'static str; 3]> {
-    let (_, section) = README.split_once("\n## Limits\n").expect("the README has a section on limits");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let cells = |line: &'static str| {
+/// The rows of every table of limits: limit, value, constant.
+fn rows() -> Vec<[&'static str; 3]> {
+    let cells = |line: &'static str| -> [&str; 3] {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         cells.try_into().unwrap_or_else(|cells| panic!("three columns: {cells:?}"))
     };
-    let mut rows: Vec<[&str; 3]> = section.lines().filter(|line| line.starts_with('|')).map(cells).collect();
-    assert_eq!(rows.remove(0), ["limit", "value", "where"]);
-    assert_eq!(rows.remove(0), ["---", "---", "---"]);
+    let tables = PRINTED.split("\n## ").skip(1).map(|section| section.lines().filter(|line| line.starts_with('|')));
+    let mut rows = Vec::new();
+    for mut table in tables {
+        // The last section, on rate limits, has none.
+        let Some(head) = table.next() else { continue };
+        assert_eq!(cells(head), ["limit", "value", "constant"]);
+        assert_eq!(table.next().map(cells), Some(["---", "---", "---"]));
+        rows.extend(table.map(cells));
+    }
     rows
 }
 
@@ -139,9 +144,9 @@ fn numbers_are_read_with_what_follows_them() {
 }
 
 #[test]
-fn the_readme_prints_every_limit_as_the_code_has_it() {
+fn every_limit_is_printed_as_the_code_has_it() {
     let mut wanted = printed();
-    for [limit, value, place] in table() {
+    for [limit, value, place] in rows() {
         let constants: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
         let numbers = numbers(value);
         assert_eq!(constants.len(), numbers.len(), "{limit}: {value} | {place}");
@@ -150,11 +155,11 @@ fn the_readme_prints_every_limit_as_the_code_has_it() {
             assert!(is.is_said_by(number, &rest), "{limit}: {constant} is {is:?}, not {number}{rest}");
         }
     }
-    assert!(wanted.is_empty(), "not in the README: {wanted:?}");
+    assert!(wanted.is_empty(), "not printed: {wanted:?}");
 }
 
 #[test]
-fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
+fn the_rate_limits_that_are_on_by_default_are_printed() {
     let limits = &rate_limits(|_| None).expect("the defaults");
     let of = |api| [Requests::Imports, Requests::All].into_iter().flat_map(move |requests| limits.of(api, requests));
     let shown: Vec<String> = DIALECTS
@@ -162,8 +167,8 @@ fn the_readme_prints_the_rate_limits_that_are_on_by_default() {
         .flat_map(|dialect| of(dialect.name))
         .map(|(name, _, rate)| format!("{name}={}/{}", rate.limit, rate.seconds))
         .collect();
-    assert!(README.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
-    assert!(DIALECTS.iter().all(|dialect| README.contains(&format!("`{}`", dialect.name))));
+    assert!(PRINTED.contains(&format!("`{}`", shown.join(","))), "{shown:?}");
+    assert!(DIALECTS.iter().all(|dialect| PRINTED.contains(&format!("`{}`", dialect.name))));
 }
 
 fn chunks(file: &[u8]) -> Vec<Chunk> {

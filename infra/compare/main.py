@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import textwrap
 
 import generate
 import plot
@@ -121,17 +122,26 @@ def machine():
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
+def prose(text):
+    return textwrap.wrap(text, 120)
+
+
 def document(args, size, bad, list, moment):
     yardstick = list[0].least("cpu")
     lines = [
         "# What checking a file costs",
         "",
-        f"{args.rows:,} product rows, {size / 1e6:.0f} MB, {len(generate.COLUMNS)} columns, {len(bad):,} of them bad; "
-        f"{args.repeats} interleaved repeats on {machine()}; {moment:%Y-%m-%d}. Written by `infra/compare/run`.",
+        *prose(
+            f"{args.rows:,} product rows, {size / 1e6:.0f} MB, {len(generate.COLUMNS)} columns, {len(bad):,} of them bad. {args.repeats} interleaved "
+            f"repeats on {machine()}, {moment:%Y-%m-%d}. Written by `infra/compare/run`."
+        ),
         "",
-        "CPU is user and system time. Each is told as the least of the repeats and their median; the ratio is that of the least CPU to the "
-        "loop's that is written by hand for these columns. Programs run on one thread where they can be told to, but for the one that says "
-        "otherwise; the start of an interpreter is counted. All find the same bad rows, but for DuckDB's types alone, which cannot find empty cells that are required.",
+        *prose(
+            "CPU is user and system time. Each figure is given as the least of the repeats and their median. The last column is the least CPU "
+            "time divided by that of the loop written by hand for these columns. Programs run on one thread where they have an option for it, except "
+            "the one that says otherwise. The start of an interpreter is included. All programs find the same bad rows, except DuckDB's types "
+            "alone, which cannot find empty cells that are required."
+        ),
         "",
         "| program | version | CPU s (least, median) | wall s (least, median) | peak MiB | CPU, by hand = 1 |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -148,8 +158,10 @@ def document(args, size, bad, list, moment):
         "",
         "![CPU seconds and peak memory](results.svg)",
         "",
-        "The data is made by `generate.py` from a fixed seed; each bad row has one fault, a required cell that is empty or a cell that is not of "
-        "its column's type, such that every program's own types refuse it. qsv also writes the good and the bad rows to two files, which it cannot be told to leave.",
+        *prose(
+            "`generate.py` makes the data from a fixed seed. Each bad row has one fault, an empty required cell or a cell of the wrong type, that "
+            "every program's own types refuse. qsv also writes the good and the bad rows to two files; it has no option to leave that out."
+        ),
         "",
     ]
     return "\n".join(lines)

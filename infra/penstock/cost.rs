@@ -342,8 +342,9 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
     writeln!(text, "# What a million rows cost\n")?;
     writeln!(
         text,
-        "Counted on {}, on the wire between the functions and the local cloud, in imports of {rows} rows of {bytes:.0} bytes each, told of a \
-         million; prices of {} as of {}. Written by `penstock cost`.\n",
+        "Requests were counted on {}, on the wire between the functions and the local cloud, in imports of {rows} rows of\n\
+         {bytes:.0} bytes each. Figures are scaled to a million rows. Prices are those of {} as of {}.\n\
+         Written by `penstock cost`.\n",
         measured.date, measured.region, measured.prices
     )?;
     writeln!(
@@ -399,9 +400,10 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
     }
     writeln!(
         text,
-        "\nThe last four write as many new records of the same size; their functions' time, retries and reads are left out, so they cost more \
-         than this, and none of them accounts for a row or merges one. Lambda's time is that of this machine, {} cores shared with the local \
-         cloud. Left out everywhere: storage, backups, logs, the requests to the API, what Lambda asks of empty queues.\n",
+        "\nThe last four lines write as many new records of the same size. They leave out the time of functions, retries and\n\
+         reads, so they cost more than this. None of them accounts for rows or merges them. Lambda's time was measured on this\n\
+         machine, {} cores shared with the local cloud. All lines leave out storage, backups, logs, requests to the API, and\n\
+         polls of empty queues.\n",
         measured.cores
     )?;
     writeln!(text, "| price | dollars | source |")?;

@@ -11,11 +11,14 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import textwrap
 
 HERE = pathlib.Path(__file__).parent
 COST = HERE.parent / "cost"
 MILLIONS = (1, 10, 100)
 RECORDS = "penstock-records"
+# Columns of the document's prose.
+WIDTH = 120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,11 +148,14 @@ def document(measured, table, limits_file):
     lines = [
         "# Scale on paper",
         "",
-        f"What imports would take on AWS, by its published limits ({limits_file['date']}) and by what a row needed in runs of "
-        f"{measured['runs'][0]['rows']:,} rows, measured on {measured['date']} on {measured['cores']} cores that the local cloud shares. No "
-        "import ran on AWS: validators wait for another DynamoDB there. Written by `python3 infra/scale/simulate.py`.",
+        *textwrap.wrap(
+            f"Predictions of how long imports take on AWS. They combine AWS's published limits ({limits_file['date']}) with the work per row in "
+            f"runs of {measured['runs'][0]['rows']:,} rows, measured on {measured['date']} on {measured['cores']} cores shared with the local "
+            "cloud. No import has run on AWS; validators wait for another DynamoDB there. Written by `python3 infra/scale/simulate.py`.",
+            WIDTH,
+        ),
         "",
-        "| rows | setting | splitter, rows/s | time | held up by | of the time | dollars, to where validators wait |",
+        "| rows | setting | splitter, rows/s | time | bottleneck | share of the time | dollars, without and with waiting validators |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: |",
     ]
     for run in measured["runs"]:
@@ -163,10 +169,10 @@ def document(measured, table, limits_file):
                     f"| {millions} million {run['name']} | {name} | {split_rate(row, limits):,.0f} | {duration(prediction.seconds)} | {what} | "
                     f"{prediction.bound_seconds[what] / prediction.seconds:.0%} | {least:.2f} to {most:.2f} |"
                 )
-    lines += ["", "| setting | validators at once | table's write units a second | read units |", "| --- | ---: | ---: | ---: |"]
+    lines += ["", "| setting | concurrent validators | table's write units a second | read units a second |", "| --- | ---: | ---: | ---: |"]
     for name, values in limits_file["settings"].items():
         lines.append(f"| {name} | {values['validators']:,} | {values['warm_writes']:,} | {values['warm_reads']:,} |")
-    lines += ["", "| what a row needs | bytes | splitter, µs | validator, µs | write units | read units | of its errors |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines += ["", "| work per row | bytes | splitter, µs | validator, µs | write units | read units | write units of errors |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for run in measured["runs"]:
         row = row_of(run)
         lines.append(
