@@ -240,6 +240,9 @@ async fn summary(client: &Client, import: &Import, seconds: f64, rejected: &Path
         rows.unprocessed
     );
     say!("{seconds:.1} s, {rate:.0} rows/s");
+    for note in import.detected.iter().flat_map(|detected| &detected.notes) {
+        say!("note: {note}");
+    }
     if let Some(failure) = &import.failure {
         say!("{}: {}", failure.code, failure.message);
     }

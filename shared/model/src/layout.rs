@@ -101,7 +101,8 @@ pub struct Layout {
     /// The sheet of a workbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// What its creator may want to know: where content, declaration and name contradict one another.
+    /// What its creator may want to know: where content, declaration and name contradict one another, and in which encoding text was read
+    /// that is not UTF-8 and of which nobody said it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

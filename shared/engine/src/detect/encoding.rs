@@ -259,7 +259,10 @@ fn around<'t>(text: &'t [u8], word: &[u8]) -> &'t [u8] {
         Some(_) => text[..line_end].iter().rposition(|byte| *byte < 0x40).filter(|at| *at > start).unwrap_or(line_end),
     };
     let earliest = start.saturating_sub(before);
-    let line_start = text[earliest..start].iter().rposition(|byte| !matches!(byte, b' '..=b'~')).map_or(earliest, |at| earliest + at + 1);
+    let line_start = text[earliest..start]
+        .iter()
+        .rposition(|byte| !matches!(byte, b' '..=b'~'))
+        .map_or(earliest, |at| earliest + at + 1);
     &text[line_start..whole_end]
 }
 

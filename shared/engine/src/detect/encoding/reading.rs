@@ -64,7 +64,9 @@ fn bounded(word: &[u8]) -> &[u8] {
 /// Whether a word is UTF-8 of letters as they are met, whatever else it may be: `Ã¼` in Windows-1252 is no word.
 pub(super) fn is_utf_8(word: &[u8]) -> bool {
     let letters = |text: &str| {
-        text.chars().filter(|c| !c.is_ascii()).all(|c| matches!(c, 'À'..='ſ' | 'Ά'..='ώ' | 'Ѐ'..='џ') && c.is_alphabetic())
+        text.chars()
+            .filter(|c| !c.is_ascii())
+            .all(|c| matches!(c, 'À'..='ſ' | 'Ά'..='ώ' | 'Ѐ'..='џ') && c.is_alphabetic())
     };
     std::str::from_utf8(word).is_ok_and(letters)
 }
@@ -99,7 +101,10 @@ struct Letters {
 enum Kind {
     /// What stands between words in every encoding.
     Gap,
-    Letter { character: char, is_upper: bool },
+    Letter {
+        character: char,
+        is_upper: bool,
+    },
     Sign(char),
     Undefined,
 }
@@ -191,7 +196,8 @@ pub(super) fn weigh(text: &[u8], complete: bool, words: &[&[u8]]) -> (Vec<Weighe
     let mut holds = [false; 256];
     text.iter().for_each(|byte| holds[usize::from(*byte)] = true);
     let possible = CANDIDATES.iter().filter(|candidate| candidate.can_read(text, complete, &holds));
-    let weigh = |candidate: &'static Candidate| Weighed { candidate, likely: candidate.prior + candidate.likely(words) };
+    let weigh =
+        |candidate: &'static Candidate| Weighed { candidate, likely: candidate.prior + candidate.likely(words) };
     let mut weighed: Vec<Weighed> = possible.map(weigh).collect();
     weighed.sort_by(|a, b| b.likely.total_cmp(&a.likely));
     let unknown = words.iter().map(|word| any(word)).sum::<f32>() + UNKNOWN;
@@ -240,12 +246,13 @@ impl Candidate {
         let (before, behind) = (&read[..at], &read[at + sign.len_utf8()..]);
         let is_unit = |unit: &str| unit.len() <= 2 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
         match sign {
-            '°' => before.is_empty() && matches!(behind, "" | "C" | "F" | "c") || matches!(before, "N" | "n") && behind.is_empty(),
+            '°' => {
+                before.is_empty() && matches!(behind, "" | "C" | "F" | "c")
+                    || matches!(before, "N" | "n") && behind.is_empty()
+            }
             '²' | '³' => matches!(before, "" | "m" | "cm" | "dm" | "mm" | "km") && behind.is_empty(),
             'µ' => before.is_empty() && is_unit(behind),
-            _ => {
-                before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign)
-            }
+            _ => before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign),
         }
     }
 
@@ -288,7 +295,9 @@ fn east_asian(word: &str, characters: &Characters) -> f32 {
             c if c.is_ascii_alphabetic() => ANY_LATIN,
             c if c.is_ascii() => 0.0,
             c if characters.contains_key(&c) => characters[&c],
-            '\u{3000}'..='\u{3011}' | '\u{ff01}'..='\u{ff5e}' | '・' | '’' | '“' | '”' | '‘' | '…' | '×' | '℃' => -5.5,
+            '\u{3000}'..='\u{3011}' | '\u{ff01}'..='\u{ff5e}' | '・' | '’' | '“' | '”' | '‘' | '…' | '×' | '℃' => {
+                -5.5
+            }
             '\u{3041}'..='\u{30fe}' if has_kana => -6.5,
             '\u{ff61}'..='\u{ff9f}' if has_kana => -5.5,
             '\u{4e00}'..='\u{9fff}' if !has_hangul => -11.0,
@@ -335,7 +344,9 @@ impl Letters {
             None => Kind::Gap,
             Some(at) => match characters[at] {
                 None => Kind::Undefined,
-                Some(c) if !is_sign(c) && !(is_latin && c >= '\u{250}') => Kind::Letter { character: c, is_upper: c.is_uppercase() },
+                Some(c) if !is_sign(c) && !(is_latin && c >= '\u{250}') => {
+                    Kind::Letter { character: c, is_upper: c.is_uppercase() }
+                }
                 Some(c) => Kind::Sign(c),
             },
         });
@@ -385,7 +396,13 @@ impl Letters {
         for (at, byte) in word.iter().enumerate() {
             match self.bytes[usize::from(*byte)] {
                 Kind::Letter { character, is_upper } => {
-                    run.push(language, letters[usize::from(*byte)], character, is_upper, self.in_names[usize::from(*byte)]);
+                    run.push(
+                        language,
+                        letters[usize::from(*byte)],
+                        character,
+                        is_upper,
+                        self.in_names[usize::from(*byte)],
+                    );
                 }
                 Kind::Sign(sign) => {
                     let behind = run.letters;

@@ -4,25 +4,101 @@ use super::*;
 
 /// Names of goods in a language, none of which is a row's only evidence, and the encodings that files in it come in.
 const LANGUAGES: [(&str, &[&str], &str); 19] = [
-    ("German", &["windows-1252", "macintosh"], "Kühlschränke|Bügelbrett faltbar|Türstopper weiß|Gefäß für Gewürze|Schlüsselkästchen|Großpackung Nägel|Bürostühle höhenverstellbar|Rührschüssel|Fußmatte grün|Lötzinn bleifrei"),
-    ("French", &["windows-1252", "ISO-8859-15"], "Théière émaillée|Brûle-parfum|Étagère métallique|Pâtisserie à garnir|Hachoir électrique|Fenêtre à soufflet|Cuillère à café|Lève-vitre arrière|Bâche de protection|Échelle coulissante"),
-    ("Spanish", &["windows-1252"], "Paño de algodón|Cañería galvanizada|Champú para niños|Destornillador estándar|Baúl de jardín|Tapón de desagüe|Muñeca de porcelana|Cerámica española|Lámpara de pie|Gabardina otoñal"),
-    ("Portuguese", &["windows-1252"], "Fogareiro de balcão|Lençóis de algodão|Colchão inflável|Aço inoxidável|Máquina de café|Pincéis para pintura|Calções de verão|Balança eletrônica|Óleo de coco|Ímãs decorativos"),
-    ("Italian", &["windows-1252"], "Novità per cucina|Caffè macinato|Più luce in casa|Unità esterna|Tè verde sfuso|Comò in legno|Qualità extra|Bidè sospeso|Lucidità e finitura|Menù di carta"),
-    ("Swedish", &["windows-1252"], "Trädgårdsmöbler grå|Köksfläkt rostfri|Brödlåda med lock|Spännband för släp|Överkast bomull|Höjdjusterbart bord|Vägghängd spegel|Dörrstängare|Vårjacka grön|Hängmatta"),
-    ("Danish", &["windows-1252"], "Køkkenmaskine rød|Gulvtæppe blå|Sæbedispenser|Trådløs ørebøffel|Lænestol læder|Håndværktøj sæt|Tørrestativ|Vægophæng|Børnetøj økologisk|Smørkande"),
-    ("Czech", &["windows-1250", "ISO-8859-2"], "Žehlicí prkno dřevěné|Čistička vzduchu|Šicí potřeby|Květináč měděný|Přímotop nástěnný|Nůžky na živý plot|Kávová lžička|Řetěz ocelový|Dětská sedačka|Světlá omítka"),
-    ("Polish", &["windows-1250", "ISO-8859-2"], "Łóżko dziecięce|Żyrandol złoty|Świecznik szklany|Ścierka do kurzu|Młotek ciesielski|Gąbka do mycia|Śrubokręt krzyżowy|Kołdra całoroczna|Źródło światła|Pędzel płaski"),
-    ("Hungarian", &["windows-1250"], "Hősugárzó fehér|Gyümölcscentrifuga|Fűnyíró olló|Bőr övtáska|Csőkulcs készlet|Sütőforma kör alakú|Kétszemélyes ágytakaró|Műanyag fűrészbak|Zöld függöny|Időkapcsoló"),
-    ("Romanian", &["windows-1250"], "Aşternut de pat|Perdea ţesută|Maşină de găurit|Foarfecă grădină|Cuţit bucătărie|Lampă de birou|Găleată plastic|Covor împletit|Faţă de masă|Încălzitor rapid"),
-    ("Turkish", &["windows-1254"], "Çamaşır ipliği|Bahçe hortumu yeşil|Işıklı masa saati|Düdüklü tencere|Ağaç testeresi|Gümüş kaşık|Yağdanlık şişesi|Kışlık çocuk montu|Üç katlı raf|Oğlak derisi çanta"),
-    ("Lithuanian", &["windows-1257"], "Vaikiškas čiužinys|Sodo žirklės|Žibintuvėlis galvai|Rankšluosčių džiovintuvas|Lėkščių rinkinys|Elektrinė viryklė|Šluotų laikiklis|Dėžutė įrankiams|Ąžuolinė spinta|Žaislų lentyna"),
-    ("Russian", &["windows-1251", "KOI8-U", "IBM866", "ISO-8859-5"], "Торшер напольный|Чайный сервиз|Щипцы для угля|Грабли садовые|Этажерка угловая|Фонарик налобный|Ящик почтовый|Бумага наждачная|Жалюзи белые|Лестница складная"),
-    ("Ukrainian", &["windows-1251"], "Світильник підвісний|Праска парова|Їдальня кутова|Склянка гранована|Ґрунтовка глибока|Візок господарський|Ліжко дитяче|Щітка для підлоги|Пилосос потужний|Шуфляда кухонна"),
-    ("Greek", &["windows-1253"], "Σκούπα ηλεκτρική|Ψαλίδι κήπου|Μαχαιροπίρουνα|Καθρέπτης μπάνιου|Βαλίτσα ταξιδιού|Ομπρέλα βροχής|Σιδερώστρα πτυσσόμενη|Χαρτί κουζίνας|Γλάστρα πήλινη|Στρώμα διπλό"),
-    ("Japanese", &["Shift_JIS", "EUC-JP"], "卓上ランプ|北欧の照明|木製の椅子|ステンレス鍋|子供用自転車|掃除機フィルター|折りたたみ傘|保温水筒|台所用スポンジ|電気毛布"),
-    ("Chinese", &["GBK"], "不锈钢保温杯|户外折叠椅|儿童自行车|厨房置物架|电动螺丝刀套装|防水登山包|无线蓝牙耳机|北欧吊灯|陶瓷花瓶|加厚床垫"),
-    ("Korean", &["EUC-KR"], "천장 조명|북쪽 창문 커튼|스테인리스 냄비|어린이 자전거|무선 청소기 필터|접이식 의자|전기 주전자|방수 등산 가방|유리 꽃병|겨울 이불"),
+    (
+        "German",
+        &["windows-1252", "macintosh"],
+        "Kühlschränke|Bügelbrett faltbar|Türstopper weiß|Gefäß für Gewürze|Schlüsselkästchen|Großpackung Nägel|Bürostühle höhenverstellbar|Rührschüssel|Fußmatte grün|Lötzinn bleifrei",
+    ),
+    (
+        "French",
+        &["windows-1252", "ISO-8859-15"],
+        "Théière émaillée|Brûle-parfum|Étagère métallique|Pâtisserie à garnir|Hachoir électrique|Fenêtre à soufflet|Cuillère à café|Lève-vitre arrière|Bâche de protection|Échelle coulissante",
+    ),
+    (
+        "Spanish",
+        &["windows-1252"],
+        "Paño de algodón|Cañería galvanizada|Champú para niños|Destornillador estándar|Baúl de jardín|Tapón de desagüe|Muñeca de porcelana|Cerámica española|Lámpara de pie|Gabardina otoñal",
+    ),
+    (
+        "Portuguese",
+        &["windows-1252"],
+        "Fogareiro de balcão|Lençóis de algodão|Colchão inflável|Aço inoxidável|Máquina de café|Pincéis para pintura|Calções de verão|Balança eletrônica|Óleo de coco|Ímãs decorativos",
+    ),
+    (
+        "Italian",
+        &["windows-1252"],
+        "Novità per cucina|Caffè macinato|Più luce in casa|Unità esterna|Tè verde sfuso|Comò in legno|Qualità extra|Bidè sospeso|Lucidità e finitura|Menù di carta",
+    ),
+    (
+        "Swedish",
+        &["windows-1252"],
+        "Trädgårdsmöbler grå|Köksfläkt rostfri|Brödlåda med lock|Spännband för släp|Överkast bomull|Höjdjusterbart bord|Vägghängd spegel|Dörrstängare|Vårjacka grön|Hängmatta",
+    ),
+    (
+        "Danish",
+        &["windows-1252"],
+        "Køkkenmaskine rød|Gulvtæppe blå|Sæbedispenser|Trådløs ørebøffel|Lænestol læder|Håndværktøj sæt|Tørrestativ|Vægophæng|Børnetøj økologisk|Smørkande",
+    ),
+    (
+        "Czech",
+        &["windows-1250", "ISO-8859-2"],
+        "Žehlicí prkno dřevěné|Čistička vzduchu|Šicí potřeby|Květináč měděný|Přímotop nástěnný|Nůžky na živý plot|Kávová lžička|Řetěz ocelový|Dětská sedačka|Světlá omítka",
+    ),
+    (
+        "Polish",
+        &["windows-1250", "ISO-8859-2"],
+        "Łóżko dziecięce|Żyrandol złoty|Świecznik szklany|Ścierka do kurzu|Młotek ciesielski|Gąbka do mycia|Śrubokręt krzyżowy|Kołdra całoroczna|Źródło światła|Pędzel płaski",
+    ),
+    (
+        "Hungarian",
+        &["windows-1250"],
+        "Hősugárzó fehér|Gyümölcscentrifuga|Fűnyíró olló|Bőr övtáska|Csőkulcs készlet|Sütőforma kör alakú|Kétszemélyes ágytakaró|Műanyag fűrészbak|Zöld függöny|Időkapcsoló",
+    ),
+    (
+        "Romanian",
+        &["windows-1250"],
+        "Aşternut de pat|Perdea ţesută|Maşină de găurit|Foarfecă grădină|Cuţit bucătărie|Lampă de birou|Găleată plastic|Covor împletit|Faţă de masă|Încălzitor rapid",
+    ),
+    (
+        "Turkish",
+        &["windows-1254"],
+        "Çamaşır ipliği|Bahçe hortumu yeşil|Işıklı masa saati|Düdüklü tencere|Ağaç testeresi|Gümüş kaşık|Yağdanlık şişesi|Kışlık çocuk montu|Üç katlı raf|Oğlak derisi çanta",
+    ),
+    (
+        "Lithuanian",
+        &["windows-1257"],
+        "Vaikiškas čiužinys|Sodo žirklės|Žibintuvėlis galvai|Rankšluosčių džiovintuvas|Lėkščių rinkinys|Elektrinė viryklė|Šluotų laikiklis|Dėžutė įrankiams|Ąžuolinė spinta|Žaislų lentyna",
+    ),
+    (
+        "Russian",
+        &["windows-1251", "KOI8-U", "IBM866", "ISO-8859-5"],
+        "Торшер напольный|Чайный сервиз|Щипцы для угля|Грабли садовые|Этажерка угловая|Фонарик налобный|Ящик почтовый|Бумага наждачная|Жалюзи белые|Лестница складная",
+    ),
+    (
+        "Ukrainian",
+        &["windows-1251"],
+        "Світильник підвісний|Праска парова|Їдальня кутова|Склянка гранована|Ґрунтовка глибока|Візок господарський|Ліжко дитяче|Щітка для підлоги|Пилосос потужний|Шуфляда кухонна",
+    ),
+    (
+        "Greek",
+        &["windows-1253"],
+        "Σκούπα ηλεκτρική|Ψαλίδι κήπου|Μαχαιροπίρουνα|Καθρέπτης μπάνιου|Βαλίτσα ταξιδιού|Ομπρέλα βροχής|Σιδερώστρα πτυσσόμενη|Χαρτί κουζίνας|Γλάστρα πήλινη|Στρώμα διπλό",
+    ),
+    (
+        "Japanese",
+        &["Shift_JIS", "EUC-JP"],
+        "卓上ランプ|北欧の照明|木製の椅子|ステンレス鍋|子供用自転車|掃除機フィルター|折りたたみ傘|保温水筒|台所用スポンジ|電気毛布",
+    ),
+    (
+        "Chinese",
+        &["GBK"],
+        "不锈钢保温杯|户外折叠椅|儿童自行车|厨房置物架|电动螺丝刀套装|防水登山包|无线蓝牙耳机|北欧吊灯|陶瓷花瓶|加厚床垫",
+    ),
+    (
+        "Korean",
+        &["EUC-KR"],
+        "천장 조명|북쪽 창문 커튼|스테인리스 냄비|어린이 자전거|무선 청소기 필터|접이식 의자|전기 주전자|방수 등산 가방|유리 꽃병|겨울 이불",
+    ),
 ];
 
 /// A file as a shop exports it, of these names: all else of it is ASCII, and far more.
@@ -97,7 +173,8 @@ fn how_often_a_word_is_repeated_proves_nothing() {
     let once = shop(&["台灯"]);
     let often = shop(&["台灯"; 500]);
     let (once, often) = (encoded("GBK", &once), encoded("GBK", &often));
-    let verdict = |bytes: &[u8]| found(bytes).map_or_else(|failure| failure.code, |encoding| encoding.name().to_owned());
+    let verdict =
+        |bytes: &[u8]| found(bytes).map_or_else(|failure| failure.code, |encoding| encoding.name().to_owned());
     assert_eq!(verdict(&once), verdict(&often));
 }
 
@@ -116,7 +193,14 @@ fn what_cannot_be_told_is_shown_as_each_encoding_reads_it() {
     let failure = found(b"sku,name\nA-1,lamp\nA-2,dvor\xf9\x07\x1b[31m,Acme\n").expect_err("either may be");
     assert_eq!(failure.code, "ambiguous_encoding");
     let message = &failure.message;
-    for part in ["line 3 reads", "\"A-2,dvorù\\u{7}\\u{1b}[31m,Acme\" in windows-1252", "dvorů", "in windows-1250", "`encoding`", "`--encoding windows-125"] {
+    for part in [
+        "line 3 reads",
+        "\"A-2,dvorù\\u{7}\\u{1b}[31m,Acme\" in windows-1252",
+        "dvorů",
+        "in windows-1250",
+        "`encoding`",
+        "`--encoding windows-125",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert!(!message.contains(char::is_control), "{message}");
@@ -128,7 +212,11 @@ fn what_cannot_be_told_is_shown_as_each_encoding_reads_it() {
 #[test]
 fn utf_16_is_told_by_its_zero_bytes() {
     let bytes = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
-    for text in ["sku\tname\nA-1\tLamp\nA-2\tMöbel\n", "sku,name\n1,台灯不锈钢\n2,卓上ランプ照明\n3,Лампа\n", "sku;name\r\nA;\u{1f600}\r\n"] {
+    for text in [
+        "sku\tname\nA-1\tLamp\nA-2\tMöbel\n",
+        "sku,name\n1,台灯不锈钢\n2,卓上ランプ照明\n3,Лампа\n",
+        "sku;name\r\nA;\u{1f600}\r\n",
+    ] {
         let (little, big) = (bytes(text, u16::to_le_bytes), bytes(text, u16::to_be_bytes));
         assert_eq!(found(&little).expect("told"), UTF_16LE, "{text}");
         assert_eq!(found(&big).expect("told"), UTF_16BE, "{text}");
@@ -155,7 +243,11 @@ fn utf_8_may_be_cut_and_be_damaged_and_not_be_mixed() {
     let mixed = [encoded("windows-1252", &text), "SV-9;Möbel;Acme;1;;\r\n".into()].concat();
     let failure = found(&mixed).expect_err("of two encodings");
     assert_eq!(failure.code, "ambiguous_encoding");
-    assert!(failure.message.contains("line 8 reads \"SV-9;Möbel;Acme;1;;\" in UTF-8, and line 2 is not UTF-8"), "{}", failure.message);
+    assert!(
+        failure.message.contains("line 8 reads \"SV-9;Möbel;Acme;1;;\" in UTF-8, and line 2 is not UTF-8"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
