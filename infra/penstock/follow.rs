@@ -92,6 +92,9 @@ pub(crate) fn say_errors(errors: &[RowError], failed: u64, all: &str) -> anyhow:
 pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
+    for note in import.detected.iter().flat_map(|detected| &detected.notes) {
+        say!("note: {note}");
+    }
     if let Some(failure) = &import.failure {
         say!("{}: {}", failure.code, failure.message);
     }

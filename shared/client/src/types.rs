@@ -84,7 +84,7 @@ pub struct Detected {
     pub quoting: Option<bool>,
     /// The sheet of a workbook.
     pub sheet: Option<String>,
-    /// Where content, declaration and name contradict one another.
+    /// Where content, declaration and name contradict one another, and how text was read that is not UTF-8.
     pub notes: Vec<String>,
 }
 

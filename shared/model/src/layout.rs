@@ -200,7 +200,8 @@ pub struct Layout {
     /// The sheet of a workbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// Notes for the import's creator: where content, declaration and name contradict one another.
+    /// Notes for the import's creator: where content, declaration and name contradict one another, and in which encoding
+    /// text was read that is not UTF-8, where nobody said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
