@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_key_is_written_as_the_engine_writes_it() {
-        use penstock_engine::{key, kind::Cell};
+        use penstock_engine::{cell::Cell, key};
         for values in [vec!["a"], vec!["a,b", "50 %"], vec!["a", "", "%2C"]] {
             let cells = values.iter().map(|value| Some(Cell::Text((*value).into())));
             let written: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();

@@ -14,7 +14,7 @@ use crate::{
     Dev, GOOD, Running, SOME_BAD, descendants, folder_with,
     gate::{Fate, Gate},
     names, penstock, signal as send_signal, stderr, still_there,
-    support::{Stack, TOKEN},
+    support::{self, Stack, TOKEN},
     until,
 };
 
@@ -131,6 +131,13 @@ async fn held(stack: &Stack, file: &str, method: Method, path: &'static str, fat
     (gate, running)
 }
 
+/// Waits until an import's upload has been accepted.
+async fn begun(stack: &Stack, id: &str) {
+    let is_accepted =
+        async || stack.client.import(id).await.expect("the import is there").status != Status::AwaitingUpload;
+    support::until("the upload is accepted", is_accepted).await;
+}
+
 async fn newest(stack: &Stack) -> Import {
     stack.client.list(None, 1).await.expect("a list").imports.remove(0)
 }
@@ -170,7 +177,7 @@ async fn an_interruption_says_what_is_true_of_the_import() {
         let (_gate, running) = held(&stack, &file, Method::PUT, "/", Fate::HeldAfter).await;
         let id = newest(&stack).await.id;
         // The gate holds the answer; that the upload has been stored shows in the import alone.
-        stack.begun(&id).await;
+        begun(&stack, &id).await;
         let ended = stack.ended(&id).await;
         assert_eq!(ended.status, Status::CompletedWithErrors);
         let said = interrupted(running, signal).await;
@@ -240,7 +247,7 @@ async fn a_service_that_is_out_of_reach_for_a_moment_is_asked_again() {
     // An upload is not lost because the answer to it is.
     let (gate, running) = held(&stack, &file, Method::PUT, "/", Fate::LostAfter).await;
     let id = newest(&stack).await.id;
-    stack.begun(&id).await;
+    begun(&stack, &id).await;
     gate.open();
     let (code, printed, said) = tokio::task::spawn_blocking(|| running.ends()).await.expect("it ends");
     assert!(said.iter().any(|line| line.contains("502") && line.contains("has arrived all the same")), "{said:?}");

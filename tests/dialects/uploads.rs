@@ -156,7 +156,7 @@ async fn an_upload_that_is_given_up_leaves_no_parts() {
     assert!(upload.write(&vec![0; 50 << 20]).await.is_err());
     drop(upload);
     // It is aborted in the background.
-    until("the parts are gone", || parts(data.path()) <= before).await;
+    until("the parts are gone", async || parts(data.path()) <= before).await;
     stack.stop().await;
 }
 

@@ -83,7 +83,7 @@ impl Stack {
         let mut last = None;
         let ended = self.within_three_hours(async || {
             let import = client.import(id).await.expect("the import is there");
-            let ended = import.status.is_final() && (import.rows.failed == 0 || import.rejected.holdsme());
+            let ended = import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some());
             last = Some(import);
             ended
         });
@@ -183,9 +183,9 @@ pub async fn upload(import: &Import, file: &[u8]) -> u16 {
 }
 
 /// Waits for a condition that nothing announces. Fails after a minute of real time.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
+    while !holds().await {
         assert!(Instant::now() < end, "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
