@@ -110,6 +110,10 @@ fn ours(bytes: &[u8], name: &str, place: &str) -> Cells {
                 Value::Bool(boolean) => format!("boolean {boolean}"),
                 Value::Object(tagged) => match tagged.iter().next() {
                     Some((_, Value::String(text))) if text == "a formula without a stored value" => continue,
+                    // As openpyxl calls it.
+                    Some((_, Value::String(text))) if text == "a date that Excel's calendar does not have" => {
+                        "error #VALUE!".to_owned()
+                    }
                     Some((_, Value::String(text))) if text.starts_with("a number of more digits") => {
                         "error digits".to_owned()
                     }

@@ -18,6 +18,9 @@ const LOCATOR_BYTES: usize = 20;
 const ENTRY_BYTES: usize = 46;
 const HEADER_BYTES: usize = 30;
 
+/// Places that are looked at for the end record. Its signature may stand in a comment, but hardly over and over.
+const END_PLACES: usize = 16;
+
 /// The longest comment that an archive ends in.
 const COMMENT_BYTES: usize = u16::MAX as usize;
 
@@ -157,7 +160,7 @@ fn read_directory<U: Upload>(upload: &mut BufReader<U>) -> Result<Directory, Fai
     upload.seek(SeekFrom::Start(tail_at)).map_err(cut)?;
     upload.read_to_end(&mut tail).map_err(cut)?;
     // What looks like the end record may stand in the comment as well.
-    for at in memchr::memmem::rfind_iter(&tail, b"PK\x05\x06") {
+    for at in memchr::memmem::rfind_iter(&tail, b"PK\x05\x06").take(END_PLACES) {
         let Some(end) = tail[at..].first_chunk::<END_BYTES>() else { continue };
         if at + END_BYTES + usize::from(u16_at(end, 20)) > tail.len() {
             continue;
