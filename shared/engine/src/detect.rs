@@ -135,13 +135,13 @@ fn json(text: &str, complete: bool, wanted: Option<Format>, is_field: &dyn Fn(&s
             match wanted {
                 Some(Format::Ndjson) => Some(Grammar::Lines),
                 Some(Format::Json) => enveloped,
-                // An object on several lines is no line's.
+                // An object on several lines is no NDJSON.
                 _ if holds_rows(object, is_field) || object.contains('\n') => enveloped,
                 _ => Some(Grammar::Lines),
             }
         }
-        // The object goes on beyond the sample, or is broken: it is a line's where that is said, where it ends on its line, and where another
-        // object starts on the next one.
+        // The object goes on beyond the sample, or is broken. It stands on a line of its own where that is declared,
+        // where it ends on its line, and where another object starts on the next one.
         _ if wanted == Some(Format::Ndjson) => Some(Grammar::Lines),
         _ => {
             let behind = text[first_line.len()..].trim_start();
@@ -153,7 +153,7 @@ fn json(text: &str, complete: bool, wanted: Option<Format>, is_field: &dyn Fn(&s
     }
 }
 
-/// Whether a single object is there for the one array of objects in it, rather than a record itself.
+/// Whether a single object is an envelope around the one array of objects in it, rather than a record.
 fn holds_rows(object: &str, is_field: &dyn Fn(&str) -> bool) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_str(object) else { return false };
     let mut arrays = members.iter().filter_map(|(name, value)| Some((name, value.as_array()?)));
@@ -169,8 +169,8 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Records from which the delimiter is detected.
 const SNIFFED_RECORDS: usize = 100;
 
-/// The delimiter by which the first record names most fields of the kind; among equals, the one by which most records have as
-/// many cells as the first; then the one that gives most cells.
+/// The delimiter by which the first record names most fields of the kind; among equals, the one by which most records
+/// have as many cells as the first; then the one that gives most cells.
 fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8 {
     let is_known = hints.known_names();
     let tab_first = hints.format == Some(Format::Tsv);

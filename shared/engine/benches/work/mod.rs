@@ -91,7 +91,10 @@ pub(crate) fn prepare(name: &str, rows: u64) -> Work {
         "ndjson/values" => Box::new(move || hand::ndjson_values(&file)),
         "array/values" => Box::new(move || hand::array_values(&file)),
         "xlsx/calamine" => Box::new(move || calamine_cells(&file)),
-        "xlsx/inspect" => Box::new(move || inspected(&file)),
+        "xlsx/inspect" => {
+            let kind = kind();
+            Box::new(move || inspected(&file, &kind))
+        }
         "xlsx/rows" => Box::new(move || sheet_bytes(&file)),
         name if name.ends_with("/split") => Box::new(move || {
             let mut rows = 0;
@@ -201,9 +204,9 @@ fn calamine_cells(file: &[u8]) -> u64 {
 }
 
 /// Finds out what a workbook is, which looks through all of it for what would take too much memory.
-fn inspected(file: &[u8]) -> u64 {
-    let (options, kind) = (ImportOptions::default(), kind());
-    let hints = Hints { format: None, filename: Some("products.xlsx"), options: &options, kind: &kind, partial: false };
+fn inspected(file: &[u8], kind: &Kind) -> u64 {
+    let options = ImportOptions::default();
+    let hints = Hints { format: None, filename: Some("products.xlsx"), options: &options, kind, partial: false };
     let layout = reading::resolve(Cursor::new(file), file.len() as u64, &hints).expect("a workbook");
     u64::from(layout.grammar == Grammar::Sheet)
 }
