@@ -84,9 +84,16 @@ fn a_local_import_leaves_no_process_and_no_file_behind() {
 #[test]
 fn who_has_hangups_ignored_is_not_ended_by_one() {
     // As `nohup` does.
-    let command = penstock(&["dev", "--listen", "127.0.0.1:0"]);
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.args([
+        "-c",
+        "trap '' HUP; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_penstock"),
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     let mut child = shell.stdout(Stdio::piped()).spawn().expect("a shell");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let first = lines.next().expect("a line").expect("text");

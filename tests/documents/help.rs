@@ -28,7 +28,9 @@ impl Help {
         let asked = Command::new(env!("CARGO_BIN_EXE_penstock")).args(command).arg("--help").output();
         let text = String::from_utf8(asked.expect("the command runs").stdout).expect("text");
         let Some((_, commands)) = text.split_once("\nCommands:\n") else {
-            self.0.insert(command.join(" "), options(&text));
+            // What its examples call may be another command.
+            let (of_its_own, _) = text.split_once("\nExamples:\n").unwrap_or((&text, ""));
+            self.0.insert(command.join(" "), options(of_its_own));
             return;
         };
         let names = commands.lines().take_while(|line| !line.is_empty());
@@ -61,7 +63,7 @@ pub(crate) fn calls(text: &str) -> Vec<Call> {
     let read = |found: regex::Captures<'_>| {
         let words: Vec<&str> = found[1].split_whitespace().collect();
         // `keys list` is a command, `list` one without a second word.
-        let depth = if words[0] == "keys" { 2 } else { 1 };
+        let depth = if matches!(words[0], "keys" | "kinds" | "records") { 2 } else { 1 };
         Call { command: words[..depth.min(words.len())].join(" "), options: options(&found[0]) }
     };
     call.captures_iter(text).map(read).collect()
