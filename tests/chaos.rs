@@ -407,7 +407,8 @@ macro_rules! seeds {
 
 seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4, schedule_5: 5, schedule_6: 6, schedule_7: 7, schedule_8: 8);
 
-/// The seeds that `PENSTOCK_CHAOS_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the ordinary run.
+/// The seeds that `PENSTOCK_CHAOS_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the
+/// ordinary run.
 #[tokio::test(flavor = "multi_thread")]
 async fn long() {
     let range = std::env::var("PENSTOCK_CHAOS_SEEDS").unwrap_or_else(|_| "9..10".to_owned());

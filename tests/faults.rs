@@ -1,11 +1,11 @@
-//! Crash points, a clock that can be shifted and conditions that can be taken away are in what tests run, and in nothing that is deployed.
+//! Only what tests run has crash points, a clock that can be shifted and conditions that can be switched off.
 
 use std::{collections::BTreeSet, process::Command};
 
 use penstock_store::{FAULT_VARIABLES, crash};
 
-/// The features that `penstock-store` and `penstock-local` get when cargo builds these packages, with these edges between them and what they
-/// depend on.
+/// The features that cargo gives `penstock-store` and `penstock-local` in a build of these packages, following these
+/// kinds of dependencies.
 fn features(packages: &[&str], edges: &str) -> BTreeSet<String> {
     let mut tree = Command::new(env!("CARGO"));
     tree.args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} [{f}]", "--edges", edges]);
@@ -29,7 +29,7 @@ fn what_is_built_to_be_used_has_no_faults() {
     assert!(features(&["penstock"], "normal,dev").contains("faults"), "what the tests run has them");
 }
 
-/// `infra/release/check.py` looks for these words in each bootstrap: they tell the builds apart.
+/// `infra/release/check.py` looks for these words in each bootstrap. They tell the builds apart.
 #[test]
 fn what_the_tests_run_holds_every_word_of_the_faults() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_penstock")).expect("the command");

@@ -156,8 +156,8 @@ async fn a_death_while_an_import_is_ended_early_changes_nothing() {
     for point in ["halt.ordered", "halt.block_closed", "end.ended", "end.report_sent"] {
         let folder = tempfile::tempdir().expect("a folder");
         let stack = stack_with_crashes_and(folder.path(), |options| {
-            // The first chunk is the one that halts the import. Were another validator first with all the others, the import would
-            // have ended by itself and there would be nothing to halt.
+            // Only the first chunk can halt the import. With two validators the other one could finish all other chunks
+            // first: the import would end by itself, and nothing would be halted.
             options.functions.validate.concurrency = 1;
             options.queues.chunks.batch_size = 1;
         })

@@ -1,6 +1,6 @@
-"""Checks of each function's archive that it holds one `bootstrap` that asks for no glibc above 2.34, Amazon Linux 2023's, and was built without
-the feature `faults`, and that all are for one architecture; prints their sizes. The last line is the architecture, as the template's parameter
-has it.
+"""Checks of each function's archive that it holds one `bootstrap`, which asks for no glibc above 2.34 (Amazon Linux 2023's) and was
+built without the feature `faults`, and that all are for one architecture; prints their sizes. The last line is the architecture, as
+the template's parameter has it.
 
     python3 infra/release/check.py penstock-api ...
 """
@@ -31,8 +31,7 @@ def architecture(binary):
 
 
 def words_of_faults():
-    """What a program that was built with the feature `faults` holds: its variables and the names of its crash points. `tests/faults.rs` shows
-    that such a program holds them all."""
+    """The variables and crash points of the feature `faults`; `tests/faults.rs` shows that a build with it holds them all."""
     store = pathlib.Path("shared/store/src")
     sources = {name: (store / f"{name}.rs").read_text() for name in ("crash", "clock", "conditions")}
     variables = re.findall(r'pub const \w+: &str = "(PENSTOCK_\w+)";', "".join(sources.values()))

@@ -11,8 +11,8 @@ use super::{Stack, upload};
 /// How long messages are held back, at most.
 pub const HELD: Duration = Duration::from_secs(3600);
 
-/// A stack that cuts files into chunks of ten rows and holds the message of each back, for a time of its own that the seed decides, until
-/// the clock is advanced.
+/// A stack that cuts files into chunks of ten rows and delays the message of each. The seed decides each delay; only
+/// advancing the clock ends it in time.
 pub async fn held() -> Stack {
     held_and(|_| {}).await
 }

@@ -92,16 +92,17 @@ impl Stack {
         if ended { Ok(import) } else { Err(Box::new(import)) }
     }
 
-    /// Lets time pass, a minute at a time, until something is so that comes of what is done meanwhile.
-    pub async fn passes_until(&self, what: &str, is_so: impl AsyncFnMut() -> bool) {
-        assert!(self.within_three_hours(is_so).await, "not within three hours: {what}\n{}", self.logs());
+    /// Lets time pass, a minute at a time, until a condition holds. Fails after three hours of the local clock.
+    pub async fn passes_until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        assert!(self.within_three_hours(holds).await, "not within three hours: {what}\n{}", self.logs());
     }
 
-    /// Whether something is so within three hours of the local clock; looked at whenever all has been done that the minute has brought.
-    async fn within_three_hours(&self, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    /// Whether a condition holds within three hours of the local clock. It is checked when the work of each minute is
+    /// done.
+    async fn within_three_hours(&self, mut holds: impl AsyncFnMut() -> bool) -> bool {
         for minutes in 0.. {
             self.cloud.quiet().await;
-            if is_so().await {
+            if holds().await {
                 return true;
             }
             if minutes == 180 {
@@ -181,10 +182,10 @@ pub async fn upload(import: &Import, file: &[u8]) -> u16 {
     request.send().await.expect("the storage answers").status().as_u16()
 }
 
-/// Looks until something is so of which nothing tells but a look: what has to happen has happened within a minute, or never will.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits for a condition that nothing announces. Fails after a minute of real time.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
+    while !holds() {
         assert!(Instant::now() < end, "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

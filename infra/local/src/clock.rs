@@ -1,8 +1,9 @@
 //! The clock of the local cloud: the machine's, which tests shift forward.
 //!
-//! Everything here that stands for AWS time (visibility timeouts, delays, schedules, retry backoff, the expiry of presigned URLs) goes
-//! by it. The functions read the same shift from a file, so that one call makes half an hour pass for all of them. They do so in builds
-//! with the feature `faults` alone; without it nothing can shift the clock, and there is no file.
+//! Everything here that stands for AWS time (visibility timeouts, delays, schedules, retry backoff, the expiry of
+//! presigned URLs) goes by it. The functions read the same shift from a file, so that one call makes half an hour pass
+//! for all of them. They do so in builds with the feature `faults` alone; without it nothing can shift the clock, and
+//! there is no file.
 
 use std::collections::HashMap;
 use std::io;
@@ -36,7 +37,8 @@ struct Inner {
 }
 
 impl LocalClock {
-    /// The clock of the local cloud whose files are in `folder`. Its shift is kept there in a file `clock`, in milliseconds, as decimal text.
+    /// The clock of the local cloud whose files are in `folder`. Its shift is kept there in a file `clock`, in
+    /// milliseconds, as decimal text.
     ///
     /// A file that is already there is gone on from, so that time does not run backwards over a restart; otherwise it is made, with
     /// no shift.
@@ -141,7 +143,7 @@ impl LocalClock {
         Alarm { clock: self.clone(), number, moment }
     }
 
-    /// Whether the moment of an alarm has come that has not been dropped: something is still to be done of what the time has come for.
+    /// Whether the moment of an alarm that is still held has come: its work has not begun.
     pub(crate) fn is_due(&self) -> bool {
         let offset_ms = *self.inner.offset_ms.borrow();
         let now_ms = real_ms() + offset_ms;
@@ -165,10 +167,10 @@ enum Moment {
     Advanced { from_ms: i64 },
 }
 
-/// A moment that somebody waits for.
+/// A moment that work waits for.
 ///
-/// Whoever holds it drops it after having begun what the moment was waited for: until then the clock [`LocalClock::is_due`], so that the
-/// cloud never looks quiet between the coming of a moment and what comes of it.
+/// The holder drops it when the work has begun. Until then [`LocalClock::is_due`] is true, so the cloud never looks
+/// quiet between a moment and its work.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     clock: LocalClock,

@@ -284,9 +284,10 @@ impl LocalCloud {
             .await;
     }
 
-    /// Resolves once whatever is left waits for the clock to go on: no invocation runs, no queue with a function behind it holds a
-    /// visible message, and all that the clock has reached has been done. What waits are retries, messages in flight whose receiver
-    /// has failed, delays, late events and the schedule; a test that brings a cloud to its end takes turns with advancing the clock.
+    /// Resolves once all that is left waits for a later time: no invocation runs, no queue with a function behind it
+    /// holds a visible message, and the work of every moment that the clock has reached has begun. What waits are
+    /// retries, messages in flight whose receiver has failed, delays, late events and the schedule. A test advances the
+    /// clock and waits for quiet in turns.
     pub async fn quiet(&self) {
         self.activity
             .until(|| {

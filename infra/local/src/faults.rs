@@ -39,7 +39,7 @@ pub struct Faults {
     pub kill_after_response: f64,
     /// Only these functions are killed; empty means all.
     pub kill_functions: Vec<String>,
-    /// An invocation is told that its time is over as it begins, and is killed no sooner for that.
+    /// An invocation is told at its start that its time is over; it is not killed for that.
     pub deadline_near: f64,
     /// What goes wrong on the wire between the functions and the services; needs [`crate::Options::proxy`].
     pub wire: WireFaults,
@@ -71,7 +71,8 @@ pub struct WireFaults {
     pub statement_error: f64,
     /// A transaction is answered `TransactionCanceledException` with `TransactionConflict`, nothing done.
     pub transaction_conflict: f64,
-    /// A read that does not ask for consistency is answered as the same request was answered the last time; once for each answer.
+    /// A read that does not ask for consistency gets the previous answer to the same request. Each answer is repeated
+    /// once.
     pub stale_read: f64,
 }
 
@@ -153,7 +154,7 @@ impl Weather {
         self.kills(function) && self.strikes(Source::Instances, self.inner.faults.kill_after_response)
     }
 
-    /// How much time an invocation is told that it has, of the `timeout` after which it is killed.
+    /// The time that an invocation is told it has; it is killed after `timeout`.
     pub(crate) fn time_told(&self, timeout: Duration) -> Duration {
         if self.strikes(Source::Instances, self.inner.faults.deadline_near) { Duration::ZERO } else { timeout }
     }

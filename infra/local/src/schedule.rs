@@ -23,7 +23,8 @@ pub(crate) fn run(host: LambdaHost, clock: &LocalClock) -> impl Future<Output = 
                 () = minute.rings() => {}
                 () = host.stopped() => return,
             }
-            // Between the minute's coming and the invocation the cloud is not quiet, nor is a minute missed that comes meanwhile.
+            // The cloud is not quiet between the minute and its invocation, and a minute that comes meanwhile is not
+            // missed.
             let busy = host.busy();
             minute = next_minute(&clock);
             match invoke(&host, &clock).await {

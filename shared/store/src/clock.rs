@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[cfg(feature = "faults")]
 pub const FILE: &str = "PENSTOCK_CLOCK";
 
-/// Tells the time: the system's. With the feature `faults` it may be shifted by what a file says, so that the local cloud can
-/// advance time for itself and for the functions that it runs.
+/// Tells the time: the system's. With the feature `faults` it may be shifted by what a file says, so that the local
+/// cloud can advance time for itself and for the functions that it runs.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     #[cfg(feature = "faults")]

@@ -1,16 +1,16 @@
-//! The conditions that a fault test takes away, one at a time, to show that it would notice.
+//! The conditions that a fault test switches off, one at a time, to show that it would notice.
 
 #[cfg(feature = "faults")]
 use crate::SettingsError;
 use crate::Store;
 
-/// The variable that names the condition to go without.
+/// The variable that names the condition that is switched off.
 #[cfg(feature = "faults")]
 pub const SABOTAGE: &str = "PENSTOCK_SABOTAGE";
 
-/// Which conditions are asked for. A rule gets them as a value and passes over those that are not.
+/// The conditions that the first promises stand on. A rule gets them as a value and skips those that are switched off.
 ///
-/// Under the first five a row that changes nothing may cost no write: see the validator's `apply`, which names them.
+/// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conditions {
     /// No older import of the kind ran when this one was accepted.
@@ -32,7 +32,7 @@ impl Conditions {
     pub const ALL: Self =
         Self { alone: true, first: true, newest: true, equal: true, consistent: true, tallied_once: true };
 
-    /// All but the one that [`SABOTAGE`] names in this process's environment; all if it is not set.
+    /// All but the one that [`SABOTAGE`] names in this process's environment.
     ///
     /// # Errors
     /// [`SettingsError::NoCondition`] when there is none of that name.
@@ -55,21 +55,21 @@ impl Conditions {
 }
 
 impl Store {
-    /// The conditions that this store and its callers' rules ask for: all, unless a fault test takes one away.
+    /// The conditions of this store and of its callers' rules: all, unless a fault test switches one off.
     #[cfg(feature = "faults")]
     pub fn conditions(&self) -> Conditions {
         self.settings().conditions
     }
 
-    /// The conditions that this store and its callers' rules ask for: all.
+    /// The conditions of this store and of its callers' rules: all.
     #[cfg(not(feature = "faults"))]
     #[inline(always)]
     pub fn conditions(&self) -> Conditions {
         Conditions::ALL
     }
 
-    /// The name under which a chunk's tally is written: its number. Without [`Conditions::tallied_once`] it is another each
-    /// time, which counts a chunk as often as it is delivered.
+    /// The name under which a chunk's tally is written: its number. Without [`Conditions::tallied_once`] each delivery
+    /// has another name, so a chunk is counted as often as it is delivered.
     pub(crate) fn tally_name(&self, chunk: u32) -> String {
         if self.conditions().tallied_once {
             return chunk.to_string();

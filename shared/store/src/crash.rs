@@ -1,7 +1,7 @@
 //! Crash points: places just after a side effect at which a test can have a process killed.
 //!
-//! They exist with the feature `faults` alone. Without it, as in every deployed build, [`point`] does nothing and its names
-//! are in no program; `infra/release/check.py` looks for them.
+//! They exist with the feature `faults` alone. Without it, as in every deployed build, [`point`] does nothing and its
+//! names are in no program; `infra/release/check.py` looks for them.
 
 #[cfg(feature = "faults")]
 use std::{path::PathBuf, sync::LazyLock};
@@ -41,8 +41,8 @@ pub const POINTS: &[&str] = &[
     "sweep.expired",
 ];
 
-/// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name, which
-/// is removed first so that it kills once, or one of this name with `.always` behind it.
+/// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,
+/// which is removed first so that it kills once, or one of this name with `.always` behind it.
 #[cfg(feature = "faults")]
 pub fn point(name: &'static str) {
     static SET: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(DIRECTORY).map(PathBuf::from));

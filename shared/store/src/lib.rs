@@ -36,7 +36,7 @@ pub use settings::{Settings, SettingsError};
 
 use crate::clock::Clock;
 
-/// The variables that fault tests alone set, and builds without the feature `faults` do not know.
+/// The variables that only fault tests set. A build without the feature `faults` does not know them.
 #[cfg(feature = "faults")]
 pub const FAULT_VARIABLES: [&str; 3] = [crash::DIRECTORY, clock::FILE, conditions::SABOTAGE];
 

@@ -61,7 +61,7 @@ pub struct Settings {
     /// `PENSTOCK_CLOCK`: the file that shifts the clock.
     #[cfg(feature = "faults")]
     pub clock_file: Option<PathBuf>,
-    /// `PENSTOCK_SABOTAGE`, which [`Settings::from_env`] alone reads: the conditions that are asked for.
+    /// All conditions but the one that `PENSTOCK_SABOTAGE` names. Only [`Settings::from_env`] reads it.
     #[cfg(feature = "faults")]
     pub conditions: Conditions,
 }

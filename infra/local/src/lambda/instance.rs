@@ -14,7 +14,7 @@ use crate::process::Process;
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) request_id: String,
-    /// How much time it is told that it has, in real time and from its taking on: what the start of an instance takes is not counted.
+    /// The time that it is told it has, in real time from its taking: the start of an instance is not counted.
     pub(crate) time: Duration,
     pub(crate) arn: String,
     pub(crate) payload: Bytes,

@@ -1,4 +1,4 @@
-//! What reads were answered the last time, so that the next one can be answered the same.
+//! The last answers to reads, so that a later read can get an old one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ impl Memory {
         answers.insert(read, answer);
     }
 
-    /// The last fresh answer, once: replicas catch up, so the read after that is fresh again, however fast or slow the machine is.
+    /// The last fresh answer, once. The read after that is fresh again: replicas catch up.
     pub(super) fn take(&self, read: &Read) -> Option<Bytes> {
         self.answers().remove(read)
     }

@@ -99,7 +99,7 @@ async fn the_sdk_gets_through_moderately_foul_weather() {
     assert_eq!(bodies, (0..5).collect::<Vec<_>>());
 }
 
-/// What a call gives in the end. The SDK tries each three times; that twenty fail in a row, no weather here brings about.
+/// The result of a call that is made up to twenty times.
 async fn at_last<T, E: std::fmt::Debug>(call: impl AsyncFn() -> Result<T, E>) -> T {
     let mut failed = None;
     for _ in 0..20 {
