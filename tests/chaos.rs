@@ -152,6 +152,8 @@ async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
             function.environment.push(directory.clone());
         }
         if schedule.in_turn {
+            // The sweeper would send again what is late, and a row that is sent again is always written.
+            options.scheduled = false;
             functions.validate.concurrency = 1;
             options.queues[QueueName::Chunks].batch_size = 1;
         }

@@ -284,8 +284,8 @@ impl LocalCloud {
             .await;
     }
 
-    /// Resolves once all that is left waits for a later time: no invocation runs, no queue holds a
-    /// visible message, and the work of every moment that the clock has reached has begun. What waits are
+    /// Resolves once all that is left waits for a later time: no invocation runs, no queue holds a visible message, and
+    /// the work of every moment that the clock has reached has begun. What waits are
     /// retries, messages in flight whose receiver has failed, delays, late events and the schedule. A test advances the
     /// clock and waits for quiet in turns.
     pub async fn quiet(&self) {
