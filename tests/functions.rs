@@ -422,21 +422,26 @@ async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
     stack.stop().await;
 }
 
-/// Every order there is, about an import that nobody knows, so that whoever takes it has nothing to do.
+/// Every order there is, about an import that nobody knows, so that there is nothing to do.
 fn orders() -> Vec<Order> {
     let import = || "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<ImportId>().expect("an id");
-    let job =
-        Job::dry(account(), "products".parse().expect("valid"), &ImportOptions::default(), Grammar::CSV, Vec::new());
-    let job = Job { import: import(), columns: vec!["sku".into(), "name".into(), "brand".into()], ..job };
+    let kind = "products".parse().expect("valid");
+    let columns = vec!["sku".into(), "name".into(), "brand".into()];
+    let job = Job::dry(account(), kind, &ImportOptions::default(), Grammar::CSV, columns);
     let body = Body::Rows(b"A,a,b\n".to_vec());
     let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 15, bytes: 6, rows: 1, body };
+    let job = Job { import: import(), ..job };
     let chunk = ChunkMessage { job, chunk, repeats: Repeats::Any, last_try: false };
-    vec![
-        Order::Chunk(Box::new(chunk)),
-        Order::Continue { account: account(), import: import(), died_at: None },
-        Order::ResendMissing { account: account(), import: import(), from: Checkpoint::START },
-        Order::Report { account: account(), import: import() },
-    ]
+    // The one that follows each, so that a new order does not compile here until it has its place.
+    let next = |order: &Order| match order {
+        Order::Chunk(_) => Some(Order::Continue { account: account(), import: import(), died_at: None }),
+        Order::Continue { .. } => {
+            Some(Order::ResendMissing { account: account(), import: import(), from: Checkpoint::START })
+        }
+        Order::ResendMissing { .. } => Some(Order::Report { account: account(), import: import() }),
+        Order::Report { .. } => None,
+    };
+    std::iter::successors(Some(Order::Chunk(Box::new(chunk))), next).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
