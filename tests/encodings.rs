@@ -1,4 +1,5 @@
-//! Text in any encoding is read as it was written, or the import fails before its first row and says how to name the encoding.
+//! Text in any encoding is read as it was written, or the import fails before its first row and says how to name the
+//! encoding.
 
 mod support;
 
@@ -32,7 +33,8 @@ async fn import(stack: &Stack, file: &[u8], encoding: Option<&str>) -> Import {
     stack.ended(&created.id).await
 }
 
-/// A file as a shop exports it, with keys of its own: the names are in its language, all else of it is ASCII, and far more.
+/// A file as a shop exports it, with keys of its own: the names are in its language, all else of it is ASCII, and far
+/// more.
 fn shop(key: &str, names: &[&str]) -> String {
     let row = |(at, name): (usize, &&str)| {
         format!(

@@ -1,13 +1,14 @@
 //! What encoding a text is in, decided by its first bytes: a pure function of them.
 //!
 //! ```text
-//! a byte order mark ─▶ what is asked for ─▶ zero bytes: UTF-16 ─▶ ASCII, UTF-8 ─▶ the foreign words: an encoding, or none for certain
+//! byte order mark ─▶ what is asked for ─▶ zero bytes: UTF-16 ─▶ ASCII, UTF-8 ─▶ foreign words: an encoding, or doubt
 //! ```
 //!
-//! Text in a wrong encoding is worse than none: it is stored, looks like text, and nobody is told. So what is not UTF-8 is read only where
-//! one encoding is far likelier than any that would read the text otherwise; else the import fails before its first row, and shows what the
-//! encodings make of it. How likely one is, [`reading`] tells by the words that hold foreign bytes. Two judges are asked: where those words
-//! leave a doubt, `chardetng`, which knows other things of languages, must come to the same text.
+//! Text in a wrong encoding is worse than none: it is stored, looks like text, and nobody is told. So what is not UTF-8
+//! is read only where one encoding is far likelier than any that would read the text otherwise; else the import fails
+//! before its first row, and shows what the encodings make of it. How likely one is, [`reading`] tells by the words
+//! that hold foreign bytes. Two judges are asked: where those words leave a doubt, `chardetng`, which knows other
+//! things of languages, must come to the same text.
 
 mod language;
 mod reading;
@@ -42,9 +43,8 @@ const NEAR_BYTES: usize = 200;
 
 /// The encoding of a text that begins with `sample`; `complete` says whether that is all of it.
 ///
-/// # Errors
-/// `unknown_encoding` where what is asked for is none, or the text is in one that is not read; `ambiguous_encoding` where it may be in
-/// several that read it differently.
+/// # Errors `unknown_encoding` where what is asked for is none, or the text is in one that is not read;
+/// `ambiguous_encoding` where it may be in several that read it differently.
 pub(super) fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Result<&'static Encoding, Failure> {
     if let Some((encoding, _)) = Encoding::for_bom(sample) {
         return Ok(encoding);
@@ -83,8 +83,9 @@ pub fn known_encoding(label: &str) -> Result<&'static Encoding, Failure> {
     })
 }
 
-/// UTF-16 without a byte order mark. What a table is held together by, such as delimiters, line ends and digits, is ASCII in every language:
-/// each of these characters has one zero byte, the second in little-endian order and the first in big-endian order.
+/// UTF-16 without a byte order mark. What a table is held together by, such as delimiters, line ends and digits, is
+/// ASCII in every language: each of these characters has one zero byte, the second in little-endian order and the first
+/// in big-endian order.
 fn utf_16(sample: &[u8], complete: bool) -> Option<&'static Encoding> {
     let zeros = |from: usize| sample.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
@@ -120,8 +121,8 @@ fn is_binary(sample: &[u8]) -> bool {
     sample.iter().filter(|byte| **byte == 0).count() * 100 > sample.len()
 }
 
-/// Whether bytes are UTF-8, some of them perhaps damaged: no fewer words beyond ASCII are whole than broken, and more characters. Of two
-/// bytes in an East Asian encoding every fifth pair would do for a character, and hardly any word.
+/// Whether bytes are UTF-8, some of them perhaps damaged: no fewer words beyond ASCII are whole than broken, and more
+/// characters. Of two bytes in an East Asian encoding every fifth pair would do for a character, and hardly any word.
 fn is_utf8(sample: &[u8], complete: bool) -> bool {
     let (mut whole_words, mut broken_words) = (0usize, 0usize);
     let (mut whole, mut broken) = (0usize, 0usize);
@@ -155,7 +156,8 @@ enum Verdict {
 fn decide(text: &[u8], complete: bool, words: &[&[u8]]) -> Verdict {
     let (weighed, unknown) = reading::weigh(text, complete, words);
     let Some(first) = weighed.first() else { return Verdict::Unsure(Vec::new()) };
-    // Where a text holds signs alone, a diameter or a degree here and there, it is of the West: others have words to show.
+    // Where a text holds signs alone, a diameter or a degree here and there, it is of the West: others have words to
+    // show.
     let western = weighed.iter().find(|it| it.candidate.encoding == Some(WINDOWS_1252));
     if western.is_some_and(|it| words.iter().all(|word| it.candidate.reads_as_sign(word))) {
         return Verdict::Sure(WINDOWS_1252);
@@ -163,7 +165,9 @@ fn decide(text: &[u8], complete: bool, words: &[&[u8]]) -> Verdict {
     let as_first = readings(first.candidate, words);
     let rival = weighed[1..].iter().find(|rival| readings(rival.candidate, words) != as_first);
     let ahead = rival.map_or(f32::MAX, |rival| first.likely - rival.likely);
-    let is_known = first.likely - unknown >= KNOWN && !words.iter().any(|word| reading::is_utf_8(word));
+    // Pairs of bytes in an East Asian encoding are UTF-8 by chance.
+    let is_mixed = first.candidate.is_of_letters() && words.iter().any(|word| reading::is_utf_8(word));
+    let is_known = first.likely - unknown >= KNOWN && !is_mixed;
     match first.candidate.encoding {
         Some(encoding) if is_known && ahead >= SURE => Verdict::Sure(encoding),
         Some(encoding) if is_known && ahead >= AGREED && second_opinion(text, complete, words) == as_first => {
@@ -198,13 +202,15 @@ fn shown(weighed: &[Weighed], words: &[&[u8]]) -> Vec<&'static Candidate> {
     shown.into_iter().map(|(candidate, _)| candidate).collect()
 }
 
-/// The failure of a text whose encoding cannot be told. It shows the first word that the candidates read differently, in its line.
+/// The failure of a text whose encoding cannot be told. It shows the first word that the candidates read differently,
+/// in its line.
 fn ambiguous(text: &[u8], words: &[&[u8]], candidates: &[&'static Candidate]) -> Failure {
     let apart = words.iter().find(|word| candidates.iter().any(|it| it.read(word) != candidates[0].read(word)));
     let word = apart.or(words.first()).expect("a text that is not UTF-8 holds a foreign word");
     let (line, excerpt) = (line_of(text, word), around(text, word));
     let named = candidates.iter().find(|candidate| candidate.encoding.is_some()).map(|candidate| candidate.name);
-    let mixed = words.iter().find(|word| reading::is_utf_8(word));
+    let is_of_letters = candidates.first().is_some_and(|candidate| candidate.is_of_letters());
+    let mixed = words.iter().find(|word| is_of_letters && reading::is_utf_8(word));
     let message = match (mixed, named) {
         (Some(whole), _) => format!(
             "the text is in two encodings: line {} reads {} in UTF-8, and line {} is not UTF-8: {}; save it in one of them",

@@ -1,8 +1,9 @@
 //! Languages, as far as their words tell an encoding: which letter follows which.
 //!
-//! A language's model is made of the words in `languages.txt`, some two hundred common and commercial ones, when a text is met that is not
-//! UTF-8. It says how likely a letter is behind another one; pairs that none of the words has are as likely as a vowel, a consonant or a
-//! word's start makes them. So `größe` is a likely word of German, and `grцЯe` or `gräře` of no language.
+//! A language's model is made of the words in `languages.txt`, some two hundred common and commercial ones, when a text
+//! is met that is not UTF-8. It says how likely a letter is behind another one; pairs that none of the words has are as
+//! likely as a vowel, a consonant or a word's start makes them. So `größe` is a likely word of German, and `grцЯe` or
+//! `gräře` of no language.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -97,7 +98,7 @@ impl Language {
     }
 }
 
-/// How likely each of some things is, by how often they were seen, and by what they are `else`.
+/// How likely each of some things is, by how often they were seen, and by how likely they are `otherwise`.
 fn smoothed(seen: &[f32], otherwise: &[f32]) -> Vec<f32> {
     let all: f32 = seen.iter().sum();
     let kinds = seen.iter().filter(|seen| **seen > 0.0).count().max(1) as f32;

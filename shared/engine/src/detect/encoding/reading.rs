@@ -1,9 +1,10 @@
 //! How likely a reading of a text's foreign words is.
 //!
-//! A foreign word is one that holds a byte beyond ASCII. Each encoding reads it in its own way, and of each reading it can be said how likely
-//! such a word is: by the letters of the languages that are written in that encoding, by the characters that an East Asian language uses
-//! most, by signs that stand where they are met. Sums are natural logarithms of probabilities. All else of a text, its ASCII words, its
-//! markup and its numbers, is the same in every encoding and tells nothing.
+//! A foreign word is one that holds a byte beyond ASCII. Each encoding reads it in its own way, and of each reading it
+//! can be said how likely such a word is: by the letters of the languages that are written in that encoding, by the
+//! characters that an East Asian language uses most, by signs that stand where they are met. Sums are natural
+//! logarithms of probabilities. All else of a text, its ASCII words, its markup and its numbers, is the same in every
+//! encoding and tells nothing.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -46,8 +47,8 @@ pub(super) fn may_be_of_word(byte: u8) -> bool {
     matches!(byte, 0x40..=0x7e | 0x80..)
 }
 
-/// The words of a text that hold foreign bytes, each once, in the order in which they come. A word is what stands between bytes that
-/// [cannot be of one](may_be_of_word).
+/// The words of a text that hold foreign bytes, each once, in the order in which they come. A word is what stands
+/// between bytes that [cannot be of one](may_be_of_word).
 pub(super) fn foreign_words(text: &[u8]) -> Vec<&[u8]> {
     let mut seen = HashSet::new();
     let foreign = text.split(|byte| !may_be_of_word(*byte)).filter(|word| !word.is_ascii());
@@ -190,8 +191,8 @@ pub(super) struct Weighed {
     pub(super) likely: f32,
 }
 
-/// Every encoding that a text can be in, the likeliest first, and how likely it is that it is in none. An encoding that leaves a byte of the
-/// text undefined is none that it can be in.
+/// Every encoding that a text can be in, the likeliest first, and how likely it is that it is in none. An encoding that
+/// leaves a byte of the text undefined is none that it can be in.
 pub(super) fn weigh(text: &[u8], complete: bool, words: &[&[u8]]) -> (Vec<Weighed>, f32) {
     let mut holds = [false; 256];
     text.iter().for_each(|byte| holds[usize::from(*byte)] = true);
@@ -225,6 +226,11 @@ impl Candidate {
         }
     }
 
+    /// Whether it is for a language that is written in letters, with one byte for each.
+    pub(super) fn is_of_letters(&self) -> bool {
+        matches!(self.script, Script::Letters(_))
+    }
+
     /// What it makes of a word.
     pub(super) fn read(&self, word: &[u8]) -> String {
         match &self.script {
@@ -236,8 +242,8 @@ impl Candidate {
         }
     }
 
-    /// Whether a word is no word, but one character that a text in English may hold: a sign, alone or beside a unit, or a letter that is
-    /// one, such as that of a diameter.
+    /// Whether a word is no word, but one character that a text in English may hold: a sign, alone or beside a unit, or
+    /// a letter that is one, such as that of a diameter.
     pub(super) fn reads_as_sign(&self, word: &[u8]) -> bool {
         let read = self.read(word);
         let read = read.trim_matches('|');
@@ -344,9 +350,7 @@ impl Letters {
             None => Kind::Gap,
             Some(at) => match characters[at] {
                 None => Kind::Undefined,
-                Some(c) if !is_sign(c) && !(is_latin && c >= '\u{250}') => {
-                    Kind::Letter { character: c, is_upper: c.is_uppercase() }
-                }
+                Some(c) if !is_sign(c, is_latin) => Kind::Letter { character: c, is_upper: c.is_uppercase() },
                 Some(c) => Kind::Sign(c),
             },
         });
@@ -371,7 +375,8 @@ impl Letters {
         }
     }
 
-    /// Most words are of one language, which may be any of those that are written in the encoding; each other word may be of any of them.
+    /// Most words are of one language, which may be any of those that are written in the encoding; each other word may
+    /// be of any of them.
     fn likely(&self, words: &[&[u8]]) -> f32 {
         let each = self.languages.len() as f32;
         let by_word: Vec<Vec<f32>> = words
@@ -508,9 +513,11 @@ fn lower(c: char) -> char {
     }
 }
 
-/// Characters that stand for themselves. Some that Unicode takes for letters are.
-fn is_sign(c: char) -> bool {
-    !(c.is_alphabetic() || language::is_mark(c)) || matches!(c, 'µ' | 'º' | 'ª' | 'ƒ' | 'ˆ')
+/// Characters that stand for themselves. Some that Unicode takes for letters are, and so are all beyond Latin where
+/// languages are Latin.
+fn is_sign(c: char, is_latin: bool) -> bool {
+    let is_letter = c.is_alphabetic() || language::is_mark(c);
+    !is_letter || matches!(c, 'µ' | 'º' | 'ª' | 'ƒ' | 'ˆ') || is_latin && c >= '\u{250}'
 }
 
 /// A sign where it fits.

@@ -251,6 +251,13 @@ fn utf_8_may_be_cut_and_be_damaged_and_not_be_mixed() {
 }
 
 #[test]
+fn east_asian_words_that_would_do_for_utf_8_are_no_sign_of_two_encodings() {
+    // `창` is 0xC3 0xA2, which is `â`.
+    let text = shop(&["창", "천장 조명", "스테인리스 냄비", "어린이 자전거", "무선 청소기 필터", "접이식 의자"]);
+    assert!(matches!(read_as_written(&encoded("EUC-KR", &text), &text), Ok(true)));
+}
+
+#[test]
 fn encodings_that_are_not_read_are_named() {
     let escaped = b"sku,name\nA,\x1b$B>HL@\x1b(B\n";
     let failure = found(escaped).expect_err("not read");
