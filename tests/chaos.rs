@@ -502,7 +502,7 @@ fn late() -> Faults {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_beside_an_older_import_has_to_leave_its_stamps() {
-    is_needed("alone", steady(31, &[1, 3], late())).await;
+    is_needed("no_older_running", steady(31, &[1, 3], late())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
