@@ -1,14 +1,27 @@
 //! A deployed stack, asked with the operator's own AWS credentials.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Context;
-use aws_sdk_cloudformation::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
 use penstock_model::QueueName;
 use penstock_store::Settings;
+use reqwest::{
+    Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use serde::Deserialize;
 
 use crate::variable;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a function of the stack finds in its environment, and under which name the stack gives it out.
 fn outputs_of_variables() -> HashMap<&'static str, String> {
@@ -49,8 +62,31 @@ pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
     Ok(settings?)
 }
 
+/// The stack's outputs by name, as `DescribeStacks` of CloudFormation's Query API gives them
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>). It only reads.
 async fn outputs(stack: &str, region: &str) -> anyhow::Result<HashMap<String, String>> {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let endpoint = variable("AWS_ENDPOINT_URL_CLOUDFORMATION")
+        .or_else(|| variable("AWS_ENDPOINT_URL"))
+        .unwrap_or_else(|| format!("https://cloudformation.{region}.amazonaws.com"));
+    let mut url = Url::parse(&endpoint).with_context(|| format!("the endpoint {endpoint:?} is not a URL"))?;
+    url.query_pairs_mut().extend_pairs([("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", stack)]);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT).build()?;
+    let request = http.get(url.clone()).headers(signed_headers(&url, region)?);
+    let asking = || format!("asking CloudFormation for the stack {stack}");
+    let answer = request.send().await.with_context(asking)?;
+    let (status, body) = (answer.status(), answer.text().await.with_context(asking)?);
+    if !status.is_success() {
+        let refused: Refused = quick_xml::de::from_str(&body).unwrap_or_default();
+        let Refusal { code, message } = refused.error;
+        anyhow::bail!("{}: it answers {status}: {code} {message}", asking());
+    }
+    let described: Described = quick_xml::de::from_str(&body).with_context(asking)?;
+    let stacks = described.result.stacks.member.into_iter();
+    Ok(stacks.flat_map(|stack| stack.outputs.member).map(|output| (output.key, output.value)).collect())
+}
+
+/// The headers that sign a GET of `url` with the environment's credentials.
+fn signed_headers(url: &Url, region: &str) -> anyhow::Result<HeaderMap> {
     let credentials = Credentials::new(
         required("AWS_ACCESS_KEY_ID")?,
         required("AWS_SECRET_ACCESS_KEY")?,
@@ -58,15 +94,99 @@ async fn outputs(stack: &str, region: &str) -> anyhow::Result<HashMap<String, St
         None,
         "environment",
     );
-    let mut config = aws_sdk_cloudformation::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(credentials)
-        .http_client(http);
-    config.set_endpoint_url(variable("AWS_ENDPOINT_URL_CLOUDFORMATION").or_else(|| variable("AWS_ENDPOINT_URL")));
-    let client = aws_sdk_cloudformation::Client::from_conf(config.build());
-    let described = client.describe_stacks().stack_name(stack).send().await;
-    let described = described.with_context(|| format!("asking CloudFormation for the stack {stack}"))?;
-    let outputs = described.stacks.unwrap_or_default().into_iter().flat_map(|stack| stack.outputs.unwrap_or_default());
-    Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
+    let identity = credentials.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("cloudformation")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let signable = SignableRequest::new("GET", url.as_str(), std::iter::empty(), SignableBody::Bytes(b""))?;
+    let (instructions, _) = sign(signable, &parameters)?.into_parts();
+    let mut headers = HeaderMap::new();
+    for (name, value) in instructions.headers() {
+        headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+    }
+    Ok(headers)
+}
+
+#[derive(Deserialize)]
+struct Described {
+    #[serde(rename = "DescribeStacksResult")]
+    result: DescribedStacks,
+}
+
+#[derive(Deserialize)]
+struct DescribedStacks {
+    #[serde(rename = "Stacks", default)]
+    stacks: Members<Stack>,
+}
+
+#[derive(Deserialize)]
+struct Stack {
+    #[serde(rename = "Outputs", default)]
+    outputs: Members<Output>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    #[serde(rename = "OutputKey")]
+    key: String,
+    #[serde(rename = "OutputValue", default)]
+    value: String,
+}
+
+/// A list of the Query protocol.
+#[derive(Deserialize)]
+struct Members<T> {
+    #[serde(default = "Vec::new")]
+    member: Vec<T>,
+}
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self { member: Vec::new() }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Refused {
+    #[serde(rename = "Error")]
+    error: Refusal,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outputs_of_an_answer_are_read() {
+        let answer = r#"<?xml version="1.0"?><DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+            <DescribeStacksResult><Stacks><member><StackName>a</StackName><Outputs>
+            <member><OutputKey>A</OutputKey><OutputValue>https://a.example/?b&amp;c</OutputValue><Description>d</Description></member>
+            <member><OutputKey>B</OutputKey><OutputValue/></member>
+            </Outputs><Tags/></member></Stacks></DescribeStacksResult><ResponseMetadata/></DescribeStacksResponse>"#;
+        let described: Described = quick_xml::de::from_str(answer).expect("reads");
+        let outputs = described.result.stacks.member.into_iter().flat_map(|stack| stack.outputs.member);
+        let outputs: Vec<_> = outputs.map(|output| (output.key, output.value)).collect();
+        assert_eq!(outputs, [("A".into(), "https://a.example/?b&c".into()), ("B".into(), String::new())]);
+    }
+
+    #[test]
+    fn a_refusal_names_its_reason() {
+        let answer = "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\
+                      <Message>Stack with id a does not exist</Message></Error></ErrorResponse>";
+        let refused: Refused = quick_xml::de::from_str(answer).expect("reads");
+        assert_eq!(refused.error.code, "ValidationError");
+        assert_eq!(refused.error.message, "Stack with id a does not exist");
+    }
 }
