@@ -59,10 +59,16 @@ pub(super) fn encoding(sample: &[u8], complete: bool, asked: Option<&str>) -> Re
         let message = "the text looks like ISO-2022-JP, which is not read; save it as UTF-8";
         return Err(Failure::new("unknown_encoding", message));
     }
-    if is_utf8(sample, complete) || is_binary(sample) {
+    if is_binary(sample) {
         return Ok(UTF_8);
     }
     let words = reading::foreign_words(sample);
+    if is_utf8(sample, complete) {
+        return match looks_east_asian(sample, complete, &words) {
+            Some(candidate) => Err(utf_8_or(candidate, sample, &words)),
+            None => Ok(UTF_8),
+        };
+    }
     match decide(sample, complete, &words) {
         Verdict::Sure(encoding) => Ok(encoding),
         Verdict::Unsure(candidates) => Err(ambiguous(sample, &words, &candidates)),
@@ -143,6 +149,38 @@ fn is_utf8(sample: &[u8], complete: bool) -> bool {
         *if is_broken { &mut broken_words } else { &mut whole_words } += 1;
     }
     broken == 0 || whole_words >= broken_words && whole > broken
+}
+
+/// The East Asian encoding in which a text of UTF-8 holds words, where it holds none in UTF-8: `应路` in GBK is `Ӧ·`.
+/// Only characters of two bytes in UTF-8 are two bytes there.
+fn looks_east_asian(text: &[u8], complete: bool, words: &[&[u8]]) -> Option<&'static Candidate> {
+    if words.iter().any(|word| reading::is_utf_8(word) || reading::is_utf_8_sign(word) || has_three_bytes(word)) {
+        return None;
+    }
+    let (weighed, unknown) = reading::weigh(text, complete, words);
+    let first = weighed.first().filter(|first| !first.candidate.is_of_letters() && first.likely - unknown >= KNOWN)?;
+    Some(first.candidate)
+}
+
+/// Whether a word is UTF-8 and holds a character of three bytes or more.
+fn has_three_bytes(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(|word| word.chars().any(|c| c >= '\u{800}'))
+}
+
+/// The failure of a text that is UTF-8, and more likely in an East Asian encoding.
+fn utf_8_or(candidate: &Candidate, text: &[u8], words: &[&[u8]]) -> Failure {
+    let word = words.first().expect("a text that looks East Asian holds a foreign word");
+    let excerpt = around(text, word);
+    let message = format!(
+        "the encoding of the text cannot be told for certain: line {} reads {} in {}, {} in UTF-8; name the right one by the option \
+         `encoding` (`--encoding {}` on the command line)",
+        line_of(text, word),
+        shown_text(&candidate.read(excerpt)),
+        candidate.name,
+        shown_text(&String::from_utf8_lossy(excerpt)),
+        candidate.name,
+    );
+    Failure::new("ambiguous_encoding", message)
 }
 
 /// What comes of a text that is not UTF-8.

@@ -67,9 +67,15 @@ pub(super) fn is_utf_8(word: &[u8]) -> bool {
     let letters = |text: &str| {
         text.chars()
             .filter(|c| !c.is_ascii())
-            .all(|c| matches!(c, 'À'..='ſ' | 'Ά'..='ώ' | 'Ѐ'..='џ') && c.is_alphabetic())
+            .all(|c| matches!(c, 'À'..='ſ' | 'Ά'..='ώ' | 'Ѐ'..='џ' | 'א'..='ת' | 'ء'..='ي') && c.is_alphabetic())
     };
     std::str::from_utf8(word).is_ok_and(letters)
+}
+
+/// Whether a word is UTF-8 with signs alone beyond ASCII, such as `½` and `20°C`.
+pub(super) fn is_utf_8_sign(word: &[u8]) -> bool {
+    let signs = |text: &str| text.chars().filter(|c| !c.is_ascii()).all(|c| matches!(c, '\u{a0}'..='¿' | '×' | '÷'));
+    std::str::from_utf8(word).is_ok_and(signs)
 }
 
 /// An encoding that a text may be in.

@@ -258,6 +258,29 @@ fn east_asian_words_that_would_do_for_utf_8_are_no_sign_of_two_encodings() {
 }
 
 #[test]
+fn words_of_an_east_asian_encoding_that_happen_to_be_utf_8_are_not_taken_for_it() {
+    for word in ["应路", "莫路"] {
+        let bytes = encoded("GBK", &shop(&[word]));
+        let as_utf_8 = std::str::from_utf8(&bytes).expect("it is UTF-8 too");
+        let failure = found(&bytes).expect_err("either may be");
+        assert_eq!(failure.code, "ambiguous_encoding");
+        let line = as_utf_8.lines().nth(1).expect("a row");
+        let odd: String = line.chars().filter(|c| !c.is_ascii()).collect();
+        for part in [word, &odd, "in GBK", "in UTF-8", "`--encoding GBK`", "line 2"] {
+            assert!(failure.message.contains(part), "{part}: {}", failure.message);
+        }
+    }
+    // Some of it whole, some of it broken.
+    let failure = found(&encoded("GBK", &shop(&["郑路", "吴凯"]))).expect_err("no damaged UTF-8");
+    assert!(failure.message.contains("郑路"), "{}", failure.message);
+    // What is met in UTF-8 stays UTF-8.
+    for word in ["é", "Ø 20", "½", "20°C", "µm", "Łódź", "Щит", "ώρα", "שלום", "سلام", "灯", "😀", "–", "l·l", "naïve"]
+    {
+        assert_eq!(found(shop(&[word]).as_bytes()).expect("UTF-8"), UTF_8, "{word}");
+    }
+}
+
+#[test]
 fn encodings_that_are_not_read_are_named() {
     let escaped = b"sku,name\nA,\x1b$B>HL@\x1b(B\n";
     let failure = found(escaped).expect_err("not read");
