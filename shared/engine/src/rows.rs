@@ -12,11 +12,11 @@ use penstock_model::{Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, Record
 
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
-    decode,
     detect::encoding,
     key, lines,
     plan::Plan,
     split::Values,
+    transcoded,
 };
 
 /// A row that its kind accepts. What it says is the chunk's own text, not a copy.
@@ -501,7 +501,7 @@ fn text(cell: &[u8]) -> Result<&str, CellError> {
 fn not_in_encoding(what: &str, bytes: &[u8], valid_up_to: usize) -> String {
     let place = format!("byte {} of the {what}", valid_up_to + 1);
     // Of a file in another encoding what came is not known any more.
-    let is_decoded = bytes.utf8_chunks().all(|chunk| chunk.invalid().iter().all(|byte| *byte == decode::FOREIGN));
+    let is_decoded = bytes.utf8_chunks().all(|chunk| chunk.invalid().iter().all(|byte| *byte == transcoded::FOREIGN));
     let readings = if is_decoded { None } else { encoding::likely_readings(bytes, valid_up_to) };
     match readings {
         Some(readings) => format!("{place} is not UTF-8: it reads {readings}; `encoding` names the file's encoding"),

@@ -14,7 +14,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::{memchr, memchr2, memmem};
 use penstock_model::{Failure, limits};
 
-use crate::decode::Transcoded;
+use crate::transcoded::Transcoded;
 
 /// Bytes of a window, unless a tag or a text is longer.
 const WINDOW_BYTES: usize = 64 * 1024;
