@@ -67,7 +67,7 @@ async fn a_chunk_that_kills_every_validator_fails_its_rows_and_nothing_else() {
     assert_eq!(good.status, Status::Completed);
     arm(folder.path(), "validate.received.always");
     // The sweeper dies on the way, too.
-    arm(folder.path(), "sweep.sent_again");
+    arm(folder.path(), "sweep.resent");
     arm(folder.path(), "sweep.chunk_failed");
     let import = stack.import(&files::plain(1000, 250, "1")).await;
     assert_eq!(import.status, Status::CompletedWithErrors);
@@ -142,7 +142,7 @@ async fn a_death_after_any_named_step_changes_nothing() {
             "split.continued",
             "halt.ordered",
             "halt.block_closed",
-            "sweep.sent_again",
+            "sweep.resent",
             "sweep.chunk_failed",
             "sweep.expired",
         ];

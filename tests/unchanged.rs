@@ -7,7 +7,7 @@ use std::time::Duration;
 use penstock_client::NewImport;
 use penstock_local::Faults;
 use penstock_model::{ImportOptions, Mode, Record, Status};
-use penstock_store::conditions::SABOTAGE;
+use penstock_store::conditions::{Condition, SABOTAGE};
 use support::{Stack, files, upload};
 
 /// How often each record has been written.
@@ -69,12 +69,12 @@ async fn beside_an_older_import_every_row_is_written() {
 
 /// Two rows of an import for each record, and one of a newer import that says what the first of them says, whose message comes before or after or
 /// between theirs. The record's default is taken from the value that the rows set: that of the first row is to stand.
-async fn defaults_by_a_newer_row(without: Option<&str>) -> Vec<String> {
+async fn defaults_by_a_newer_row(without: Option<Condition>) -> Vec<String> {
     const KEYS: u64 = 200;
     let stack = Stack::with(|options| {
         options.scheduled = false;
         options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "10".into()));
-        options.environment.extend(without.map(|condition| (SABOTAGE.to_owned(), condition.to_owned())));
+        options.environment.extend(without.map(|condition| (SABOTAGE.to_owned(), condition.name().to_owned())));
         options.faults =
             Faults { seed: 35, message_delayed: 1.0, delay: Duration::from_secs(100), ..Faults::default() };
     })
@@ -119,7 +119,7 @@ async fn demand(stack: &Stack, key: u64) -> Record {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_older_than_its_record_has_to_leave_its_stamps() {
     assert_eq!(defaults_by_a_newer_row(None).await, Vec::<String>::new());
-    let deviations = defaults_by_a_newer_row(Some("newest")).await;
+    let deviations = defaults_by_a_newer_row(Some(Condition::Newest)).await;
     assert!(!deviations.is_empty(), "it holds without");
     println!("without newest: {deviations:?}");
 }

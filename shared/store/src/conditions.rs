@@ -8,6 +8,43 @@ use crate::Store;
 #[cfg(feature = "faults")]
 pub const SABOTAGE: &str = "PENSTOCK_SABOTAGE";
 
+/// A condition that a fault test can switch off.
+#[cfg(feature = "faults")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// [`Conditions::no_older_running`].
+    NoOlderRunning,
+    /// [`Conditions::first`].
+    First,
+    /// [`Conditions::newest`].
+    Newest,
+    /// [`Conditions::equal`].
+    Equal,
+    /// [`Conditions::consistent`].
+    Consistent,
+    /// [`Conditions::tallied_once`].
+    TalliedOnce,
+}
+
+#[cfg(feature = "faults")]
+impl Condition {
+    /// Every condition.
+    pub const ALL: [Self; 6] =
+        [Self::NoOlderRunning, Self::First, Self::Newest, Self::Equal, Self::Consistent, Self::TalliedOnce];
+
+    /// What [`SABOTAGE`] holds to switch it off.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoOlderRunning => "no_older_running",
+            Self::First => "first",
+            Self::Newest => "newest",
+            Self::Equal => "equal",
+            Self::Consistent => "consistent",
+            Self::TalliedOnce => "tallied_once",
+        }
+    }
+}
+
 /// The conditions that the first promises stand on. A rule gets them as a value and skips those that are switched off.
 ///
 /// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them.
@@ -39,18 +76,24 @@ impl Conditions {
     #[cfg(feature = "faults")]
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
         let Ok(name) = std::env::var(SABOTAGE) else { return Ok(Self::ALL) };
+        let condition = Condition::ALL.into_iter().find(|condition| condition.name() == name);
+        Ok(Self::without(condition.ok_or(SettingsError::NoCondition(SABOTAGE))?))
+    }
+
+    /// All but one.
+    #[cfg(feature = "faults")]
+    fn without(condition: Condition) -> Self {
         let mut conditions = Self::ALL;
-        let condition = match name.as_str() {
-            "no_older_running" => &mut conditions.no_older_running,
-            "first" => &mut conditions.first,
-            "newest" => &mut conditions.newest,
-            "equal" => &mut conditions.equal,
-            "consistent" => &mut conditions.consistent,
-            "tallied_once" => &mut conditions.tallied_once,
-            _ => return Err(SettingsError::NoCondition(SABOTAGE)),
+        let switched_off = match condition {
+            Condition::NoOlderRunning => &mut conditions.no_older_running,
+            Condition::First => &mut conditions.first,
+            Condition::Newest => &mut conditions.newest,
+            Condition::Equal => &mut conditions.equal,
+            Condition::Consistent => &mut conditions.consistent,
+            Condition::TalliedOnce => &mut conditions.tallied_once,
         };
-        *condition = false;
-        Ok(conditions)
+        *switched_off = false;
+        conditions
     }
 }
 

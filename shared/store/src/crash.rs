@@ -36,7 +36,7 @@ pub const POINTS: &[&str] = &[
     "end.report_sent",
     "report.written",
     "report.recorded",
-    "sweep.sent_again",
+    "sweep.resent",
     "sweep.chunk_failed",
     "sweep.expired",
 ];

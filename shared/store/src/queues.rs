@@ -77,7 +77,7 @@ impl Store {
     /// Sends a dead-lettered chunk to the validators once more, marked so.
     pub async fn resend_chunk(&self, message: &ChunkMessage) -> Result<()> {
         self.send(&Order::Chunk(Box::new(ChunkMessage { last_try: true, ..message.clone() }))).await?;
-        crash::point("sweep.sent_again");
+        crash::point("sweep.resent");
         Ok(())
     }
 
