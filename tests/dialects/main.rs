@@ -10,6 +10,7 @@ mod connectif;
 mod crowd;
 mod documents;
 mod forms;
+mod front_door;
 mod limiter;
 mod productsmanager;
 mod quotiza;

@@ -1,6 +1,6 @@
 //! Files that come through the API: deaths on the way, what Lambda takes, what is held of them.
 
-use std::{io::BufRead, io::BufReader, path::Path, process::Stdio};
+use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use penstock_model::Status;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     DOCUMENTS,
     documents::{Body, Document},
+    front_door::FrontDoor,
     support::{
         Stack, TOKEN,
         crashes::{arm, armed, stack_with_crashes_and},
@@ -171,16 +172,8 @@ fn peak_kib(process: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_front_door_holds_a_few_parts_of_fifty_megabytes() {
     let stack = Stack::start().await;
-    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_penstock"))
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .envs(stack.cloud.environment().iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it runs");
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-    let url = line.trim().strip_prefix("Penstock listens on ").expect("its address").to_owned();
+    let server = FrontDoor::open(&stack, &[]);
+    let url = &server.url;
     let head = "_email,_name\na@example.org,x\n";
     let post = |bytes: usize| {
         let file = format!("{head}{}", "b@example.org,yyyyyyyyyyyyyyyyyyyyyyyyy\n".repeat((bytes - head.len()) / 40));
@@ -198,7 +191,6 @@ async fn the_front_door_holds_a_few_parts_of_fifty_megabytes() {
     let grown = peak_kib(server.id()) - before;
     assert!(grown < 64 * 1024, "{grown} KiB more");
     println!("{grown} KiB more");
-    server.kill().expect("it ends");
-    server.wait().expect("it has ended");
+    drop(server);
     stack.stop().await;
 }

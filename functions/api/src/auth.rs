@@ -13,6 +13,7 @@ use penstock_store::{Store, keys::Key};
 
 use crate::{
     api::Api,
+    client_address,
     dialect::Dialect,
     limiter::{self, Client},
     rate_limits::Requests,
@@ -92,8 +93,8 @@ impl<T: Operation> FromRequestParts<Api> for Caller<T> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
         let dialect = *parts.extensions.get().expect("the outermost layer tells the dialect");
-        let address = limiter::address(&parts.extensions);
-        match authorize::<T>(api, dialect, &parts.headers, address).await {
+        let network = client_address::network(&parts.extensions);
+        match authorize::<T>(api, dialect, &parts.headers, network).await {
             Ok(account) => Ok(Self { account, dialect, operation: PhantomData }),
             Err(Denied { refusal, .. }) => Err(refusal),
         }
@@ -117,7 +118,7 @@ pub(crate) async fn authorize<T: Operation>(
     api: &Api,
     dialect: &Dialect,
     headers: &HeaderMap,
-    address: Option<String>,
+    network: Option<String>,
 ) -> Result<AccountId, Denied> {
     let key = match credential(headers) {
         Some((id, secret)) => {
@@ -127,9 +128,9 @@ pub(crate) async fn authorize<T: Operation>(
         None => None,
     };
     let account = key.as_ref().map(|key| key.account.clone());
-    // A client that guesses keys is held to the limits of its address too, and beyond them does not learn whether a guess was right.
+    // A client without a valid key is held to limits of its own.
     let requests = if key.is_some() { T::REQUESTS } else { &[Requests::All] };
-    let client = Client { api: dialect.name, requests, address, account: account.as_ref() };
+    let client = Client { api: dialect.name, requests, network, account: account.as_ref() };
     let admitted = limiter::admit(&api.store, &api.rate_limits, &client).await;
     let refused = |refusal| Denied { account: account.clone(), refusal };
     admitted.map_err(refused)?;

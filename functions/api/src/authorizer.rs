@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::{
     api::Api,
     auth::{self, Denied, Write},
+    client_address,
     dialects::{self, algure},
     intake::BodyLimits,
     refusal::Refusal,
@@ -56,8 +57,9 @@ async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> 
     let request = event.payload;
     let context = request.request_context;
     let source = context.identity.and_then(|identity| identity.source_ip);
+    let network = source.as_deref().and_then(client_address::network_named);
     let method = request.method_arn.ok_or("a request without a method")?;
-    let account = match auth::authorize::<Write>(api, &algure::DIALECT, &request.headers, source).await {
+    let account = match auth::authorize::<Write>(api, &algure::DIALECT, &request.headers, network).await {
         Ok(account) => account,
         Err(Denied { account: Some(account), refusal }) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
             return Ok(answer(&method, "Allow", &account, &refused(context.request_id.as_deref(), &refusal)));

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod auth;
 pub mod authorizer;
+mod client_address;
 mod dialect;
 mod dialects;
 mod drain;
@@ -23,6 +24,7 @@ use axum::Router;
 use lambda_runtime::Error;
 use penstock_store::Store;
 
+pub use client_address::behind_proxies;
 pub use dialect::{Dialect, Limit};
 pub use dialects::{DIALECTS, rate_limits};
 pub use intake::BodyLimits;

@@ -1,9 +1,7 @@
 //! How often a client may ask.
 
-use std::{net::SocketAddr, sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::AtomicU64, sync::atomic::Ordering, time::Duration};
 
-use axum::{extract::ConnectInfo, http::Extensions};
-use lambda_http::request::RequestContext;
 use penstock_model::AccountId;
 use penstock_store::{
     Store,
@@ -21,17 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests that passed without a judgement since the process began.
 static UNJUDGED: AtomicU64 = AtomicU64::new(0);
 
-/// The network address of the client: the peer of API Gateway, as API Gateway tells it, or else the peer of this process. A header is never
-/// trusted, since any client can write it.
-pub(crate) fn address(extensions: &Extensions) -> Option<String> {
-    match extensions.get::<RequestContext>() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-        Some(_) => None,
-        None => extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_string()),
-    }
-}
-
 /// Who asks, and for what.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
@@ -39,8 +26,8 @@ pub(crate) struct Client<'a> {
     pub(crate) api: &'static str,
     /// As what the request counts.
     pub(crate) requests: &'a [Requests],
-    /// The network address, where it is known.
-    pub(crate) address: Option<String>,
+    /// Its network ([`crate::client_address::network`]), where it is known.
+    pub(crate) network: Option<String>,
     /// The account, where the credential is an account's.
     pub(crate) account: Option<&'a AccountId>,
 }
@@ -51,7 +38,9 @@ impl Client<'_> {
         let policies = self.requests.iter().flat_map(|requests| limits.of(self.api, *requests));
         let window = |(policy, per, rate)| {
             let subject = match per {
-                Per::Address => Subject::Address(self.address.clone()?),
+                // A stranger must not use up the window of a customer behind the same address.
+                Per::Address if self.account.is_none() => Subject::Stranger(self.network.clone()?),
+                Per::Address => Subject::Address(self.network.clone()?),
                 Per::Account => Subject::Account(self.account?.clone()),
             };
             Some(Window { policy, rate, subject })
@@ -122,8 +111,8 @@ pub(crate) mod tests {
         let store = store_without_tables();
         let limits = RateLimits::from_vars(|_| None, &[("limited", &[LIMIT]), ("open", &[])]).expect("the defaults");
         let ask = async |api| {
-            let address = Some("192.0.2.1".to_owned());
-            let client = Client { api, requests: &[Requests::All], address, account: None };
+            let network = Some("192.0.2.1".to_owned());
+            let client = Client { api, requests: &[Requests::All], network, account: None };
             admit_within(Duration::from_millis(50), &store, &limits, &client).await
         };
         assert!(ask("limited").await.is_ok());

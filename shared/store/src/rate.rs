@@ -5,7 +5,7 @@
 //! meanwhile. A refused request writes nothing. A request that loses the race tries again. Each lost race means that another request passed,
 //! so the retries end at the latest when the window is full.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::AccountId;
 use serde::{Deserialize, Serialize};
@@ -27,17 +27,21 @@ pub struct Rate {
 /// Whose requests a window counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// The requests from this network address.
+    /// The requests with a valid key from this network address.
     Address(String),
+    /// The requests without a valid key from this network address.
+    Stranger(String),
     /// The requests of this account.
     Account(AccountId),
 }
 
 impl Subject {
-    fn as_str(&self) -> &str {
+    /// As a part of the window's key. No address holds a `#`.
+    fn name(&self) -> Cow<'_, str> {
         match self {
-            Self::Address(address) => address,
-            Self::Account(account) => account.as_str(),
+            Self::Address(address) => address.into(),
+            Self::Stranger(address) => format!("stranger#{address}").into(),
+            Self::Account(account) => account.as_str().into(),
         }
     }
 }
@@ -171,7 +175,7 @@ fn verdict(judgements: impl Iterator<Item = Judgement>) -> Option<Judgement> {
 }
 
 fn window_pk(window: &Window) -> String {
-    format!("limit#{}#{}", window.policy, window.subject.as_str())
+    format!("limit#{}#{}", window.policy, window.subject.name())
 }
 
 fn window_key(window: &Window) -> Item {
