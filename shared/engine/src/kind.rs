@@ -6,6 +6,8 @@
 //! - `NaN`, `INF` and Python's `1_000` are no numbers. Numbers of more than 38 digits and integers of more than 64 bits
 //!   are refused. Where `bareNumber` is false, `5-` and `(5)` do not become 5, nor does `$.5`. An integer may have a
 //!   `groupChar`, as in Table Schema v2.
+//! - Groups of digits have three digits before the decimal character, two or three further left, and none behind it:
+//!   frictionless leaves a `groupChar` out wherever it stands, so that `1,5` becomes 15.
 //! - Spaces around a boolean are ignored, as around a number.
 //! - A `pattern` matches the whole text whatever alternatives it has, and takes no look-around and no back-references.
 //! - A URI has no character that RFC 3986 does not give it. A UUID has its hyphens. An e-mail address has no quoted
@@ -21,6 +23,7 @@ mod components;
 mod default;
 mod nested;
 mod number;
+mod reading;
 mod strptime;
 mod temporal;
 mod text;
@@ -30,6 +33,7 @@ use std::{collections::HashMap, sync::Arc};
 use penstock_model::{Conversion, InvalidOption, KindName, ReadOptions, Value};
 
 pub use check::FieldCheck;
+pub(crate) use number::Evidence;
 
 use crate::{cell::Cell, key};
 use strptime::DatePattern;

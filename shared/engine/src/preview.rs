@@ -8,6 +8,7 @@ use penstock_model::{
 };
 
 use crate::{
+    notes,
     plan::Plan,
     reading::{self, Columns, Hints, Part, Reading},
     rows,
@@ -74,6 +75,9 @@ pub fn preview(
             (matched, first_rows(&mut plan, &job, &chunks))
         }
     };
+    let codes = rows.iter().flat_map(|row| &row.errors).map(|error| error.code.as_str());
+    let note = notes::of_errors(codes).map(str::to_owned);
+    let layout = Layout { notes: layout.notes.into_iter().chain(note).collect(), ..layout };
     Ok(Preview { layout, columns, rows, failure: failure.err() })
 }
 

@@ -1,6 +1,6 @@
 //! An import: what was asked for, how far it is, how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -286,6 +286,9 @@ pub struct Import {
     /// The columns that no field is named after.
     #[serde(default)]
     pub ignored_columns: Vec<String>,
+    /// Notes that its rows add to those of its layout.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub notes: BTreeSet<String>,
     /// How its file is cut.
     #[serde(default)]
     pub chunking: Chunking,
@@ -350,6 +353,7 @@ impl Import {
             layout: None,
             columns: None,
             ignored_columns: Vec::new(),
+            notes: BTreeSet::new(),
             chunking: Chunking::default(),
             checkpoint: Checkpoint::START,
             opened_blocks: 0,

@@ -122,7 +122,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         return root.then("primaryKey").fail("at least one field of the key must be required");
     }
     let defaults = defaults(schema, &fields, &places, &at_fields)?;
-    Ok(Kind {
+    let mut kind = Kind {
         name: schema.name.clone(),
         fields,
         places,
@@ -132,7 +132,10 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         exact_columns: schema.column_names == ColumnNames::Exact,
         missing: common.missing,
         reading: schema.reading.clone(),
-    })
+    };
+    // Bounds, enumerations and defaults are written as the fields themselves say.
+    kind.preset(&schema.fields).map_err(|error| root.then("reading").then(error.option).error(error.rule))?;
+    Ok(kind)
 }
 
 /// Checks what the schema presets of the reading of files.
@@ -416,7 +419,7 @@ fn number(
     };
     if field.field_type == FieldType::Integer {
         // An integer has no point; one that groups digits is not one.
-        rule.decimal_char = if rule.group_char == Some('.') { ',' } else { '.' };
+        rule.decimal_char = NumberRule::point_of_integer(rule.group_char);
     } else if Some(rule.decimal_char) == rule.group_char {
         return at.then("groupChar").fail("is the decimalChar too");
     }
