@@ -30,7 +30,7 @@ use clap::Args;
 use penstock_client::Detected;
 use penstock_engine::{
     kind::Kind,
-    kinds,
+    kinds, notes,
     reading::{self, Part, Reading},
 };
 use penstock_model::{Failure, Grammar, Job, KindName, Layout, RowError, Schema, Status};
@@ -103,6 +103,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut check = Check::new(&file, &kind);
     let wanted = Wanted { errors: args.errors, rejected: rejected.is_some() };
     let (found, failure) = check.whole(file.open()?, threads, Collector::new(wanted, &file, rejected))?;
+    if let (Some(note), Some(layout)) = (notes::of_errors(found.codes.keys().map(String::as_str)), &mut check.layout) {
+        layout.notes.push(note.to_owned());
+    }
     let status = match failure {
         Some(_) => Status::Failed,
         None if found.rows.failed > 0 => Status::CompletedWithErrors,
@@ -208,6 +211,7 @@ impl<'a> Check<'a> {
         let layout = reading::resolve(&mut file, *bytes, &hints)?;
         self.layout = Some(layout.clone());
         self.job.grammar = layout.grammar;
+        self.job.reading.clone_from(&layout.reading);
         let mut reading = Reading::start(&layout, &hints, &self.job.chunking);
         reading.read(file, *bytes, &mut |part| match part {
             Part::Columns(columns) => {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use penstock_engine::{plan::Plan, rows};
+use penstock_engine::{notes, plan::Plan, rows};
 use penstock_model::{Begin, ChunkMessage, Verdict, limits::RECORD_ITEM_BYTES};
 use penstock_runtime::{
     chunk_end,
@@ -27,6 +27,7 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
     crash::point("validate.received");
     let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
     let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
+    let kind = kind.read_by(&job.reading).map_err(|failure| unreadable(&failure.message))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.options.mapping);
     let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
     let records = rows::Records::of(&job, &chunk);
@@ -49,6 +50,9 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
                 errors.extend(rows::reject(&mut plan, &job, &chunk, &refused, RECORD_ITEM_TOO_LARGE, &message));
             }
             errors.sort_by_key(|error| error.row);
+            if let Some(note) = notes::of_errors(errors.iter().map(|error| error.code.as_str())) {
+                store.add_note(&job.account, &job.import, note).await?;
+            }
             chunk_end::finish(store, &job, &chunk, applied.tally, &errors).await?;
             let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             metrics::write(&[(Metric::ChunkLatency, took_ms)], &[("import.id", job.import.as_str())]);

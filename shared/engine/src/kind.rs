@@ -6,6 +6,8 @@
 //! - `NaN`, `INF` and Python's `1_000` are no numbers. Numbers of more than 38 digits and integers of more than 64 bits
 //!   are refused. Where `bareNumber` is false, `5-` and `(5)` do not become 5, nor does `$.5`. An integer may have a
 //!   `groupChar`, as in Table Schema v2.
+//! - Groups of digits have three digits before the decimal character, two or three further left, and none behind it:
+//!   frictionless leaves a `groupChar` out wherever it stands, so that `1,5` becomes 15.
 //! - Spaces around a boolean are ignored, as around a number.
 //! - A `pattern` matches the whole text whatever alternatives it has, and takes no look-around and no back-references.
 //! - A URI has no character that RFC 3986 does not give it. A UUID has its hyphens. An e-mail address has no quoted
@@ -21,17 +23,20 @@ mod components;
 mod default;
 mod nested;
 mod number;
+mod reading;
 mod strptime;
 mod temporal;
 mod text;
 
 use std::{collections::HashMap, sync::Arc};
 
-use penstock_model::{Conversion, KindName, Value};
+use penstock_model::{Conversion, InvalidOption, KindName, ReadOptions, Value};
 
 pub use check::FieldCheck;
+pub(crate) use number::Evidence;
 
 use crate::{cell::Cell, key};
+use strptime::DatePattern;
 
 /// A schema, compiled to check the rows of one account.
 #[derive(Debug, Clone)]
@@ -46,6 +51,7 @@ pub struct Kind {
     keeps_additional: bool,
     exact_columns: bool,
     missing: Arc<[String]>,
+    reading: ReadOptions,
 }
 
 /// The default of a field.
@@ -100,6 +106,11 @@ impl Kind {
         self.keeps_additional
     }
 
+    /// How files of the kind are read, where their imports do not say otherwise.
+    pub fn reading(&self) -> &ReadOptions {
+        &self.reading
+    }
+
     /// Whether a column has to have exactly the name of its field.
     pub(crate) fn has_exact_columns(&self) -> bool {
         self.exact_columns
@@ -121,6 +132,14 @@ impl Kind {
     pub fn key_of(&self, row: &[(usize, Option<Cell<'_>>)]) -> String {
         key::canonical(self.key.iter().map(|&field| self.value(row, field)))
     }
+}
+
+/// Checks that the date format of an import's options is a pattern of dates or of moments.
+///
+/// # Errors
+/// Why it is not.
+pub fn date_format(format: &str) -> Result<(), InvalidOption> {
+    DatePattern::of_option(format).map(drop).map_err(|rule| InvalidOption::new("date_format", rule))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use penstock_model::{
 };
 
 use crate::{
+    notes,
     plan::Plan,
     reading::{self, Columns, Hints, Part, Reading},
     rows,
@@ -70,9 +71,13 @@ pub fn preview(
         Some(Columns { names, mut plan, .. }) => {
             let matched = matched(&names, &plan);
             let job = Job::dry(account.clone(), plan.kind().name().clone(), hints.options, layout.grammar, names);
+            let job = Job { reading: layout.reading.clone(), ..job };
             (matched, first_rows(&mut plan, &job, &chunks))
         }
     };
+    let codes = rows.iter().flat_map(|row| &row.errors).map(|error| error.code.as_str());
+    let note = notes::of_errors(codes).map(str::to_owned);
+    let layout = Layout { notes: layout.notes.into_iter().chain(note).collect(), ..layout };
     Ok(Preview { layout, columns, rows, failure: failure.err() })
 }
 

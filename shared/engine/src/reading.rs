@@ -9,6 +9,8 @@
 //! storage streams it, and resumes from a checkpoint; the other two have the file at hand and let [`Reading::read`]
 //! push it.
 
+mod numbers;
+
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, limits};
@@ -17,10 +19,12 @@ pub use crate::hints::Hints;
 use crate::{
     decode, detect, header,
     kind::Kind,
+    options,
     plan::Plan,
     split::{Piece, SplitOptions, Splitter},
     upload::{self, Upload},
 };
+use numbers::NumberWatch;
 
 /// Checks that a file of `bytes` bytes is not over the limit.
 ///
@@ -42,17 +46,19 @@ pub fn check_size(bytes: u64) -> Result<(), Failure> {
 /// when the upload is accepted: everything behind it goes by the layout alone.
 ///
 /// # Errors
-/// A permanent failure: `file_too_large`, `unsupported_format`, `unknown_encoding`, those of [`decode::each_piece`].
+/// A permanent failure: `file_too_large`, `unsupported_format`, those of [`options::check`], those of [`decode::each_piece`].
 pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     check_size(bytes)?;
+    options::check(hints.options)?;
     let layout = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
-    Ok(layout)
+    Ok(Layout { reading: hints.options.reading.over(hints.kind.reading()), ..layout })
 }
 
 /// A file that is being read: it is pushed the file's text and gives the file's columns, then its chunks.
 ///
-/// The same text in pieces of any size gives the same parts. No more than a chunk and a record are held.
+/// The same text in pieces of any size gives the same parts. No more than a chunk and a record are held, and the chunks
+/// of the first [`limits::DETECT_BYTES`] while it is open whether their numbers contradict one another.
 #[derive(Debug)]
 pub struct Reading {
     layout: Layout,
@@ -63,6 +69,9 @@ pub struct Reading {
     names: Vec<String>,
     /// Where the chunk that was given last ends.
     next: Checkpoint,
+    /// The look at the numbers of the first chunks, while it goes on, and those chunks.
+    watch: Option<NumberWatch>,
+    held: Vec<Part>,
     /// Whether the file goes on behind the text that there is.
     partial: bool,
 }
@@ -107,7 +116,16 @@ impl Reading {
     /// columns are known. It is to be pushed the file's text from `from.offset` on.
     pub fn resume(layout: &Layout, chunking: &Chunking, from: Checkpoint) -> Self {
         let splitter = Splitter::resume(SplitOptions::new(layout.grammar, chunking), from);
-        Self { layout: layout.clone(), splitter, target: None, names: Vec::new(), next: from, partial: false }
+        Self {
+            layout: layout.clone(),
+            splitter,
+            target: None,
+            names: Vec::new(),
+            next: from,
+            watch: None,
+            held: Vec::new(),
+            partial: false,
+        }
     }
 
     /// The names of the columns as they were read: empty before, and also there where they failed the file.
@@ -124,7 +142,8 @@ impl Reading {
     ///
     /// # Errors
     /// Why the file fails as a whole. Where the columns do, no chunk came before: `header_too_large`,
-    /// `unterminated_quote`, those of [`header::columns`] and of [`Plan::compile`].
+    /// `unterminated_quote`, those of [`header::columns`], of [`Kind::read_by`] and of [`Plan::compile`]. Nor did one
+    /// come where its numbers do: `ambiguous_numbers`.
     pub fn push(&mut self, text: &[u8]) -> Result<Vec<Part>, Failure> {
         let pieces = self.splitter.push(text)?;
         self.parts(pieces)
@@ -142,6 +161,7 @@ impl Reading {
         }
         // A file without a row names no member.
         parts.extend(self.columns(Vec::new())?);
+        parts.extend(self.release()?);
         Ok(parts)
     }
 
@@ -176,7 +196,9 @@ impl Reading {
         if let Err(failure) = decoded
             && !self.partial
         {
-            return Err(self.broken_off(failure));
+            let failure = self.broken_off(failure);
+            let _ = self.release()?.into_iter().try_for_each(take);
+            return Err(failure);
         }
         let _ = self.finish()?.into_iter().try_for_each(take);
         Ok(())
@@ -198,18 +220,34 @@ impl Reading {
                         parts.extend(self.columns(names)?);
                     }
                     self.next = next;
-                    parts.push(Part::Chunk(chunk, next));
+                    let Some(watch) = &mut self.watch else {
+                        parts.push(Part::Chunk(chunk, next));
+                        continue;
+                    };
+                    let is_enough = watch.look(grammar, &chunk);
+                    self.held.push(Part::Chunk(chunk, next));
+                    if is_enough {
+                        parts.extend(self.release()?);
+                    }
                 }
             }
         }
         Ok(parts)
     }
 
+    /// Ends the look at numbers and gives the chunks that were held for it.
+    fn release(&mut self) -> Result<Vec<Part>, Failure> {
+        let verdict = self.watch.take().map_or(Ok(()), |watch| watch.verdict());
+        verdict.map(|()| std::mem::take(&mut self.held))
+    }
+
     /// The columns of these names, unless they are known.
     fn columns(&mut self, names: Vec<String>) -> Result<Option<Part>, Failure> {
         let Some(Target { kind, mapping }) = self.target.take() else { return Ok(None) };
         self.names.clone_from(&names);
+        let kind = kind.read_by(&self.layout.reading)?;
         let plan = Plan::compile(kind, self.layout.grammar, &names, &mapping)?;
+        self.watch = NumberWatch::new(&plan, &self.layout.reading, self.layout.grammar);
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
         Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan }))))
     }

@@ -1,10 +1,10 @@
 //! An import: what was asked for, how far it is, how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, Rows, Tally, limits};
+use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, ReadOptions, Rows, Tally, limits};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -141,6 +141,9 @@ pub struct ImportOptions {
     /// When to stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
+    /// How the file is read, where its kind or its content does not say so.
+    #[serde(flatten)]
+    pub reading: ReadOptions,
 }
 
 /// The stored object that an import reads, pinned when the upload is accepted.
@@ -283,6 +286,9 @@ pub struct Import {
     /// The columns that no field is named after.
     #[serde(default)]
     pub ignored_columns: Vec<String>,
+    /// Notes that its rows add to those of its layout.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub notes: BTreeSet<String>,
     /// How its file is cut.
     #[serde(default)]
     pub chunking: Chunking,
@@ -347,6 +353,7 @@ impl Import {
             layout: None,
             columns: None,
             ignored_columns: Vec::new(),
+            notes: BTreeSet::new(),
             chunking: Chunking::default(),
             checkpoint: Checkpoint::START,
             opened_blocks: 0,
@@ -390,6 +397,7 @@ impl Import {
             options: self.options.clone(),
             chunking: self.chunking,
             grammar: self.grammar(),
+            reading: self.layout.as_ref().map(|layout| layout.reading.clone()).unwrap_or_default(),
             columns: self.columns.clone().unwrap_or_default(),
         }
     }

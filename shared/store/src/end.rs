@@ -1,6 +1,8 @@
 //! The end of an import: any function may find it, and it is made once. [`penstock_model::Import::settle`] decides;
 //! here it is persisted.
 
+use std::{collections::HashSet, sync::Mutex};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{
     AccountId, Block, ClosedBlocks, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
@@ -14,7 +16,37 @@ use crate::{
     table::{import_key, kind_order_key},
 };
 
+/// Notes that this process has added to imports. Adding one again does no harm and costs a write.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<HashSet<(ImportId, String)>>);
+
+/// Notes that are remembered at once, at most.
+const REMEMBERED_NOTES: usize = 64;
+
 impl Store {
+    /// Adds a note to an import, which shows it beside those of its layout. A repeat changes nothing; nor does a note for
+    /// an import that is gone.
+    pub async fn add_note(&self, account: &AccountId, id: &ImportId, note: &str) -> Result<()> {
+        let noted = || self.inner.noted.0.lock().expect("no holder panics");
+        let entry = (id.clone(), note.to_owned());
+        if noted().contains(&entry) {
+            return Ok(());
+        }
+        let update = self
+            .update(import_key(account, id))
+            .update_expression("ADD #notes :notes")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#notes", "notes")
+            .expression_attribute_values(":notes", AttributeValue::Ss(vec![note.to_owned()]));
+        is_made(update).await?;
+        let mut noted = noted();
+        if noted.len() == REMEMBERED_NOTES {
+            noted.clear();
+        }
+        noted.insert(entry);
+        Ok(())
+    }
+
     /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has
     /// moved on since it was read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {

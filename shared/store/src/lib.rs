@@ -56,6 +56,7 @@ struct Inner {
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
     versions: kinds::Versions,
+    noted: end::Noted,
 }
 
 impl Store {
@@ -64,7 +65,17 @@ impl Store {
         let clock = settings.clock();
         let clients = settings.clients();
         let (dynamodb, s3, sqs) = (clients.dynamodb(), clients.s3(), clients.sqs());
-        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, sqs, versions: kinds::Versions::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                clock,
+                dynamodb,
+                s3,
+                sqs,
+                versions: kinds::Versions::default(),
+                noted: end::Noted::default(),
+            }),
+        }
     }
 
     /// The settings from which the store was made.

@@ -13,6 +13,7 @@ fuzz_target!(|body: &str| {
     }
     let Order::Chunk(message) = order else { return };
     let kind = Kind::compile(&kinds::all()[0], &message.job.account).expect("a bundled kind compiles");
+    let Ok(kind) = kind.read_by(&message.job.reading) else { return };
     if let Ok(mut plan) = Plan::compile(kind, message.job.grammar, &message.job.columns, &message.job.options.mapping) {
         let records = rows::Records::of(&message.job, &message.chunk);
         rows::parse(&mut plan, &message.job, &records);

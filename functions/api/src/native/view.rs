@@ -68,6 +68,14 @@ impl From<Layout> for Detected {
     }
 }
 
+impl Detected {
+    /// With notes that were added since the layout was resolved.
+    fn with(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+}
+
 /// The JSON of the file of rejected rows, which is at `…/rejected`.
 #[derive(Debug, Serialize)]
 struct Rejected {
@@ -105,7 +113,7 @@ impl ImportView {
             kind_version: Some(import.kind_version).filter(|version| *version > 0),
             format: import.format,
             options: import.options,
-            detected: import.layout.map(Detected::from),
+            detected: import.layout.map(|layout| Detected::from(layout).with(import.notes)),
             columns: import.columns,
             ignored_columns: import.ignored_columns,
             rows,

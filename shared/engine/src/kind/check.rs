@@ -6,7 +6,7 @@ use penstock_model::{Decimal, Value};
 
 use super::{
     nested::{self, Items},
-    number::{self, NumberRule},
+    number::{self, Evidence, NumberRule},
     temporal::TemporalRule,
     text::{Length, TextRule},
 };
@@ -77,6 +77,21 @@ impl FieldCheck {
     /// Whether it holds dates or times.
     pub(crate) fn is_temporal(&self) -> bool {
         matches!(self.rule, Rule::Temporal(_))
+    }
+
+    /// Whether it holds numbers with a fraction.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self.rule, Rule::Number(_))
+    }
+
+    /// The decimal character of the field, and what a cell says of that of its file; `None` where it says nothing.
+    pub(crate) fn evidence(&self, cell: &str) -> Option<(char, Evidence)> {
+        match &self.rule {
+            Rule::Number(rule) if cell.contains(['.', ',']) && !self.missing.iter().any(|missing| missing == cell) => {
+                Some((rule.decimal_char, rule.evidence(cell)?))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the field accepts a text as it is, without a check. Most cells are such.

@@ -12,6 +12,7 @@ use super::{
     DefaultRule, Kind, SchemaError,
     check::{FieldCheck, Rule},
     components::Temporal,
+    date_format,
     nested::Items,
     number::NumberRule,
     temporal::TemporalRule,
@@ -92,6 +93,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         keeps_additional: schema.additional_fields == AdditionalFields::Keep,
     };
     let root = At(String::new());
+    reading(schema, &root.then("reading"))?;
     let at_fields = root.then("fields");
     let places = places(&schema.fields, &at_fields)?;
     let mut key = Vec::with_capacity(schema.primary_key.len());
@@ -120,7 +122,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         return root.then("primaryKey").fail("at least one field of the key must be required");
     }
     let defaults = defaults(schema, &fields, &places, &at_fields)?;
-    Ok(Kind {
+    let mut kind = Kind {
         name: schema.name.clone(),
         fields,
         places,
@@ -129,7 +131,20 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         keeps_additional: common.keeps_additional,
         exact_columns: schema.column_names == ColumnNames::Exact,
         missing: common.missing,
-    })
+        reading: schema.reading.clone(),
+    };
+    // Bounds, enumerations and defaults are written as the fields themselves say.
+    kind.preset(&schema.fields).map_err(|error| root.then("reading").then(error.option).error(error.rule))?;
+    Ok(kind)
+}
+
+/// Checks what the schema presets of the reading of files.
+fn reading(schema: &Schema, at: &At) -> Result<(), SchemaError> {
+    let checked = schema.reading.check(None, None).and_then(|()| match &schema.reading.date_format {
+        Some(format) => date_format(format),
+        None => Ok(()),
+    });
+    checked.map_err(|error| at.then(error.option).error(error.rule))
 }
 
 /// Checks the number of patterns: each is compiled wherever the kind is used, and takes memory there.
@@ -404,7 +419,7 @@ fn number(
     };
     if field.field_type == FieldType::Integer {
         // An integer has no point; one that groups digits is not one.
-        rule.decimal_char = if rule.group_char == Some('.') { ',' } else { '.' };
+        rule.decimal_char = NumberRule::point_of_integer(rule.group_char);
     } else if Some(rule.decimal_char) == rule.group_char {
         return at.then("groupChar").fail("is the decimalChar too");
     }

@@ -52,6 +52,16 @@ impl Default for Components {
 }
 
 impl Components {
+    /// The date without its time; `None` where the time is not midnight, which would be lost.
+    pub(super) fn whole_day(self) -> Option<Self> {
+        let midnight = match self.afternoon {
+            None => self.hour == 0,
+            Some(afternoon) => self.hour == 12 && !afternoon,
+        };
+        let is_midnight = midnight && self.minute == 0 && self.second == 0 && self.nanosecond == 0;
+        is_midnight.then_some(Self { hour: 0, afternoon: None, offset: None, ..self })
+    }
+
     /// The value; `None` for a date that is not in the calendar, or a time that is not on the clock.
     pub(super) fn moment(self, what: Temporal) -> Option<Moment> {
         let date = match self.ordinal {

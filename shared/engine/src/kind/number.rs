@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use penstock_model::Decimal;
 
-use crate::cell::CellError;
+use crate::{cell::CellError, notes::OTHER_DECIMAL_CHAR};
 
 /// How a field's numbers are written, and their bounds.
 #[derive(Debug, Clone)]
@@ -32,8 +32,9 @@ impl NumberRule {
 
     /// A number in text.
     pub(super) fn number(&self, text: &str) -> Result<Decimal, CellError> {
-        let plain = self.plain(trimmed(text)).ok_or_else(|| self.no_number("not a number"))?;
-        let number = Decimal::parse(&plain).map_err(|error| self.no_number(&error.to_string()))?;
+        let text = trimmed(text);
+        let plain = self.plain(text).ok_or_else(|| self.refused(text, "not a number"))?;
+        let number = Decimal::parse(&plain).map_err(|error| self.refused(text, &error.to_string()))?;
         self.within(number)
     }
 
@@ -56,7 +57,8 @@ impl NumberRule {
     }
 
     /// The text as a program would write the number; borrowed where it is already. `None` for a text that cannot be a
-    /// number.
+    /// number. Digits are grouped as people group them: by three before the decimal character, the groups further left
+    /// by two or three, and none behind it. So `1,5` is never 15.
     fn plain<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         let mut text = text;
         if !self.bare {
@@ -66,14 +68,22 @@ impl NumberRule {
             return Some(Cow::Borrowed(text));
         }
         let mut plain = String::with_capacity(text.len());
+        let mut groups = Groups::default();
         for c in text.chars() {
             match c {
-                c if Some(c) == self.group_char => {}
-                c if c == self.decimal_char => plain.push('.'),
+                c if Some(c) == self.group_char => groups.separate()?,
+                c if c == self.decimal_char => {
+                    groups.end()?;
+                    plain.push('.');
+                }
                 '.' => return None,
-                other => plain.push(other),
+                other => {
+                    groups.take(other)?;
+                    plain.push(other);
+                }
             }
         }
+        groups.end()?;
         Some(Cow::Owned(plain))
     }
 
@@ -102,6 +112,88 @@ impl NumberRule {
         CellError::new("invalid_number", format!("{what}; write it as 1{group}234{decimal}56{without}"))
     }
 
+    /// Why a text is refused that is no number.
+    fn refused(&self, text: &str, what: &str) -> CellError {
+        let evidence = self.evidence(text);
+        let group = match evidence {
+            Some(Evidence::Other { group }) => group,
+            Some(Evidence::Own { group: Some(group) }) if Some(group) != self.group_char => {
+                let CellError { message, .. } = self.no_number(what);
+                return CellError::new("invalid_number", format!("{message}, or give group_char `{group}`"));
+            }
+            _ => return self.no_number(what),
+        };
+        let (own, other) = (self.decimal_char, if self.decimal_char == '.' { ',' } else { '.' });
+        let group = group.map_or(String::new(), |group| format!(" and group_char `{group}`"));
+        let message = format!(
+            "its decimal character is `{other}`, and the file is read with `{own}`: write it as 1234{own}56, or give \
+             decimal_char `{other}`{group}"
+        );
+        CellError::new(OTHER_DECIMAL_CHAR, message)
+    }
+
+    /// What the way in which a number is written says of the decimal character of its file; `None` where it says
+    /// nothing: it has neither a point nor a comma, or is no number.
+    pub(super) fn evidence(&self, text: &str) -> Option<Evidence> {
+        let own = self.decimal_char;
+        let other = match own {
+            '.' => ',',
+            ',' => '.',
+            _ => return None,
+        };
+        let is_digit = |c: char| c.is_ascii_digit();
+        let text = match self.bare {
+            true => trimmed(text).trim_start_matches(['-', '+']),
+            false => text.get(text.find(is_digit)?..=text.rfind(is_digit)?)?,
+        };
+        let (at, last) = text.char_indices().rev().find(|(_, c)| *c == own || *c == other)?;
+        let (whole, fraction) = (&text[..at], &text[at + 1..]);
+        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let seems = |decimal: char, group: Option<char>| match decimal == own {
+            true => Some(Evidence::Own { group }),
+            false => Some(Evidence::Other { group }),
+        };
+        let opposite = if last == own { other } else { own };
+        if whole.bytes().all(|b| b.is_ascii_digit()) {
+            // `1.234` may be a thousand and more. `0.234`, `1234.567` and `1.2` are not.
+            let may_be_grouped = fraction.len() == 3 && (1..=3).contains(&whole.len()) && !whole.starts_with('0');
+            return if may_be_grouped { Some(Evidence::Either { decimal: last }) } else { seems(last, None) };
+        }
+        let group = whole.chars().find(|c| !c.is_ascii_digit())?;
+        let mut groups = Groups::default();
+        let grouped = whole.chars().try_for_each(|c| if c == group { groups.separate() } else { groups.take(c) });
+        if group == last {
+            // `1.234.567`: what stands twice is no decimal character.
+            let is_grouped = grouped.is_some() && fraction.len() == 3;
+            return is_grouped.then(|| seems(opposite, Some(last)))?;
+        }
+        let is_group = group == opposite || matches!(group, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '\u{2019}');
+        (is_group && grouped.and_then(|()| groups.end()).is_some()).then(|| seems(last, Some(group)))?
+    }
+
+    /// Takes what options say in place of what the rule says.
+    ///
+    /// # Errors
+    /// What would stand for two things, as the end of a sentence.
+    pub(super) fn read_by(&mut self, decimal: Option<char>, group: Option<char>) -> Result<(), &'static str> {
+        if let Some(decimal) = decimal {
+            self.decimal_char = decimal;
+            self.group_char = self.group_char.filter(|own| *own != decimal);
+        }
+        if group == Some(self.decimal_char) {
+            return Err("is the decimal character");
+        }
+        self.group_char = group.or(self.group_char);
+        Ok(())
+    }
+
+    /// The decimal character that an integer does not have: one that does not group its digits.
+    pub(super) fn point_of_integer(group: Option<char>) -> char {
+        if group == Some('.') { ',' } else { '.' }
+    }
+
     fn within(&self, number: Decimal) -> Result<Decimal, CellError> {
         if self.minimum.is_none() && self.maximum.is_none() && self.max_scale.is_none() {
             return Ok(number);
@@ -119,6 +211,61 @@ impl NumberRule {
             )),
             _ => Ok(number),
         }
+    }
+}
+
+/// What a number says of the decimal character of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// It can only have the decimal character of its field, and has this character between groups of digits.
+    Own {
+        /// The character between groups.
+        group: Option<char>,
+    },
+    /// It can only have the other one of point and comma, and has this character between groups of digits.
+    Other {
+        /// The character between groups.
+        group: Option<char>,
+    },
+    /// Three digits behind this character: it is a decimal character, or stands between thousands.
+    Either {
+        /// The character.
+        decimal: char,
+    },
+}
+
+/// Digits in groups, before the fraction of a number, as they are met.
+#[derive(Debug, Default)]
+struct Groups {
+    /// Digits since the start or the last separator.
+    digits: usize,
+    is_separated: bool,
+    has_ended: bool,
+}
+
+impl Groups {
+    /// Takes what is no separator: a digit, or something that the number's own grammar judges.
+    fn take(&mut self, c: char) -> Option<()> {
+        match c.is_ascii_digit() {
+            true => self.digits += 1,
+            // An exponent.
+            false if self.digits > 0 => self.end()?,
+            false => {}
+        }
+        Some(())
+    }
+
+    fn separate(&mut self) -> Option<()> {
+        let most = if self.is_separated { 2..=3 } else { 1..=3 };
+        let is_group = !self.has_ended && most.contains(&self.digits);
+        (self.is_separated, self.digits) = (true, 0);
+        is_group.then_some(())
+    }
+
+    fn end(&mut self) -> Option<()> {
+        let is_group = self.has_ended || !self.is_separated || self.digits == 3;
+        self.has_ended = true;
+        is_group.then_some(())
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct TemporalRule {
     what: Temporal,
     /// `None` for ISO 8601 as Table Schema takes it.
     pattern: Option<DatePattern>,
+    /// Of moments: a pattern of dates that is read too, as midnight.
+    of_days: Option<DatePattern>,
     pub(super) minimum: Option<Moment>,
     pub(super) maximum: Option<Moment>,
 }
@@ -30,7 +32,17 @@ impl TemporalRule {
             Some("any") => return Err("`any` is not supported: it would guess".to_owned()),
             Some(pattern) => Some(DatePattern::compile(pattern, what)?),
         };
-        Ok(Self { what, pattern, minimum: None, maximum: None })
+        Ok(Self { what, pattern, of_days: None, minimum: None, maximum: None })
+    }
+
+    /// Takes the pattern of an option, one of dates or of moments, in place of the field's own. A moment whose pattern
+    /// has no time is read beside the others, as midnight. A time of day has no date to be read by it.
+    pub(super) fn read_by(&mut self, pattern: &DatePattern, of: Temporal) {
+        match (self.what, of) {
+            (Temporal::Time, _) => {}
+            (Temporal::Datetime, Temporal::Date) => self.of_days = Some(pattern.clone()),
+            _ => self.pattern = Some(pattern.clone()),
+        }
     }
 
     /// The canonical text of a cell.
@@ -62,12 +74,16 @@ impl TemporalRule {
 
     pub(super) fn read(&self, cell: &str) -> Option<Moment> {
         let parts = match (&self.pattern, self.what) {
-            (Some(pattern), _) => pattern.read(cell)?,
-            (None, Temporal::Time) => Components::default().with_iso_time(cell)?,
-            (None, Temporal::Date) => iso_date(cell)?,
-            (None, Temporal::Datetime) => iso_datetime(cell)?,
+            (Some(pattern), _) => pattern.read(cell),
+            (None, Temporal::Time) => Components::default().with_iso_time(cell),
+            (None, Temporal::Date) => iso_date(cell),
+            (None, Temporal::Datetime) => iso_datetime(cell),
         };
-        parts.moment(self.what)
+        let parts = parts.or_else(|| self.of_days.as_ref()?.read(cell))?;
+        match self.what {
+            Temporal::Date => parts.whole_day()?.moment(self.what),
+            _ => parts.moment(self.what),
+        }
     }
 
     fn invalid(&self) -> CellError {
