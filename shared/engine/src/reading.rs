@@ -124,7 +124,7 @@ impl Reading {
     ///
     /// # Errors
     /// Why the file fails as a whole. Where the columns do, no chunk came before: `header_too_large`,
-    /// `unterminated_quote`, those of [`header::columns`] and of [`Plan::compile`].
+    /// `unterminated_quote`, `no_rows`, those of [`header::columns`] and of [`Plan::compile`].
     pub fn push(&mut self, text: &[u8]) -> Result<Vec<Part>, Failure> {
         let pieces = self.splitter.push(text)?;
         self.parts(pieces)

@@ -3,6 +3,7 @@
 mod cells;
 mod flat;
 mod json;
+mod shape;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -14,6 +15,7 @@ use crate::{
     cell::{Cell, CellError, CellResult, Input},
     decode,
     detect::encoding,
+    invisible::{is_blank, is_blank_record},
     key, lines,
     plan::Plan,
     split::Values,
@@ -104,6 +106,10 @@ impl<'c> Cut<'c> {
     fn new(delimiter: u8, quoting: bool, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
         let (mut places, mut table, mut row) = (Vec::new(), Table::new(bytes), first_row);
         table.cut(delimiter, quoting, first_line, |record| {
+            // As the splitter, which numbers rows.
+            if is_blank_record(&bytes[record.bytes.clone()], delimiter, quoting) {
+                return;
+            }
             places.push(Place { row, line: record.line, bytes: record.bytes, cells: record.cells });
             row += 1;
         });
@@ -348,6 +354,8 @@ impl Finding {
 struct RowReader<'a> {
     plan: &'a mut Plan,
     empty_cells: EmptyCells,
+    /// The columns of a header that hold texts of the key, and their fields.
+    text_keys: Vec<(usize, usize)>,
     /// For each field the record that named it last, counted from 1 as records are begun.
     named_by: Vec<u64>,
     /// Records that have been begun.
@@ -377,7 +385,11 @@ impl Faults {
 
 impl<'a> RowReader<'a> {
     fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
-        Self { plan, empty_cells, named_by: Vec::new(), begun: 0 }
+        let kind = plan.kind();
+        let is_text_key = |field: &usize| kind.key_fields().contains(field) && kind.field(*field).is_text();
+        let columns = plan.columns().iter().enumerate();
+        let text_keys = columns.filter_map(|(at, field)| field.filter(is_text_key).map(|field| (at, field))).collect();
+        Self { plan, empty_cells, text_keys, named_by: Vec::new(), begun: 0 }
     }
 
     /// Begins a record: forgets what was read of the one before.
@@ -415,27 +427,24 @@ impl<'a> RowReader<'a> {
             Content::Object => self.members_of(&fields, bytes),
             Content::SheetRow => self.sheet_cells_of(&fields, bytes),
         };
-        if cells.iter().all(|cell| cell.as_ref().is_none_or(|cell| cell.is_empty())) {
+        let parts: Vec<String> =
+            cells.iter().map(|cell| RowError::shown(cell.as_deref().unwrap_or_default())).collect();
+        if parts.iter().all(|part| is_blank(part)) {
             return None;
         }
         let mut key = String::new();
-        for (at, cell) in cells.iter().enumerate() {
+        for (at, part) in parts.iter().enumerate() {
             if at > 0 {
                 key.push(',');
             }
-            key::push_text(&mut key, &RowError::shown(cell.as_deref().unwrap_or_default()));
+            key::push_text(&mut key, part);
         }
         Some(key)
     }
 
     fn delimited<'r>(&self, buffer: &mut RowBuffer<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
-        let columns = self.plan.columns();
-        if cells.len() != columns.len() {
-            let (cells, columns) = (cells.len(), columns.len());
-            let message = format!("the row has {cells} cells, the header names {columns} columns");
-            return Err(Finding::row("ragged_row", message));
-        }
-        for ((known, cell), field) in cells.texts().zip(columns) {
+        self.delimited_shape(cells)?;
+        for ((known, cell), field) in cells.texts().zip(self.plan.columns()) {
             let Some(field) = *field else { continue };
             match known {
                 Some(text) => self.cell(buffer, field, Input::Text(text), cell),
@@ -445,6 +454,13 @@ impl<'a> RowReader<'a> {
                         buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
                     }
                 },
+            }
+        }
+        for &(column, field) in &self.text_keys {
+            if let Some(cell) = cells.get(column)
+                && let Err(error) = shape::spelt_out(cell)
+            {
+                buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
             }
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! Delimited records cut into cells, which borrow the chunk's bytes.
 //!
 //! Records and cells are those of the `csv` crate with its defaults, on every input; [`crate::split`]'s delimited
-//! grammar says how a quote is read. There are two differences. Only cells with doubled quotes are copied. And no state
-//! machine takes byte after byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`]
-//! finds those, so a row takes some twenty steps, not hundreds.
+//! grammar says how a quote is read. Only cells with doubled quotes are copied. And no state machine takes byte after
+//! byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`] finds those, so a row
+//! takes some twenty steps, not hundreds.
+//!
+//! One thing is read that the `csv` crate leaves as it is: `="00123"`, by which programs tell Excel to keep a text as it
+//! is, becomes `00123`.
 
 use std::ops::Range;
 
@@ -106,6 +109,7 @@ impl<'c> Table<'c> {
         let mut cutter = Cutter {
             table: self,
             delimiter,
+            quoting,
             line,
             record: 0,
             record_line: line,
@@ -113,16 +117,36 @@ impl<'c> Table<'c> {
             cell: CellScan::at(0),
             visit,
         };
-        let quote = if quoting { QUOTE } else { b'\n' };
         let (blocks, rest) = bytes.as_chunks::<64>();
         for (number, block) in blocks.iter().enumerate() {
-            cutter.block(number * 64, special(block, delimiter, quote));
+            cutter.block(number * 64, special(block, delimiter));
         }
         let mut last = [0; 64];
         last[..rest.len()].copy_from_slice(rest);
         let within = (1 << rest.len()) - 1;
-        cutter.block(blocks.len() * 64, special(&last, delimiter, quote) & within);
+        cutter.block(blocks.len() * 64, special(&last, delimiter) & within);
         cutter.end();
+    }
+
+    /// Adds a cell that may be a formula of one text; see [`formula_text`].
+    fn unwrap(&mut self, range: Range<usize>) {
+        match formula_text(&self.bytes[range.clone()]) {
+            Some(text) if memchr::memchr(QUOTE, text).is_none() => {
+                self.spans.push(Span::new(range.start + 2..range.end - 1));
+            }
+            Some(text) => self.unescape(text),
+            None => self.spans.push(Span::new(range)),
+        }
+    }
+
+    /// Takes the formula around the text that was added last, if there is one.
+    fn unwrap_last(&mut self) {
+        let Some(start) = self.spans.last().map(|span| span.start as usize - self.bytes.len()) else { return };
+        if let Some(text) = formula_text(&self.unescaped[start..]).map(<[u8]>::to_vec) {
+            self.unescaped.truncate(start);
+            self.spans.pop();
+            self.unescape(&text);
+        }
     }
 
     /// Adds a cell that begins with a quote and is more than a text between two quotes; `raw` is what follows the first
@@ -142,15 +166,32 @@ impl<'c> Table<'c> {
     }
 }
 
+/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled.
+fn formula_text(cell: &[u8]) -> Option<&[u8]> {
+    let mut quotes = cell.strip_prefix(b"=\"")?.strip_suffix(b"\"")?.split(|byte| *byte == QUOTE);
+    let text = &cell[2..cell.len() - 1];
+    // Between doubled quotes every other part is empty.
+    quotes.next();
+    loop {
+        match (quotes.next(), quotes.next()) {
+            (None, _) => return Some(text),
+            (Some(b""), Some(_)) => {}
+            _ => return None,
+        }
+    }
+}
+
 /// A bit for each byte that is one of the four.
-fn special(block: &[u8; 64], delimiter: u8, quote: u8) -> u64 {
-    blocks::word(block, |byte| (byte == delimiter) | (byte == quote) | (byte == b'\n') | (byte == b'\r'))
+fn special(block: &[u8; 64], delimiter: u8) -> u64 {
+    blocks::word(block, |byte| (byte == delimiter) | (byte == QUOTE) | (byte == b'\n') | (byte == b'\r'))
 }
 
 /// A cell that is being cut.
 #[derive(Clone, Copy)]
 struct CellScan {
     start: usize,
+    /// There is more to it than its first byte and its last: it opens with a quote, or may be a formula.
+    special: bool,
     /// Its first byte is a quote that opens.
     opened: bool,
     /// In quotes.
@@ -163,13 +204,14 @@ struct CellScan {
 
 impl CellScan {
     fn at(start: usize) -> Self {
-        Self { start, opened: false, quoted: false, closed: 0, doubled: false }
+        Self { start, special: false, opened: false, quoted: false, closed: 0, doubled: false }
     }
 }
 
 struct Cutter<'t, 'c, V> {
     table: &'t mut Table<'c>,
     delimiter: u8,
+    quoting: bool,
     /// The line of the byte that is looked at.
     line: u64,
     /// Where the record starts, its line, and its first cell.
@@ -188,7 +230,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
             word &= word - 1;
             let byte = self.table.bytes[at];
             // Nearly all special bytes are delimiters of unquoted cells.
-            if byte == self.delimiter && !self.cell.opened {
+            if byte == self.delimiter && !self.cell.special {
                 self.table.spans.push(Span::new(self.cell.start..at));
                 self.cell.start = at + 1;
             } else {
@@ -207,11 +249,13 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
                 self.end_cell(at);
                 self.cell = CellScan::at(at + 1);
             }
-            QUOTE if at == self.cell.start => (self.cell.quoted, self.cell.opened) = (true, true),
+            QUOTE if at == self.cell.start => {
+                (self.cell.quoted, self.cell.opened, self.cell.special) = (self.quoting, self.quoting, self.quoting);
+            }
             QUOTE if self.cell.opened && at == self.cell.closed + 1 => {
                 (self.cell.quoted, self.cell.doubled) = (true, true);
             }
-            QUOTE => {}
+            QUOTE => self.cell.special |= self.table.bytes[self.cell.start..at] == *b"=",
             _ => {
                 // An empty line is no record, and between \r and \n there is none.
                 if at > self.record {
@@ -226,11 +270,15 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
     }
 
     fn end_cell(&mut self, at: usize) {
-        let CellScan { start, opened, quoted, closed, doubled } = self.cell;
+        let CellScan { start, special, opened, quoted, closed, doubled } = self.cell;
         match opened {
-            false => self.table.spans.push(Span::new(start..at)),
+            false if !special => self.table.spans.push(Span::new(start..at)),
+            false => self.table.unwrap(start..at),
             true if !quoted && !doubled && closed + 1 == at => self.table.spans.push(Span::new(start + 1..closed)),
-            true => self.table.unescape(&self.table.bytes[start + 1..at]),
+            true => {
+                self.table.unescape(&self.table.bytes[start + 1..at]);
+                self.table.unwrap_last();
+            }
         }
     }
 
@@ -274,10 +322,27 @@ mod tests {
         while reader.read_byte_record(&mut record).expect("in memory") {
             let before = record.position().map_or(0, |at| at.byte().saturating_sub(1) as usize);
             let start = before + bytes[before..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-            let cells = record.iter().map(<[u8]>::to_vec).collect();
+            let cells = record.iter().map(unwrapped).collect();
             records.push((cells, start, 1 + lines::ended_in(&bytes[..start])));
         }
         records
+    }
+
+    /// A cell without the formula around it.
+    fn unwrapped(cell: &[u8]) -> Vec<u8> {
+        let Some(inner) = cell.strip_prefix(b"=\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
+            return cell.to_vec();
+        };
+        let (mut text, mut at) = (Vec::new(), 0);
+        while at < inner.len() {
+            match &inner[at..] {
+                [QUOTE, QUOTE, ..] => at += 2,
+                [QUOTE, ..] => return cell.to_vec(),
+                _ => at += 1,
+            }
+            text.push(inner[at - 1]);
+        }
+        text
     }
 
     fn found(delimiter: u8, quoting: bool, bytes: &[u8]) -> Vec<Read> {
@@ -299,6 +364,7 @@ mod tests {
         let token = prop_oneof![
             6 => Just(b"\"".to_vec()), 6 => Just(b",".to_vec()), 3 => Just(b"\n".to_vec()), 2 => Just(b"\r".to_vec()),
             2 => Just(b"\r\n".to_vec()), 4 => Just(b"a".to_vec()), 2 => Just(b"\"\"".to_vec()), 1 => Just(b"12\" wide".to_vec()),
+            2 => Just(b"=\"".to_vec()), 1 => Just(b",=\"0\",".to_vec()), 1 => Just(b"\"=\"\"0\"\"\"".to_vec()),
             1 => Just(b"\"x\ny\"".to_vec()), 1 => Just(b"\xef\xbb\xbf".to_vec()), 1 => Just(b"\0\xff;".to_vec()),
             2 => Just("größer".into()), 1 => (0usize..130).prop_map(|length| vec![b'x'; length]),
         ];
@@ -312,6 +378,21 @@ mod tests {
         fn cells_equal_those_of_the_csv_crate(file in files(), semicolons in any::<bool>(), quoting in any::<bool>()) {
             let delimiter = if semicolons { b';' } else { b',' };
             prop_assert_eq!(found(delimiter, quoting, &file), wanted(delimiter, quoting, &file));
+        }
+    }
+
+    #[test]
+    fn a_formula_that_is_nothing_but_a_text_is_the_text() {
+        let cells = |row: &str, quoting| {
+            let found = found(b';', quoting, row.as_bytes()).remove(0).0;
+            found.into_iter().map(|cell| String::from_utf8(cell).expect("text")).collect::<Vec<_>>()
+        };
+        assert_eq!(cells("=\"00123\";\"=\"\"0,1\"\"\";=\"\";=\"a\"\"b\"", true), ["00123", "0,1", "", "a\"b"]);
+        assert_eq!(cells("=\"1\";x", false), ["1", "x"]);
+        // Once.
+        assert_eq!(cells("=\"=\"\"1\"\"\"", true), ["=\"1\""]);
+        for row in ["=1", "=\"", "=\"1", "=\"1\"&\"2\"", "=\"1\" ", "x=\"1\"", " =\"1\""] {
+            assert_eq!(cells(row, true), [row]);
         }
     }
 

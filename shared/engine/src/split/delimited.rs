@@ -11,9 +11,10 @@
 //! line end on its way, in quotes and outside, and counts them, so that the line of each record is known.
 
 use memchr::{memchr2, memchr3};
-use penstock_model::RecordFlaw;
+use penstock_model::{RecordFlaw, delimiter_byte};
 
 use super::scan::Scan;
+use crate::invisible::{is_blank_record, is_invisible};
 
 const QUOTE: u8 = b'"';
 
@@ -105,8 +106,31 @@ impl Delimited {
         (self.state == State::Quoted).then_some(RecordFlaw::UnterminatedQuote { opened_line: marked_line })
     }
 
+    /// Whether a whole record says nothing.
+    #[inline]
+    pub(super) fn is_blank(&self, record: &[u8]) -> bool {
+        is_blank_record(record, self.delimiter, self.quoting)
+    }
+
     /// Gets ready for the next record.
     pub(super) fn next(&mut self) {
         self.state = State::Bare;
+    }
+}
+
+/// The delimiter of which a first line tells Excel: `sep=;`, or `sep=\t` for a tab.
+pub(crate) fn told_delimiter(line: &[u8]) -> Option<u8> {
+    // A tab is white space, and the delimiter here.
+    let line = std::str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
+    let line = line.trim_start_matches(is_invisible);
+    let (name, told) = line.split_at_checked(4)?;
+    if !name.eq_ignore_ascii_case("sep=") {
+        return None;
+    }
+    let mut characters = told.chars();
+    match (characters.next()?, characters.next(), characters.next()) {
+        ('\\', Some('t'), None) => Some(b'\t'),
+        (delimiter, None, None) => delimiter_byte(delimiter).ok(),
+        _ => None,
     }
 }
