@@ -5,7 +5,7 @@ mod envelope;
 
 use std::io::Read;
 
-use penstock_model::{Compression, Failure, Format, Grammar, Layout, UTF_8, delimiter_byte, limits};
+use penstock_model::{Compression, Failure, Format, Grammar, Layout, ReadOptions, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
 
 pub use encoding::known_encoding;
@@ -17,7 +17,7 @@ use crate::{
     hints::Hints,
     invisible::{is_blank, is_invisible},
     sheet,
-    split::told_delimiter,
+    split::{byte, told_delimiter},
     upload::{self, Upload, cannot_be_read},
 };
 
@@ -58,8 +58,10 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     sample.truncate(limits::DETECT_BYTES);
     let encoding = encoding::encoding(&sample, complete, hints.options.encoding.as_deref())?;
     let (text, _) = encoding.decode_with_bom_removal(&sample);
-    let (format, grammar) = grammar(&text, complete, hints)?;
-    let layout = Layout { compression, encoding: encoding.name().to_owned(), ..Layout::plain(format, grammar) };
+    let reading = hints.reading();
+    let (format, grammar) = grammar(&text, complete, hints, &reading)?;
+    let plain = Layout::plain(format, grammar);
+    let layout = Layout { compression, encoding: encoding.name().to_owned(), reading, ..plain };
     Ok(noting_contradictions(layout, hints))
 }
 
@@ -92,7 +94,8 @@ fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     upload::rewind(&mut upload)?;
     let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
-    let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
+    let plain = Layout::plain(Format::Xlsx, Grammar::Sheet);
+    let layout = Layout { sheet: Some(sheet), reading: hints.reading(), ..plain };
     Ok(noting_contradictions(layout, hints))
 }
 
@@ -100,16 +103,16 @@ fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<La
 ///
 /// # Errors
 /// `ambiguous_rows`.
-fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> Result<(Format, Grammar), Failure> {
+fn grammar(text: &str, complete: bool, hints: &Hints<'_>, reading: &ReadOptions) -> Result<(Format, Grammar), Failure> {
     let wanted = hints.format.or_else(|| hints.named_format());
-    Ok(match json(text, complete, wanted, &hints.known_names())? {
+    Ok(match json(text, complete, wanted, reading.rows_at.is_some(), &hints.known_names())? {
         Some(Grammar::Lines) => (Format::Ndjson, Grammar::Lines),
         Some(grammar) => (Format::Json, grammar),
         None => {
             let quoting = hints.options.quoting.unwrap_or(true);
             let delimiter = match hints.options.delimiter.and_then(|c| delimiter_byte(c).ok()) {
                 Some(delimiter) => delimiter,
-                None => delimiter(text, complete, quoting, hints),
+                None => delimiter(text, complete, quoting, hints, reading),
             };
             let format = if delimiter == b'\t' { Format::Tsv } else { Format::Csv };
             (format, Grammar::Delimited { delimiter, quoting })
@@ -117,11 +120,12 @@ fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> Result<(Format, Gra
     })
 }
 
-/// The grammar of a text that is JSON.
+/// The grammar of a text that is JSON. `is_envelope` says that an object holds the rows, if there is only one.
 fn json(
     text: &str,
     complete: bool,
     wanted: Option<Format>,
+    is_envelope: bool,
     is_field: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Grammar>, Failure> {
     let text = text.trim_start_matches(is_invisible);
@@ -142,6 +146,9 @@ fn json(
             // An array of a record's own field is no envelope.
             found.arrays.retain(|(_, member)| !is_field(member));
             let is_alone = text[end..].trim_start().is_empty();
+            if is_alone && is_envelope {
+                return Ok(Some(Grammar::Elements { enveloped: true }));
+            }
             match is_alone && (complete || !found.arrays.is_empty()) {
                 true => single(&text[..end], &found, wanted),
                 false => Ok(Some(several(text, end))),
@@ -149,6 +156,7 @@ fn json(
         }
         // The object goes on beyond the sample, or is broken. It stands on a line of its own where that is declared,
         // where it ends on its line, and where another object starts on the next one.
+        _ if is_envelope => Ok(Some(Grammar::Elements { enveloped: true })),
         _ if wanted == Some(Format::Ndjson) => Ok(Some(Grammar::Lines)),
         _ => {
             let first_line = text.lines().next().unwrap_or_default();
@@ -215,6 +223,16 @@ fn several(text: &str, first_end: usize) -> Grammar {
     Grammar::Lines
 }
 
+/// A text from a line on, from 1.
+fn below(text: &str, line: u64) -> &str {
+    let mut rest = text;
+    for _ in 1..line {
+        let Some(end) = rest.find(['\n', '\r']) else { return "" };
+        rest = rest[end..].strip_prefix("\r\n").unwrap_or(&rest[end + 1..]);
+    }
+    rest
+}
+
 /// Delimiters that are detected, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
@@ -224,7 +242,8 @@ const SNIFFED_RECORDS: usize = 100;
 /// The delimiter of which the first line tells Excel; else the one by which the first record names most fields of the
 /// kind; among equals, the one by which most records have as many cells as the first; then the one that gives most
 /// cells. Records that say nothing do not count.
-fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8 {
+fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>, reading: &ReadOptions) -> u8 {
+    let text = below(text, reading.header_line.unwrap_or(1));
     let first_line = text.split(['\n', '\r']).find(|line| !is_blank(line)).unwrap_or_default();
     if let Some(told) = told_delimiter(first_line.as_bytes()) {
         return told;
@@ -236,6 +255,8 @@ fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8
             .has_headers(false)
             .flexible(true)
             .quoting(quoting)
+            .escape(byte(reading.escape))
+            .comment(byte(reading.comment))
             .delimiter(delimiter)
             .from_reader(text.as_bytes());
         let says = |record: &csv::ByteRecord| !record.iter().all(|cell| std::str::from_utf8(cell).is_ok_and(is_blank));

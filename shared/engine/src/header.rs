@@ -5,7 +5,13 @@ use std::collections::HashSet;
 use penstock_model::{Failure, Grammar, limits};
 use serde::de::IgnoredAny;
 
-use crate::{invisible::trimmed, members::Members, rows, sheet, split::Values};
+use crate::{
+    invisible::trimmed,
+    members::Members,
+    rows::{self, Form},
+    sheet,
+    split::Values,
+};
 
 /// The columns that the file's first record names, in its order. Invisible characters at the ends of a name do not
 /// count.
@@ -13,7 +19,8 @@ use crate::{invisible::trimmed, members::Members, rows, sheet, split::Values};
 /// # Errors
 /// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
 /// `header_too_large` over [`limits::HEADER_BYTES`].
-pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> {
+pub fn columns(header: &[u8], form: impl Into<Form>) -> Result<Vec<String>, Failure> {
+    let form = form.into();
     if header.len() > limits::HEADER_BYTES {
         let message = format!("the header has {} bytes, the limit is {}", header.len(), limits::HEADER_BYTES);
         return Err(Failure::new("header_too_large", message));
@@ -25,8 +32,8 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
             "the first line is not text, so this is not a CSV file; its first line must name the columns",
         ));
     };
-    let columns = match grammar {
-        Grammar::Delimited { delimiter, quoting } => rows::first_cells(delimiter, quoting, text),
+    let columns = match form.grammar {
+        Grammar::Delimited { .. } => rows::first_cells(form, text),
         Grammar::Sheet => sheet::cells_as_text(text.as_bytes()),
         Grammar::Lines | Grammar::Elements { .. } | Grammar::Concatenated => Vec::new(),
     };

@@ -14,7 +14,10 @@ use delimited::Delimited;
 pub(crate) use delimited::told_delimiter;
 pub(crate) use json::Members;
 use json::{Elements, Lines};
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, DocumentFlaw, Failure, Grammar, RecordFlaw, limits};
+use memchr::memchr2;
+use penstock_model::{
+    Body, Checkpoint, Chunk, Chunking, DocumentFlaw, Failure, Grammar, ReadOptions, RecordFlaw, delimiter_byte, limits,
+};
 use scan::Scan;
 
 use crate::lines::{self, LineCounter};
@@ -100,6 +103,8 @@ pub struct Splitter {
     in_header: bool,
     /// No record has been met that says anything.
     is_first: bool,
+    /// Lines above the header that have not been passed.
+    lines_above: u64,
     buffer: Vec<u8>,
     /// Where the chunk being gathered starts in the buffer.
     chunk_start: usize,
@@ -286,6 +291,11 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
+/// The byte of a character that options name.
+pub(crate) fn byte(of: Option<char>) -> Option<u8> {
+    of.and_then(|c| delimiter_byte(c).ok())
+}
+
 #[derive(Debug)]
 struct Dropping {
     offset: u64,
@@ -312,6 +322,7 @@ impl Splitter {
             at_start,
             in_header: at_start && options.grammar.has_header(),
             is_first: at_start,
+            lines_above: 0,
             scanner: Scanner::new(options.grammar, at_start),
             buffer: Vec::new(),
             chunk_start: 0,
@@ -321,6 +332,19 @@ impl Splitter {
             scan: Scan::default(),
             dropping: None,
         }
+    }
+
+    /// The same splitter of a file that is read with these options. To be called before anything is pushed.
+    pub fn with(mut self, reading: &ReadOptions) -> Self {
+        if self.in_header {
+            self.lines_above = reading.header_line.map_or(0, |line| line.saturating_sub(1));
+        }
+        match &mut self.scanner {
+            Scanner::Delimited(delimited) => delimited.with(byte(reading.escape), byte(reading.comment)),
+            Scanner::Elements(elements) => reading.rows_at.iter().for_each(|path| elements.at(path)),
+            Scanner::Lines(_) => {}
+        }
+        self
     }
 
     /// Takes the next bytes of the file and returns the pieces that they complete.
@@ -357,7 +381,7 @@ impl Splitter {
 
     /// Takes one whole record out of the buffer; `false` where the buffer holds none.
     fn record(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Result<bool, SplitError> {
-        if self.in_header && self.scan.at > self.options.record_bytes {
+        if self.in_header && self.scan.at - self.chunk_start > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
         let mut start = match self.scan.start {
@@ -439,6 +463,9 @@ impl Splitter {
             }
             self.at_start = false;
         }
+        if self.lines_above > 0 && !self.pass_lines(at_end) {
+            return None;
+        }
         let start = self.scanner.start(&self.buffer, &mut self.scan, at_end);
         // However many bytes stand between two records, no more than a chunk of them is held.
         if self.chunk_rows > 0 && self.scan.at - self.chunk_start > self.options.chunk_bytes {
@@ -446,6 +473,27 @@ impl Splitter {
             return start.map(|start| start - gone);
         }
         start
+    }
+
+    /// Passes the lines above the header, whatever they hold; `false` where the buffer does not hold their end.
+    fn pass_lines(&mut self, at_end: bool) -> bool {
+        while self.lines_above > 0 {
+            let Some(found) = memchr2(b'\n', b'\r', &self.buffer[self.scan.at..]) else {
+                self.scan.at = self.buffer.len();
+                break;
+            };
+            let at = self.scan.at + found;
+            let next = self.buffer.get(at + 1);
+            if self.buffer[at] == b'\r' && next.is_none() && !at_end {
+                self.scan.at = at;
+                break;
+            }
+            let is_pair = self.buffer[at] == b'\r' && next == Some(&b'\n');
+            self.scan.at = at + 1 + usize::from(is_pair);
+            self.lines_above -= 1;
+        }
+        self.start_chunk(self.scan.at);
+        self.lines_above == 0
     }
 
     fn start_chunk(&mut self, at: usize) {
@@ -457,12 +505,12 @@ impl Splitter {
     }
 
     fn header(&mut self, start: usize, end: usize, flawed: bool, pieces: &mut Vec<Piece>) -> Result<(), SplitError> {
-        if end > self.options.record_bytes {
+        if end - self.chunk_start > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
         if flawed {
             let quote = self.scan.mark.expect("a header that does not fit is refused, so its quote is in the buffer");
-            let opened_line = 1 + lines::ended_in(&self.buffer[..quote]);
+            let opened_line = self.next.line + lines::ended_in(&self.buffer[self.chunk_start..quote]);
             return Err(SplitError::HeaderUnterminated { opened_line });
         }
         pieces.push(Piece::Header(self.buffer[start..end].to_vec()));
@@ -568,7 +616,8 @@ impl Splitter {
                 self.start_chunk(blank_end);
             }
         }
-        let done = if self.dropping.is_some() || self.in_header { 0 } else { self.chunk_start };
+        // Of a file whose header is being read that is where the lines above it end.
+        let done = if self.dropping.is_some() { 0 } else { self.chunk_start };
         self.buffer.drain(..done);
         self.move_up(done);
     }

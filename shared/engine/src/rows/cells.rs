@@ -25,6 +25,18 @@ pub(super) struct Table<'c> {
     unescaped: Vec<u8>,
 }
 
+/// The bytes that mean something in delimited text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks {
+    pub(super) delimiter: u8,
+    /// Whether a quote does.
+    pub(super) quoting: bool,
+    /// In quotes it makes the next byte data.
+    pub(super) escape: Option<u8>,
+    /// A line that begins with it is no record.
+    pub(super) comment: Option<u8>,
+}
+
 /// Where a cell stands: in the bytes, or, counted on behind their end, in the unescaped cells.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -65,6 +77,11 @@ impl<'a> RecordCells<'a> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 
+    /// The cells in their order, without their quotes.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        self.texts().map(|(_, cell)| cell)
+    }
+
     /// The cells in their order, each with its text if all of the chunk is text; else each has to be checked by itself.
     #[inline]
     pub(super) fn texts(self) -> impl Iterator<Item = (Option<&'a str>, &'a [u8])> {
@@ -99,7 +116,7 @@ impl<'c> Table<'c> {
     }
 
     /// Cuts the bytes, which start on line `line` of the file, and calls `visit` with every record.
-    pub(super) fn cut(&mut self, delimiter: u8, quoting: bool, line: u64, visit: impl FnMut(CutRecord)) {
+    pub(super) fn cut(&mut self, marks: Marks, line: u64, visit: impl FnMut(CutRecord)) {
         let bytes = self.bytes;
         // A cell that was unescaped is shorter than it was.
         assert!(bytes.len() < u32::MAX as usize / 2, "a chunk is far smaller than 2 GiB");
@@ -108,8 +125,8 @@ impl<'c> Table<'c> {
         self.text = std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none());
         let mut cutter = Cutter {
             table: self,
-            delimiter,
-            quoting,
+            delimiter: marks.delimiter,
+            marks,
             line,
             record: 0,
             record_line: line,
@@ -117,14 +134,13 @@ impl<'c> Table<'c> {
             cell: CellScan::at(0),
             visit,
         };
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        for (number, block) in blocks.iter().enumerate() {
-            cutter.block(number * 64, special(block, delimiter));
+        cutter.begin_record(0);
+        match marks.escape {
+            None => cutter.blocks(|block| special(block, marks.delimiter)),
+            Some(escape) => {
+                cutter.blocks(|block| special(block, marks.delimiter) | blocks::word(block, |byte| byte == escape));
+            }
         }
-        let mut last = [0; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        let within = (1 << rest.len()) - 1;
-        cutter.block(blocks.len() * 64, special(&last, delimiter) & within);
         cutter.end();
     }
 
@@ -151,11 +167,29 @@ impl<'c> Table<'c> {
 
     /// Adds a cell that begins with a quote and is more than a text between two quotes; `raw` is what follows the first
     /// quote.
-    fn unescape(&mut self, mut raw: &[u8]) {
+    fn unescape(&mut self, raw: &[u8]) {
+        self.unescape_with(None, raw);
+    }
+
+    /// The same, where a byte may make the one behind it data: a quote, or itself. Before any other it is data too.
+    fn unescape_with(&mut self, escape: Option<u8>, mut raw: &[u8]) {
         let start = self.bytes.len() + self.unescaped.len();
-        while let Some(at) = memchr::memchr(QUOTE, raw) {
+        while let Some(at) = memchr::memchr2(QUOTE, escape.unwrap_or(QUOTE), raw) {
             self.unescaped.extend(&raw[..at]);
-            raw = &raw[at + 1..];
+            let (mark, behind) = (raw[at], &raw[at + 1..]);
+            raw = behind;
+            if Some(mark) == escape {
+                let Some((next, behind)) = raw.split_first() else {
+                    self.unescaped.push(mark);
+                    break;
+                };
+                if *next != QUOTE && *next != mark {
+                    self.unescaped.push(mark);
+                }
+                self.unescaped.push(*next);
+                raw = behind;
+                continue;
+            }
             // A doubled quote is one; behind a single one everything is data.
             let Some(doubled) = raw.strip_prefix(&[QUOTE]) else { break };
             self.unescaped.push(QUOTE);
@@ -198,20 +232,33 @@ struct CellScan {
     quoted: bool,
     /// The quote that closed it last.
     closed: usize,
-    /// It holds a doubled quote.
+    /// It holds a doubled quote, or a byte that makes the next one data.
     doubled: bool,
+    /// The byte that another one makes data.
+    escaped: usize,
+    /// It is a line that is no record.
+    comment: bool,
 }
 
 impl CellScan {
     fn at(start: usize) -> Self {
-        Self { start, special: false, opened: false, quoted: false, closed: 0, doubled: false }
+        Self {
+            start,
+            special: false,
+            opened: false,
+            quoted: false,
+            closed: 0,
+            doubled: false,
+            escaped: 0,
+            comment: false,
+        }
     }
 }
 
 struct Cutter<'t, 'c, V> {
     table: &'t mut Table<'c>,
     delimiter: u8,
-    quoting: bool,
+    marks: Marks,
     /// The line of the byte that is looked at.
     line: u64,
     /// Where the record starts, its line, and its first cell.
@@ -223,6 +270,29 @@ struct Cutter<'t, 'c, V> {
 }
 
 impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
+    /// Takes all special bytes, of which `special` gives those of a block.
+    #[inline(always)]
+    fn blocks(&mut self, special: impl Fn(&[u8; 64]) -> u64) {
+        let (blocks, rest) = self.table.bytes.as_chunks::<64>();
+        for (number, block) in blocks.iter().enumerate() {
+            self.block(number * 64, special(block));
+        }
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let within = (1 << rest.len()) - 1;
+        self.block(blocks.len() * 64, special(&last) & within);
+    }
+
+    /// Begins a record, or a line that is none.
+    fn begin_record(&mut self, at: usize) {
+        self.record = at;
+        self.record_line = self.line;
+        self.cell = CellScan::at(at);
+        if self.marks.comment.is_some() && self.marks.comment == self.table.bytes.get(at).copied() {
+            (self.cell.special, self.cell.comment) = (true, true);
+        }
+    }
+
     /// Takes the special bytes of a block that starts at `base`.
     fn block(&mut self, base: usize, mut word: u64) {
         while word != 0 {
@@ -242,7 +312,23 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
     fn other(&mut self, at: usize, byte: u8) {
         let is_line_end = byte == b'\r' || byte == b'\n' && (at == 0 || self.table.bytes[at - 1] != b'\r');
         self.line += u64::from(is_line_end);
+        if let Some(escape) = self.marks.escape {
+            if self.cell.quoted && at == self.cell.escaped {
+                return;
+            }
+            if byte == escape {
+                if self.cell.quoted {
+                    (self.cell.escaped, self.cell.doubled) = (at + 1, true);
+                }
+                return;
+            }
+        }
         match byte {
+            _ if self.cell.comment => {
+                if is_line_end {
+                    self.begin_record(at + 1);
+                }
+            }
             QUOTE if self.cell.quoted => (self.cell.quoted, self.cell.closed) = (false, at),
             _ if self.cell.quoted => {}
             byte if byte == self.delimiter => {
@@ -250,7 +336,8 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
                 self.cell = CellScan::at(at + 1);
             }
             QUOTE if at == self.cell.start => {
-                (self.cell.quoted, self.cell.opened, self.cell.special) = (self.quoting, self.quoting, self.quoting);
+                let quoting = self.marks.quoting;
+                (self.cell.quoted, self.cell.opened, self.cell.special) = (quoting, quoting, quoting);
             }
             QUOTE if self.cell.opened && at == self.cell.closed + 1 => {
                 (self.cell.quoted, self.cell.doubled) = (true, true);
@@ -262,21 +349,19 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
                     self.end_cell(at);
                     self.end_record(at);
                 }
-                self.record = at + 1;
-                self.record_line = self.line;
-                self.cell = CellScan::at(at + 1);
+                self.begin_record(at + 1);
             }
         }
     }
 
     fn end_cell(&mut self, at: usize) {
-        let CellScan { start, special, opened, quoted, closed, doubled } = self.cell;
+        let CellScan { start, special, opened, quoted, closed, doubled, .. } = self.cell;
         match opened {
             false if !special => self.table.spans.push(Span::new(start..at)),
             false => self.table.unwrap(start..at),
             true if !quoted && !doubled && closed + 1 == at => self.table.spans.push(Span::new(start + 1..closed)),
             true => {
-                self.table.unescape(&self.table.bytes[start + 1..at]);
+                self.table.unescape_with(self.marks.escape, &self.table.bytes[start + 1..at]);
                 self.table.unwrap_last();
             }
         }
@@ -291,7 +376,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
     /// The last record needs no terminator.
     fn end(&mut self) {
         let end = self.table.bytes.len();
-        if self.record < end {
+        if self.record < end && !self.cell.comment {
             self.end_cell(end);
             self.end_record(end);
         }
@@ -304,6 +389,10 @@ mod tests {
 
     use super::*;
     use crate::lines;
+
+    fn marks(delimiter: u8, quoting: bool) -> Marks {
+        Marks { delimiter, quoting, escape: None, comment: None }
+    }
 
     /// A record as the `csv` crate reads it: its cells, where it starts, and the line of that.
     type Read = (Vec<Vec<u8>>, usize, u64);
@@ -347,7 +436,7 @@ mod tests {
 
     fn found(delimiter: u8, quoting: bool, bytes: &[u8]) -> Vec<Read> {
         let (mut table, mut records) = (Table::new(bytes), Vec::new());
-        table.cut(delimiter, quoting, 1, |record| records.push(record));
+        table.cut(marks(delimiter, quoting), 1, |record| records.push(record));
         let cells = |record: &CutRecord| {
             let cells = table.record(record.cells.clone());
             assert!(cells.texts().all(|(text, cell)| text.is_none_or(|text| text.as_bytes() == cell)));
@@ -397,9 +486,40 @@ mod tests {
     }
 
     #[test]
+    fn an_escape_and_comments_are_read_as_the_options_say() {
+        let found = |text: &str| {
+            let (mut table, mut records) = (Table::new(text.as_bytes()), Vec::new());
+            let marks = Marks { delimiter: b',', quoting: true, escape: Some(b'\\'), comment: Some(b'#') };
+            table.cut(marks, 1, |record| records.push(record));
+            let texts = |record: &CutRecord| {
+                let cells = table.record(record.cells.clone());
+                cells.texts().map(|(_, cell)| String::from_utf8(cell.to_vec()).expect("text")).collect::<Vec<_>>()
+            };
+            records.iter().map(|record| (record.line, texts(record))).collect::<Vec<_>>()
+        };
+        let text = r#"#,"
+"Monitor 24\" wide","good, cheap",\"x
+# "
+#
+"C:\new \\","\",","a""b\
+\""
+last,"=\"001\"",#
+#"#;
+        let cells = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let wanted = [
+            (2, cells(&["Monitor 24\" wide", "good, cheap", "\\\"x"])),
+            (5, cells(&["C:\\new \\", "\",", "a\"b\\\n\""])),
+            (7, cells(&["last", "001", "#"])),
+        ];
+        assert_eq!(found(text), wanted);
+        let long = format!("\"{}\\\"\",x\n#{},\n", "y".repeat(62), "\"".repeat(80));
+        assert_eq!(found(&long), [(1, vec![format!("{}\"", "y".repeat(62)), "x".to_owned()])]);
+    }
+
+    #[test]
     fn a_delimiter_beyond_ascii_cuts_no_character_in_two() {
         let mut table = Table::new("é\u{a9}".as_bytes());
-        table.cut(0xc3, true, 1, drop);
+        table.cut(marks(0xc3, true), 1, drop);
         assert_eq!(table.record(0..2).texts().filter(|(text, _)| text.is_none()).count(), 1);
     }
 }

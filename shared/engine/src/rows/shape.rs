@@ -39,7 +39,7 @@ impl RowReader<'_> {
             None => Cow::Borrowed(""),
         };
         let columns = self.plan.columns().len();
-        let is_short = cells.len() < self.plan.least_cells();
+        let is_short = cells.len() < self.plan.least_cells() && !self.takes_short;
         if is_short || (columns..cells.len()).any(|at| !is_blank(&text(at))) {
             let message = format!("the row has {} cells, the header names {columns} columns", cells.len());
             return Err(Finding::row("ragged_row", message));

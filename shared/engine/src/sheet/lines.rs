@@ -24,11 +24,18 @@ pub(super) struct Lines {
     in_row: bool,
     /// Whether any of its cells says something.
     says: bool,
-    /// Columns of the first row. Behind them a text that says nothing is nothing.
+    /// The row of the header, from 0. What is above it is left out.
+    header: u32,
+    /// Columns of the header. Behind them a text that says nothing is nothing.
     most: Option<u32>,
 }
 
 impl Lines {
+    /// The rows from that of the header on, which is counted from 1.
+    pub(super) fn below(header: u64) -> Self {
+        Self { header: u32::try_from(header.saturating_sub(1)).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
     /// Whether all that is written is whole rows.
     pub(super) fn is_between_rows(&self) -> bool {
         !self.in_row
@@ -82,7 +89,7 @@ impl Lines {
     /// `too_many_columns` in the first row, `damaged_file` where the cell has been passed.
     #[inline]
     pub(super) fn cell(&mut self, column: u32, value: &Value<'_>) -> Result<(), Failure> {
-        if matches!(value, Value::Empty) {
+        if matches!(value, Value::Empty) || self.row < self.header {
             return Ok(());
         }
         if column < self.next_column {

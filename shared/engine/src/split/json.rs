@@ -5,6 +5,8 @@
 //! Where the structure around the elements is broken, nothing behind can be trusted: all that follows becomes one
 //! record.
 
+use std::sync::Arc;
+
 use memchr::memchr;
 use penstock_model::{DocumentFlaw, RecordFlaw, limits};
 
@@ -41,6 +43,8 @@ pub(super) struct Elements {
     state: State,
     brackets: Brackets,
     rows: Rows,
+    /// Where the array is, if an option names it.
+    path: Option<Path>,
     /// Objects that are open: all of them, or once the rows have been reached those that opened behind them.
     depth: usize,
 }
@@ -106,7 +110,7 @@ enum State {
 
 impl Elements {
     fn new(form: Form, state: State) -> Self {
-        Self { form, state, brackets: Brackets::default(), rows: Rows::NotReached, depth: 0 }
+        Self { form, state, brackets: Brackets::default(), rows: Rows::NotReached, path: None, depth: 0 }
     }
 
     /// At the start of a document, or behind an element.
@@ -128,6 +132,12 @@ impl Elements {
         Self { rows: Rows::Reached, ..Self::new(Form::Array, State::NextElement) }
     }
 
+    /// The same, of a document whose rows are at this path: names of members, with dots between them.
+    pub(super) fn at(&mut self, path: &str) {
+        let names: Vec<Box<[u8]>> = path.split('.').map(|name| name.as_bytes().into()).collect();
+        self.path = Some(Path { names: names.into(), open: 0, name: None });
+    }
+
     /// Why there is no row in the document: it has ended, or is broken, before any.
     pub(super) fn has_no_rows(&self) -> Option<DocumentFlaw> {
         match self.state {
@@ -141,7 +151,12 @@ impl Elements {
         loop {
             match self.state {
                 State::Name | State::MemberString | State::MemberNestedString => {
-                    if !end_string(buffer, scan) {
+                    let from = scan.at;
+                    let ends = end_string(buffer, scan);
+                    if let (State::Name, Some(path)) = (self.state, &mut self.path) {
+                        path.read(&buffer[from..scan.at]);
+                    }
+                    if !ends {
                         break;
                     }
                     self.state = match self.state {
@@ -206,11 +221,36 @@ impl Elements {
             }
             (State::Start, b'{') if self.form == Form::Enveloped => self.open(),
             (State::FirstMember | State::AfterMember | State::Closed, b'}') => self.close(),
-            (State::FirstMember | State::NextMember, b'"') => Transition::To(State::Name),
+            (State::FirstMember | State::NextMember, b'"') => {
+                if let Some(path) = &mut self.path {
+                    path.begin_name(self.depth);
+                }
+                Transition::To(State::Name)
+            }
             (State::Colon, b':') => Transition::To(State::MemberValue),
             (State::MemberValue, b'"') => Transition::To(State::MemberString),
-            (State::MemberValue, b'{') => self.open(),
-            (State::MemberValue, b'[') => Transition::To(State::MemberArray),
+            (State::MemberValue, b'{') => {
+                if let Some(path) = &mut self.path {
+                    // The array is not in there, or has been read.
+                    if self.rows == Rows::Reached || !path.leads_into(self.depth) {
+                        self.brackets.clear();
+                        return Transition::Stay(State::MemberNested);
+                    }
+                    path.open += 1;
+                }
+                self.open()
+            }
+            (State::MemberValue, b'[') => match &self.path {
+                None => Transition::To(State::MemberArray),
+                Some(path) if self.rows != Rows::Reached && path.is_at(self.depth) => {
+                    (self.rows, self.depth) = (Rows::Reached, 0);
+                    Transition::To(State::FirstElement)
+                }
+                Some(_) => {
+                    self.brackets.clear();
+                    Transition::Stay(State::MemberNested)
+                }
+            },
             (State::MemberValue, b',' | b'}' | b']' | b':') => Transition::Flawed(DocumentFlaw::ExpectedValue),
             (State::MemberValue, _) => Transition::Stay(State::MemberScalar),
             (State::MemberArray, b'{') if self.rows == Rows::Reached => Transition::Flawed(DocumentFlaw::SecondArray),
@@ -262,6 +302,9 @@ impl Elements {
             (true, Rows::Reached) => Transition::To(State::Closed),
             (false, _) => {
                 self.depth -= 1;
+                if let Some(path) = &mut self.path {
+                    path.open = path.open.min(self.depth.saturating_sub(1));
+                }
                 Transition::To(State::AfterMember)
             }
         }
@@ -352,6 +395,50 @@ impl Elements {
             scan.at += 1;
         }
         self.state = State::NextElement;
+    }
+}
+
+/// The path of the array that holds the rows, and how much of it the open objects are.
+#[derive(Debug, Clone)]
+struct Path {
+    names: Arc<[Box<[u8]>]>,
+    /// Members of the path in which the scan is.
+    open: usize,
+    /// Bytes of the next name that the present member's name has so far, as it stands in the text; `None` where it is
+    /// another one.
+    name: Option<usize>,
+}
+
+impl Path {
+    /// Begins a member's name in an object at this depth, 1 for the document.
+    fn begin_name(&mut self, depth: usize) {
+        self.name = (self.open + 1 == depth && self.open < self.names.len()).then_some(0);
+    }
+
+    /// Reads on in the name. The quote behind it is read too.
+    fn read(&mut self, bytes: &[u8]) {
+        let Some(read) = self.name else { return };
+        let left = self.names[self.open].get(read..).unwrap_or_default();
+        let wanted = left.iter().chain(b"\"");
+        self.name = bytes.iter().zip(wanted).all(|(found, wanted)| found == wanted).then_some(read + bytes.len());
+        if self.name.is_some_and(|read| read > self.names[self.open].len() + 1) {
+            self.name = None;
+        }
+    }
+
+    /// Whether the present member is the next of the path.
+    fn is_next(&self) -> bool {
+        self.name.is_some_and(|read| read == self.names[self.open].len() + 1)
+    }
+
+    /// Whether the present member, in an object at this depth, is the array itself.
+    fn is_at(&self, depth: usize) -> bool {
+        self.is_next() && self.open + 1 == self.names.len() && self.open + 1 == depth
+    }
+
+    /// Whether the array may be in the present member, in an object at this depth.
+    fn leads_into(&self, depth: usize) -> bool {
+        self.is_next() && self.open + 1 < self.names.len() && self.open + 1 == depth
     }
 }
 

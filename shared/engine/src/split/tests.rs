@@ -180,6 +180,61 @@ fn the_line_that_tells_the_delimiter_is_no_row() {
     }
 }
 
+/// Splits as [`split`] does, with options.
+fn split_with(reading: &ReadOptions, file: &[u8], cut: usize) -> Result<(Vec<Piece>, u64), SplitError> {
+    let mut splitter = Splitter::new(SMALL).with(reading);
+    let mut pieces = Vec::new();
+    for part in file.chunks(cut) {
+        pieces.extend(splitter.push(part)?);
+        assert!(splitter.buffer.len() <= SMALL.chunk_bytes + SMALL.record_bytes + 3 * cut.max(16));
+    }
+    let (rest, rows) = splitter.finish()?;
+    pieces.extend(rest);
+    Ok((pieces, rows))
+}
+
+#[test]
+fn what_stands_above_the_header_is_not_read() {
+    let above = format!("\u{feff}Prices \"2024\r\nx{};;\r\n\n", "x".repeat(100));
+    let file = format!("{above}\n,\nsku,\"na\nme\"\na,b\n");
+    for (line, cut) in [(3, 1), (4, 3), (4, 7), (5, 1), (6, 1000)] {
+        let reading = ReadOptions { header_line: Some(line), ..ReadOptions::default() };
+        let (pieces, rows) = split_with(&reading, file.as_bytes(), cut).expect("a header");
+        assert_eq!((rows, chunks(&pieces)[0].first_line), (1, 8), "{line} {cut}");
+        assert_eq!(pieces[0], Piece::Header(b"sku,\"na\nme\"\n".to_vec()), "{line} {cut}");
+    }
+    let beyond = ReadOptions { header_line: Some(20), ..ReadOptions::default() };
+    assert_eq!(split_with(&beyond, file.as_bytes(), 5), Ok((vec![], 0)));
+    let open = ReadOptions { header_line: Some(2), ..ReadOptions::default() };
+    assert_eq!(split_with(&open, b"a\r\n\"b\r\n", 1), Err(SplitError::HeaderUnterminated { opened_line: 2 }));
+}
+
+#[test]
+fn comments_are_no_records_and_keep_their_lines() {
+    let file = b"# \"a\nh,i\n#\n#,,\"\r\n\na,\"\n#b\"\r#c\rx,#\n # d,\n#";
+    let reading = ReadOptions { comment: Some('#'), ..ReadOptions::default() };
+    for cut in [1, 2, 5, 1000] {
+        let (pieces, rows) = split_with(&reading, file, cut).expect("a header");
+        let places: Vec<_> =
+            chunks(&pieces).iter().map(|chunk| (chunk.first_row, chunk.rows, chunk.first_line)).collect();
+        assert_eq!((rows, places), (3, vec![(1, 3, 6)]), "{cut}");
+    }
+}
+
+#[test]
+fn an_escape_makes_the_next_byte_of_a_quoted_cell_data() {
+    let file = b"h,i\n\"24\\\" wide\",1\n\"a\\\\\",2\n\"b\\\n\\\"\",\\\n\\\",3\nlast,\"\\";
+    let reading = ReadOptions { escape: Some('\\'), ..ReadOptions::default() };
+    for cut in [1, 2, 5, 1000] {
+        let (pieces, rows) = split_with(&reading, file, cut).expect("a header");
+        let places: Vec<_> =
+            chunks(&pieces).iter().map(|chunk| (chunk.first_row, chunk.rows, chunk.first_line)).collect();
+        assert_eq!((rows, places.last()), (5, Some(&(5, 1, 7))), "{cut} {places:?}");
+        let last = chunks(&pieces).pop().map(|chunk| chunk.body.clone());
+        assert_eq!(last, Some(Body::Refused(RecordFlaw::UnterminatedQuote { opened_line: 7 })));
+    }
+}
+
 #[test]
 fn a_record_over_the_limit_is_refused_by_itself_and_the_file_goes_on() {
     let long = "x".repeat(50);

@@ -184,6 +184,45 @@ fn a_document_without_a_row_fails_as_a_file() {
 }
 
 #[test]
+fn the_rows_are_where_an_option_says() {
+    let file = r#"{"errors":[{"e":1}],"items":[{}],"data":{"x":{"items":[{}]},"item":[{}],"items2":[{}],"items":[1,{"a":2}],"z":[{}]},
+"more":{"data":{"items":[{}]}},"end":[{}]}"#;
+    let reading = |path: &str| ReadOptions { rows_at: Some(path.to_owned()), ..ReadOptions::default() };
+    let rows_at = |path: &str, cut: usize, stop: Option<u32>| -> Result<Vec<serde_json::Value>, SplitError> {
+        let options = one_by_one(ENVELOPE);
+        let mut splitter = Splitter::new(options).with(&reading(path));
+        let (mut pieces, mut from, mut stop) = (Vec::new(), 0, stop);
+        while from < file.len() {
+            let end = (from + cut).min(file.len());
+            pieces.extend(splitter.push(&file.as_bytes()[from..end])?);
+            from = end;
+            // Another one goes on.
+            if let Some(Piece::Chunk(chunk, next)) = pieces.last()
+                && Some(chunk.index) == stop
+            {
+                stop = None;
+                splitter = Splitter::resume(options, *next).with(&reading(path));
+                from = next.offset as usize;
+            }
+        }
+        pieces.extend(splitter.finish()?.0);
+        Ok(rows(&pieces))
+    };
+    for cut in 1..30 {
+        for stop in [None, Some(0), Some(1)] {
+            let found = rows_at("data.items", cut, stop.filter(|_| cut == 1));
+            assert_eq!(found.expect("rows"), [serde_json::json!(1), serde_json::json!({ "a": 2 })], "{cut}");
+        }
+        assert_eq!(rows_at("errors", cut, None).expect("rows"), [serde_json::json!({ "e": 1 })]);
+        assert_eq!(rows_at("more.data.items", cut, None).expect("rows"), [serde_json::json!({})]);
+        for path in ["data", "data.item.items", "data.x", "item", "data.items.a", "more.items", "end.x"] {
+            let error = rows_at(path, cut, None).expect_err("no array there");
+            assert_eq!(error, SplitError::NoRows { line: 2, flaw: DocumentFlaw::NoArray }, "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_bad_element_costs_itself_alone() {
     let file = "[{\"a\":tru}, 17, \"x\", {\"b\":2}]";
     let (pieces, total) = split(small(ARRAY), file.as_bytes(), 5).expect("no header");
