@@ -89,7 +89,7 @@ fn fifteen_digits(number: f64) -> String {
 /// The cells of a sheet as Penstock reads them, but for what openpyxl does not tell from nothing.
 fn ours(bytes: &[u8], name: &str, place: &str) -> Cells {
     let mut text = Vec::new();
-    let read = sheet::each_row(Cursor::new(bytes), Some(name), &mut |piece| {
+    let read = sheet::each_row(Cursor::new(bytes), Some(name), 1, &mut |piece| {
         text.extend(piece);
         ControlFlow::Continue(())
     });

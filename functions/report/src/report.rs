@@ -1,6 +1,9 @@
 //! Writing the rejected rows of one import: [`penstock_engine::rejected`] says in which form.
 
-use penstock_engine::{rejected, rows};
+use penstock_engine::{
+    rejected,
+    rows::{self, Form},
+};
 use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, Report, RowError, Status};
 use penstock_store::{
     Result, Store, StoreError,
@@ -78,7 +81,8 @@ impl Writer<'_> {
         let mut left = rows.into_iter().peekable();
         let columns = self.import.columns.as_deref().unwrap_or_default();
         let (grammar, Extent { first_row, first_line, .. }) = (self.grammar, part.extent);
-        rows::for_each_record(grammar, first_row, first_line, self.chunk(part.extent).await?, |record| {
+        let form = self.import.layout.as_ref().map_or(grammar.into(), |layout| Form::of(grammar, &layout.reading));
+        rows::for_each_record(form, first_row, first_line, self.chunk(part.extent).await?, |record| {
             if let Some(errors) = left.next_if(|errors| errors[0].row == record.row) {
                 rejected::row(grammar, columns, errors, &record, &mut written);
             }

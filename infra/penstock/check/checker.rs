@@ -60,7 +60,7 @@ impl Checker {
         let mut rejected = RowError::by_row(errors).peekable();
         match &chunk.body {
             Body::Rows(bytes) => {
-                rows::for_each_record(*grammar, chunk.first_row, chunk.first_line, bytes, |record| {
+                rows::for_each_record(&self.job, chunk.first_row, chunk.first_line, bytes, |record| {
                     if let Some(errors) = rejected.next_if(|errors| errors[0].row == record.row) {
                         rejected::row(*grammar, columns, errors, &record, &mut checked.rejected);
                     }

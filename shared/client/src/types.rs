@@ -92,7 +92,7 @@ impl From<Layout> for Detected {
     fn from(layout: Layout) -> Self {
         let (delimiter, quoting) = match layout.grammar {
             Grammar::Delimited { delimiter, quoting } => (Some(char::from(delimiter)), Some(quoting)),
-            Grammar::Lines | Grammar::Elements { .. } | Grammar::Sheet => (None, None),
+            Grammar::Lines | Grammar::Elements { .. } | Grammar::Concatenated | Grammar::Sheet => (None, None),
         };
         let Layout { format, compression, encoding, sheet, notes, .. } = layout;
         Self { format, compression, encoding, delimiter, quoting, sheet, notes }

@@ -28,7 +28,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub fn each_piece(layout: &Layout, upload: impl Upload, bytes: u64, sink: Sink<'_>) -> Result<(), Failure> {
     match layout.format {
         Format::Csv | Format::Tsv | Format::Ndjson | Format::Json => each_piece_of_text(layout, upload, bytes, sink),
-        Format::Xlsx => sheet::each_row(upload, layout.sheet.as_deref(), sink),
+        Format::Xlsx => sheet::each_row(upload, layout.sheet.as_deref(), layout.reading.header_line.unwrap_or(1), sink),
     }
 }
 

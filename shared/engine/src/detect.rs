@@ -1,26 +1,30 @@
 //! Detecting what an upload is: from its content first, then from what its creator declared, then from its name.
 
 pub(crate) mod encoding;
+mod envelope;
 
 use std::io::Read;
 
-use penstock_model::{Compression, Failure, Format, Grammar, Layout, UTF_8, delimiter_byte, limits};
+use penstock_model::{Compression, Failure, Format, Grammar, Layout, ReadOptions, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
 
 pub use encoding::known_encoding;
+use envelope::Envelope;
 
 use crate::{
     archive::Archive,
     decode,
     hints::Hints,
+    invisible::{is_blank, is_invisible},
     sheet,
+    split::{byte, told_delimiter},
     upload::{self, Upload, cannot_be_read},
 };
 
 /// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
 ///
 /// # Errors
-/// A permanent failure: `unsupported_format`, those of [`encoding::encoding`], those of [`decode::each_piece`].
+/// A permanent failure: `unsupported_format`, `ambiguous_rows`, those of [`encoding::encoding`], those of [`decode::each_piece`].
 pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     let mut magic = Vec::new();
     upload.by_ref().take(8).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
@@ -54,8 +58,10 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     sample.truncate(limits::DETECT_BYTES);
     let encoding = encoding::encoding(&sample, complete, hints.options.encoding.as_deref())?;
     let (text, _) = encoding.decode_with_bom_removal(&sample);
-    let (format, grammar) = grammar(&text, complete, hints);
-    let layout = Layout { compression, encoding: encoding.name().to_owned(), ..Layout::plain(format, grammar) };
+    let reading = hints.reading();
+    let (format, grammar) = grammar(&text, complete, hints, &reading)?;
+    let plain = Layout::plain(format, grammar);
+    let layout = Layout { compression, encoding: encoding.name().to_owned(), reading, ..plain };
     Ok(noting_contradictions(layout, hints))
 }
 
@@ -88,79 +94,143 @@ fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     upload::rewind(&mut upload)?;
     let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
-    let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
+    let plain = Layout::plain(Format::Xlsx, Grammar::Sheet);
+    let layout = Layout { sheet: Some(sheet), reading: hints.reading(), ..plain };
     Ok(noting_contradictions(layout, hints))
 }
 
 /// Format and grammar of a text.
-fn grammar(text: &str, complete: bool, hints: &Hints<'_>) -> (Format, Grammar) {
+///
+/// # Errors
+/// `ambiguous_rows`.
+fn grammar(text: &str, complete: bool, hints: &Hints<'_>, reading: &ReadOptions) -> Result<(Format, Grammar), Failure> {
     let wanted = hints.format.or_else(|| hints.named_format());
-    match json(text, complete, wanted, &hints.known_names()) {
+    Ok(match json(text, complete, wanted, reading.rows_at.is_some(), &hints.known_names())? {
         Some(Grammar::Lines) => (Format::Ndjson, Grammar::Lines),
         Some(grammar) => (Format::Json, grammar),
         None => {
             let quoting = hints.options.quoting.unwrap_or(true);
             let delimiter = match hints.options.delimiter.and_then(|c| delimiter_byte(c).ok()) {
                 Some(delimiter) => delimiter,
-                None => delimiter(text, complete, quoting, hints),
+                None => delimiter(text, complete, quoting, hints, reading),
             };
             let format = if delimiter == b'\t' { Format::Tsv } else { Format::Csv };
             (format, Grammar::Delimited { delimiter, quoting })
         }
-    }
+    })
 }
 
-/// The grammar of a text that is JSON.
-fn json(text: &str, complete: bool, wanted: Option<Format>, is_field: &dyn Fn(&str) -> bool) -> Option<Grammar> {
-    let text = text.trim_start();
+/// The grammar of a text that is JSON. `is_envelope` says that an object holds the rows, if there is only one.
+fn json(
+    text: &str,
+    complete: bool,
+    wanted: Option<Format>,
+    is_envelope: bool,
+    is_field: &dyn Fn(&str) -> bool,
+) -> Result<Option<Grammar>, Failure> {
+    let text = text.trim_start_matches(is_invisible);
     let mut start = text.chars().filter(|c| !c.is_ascii_whitespace());
     let asked = matches!(wanted, Some(Format::Json | Format::Ndjson));
-    match (start.next()?, start.next()) {
-        ('[', None | Some('{' | ']')) => return Some(Grammar::Elements { enveloped: false }),
-        ('[', _) if asked => return Some(Grammar::Elements { enveloped: false }),
-        ('{', Some('"' | '}')) => {}
-        ('{', _) if asked => {}
-        _ => return None,
+    match (start.next(), start.next()) {
+        (Some('['), None | Some('{' | ']')) => return Ok(Some(Grammar::Elements { enveloped: false })),
+        (Some('['), _) if asked => return Ok(Some(Grammar::Elements { enveloped: false })),
+        (Some('{'), Some('"' | '}')) => {}
+        (Some('{'), _) if asked => {}
+        _ => return Ok(None),
     }
-    let enveloped = Some(Grammar::Elements { enveloped: true });
-    let first_line = text.lines().next().unwrap_or_default();
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => {
-            let object = &text[..values.byte_offset()];
-            let rest = text[values.byte_offset()..].trim_start();
-            if !rest.is_empty() || !complete {
-                return if object.contains('\n') { enveloped } else { Some(Grammar::Lines) };
+            let end = values.byte_offset();
+            let mut found = Envelope::of(&text[..end], is_field);
+            // An array of a record's own field is no envelope.
+            found.arrays.retain(|(_, member)| !is_field(member));
+            let is_alone = text[end..].trim_start().is_empty();
+            if is_alone && is_envelope {
+                return Ok(Some(Grammar::Elements { enveloped: true }));
             }
-            match wanted {
-                Some(Format::Ndjson) => Some(Grammar::Lines),
-                Some(Format::Json) => enveloped,
-                // An object on several lines is no NDJSON.
-                _ if holds_rows(object, is_field) || object.contains('\n') => enveloped,
-                _ => Some(Grammar::Lines),
+            match is_alone && (complete || !found.arrays.is_empty()) {
+                true => single(&text[..end], &found, wanted),
+                false => Ok(Some(several(text, end))),
             }
         }
         // The object goes on beyond the sample, or is broken. It stands on a line of its own where that is declared,
         // where it ends on its line, and where another object starts on the next one.
-        _ if wanted == Some(Format::Ndjson) => Some(Grammar::Lines),
+        _ if is_envelope => Ok(Some(Grammar::Elements { enveloped: true })),
+        _ if wanted == Some(Format::Ndjson) => Ok(Some(Grammar::Lines)),
         _ => {
+            let first_line = text.lines().next().unwrap_or_default();
             let behind = text[first_line.len()..].trim_start();
             let goes_on = first_line.trim_end().ends_with(['[', ',', '{', ':']);
             let ends = first_line.trim_end().ends_with('}');
             let is_line = !behind.is_empty() && (ends || (behind.starts_with('{') && !goes_on));
-            if is_line { Some(Grammar::Lines) } else { enveloped }
+            if is_line { Ok(Some(Grammar::Lines)) } else { envelope(&Envelope::of(text, is_field)) }
         }
     }
 }
 
-/// Whether a single object is an envelope around the one array of objects in it, rather than a record.
-fn holds_rows(object: &str, is_field: &dyn Fn(&str) -> bool) -> bool {
-    let Ok(serde_json::Value::Object(members)) = serde_json::from_str(object) else { return false };
-    let mut arrays = members.iter().filter_map(|(name, value)| Some((name, value.as_array()?)));
-    match (arrays.next(), arrays.next()) {
-        (Some((name, rows)), None) => rows.iter().all(serde_json::Value::is_object) && !is_field(name),
-        _ => false,
+/// The grammar of a document that is one object: an envelope, or a record.
+fn single(object: &str, found: &Envelope, wanted: Option<Format>) -> Result<Option<Grammar>, Failure> {
+    let is_line = !object.contains('\n');
+    match wanted {
+        Some(Format::Ndjson) if is_line => Ok(Some(Grammar::Lines)),
+        _ if found.arrays.is_empty() && found.fields > 0 => {
+            Ok(Some(if is_line { Grammar::Lines } else { Grammar::Concatenated }))
+        }
+        _ => envelope(found),
     }
+}
+
+/// The grammar of an envelope.
+///
+/// # Errors
+/// `ambiguous_rows` where it has several arrays of objects.
+fn envelope(found: &Envelope) -> Result<Option<Grammar>, Failure> {
+    if found.arrays.len() < 2 {
+        return Ok(Some(Grammar::Elements { enveloped: true }));
+    }
+    let message = format!(
+        "the document has several arrays of objects, {}, and only one can hold the rows: the option `rows_at` \
+         (`--rows-at`) names it",
+        found.listed()
+    );
+    Err(Failure::new("ambiguous_rows", message))
+}
+
+/// Objects from which it is told whether each stands on a line of its own.
+const LOOKED_AT_OBJECTS: usize = 100;
+
+/// The grammar of a text of several objects, of which the first ends there: a line each, or however they stand.
+fn several(text: &str, first_end: usize) -> Grammar {
+    let is_line = |start: usize, end: usize| {
+        let before = text[..start].trim_end_matches(' ');
+        !text[start..end].contains('\n') && (before.is_empty() || before.ends_with(['\n', '\r']))
+    };
+    if !is_line(0, first_end) {
+        return Grammar::Concatenated;
+    }
+    let mut values = serde_json::Deserializer::from_str(&text[first_end..]).into_iter::<IgnoredAny>();
+    let mut start = first_end;
+    for _ in 0..LOOKED_AT_OBJECTS {
+        let Some(Ok(_)) = values.next() else { break };
+        let end = first_end + values.byte_offset();
+        start += text[start..end].len() - text[start..end].trim_start().len();
+        if !is_line(start, end) {
+            return Grammar::Concatenated;
+        }
+        start = end;
+    }
+    Grammar::Lines
+}
+
+/// A text from a line on, from 1.
+fn below(text: &str, line: u64) -> &str {
+    let mut rest = text;
+    for _ in 1..line {
+        let Some(end) = rest.find(['\n', '\r']) else { return "" };
+        rest = rest[end..].strip_prefix("\r\n").unwrap_or(&rest[end + 1..]);
+    }
+    rest
 }
 
 /// Delimiters that are detected, the likelier first.
@@ -169,9 +239,15 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Records from which the delimiter is detected.
 const SNIFFED_RECORDS: usize = 100;
 
-/// The delimiter by which the first record names most fields of the kind; among equals, the one by which most records
-/// have as many cells as the first; then the one that gives most cells.
-fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8 {
+/// The delimiter of which the first line tells Excel; else the one by which the first record names most fields of the
+/// kind; among equals, the one by which most records have as many cells as the first; then the one that gives most
+/// cells. Records that say nothing do not count.
+fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>, reading: &ReadOptions) -> u8 {
+    let text = below(text, reading.header_line.unwrap_or(1));
+    let first_line = text.split(['\n', '\r']).find(|line| !is_blank(line)).unwrap_or_default();
+    if let Some(told) = told_delimiter(first_line.as_bytes()) {
+        return told;
+    }
     let is_known = hints.known_names();
     let tab_first = hints.format == Some(Format::Tsv);
     let score = |delimiter: u8| {
@@ -179,10 +255,13 @@ fn delimiter(text: &str, complete: bool, quoting: bool, hints: &Hints<'_>) -> u8
             .has_headers(false)
             .flexible(true)
             .quoting(quoting)
+            .escape(byte(reading.escape))
+            .comment(byte(reading.comment))
             .delimiter(delimiter)
             .from_reader(text.as_bytes());
-        let mut records: Vec<csv::ByteRecord> =
-            reader.byte_records().take(SNIFFED_RECORDS + 1).map_while(Result::ok).collect();
+        let says = |record: &csv::ByteRecord| !record.iter().all(|cell| std::str::from_utf8(cell).is_ok_and(is_blank));
+        let records = reader.byte_records().map_while(Result::ok).filter(says);
+        let mut records: Vec<csv::ByteRecord> = records.take(SNIFFED_RECORDS + 1).collect();
         if records.len() > 1 && (!complete || records.len() > SNIFFED_RECORDS) {
             records.pop();
         }

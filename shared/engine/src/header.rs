@@ -5,14 +5,22 @@ use std::collections::HashSet;
 use penstock_model::{Failure, Grammar, limits};
 use serde::de::IgnoredAny;
 
-use crate::{members::Members, rows, sheet, split::Values};
+use crate::{
+    invisible::trimmed,
+    members::Members,
+    rows::{self, Form},
+    sheet,
+    split::Values,
+};
 
-/// The columns that the file's first record names, in its order.
+/// The columns that the file's first record names, in its order. Invisible characters at the ends of a name do not
+/// count.
 ///
 /// # Errors
 /// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
 /// `header_too_large` over [`limits::HEADER_BYTES`].
-pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> {
+pub fn columns(header: &[u8], form: impl Into<Form>) -> Result<Vec<String>, Failure> {
+    let form = form.into();
     if header.len() > limits::HEADER_BYTES {
         let message = format!("the header has {} bytes, the limit is {}", header.len(), limits::HEADER_BYTES);
         return Err(Failure::new("header_too_large", message));
@@ -24,11 +32,12 @@ pub fn columns(header: &[u8], grammar: Grammar) -> Result<Vec<String>, Failure> 
             "the first line is not text, so this is not a CSV file; its first line must name the columns",
         ));
     };
-    let columns = match grammar {
-        Grammar::Delimited { delimiter, quoting } => rows::first_cells(delimiter, quoting, text),
+    let columns = match form.grammar {
+        Grammar::Delimited { .. } => rows::first_cells(form, text),
         Grammar::Sheet => sheet::cells_as_text(text.as_bytes()),
-        Grammar::Lines | Grammar::Elements { .. } => Vec::new(),
+        Grammar::Lines | Grammar::Elements { .. } | Grammar::Concatenated => Vec::new(),
     };
+    let columns: Vec<String> = columns.iter().map(|name| trimmed(name).to_owned()).collect();
     if columns.len() > limits::COLUMNS {
         let message = format!("the header names {} columns, the limit is {}", columns.len(), limits::COLUMNS);
         return Err(Failure::new("too_many_columns", message));
@@ -64,13 +73,21 @@ mod tests {
     fn reads_quoted_names() {
         assert_eq!(columns(b"sku;\"the; name\"\r\n", SEMICOLON).expect("text"), ["sku", "the; name"]);
         let unquoted = Grammar::Delimited { delimiter: b';', quoting: false };
-        assert_eq!(columns(b"sku;\"the; name\"\r\n", unquoted).expect("text"), ["sku", "\"the", " name\""]);
+        assert_eq!(columns(b"sku;\"the; name\"\r\n", unquoted).expect("text"), ["sku", "\"the", "name\""]);
     }
 
     #[test]
     fn a_sheets_first_row_names_columns() {
         let header = br#"["sku",null,2024,{"date":"2026-11-21"}]"#;
         assert_eq!(columns(header, Grammar::Sheet).expect("text"), ["sku", "", "2024", "2026-11-21"]);
+    }
+
+    #[test]
+    fn what_nobody_sees_at_the_ends_of_a_name_is_no_part_of_it() {
+        let header = "\u{feff}sku\u{200b};\u{a0}the\u{a0}name \n".as_bytes();
+        assert_eq!(columns(header, SEMICOLON).expect("text"), ["sku", "the\u{a0}name"]);
+        let sheet = "[\"\u{200b}sku \",\"name\"]".as_bytes();
+        assert_eq!(columns(sheet, Grammar::Sheet).expect("text"), ["sku", "name"]);
     }
 
     #[test]
@@ -82,7 +99,7 @@ mod tests {
 
     #[test]
     fn names_the_limit_of_columns() {
-        let failure = columns(",".repeat(1000).as_bytes(), Grammar::CSV).expect_err("1001 columns");
+        let failure = columns("a,".repeat(1000).as_bytes(), Grammar::CSV).expect_err("1001 columns");
         assert!(failure.message.contains("1001") && failure.message.contains("1000"), "{}", failure.message);
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a file before it is looked at.
 
-use penstock_model::{Format, Import, ImportOptions};
+use penstock_model::{Format, Import, ImportOptions, ReadOptions};
 
 use crate::{kind::Kind, mapping::normalised};
 
@@ -24,6 +24,11 @@ impl<'a> Hints<'a> {
     pub fn of(import: &'a Import, kind: &'a Kind) -> Self {
         let Import { format, filename, options, .. } = import;
         Self { format: *format, filename: filename.as_deref(), options, kind, partial: false }
+    }
+
+    /// How the file is read: what the options say, and where they say nothing of its shape the kind.
+    pub(crate) fn reading(&self) -> ReadOptions {
+        self.options.reading.over(self.kind.reading())
     }
 
     /// The format that the file's name declares.

@@ -18,6 +18,7 @@ pub mod decode;
 pub mod detect;
 pub mod header;
 mod hints;
+pub mod invisible;
 pub mod key;
 pub mod kind;
 pub mod kinds;

@@ -10,10 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 use penstock_model::{Failure, KindName};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// A name without its case, accents, spaces, `_`, `-` and `.`, which people write differently.
+use crate::invisible::is_invisible;
+
+/// A name without its case, accents, spaces and other invisible characters, `_`, `-` and `.`, which people write
+/// differently.
 pub fn normalised(name: &str) -> String {
     name.nfkd()
-        .filter(|c| !is_combining_mark(*c) && !c.is_whitespace() && !matches!(c, '_' | '-' | '.'))
+        .filter(|c| !is_combining_mark(*c) && !is_invisible(*c) && !matches!(c, '_' | '-' | '.'))
         .flat_map(char::to_lowercase)
         .collect()
 }

@@ -1,6 +1,6 @@
 //! The check of an import's options: whether any file could be read with them.
 
-use penstock_model::{Failure, ImportOptions, delimiter_byte, limits};
+use penstock_model::{Failure, Grammar, ImportOptions, Layout, ReadOptions, delimiter_byte, limits};
 
 use crate::{detect, kind};
 
@@ -29,6 +29,44 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     options.reading.check(options.delimiter, options.quoting).map_err(|error| invalid(&error))?;
     if let Some(format) = &options.reading.date_format {
         kind::date_format(format).map_err(|rule| invalid(&rule))?;
+    }
+    Ok(())
+}
+
+/// Checks that what the options of an import say of the file's shape has a meaning for a file of this layout. What a kind
+/// presets has none where it has none.
+///
+/// # Errors
+/// A permanent failure: `unusable_option`, and `invalid_option` where one is the delimiter that was detected.
+pub(crate) fn apply(given: &ReadOptions, layout: &Layout) -> Result<(), Failure> {
+    let (is_delimited, has_header) = (matches!(layout.grammar, Grammar::Delimited { .. }), layout.grammar.has_header());
+    let is_document = layout.grammar == Grammar::Elements { enveloped: true };
+    let uses = [
+        ("header_line", given.header_line.is_some(), has_header, "files with a header"),
+        ("comment", given.comment.is_some(), is_delimited, "delimited files"),
+        ("escape", given.escape.is_some(), is_delimited, "delimited files"),
+        ("short_rows", given.short_rows.is_some(), is_delimited, "delimited files"),
+        ("rows_at", given.rows_at.is_some(), is_document, "JSON documents in which an object holds the rows"),
+    ];
+    for (option, is_given, is_usable, usable) in uses {
+        if is_given && !is_usable {
+            let what = match layout.grammar {
+                Grammar::Delimited { .. } => "a delimited file",
+                Grammar::Sheet => "a workbook",
+                Grammar::Lines | Grammar::Concatenated => "one of JSON objects one after another",
+                Grammar::Elements { enveloped: false } => "a JSON array",
+                Grammar::Elements { enveloped: true } => "a JSON document",
+            };
+            let message = format!("options.{option} is for {usable}, and this file is {what}: leave it out");
+            return Err(Failure::new("unusable_option", message));
+        }
+    }
+    let Grammar::Delimited { delimiter, .. } = layout.grammar else { return Ok(()) };
+    for (option, byte) in [("comment", layout.reading.comment), ("escape", layout.reading.escape)] {
+        if byte.is_some_and(|byte| delimiter_byte(byte) == Ok(delimiter)) {
+            let message = format!("options.{option} is the delimiter that the file has: `delimiter` names another");
+            return Err(Failure::new("invalid_option", message));
+        }
     }
     Ok(())
 }

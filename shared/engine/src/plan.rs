@@ -1,10 +1,14 @@
 //! A plan: a kind matched to a file's columns. It is made once for a file and used for every row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use penstock_model::{Failure, Grammar, limits};
 
 use crate::{
+    invisible::{is_blank, trimmed},
     kind::{FieldCheck, Kind},
     mapping::{ADDED, Names, normalised},
     strings::quoted,
@@ -14,8 +18,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Plan {
     kind: Kind,
+    /// The columns that a header names.
+    header: Vec<String>,
     /// The field of each column of a header; `None` where the column is ignored.
     columns: Vec<Option<usize>>,
+    /// The first column that has a name, but for those that a rejected rows file adds.
+    landmark: usize,
+    /// The cells that a row has at least: behind them no column has a name.
+    least_cells: usize,
     /// The same for the members of rows that are JSON objects, as they are met.
     members: HashMap<String, Option<usize>>,
     /// The members of the rows before, quoted, and their fields, by their places in a row: nearly all rows of a file
@@ -39,6 +49,9 @@ impl Plan {
         mapping: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
         let has_header = grammar.has_header();
+        // A header's names have no invisible characters at their ends, so none counts in a mapping of them.
+        let trimmed_names = || mapping.iter().map(|(name, field)| (trimmed(name).to_owned(), field.clone())).collect();
+        let mapping = &if has_header { Cow::Owned(trimmed_names()) } else { Cow::Borrowed(mapping) };
         let (mut places, normal) = {
             let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
             let names = if kind.has_exact_columns() { names.exactly() } else { names };
@@ -69,11 +82,15 @@ impl Plan {
                 }
             }
         }
-        let (columns, members) = match has_header {
-            true => (places, HashMap::new()),
-            false => (Vec::new(), columns.iter().cloned().zip(places).collect()),
+        let (header, columns, members) = match has_header {
+            true => (columns.to_vec(), places, HashMap::new()),
+            false => (Vec::new(), Vec::new(), columns.iter().cloned().zip(places).collect()),
         };
-        Ok(Self { kind, columns, members, order: Vec::new(), normal })
+        let is_named = |at: usize| !is_blank(&header[at]) || columns[at].is_some();
+        let is_own = |at: &usize| is_named(*at) && !ADDED.contains(&header[*at].as_str());
+        let landmark = (0..header.len()).find(is_own).unwrap_or_default();
+        let least_cells = (0..header.len()).rfind(|at| is_named(*at)).map_or(0, |last| last + 1);
+        Ok(Self { kind, header, columns, landmark, least_cells, members, order: Vec::new(), normal })
     }
 
     /// A plan that reads only the cells of a row that its record's key is made of. It accepts every row that this plan
@@ -95,6 +112,24 @@ impl Plan {
     /// The fields of a header's columns.
     pub fn columns(&self) -> &[Option<usize>] {
         &self.columns
+    }
+
+    /// The columns that the header names.
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The first column of the header that has a name of its own, and the name: by it a row that is the header again is
+    /// told.
+    #[inline]
+    pub(crate) fn landmark(&self) -> (usize, &str) {
+        (self.landmark, self.header.get(self.landmark).map_or("", String::as_str))
+    }
+
+    /// The cells that a row has at least: behind them no column has a name.
+    #[inline]
+    pub(crate) fn least_cells(&self) -> usize {
+        self.least_cells
     }
 
     /// The fields of the columns that the plan was compiled with.

@@ -21,7 +21,8 @@ use crate::{
     kind::Kind,
     options,
     plan::Plan,
-    split::{Piece, SplitOptions, Splitter},
+    rows::Form,
+    split::{Piece, SplitError, SplitOptions, Splitter},
     upload::{self, Upload},
 };
 use numbers::NumberWatch;
@@ -52,7 +53,8 @@ pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result
     options::check(hints.options)?;
     let layout = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
-    Ok(Layout { reading: hints.options.reading.over(hints.kind.reading()), ..layout })
+    options::apply(&hints.options.reading, &layout)?;
+    Ok(layout)
 }
 
 /// A file that is being read: it is pushed the file's text and gives the file's columns, then its chunks.
@@ -115,7 +117,7 @@ impl Reading {
     /// A reading that gives chunks alone: it goes on at a checkpoint that came with a chunk, or starts over once the
     /// columns are known. It is to be pushed the file's text from `from.offset` on.
     pub fn resume(layout: &Layout, chunking: &Chunking, from: Checkpoint) -> Self {
-        let splitter = Splitter::resume(SplitOptions::new(layout.grammar, chunking), from);
+        let splitter = Splitter::resume(SplitOptions::new(layout.grammar, chunking), from).with(&layout.reading);
         Self {
             layout: layout.clone(),
             splitter,
@@ -142,10 +144,10 @@ impl Reading {
     ///
     /// # Errors
     /// Why the file fails as a whole. Where the columns do, no chunk came before: `header_too_large`,
-    /// `unterminated_quote`, those of [`header::columns`], of [`Kind::read_by`] and of [`Plan::compile`]. Nor did one
-    /// come where its numbers do: `ambiguous_numbers`.
+    /// `unterminated_quote`, `no_rows`, those of [`header::columns`], of [`Kind::read_by`] and of [`Plan::compile`]. Nor
+    /// did one come where its numbers do: `ambiguous_numbers`.
     pub fn push(&mut self, text: &[u8]) -> Result<Vec<Part>, Failure> {
-        let pieces = self.splitter.push(text)?;
+        let pieces = self.splitter.push(text).map_err(|error| self.failed(error))?;
         self.parts(pieces)
     }
 
@@ -154,10 +156,17 @@ impl Reading {
     /// # Errors
     /// Those of [`Reading::push`], and `empty_file` for a file that should have a header and has no record at all.
     pub fn finish(&mut self) -> Result<Vec<Part>, Failure> {
-        let pieces = if self.partial { self.splitter.so_far() } else { self.splitter.finish()?.0 };
+        let pieces = match self.partial {
+            true => self.splitter.so_far(),
+            false => self.splitter.finish().map_err(|error| self.failed(error))?.0,
+        };
         let mut parts = self.parts(pieces)?;
         if self.target.is_some() && self.layout.grammar.has_header() {
-            return Err(Failure::new("empty_file", "the file holds no header and no row"));
+            let message = match self.layout.reading.header_line {
+                Some(line) => format!("the file holds no header on line {line} (`header_line`) or below, and no row"),
+                None => "the file holds no header and no row".to_owned(),
+            };
+            return Err(Failure::new("empty_file", message));
         }
         // A file without a row names no member.
         parts.extend(self.columns(Vec::new())?);
@@ -204,13 +213,26 @@ impl Reading {
         Ok(())
     }
 
+    fn failed(&self, error: SplitError) -> Failure {
+        let Failure { code, message } = error.into();
+        match &self.layout.reading.rows_at {
+            Some(path) if code == "no_rows" => {
+                Failure { code, message: format!("{message}; options.rows_at says that its rows are at `{path}`") }
+            }
+            _ => Failure { code, message },
+        }
+    }
+
     fn parts(&mut self, pieces: Vec<Piece>) -> Result<Vec<Part>, Failure> {
         let grammar = self.layout.grammar;
         let mut parts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             match piece {
                 Piece::Header(_) if self.target.is_none() => {}
-                Piece::Header(header) => parts.extend(self.columns(header::columns(&header, grammar)?)?),
+                Piece::Header(header) => {
+                    let form = Form::of(grammar, &self.layout.reading);
+                    parts.extend(self.columns(header::columns(&header, form)?)?);
+                }
                 Piece::Chunk(chunk, next) => {
                     if self.target.is_some() {
                         let names = match &chunk.body {

@@ -3,19 +3,23 @@
 mod cells;
 mod flat;
 mod json;
+mod shape;
 
 use std::{borrow::Cow, ops::Range};
 
 pub use cells::RecordCells;
-use cells::Table;
-use penstock_model::{Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, RecordFlaw, RowError, limits};
+use cells::{Marks, Table};
+use penstock_model::{
+    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, limits,
+};
 
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
     detect::encoding,
+    invisible::{is_blank, is_blank_record},
     key, lines,
     plan::Plan,
-    split::Values,
+    split::{self, Values},
     transcoded,
 };
 
@@ -50,6 +54,35 @@ pub struct Parsed<'a> {
     pub errors: Vec<RowError>,
 }
 
+/// How the records of a text are read: by the file's grammar, and by what the import's options say of delimited records.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    pub(crate) grammar: Grammar,
+    /// What makes the next byte of a quoted cell data.
+    pub(crate) escape: Option<u8>,
+    /// What begins a line that is no record.
+    pub(crate) comment: Option<u8>,
+}
+
+impl Form {
+    /// The form of a file of this grammar that is read with these options.
+    pub fn of(grammar: Grammar, reading: &ReadOptions) -> Self {
+        Self { grammar, escape: split::byte(reading.escape), comment: split::byte(reading.comment) }
+    }
+}
+
+impl From<&Job> for Form {
+    fn from(job: &Job) -> Self {
+        Self::of(job.grammar, &job.reading)
+    }
+}
+
+impl From<Grammar> for Form {
+    fn from(grammar: Grammar) -> Self {
+        Self { grammar, escape: None, comment: None }
+    }
+}
+
 /// The records of a chunk. The rows that are read from them borrow their text.
 #[derive(Debug)]
 pub struct Records<'c> {
@@ -75,8 +108,8 @@ impl<'c> Records<'c> {
             Body::Refused(_) => &[],
         };
         let places = match job.grammar {
-            Grammar::Delimited { delimiter, quoting } => {
-                RecordPlaces::Cut(Cut::new(delimiter, quoting, chunk.first_row, chunk.first_line, bytes))
+            Grammar::Delimited { .. } => {
+                RecordPlaces::Cut(Cut::new(Form::from(job), chunk.first_row, chunk.first_line, bytes))
             }
             grammar => RecordPlaces::Values(grammar),
         };
@@ -101,9 +134,17 @@ struct Place {
 }
 
 impl<'c> Cut<'c> {
-    fn new(delimiter: u8, quoting: bool, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
+    /// # Panics
+    /// For a grammar that has no delimiters.
+    fn new(form: Form, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
+        let Grammar::Delimited { delimiter, quoting } = form.grammar else { unreachable!("records have delimiters") };
+        let marks = Marks { delimiter, quoting, escape: form.escape.filter(|_| quoting), comment: form.comment };
         let (mut places, mut table, mut row) = (Vec::new(), Table::new(bytes), first_row);
-        table.cut(delimiter, quoting, first_line, |record| {
+        table.cut(marks, first_line, |record| {
+            // As the splitter, which numbers rows.
+            if is_blank_record(&bytes[record.bytes.clone()], delimiter, quoting) {
+                return;
+            }
             places.push(Place { row, line: record.line, bytes: record.bytes, cells: record.cells });
             row += 1;
         });
@@ -177,7 +218,7 @@ fn each_row<'r>(
         return vec![refused(refusal, records.chunk)];
     }
     let mut errors = Vec::new();
-    let mut reader = RowReader::new(plan, job.options.empty_cells);
+    let mut reader = RowReader::new(plan, job);
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
     let mut buffer = RowBuffer { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
     match &records.places {
@@ -230,8 +271,8 @@ fn each_row<'r>(
 pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &str, message: &str) -> Vec<RowError> {
     let mut errors = Vec::new();
     if let Body::Rows(bytes) = &chunk.body {
-        let mut reader = RowReader::new(plan, job.options.empty_cells);
-        for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
+        let mut reader = RowReader::new(plan, job);
+        for_each_record(job, chunk.first_row, chunk.first_line, bytes, |record| {
             if rows.contains(&record.row) {
                 let key = reader.key_of(record.content, record.bytes);
                 errors.push(RowError { key, ..Finding::row(code, message.to_owned()).at(record.row, record.line) });
@@ -245,7 +286,7 @@ pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &st
 pub fn reject_all(job: &Job, chunk: &Chunk, code: &str, message: &str) -> Vec<RowError> {
     let mut errors = Vec::new();
     match &chunk.body {
-        Body::Rows(bytes) => for_each_record(job.grammar, chunk.first_row, chunk.first_line, bytes, |record| {
+        Body::Rows(bytes) => for_each_record(job, chunk.first_row, chunk.first_line, bytes, |record| {
             errors.push(Finding::row(code, message.to_owned()).at(record.row, record.line));
         }),
         Body::Refused(refusal) => errors.push(refused(*refusal, chunk)),
@@ -285,16 +326,19 @@ impl Content<'_> {
     }
 }
 
-/// Calls `visit` with every record in a chunk's bytes, in their order.
+/// Calls `visit` with every record in a chunk's bytes, in their order. The form is that of a [`Job`], or [`Form::of`] a
+/// layout.
 pub fn for_each_record(
-    grammar: Grammar,
+    form: impl Into<Form>,
     first_row: u64,
     first_line: u64,
     bytes: &[u8],
     mut visit: impl FnMut(Located<'_>),
 ) {
-    if let Grammar::Delimited { delimiter, quoting } = grammar {
-        return Cut::new(delimiter, quoting, first_row, first_line, bytes).located().for_each(visit);
+    let form = form.into();
+    let grammar = form.grammar;
+    if let Grammar::Delimited { .. } = grammar {
+        return Cut::new(form, first_row, first_line, bytes).located().for_each(visit);
     }
     let (mut values, mut row) = (Values::of(grammar, bytes), first_row);
     let mut line = LineAt { bytes, line: first_line, counted: 0 };
@@ -306,8 +350,8 @@ pub fn for_each_record(
 }
 
 /// The cells of the first record of a delimited text.
-pub(crate) fn first_cells(delimiter: u8, quoting: bool, text: &str) -> Vec<String> {
-    let cut = Cut::new(delimiter, quoting, 1, 1, text.as_bytes());
+pub(crate) fn first_cells(form: Form, text: &str) -> Vec<String> {
+    let cut = Cut::new(form, 1, 1, text.as_bytes());
     let cells = cut.places.first().map(|place| cut.table.record(place.cells.clone()));
     let owned = |(_, cell): (_, &[u8])| String::from_utf8_lossy(cell).into_owned();
     cells.map(|cells| cells.texts().map(owned).collect()).unwrap_or_default()
@@ -348,6 +392,10 @@ impl Finding {
 struct RowReader<'a> {
     plan: &'a mut Plan,
     empty_cells: EmptyCells,
+    /// Whether cells that are missing at a row's end are absent.
+    takes_short: bool,
+    /// The columns of a header that hold texts of the key, and their fields.
+    text_keys: Vec<(usize, usize)>,
     /// For each field the record that named it last, counted from 1 as records are begun.
     named_by: Vec<u64>,
     /// Records that have been begun.
@@ -376,8 +424,19 @@ impl Faults {
 }
 
 impl<'a> RowReader<'a> {
-    fn new(plan: &'a mut Plan, empty_cells: EmptyCells) -> Self {
-        Self { plan, empty_cells, named_by: Vec::new(), begun: 0 }
+    fn new(plan: &'a mut Plan, job: &Job) -> Self {
+        let kind = plan.kind();
+        let is_text_key = |field: &usize| kind.key_fields().contains(field) && kind.field(*field).is_text();
+        let columns = plan.columns().iter().enumerate();
+        let text_keys = columns.filter_map(|(at, field)| field.filter(is_text_key).map(|field| (at, field))).collect();
+        Self {
+            plan,
+            empty_cells: job.options.empty_cells,
+            takes_short: job.reading.short_rows == Some(ShortRows::Absent),
+            text_keys,
+            named_by: Vec::new(),
+            begun: 0,
+        }
     }
 
     /// Begins a record: forgets what was read of the one before.
@@ -415,27 +474,24 @@ impl<'a> RowReader<'a> {
             Content::Object => self.members_of(&fields, bytes),
             Content::SheetRow => self.sheet_cells_of(&fields, bytes),
         };
-        if cells.iter().all(|cell| cell.as_ref().is_none_or(|cell| cell.is_empty())) {
+        let parts: Vec<String> =
+            cells.iter().map(|cell| RowError::shown(cell.as_deref().unwrap_or_default())).collect();
+        if parts.iter().all(|part| is_blank(part)) {
             return None;
         }
         let mut key = String::new();
-        for (at, cell) in cells.iter().enumerate() {
+        for (at, part) in parts.iter().enumerate() {
             if at > 0 {
                 key.push(',');
             }
-            key::push_text(&mut key, &RowError::shown(cell.as_deref().unwrap_or_default()));
+            key::push_text(&mut key, part);
         }
         Some(key)
     }
 
     fn delimited<'r>(&self, buffer: &mut RowBuffer<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
-        let columns = self.plan.columns();
-        if cells.len() != columns.len() {
-            let (cells, columns) = (cells.len(), columns.len());
-            let message = format!("the row has {cells} cells, the header names {columns} columns");
-            return Err(Finding::row("ragged_row", message));
-        }
-        for ((known, cell), field) in cells.texts().zip(columns) {
+        self.delimited_shape(cells)?;
+        for ((known, cell), field) in cells.texts().zip(self.plan.columns()) {
             let Some(field) = *field else { continue };
             match known {
                 Some(text) => self.cell(buffer, field, Input::Text(text), cell),
@@ -445,6 +501,19 @@ impl<'a> RowReader<'a> {
                         buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
                     }
                 },
+            }
+        }
+        // What the row does not say is left as it is.
+        for field in self.plan.columns().iter().skip(cells.len()).flatten() {
+            if self.plan.kind().field(*field).is_required() {
+                self.cell(buffer, *field, Input::Null, b"");
+            }
+        }
+        for &(column, field) in &self.text_keys {
+            if let Some(cell) = cells.get(column)
+                && let Err(error) = shape::spelt_out(cell)
+            {
+                buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
             }
         }
         Ok(())

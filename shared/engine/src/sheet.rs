@@ -117,16 +117,17 @@ fn listed(items: impl Iterator<Item = String>, count: usize) -> String {
     list
 }
 
-/// Hands the rows of a sheet, the first if none is named, to `sink`. Rows of nothing but empty texts are blank lines.
+/// Hands the rows of a sheet, the first if none is named, to `sink`. Rows that say nothing are blank lines, and so are
+/// those above the row `header`, from 1.
 ///
 /// # Errors
 /// `damaged_file`, `unknown_sheet`, `sheet_too_large`, `too_many_columns` in the first row; `workbook_too_large` and `archive_too_large` with
 /// the part and the limit.
-pub fn each_row(upload: impl Upload, sheet: Option<&str>, sink: Sink<'_>) -> Result<(), Failure> {
+pub fn each_row(upload: impl Upload, sheet: Option<&str>, header: u64, sink: Sink<'_>) -> Result<(), Failure> {
     let mut workbook = Workbook::open(upload)?;
     let sheet = choose(workbook.sheets(), sheet)?;
     let references = workbook.references()?;
-    let (mut lines, mut written) = (Lines::default(), 0);
+    let (mut lines, mut written) = (Lines::below(header), 0);
     let mut is_wanted = true;
     workbook.read_sheet(sheet, |xml| {
         each_cell(xml, &references, |row, column, value| {

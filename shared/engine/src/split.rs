@@ -1,16 +1,23 @@
 //! Splitting: where the records of a file's text end, and how they are gathered into chunks.
 //!
-//! Where records end depends on the file's [`Grammar`]. The rest is the same for all grammars: a byte order mark at the
-//! start is skipped; records are gathered until a chunk is full; a record that is too long is dropped as it is scanned
-//! and refused by itself; text that cannot be trusted any more is refused as one record to the end of the file.
+//! Where records end depends on the file's [`Grammar`]. The rest is the same for all grammars: byte order marks at the
+//! start are skipped; records are gathered until a chunk is full; a record that is too long is dropped as it is scanned
+//! and refused by itself; text that cannot be trusted any more is refused as one record to the end of the file. A record
+//! that says nothing, and the line by which Excel is told the delimiter, are passed like the empty lines between
+//! records: they have no number, and the lines behind them keep theirs.
 
 mod delimited;
 mod json;
 mod scan;
 
 use delimited::Delimited;
+pub(crate) use delimited::told_delimiter;
+pub(crate) use json::Members;
 use json::{Elements, Lines};
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Grammar, RecordFlaw, limits};
+use memchr::memchr2;
+use penstock_model::{
+    Body, Checkpoint, Chunk, Chunking, DocumentFlaw, Failure, Grammar, ReadOptions, RecordFlaw, delimiter_byte, limits,
+};
 use scan::Scan;
 
 use crate::lines::{self, LineCounter};
@@ -50,7 +57,7 @@ pub enum Piece {
 }
 
 /// Why no record of the file can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// The header is longer than a record may be.
     #[error("the header does not end within the first {limit} bytes of the file")]
@@ -64,6 +71,14 @@ pub enum SplitError {
         /// The line of the quote.
         opened_line: u64,
     },
+    /// A JSON document ends, or is broken, before any row.
+    #[error("the document holds no row: on line {line} {flaw}")]
+    NoRows {
+        /// The line of the first byte that does not belong there, or of the document's end.
+        line: u64,
+        /// What is wrong with it.
+        flaw: DocumentFlaw,
+    },
 }
 
 impl From<SplitError> for Failure {
@@ -71,6 +86,7 @@ impl From<SplitError> for Failure {
         let code = match error {
             SplitError::HeaderTooLarge { .. } => "header_too_large",
             SplitError::HeaderUnterminated { .. } => "unterminated_quote",
+            SplitError::NoRows { .. } => "no_rows",
         };
         Self::new(code, error.to_string())
     }
@@ -85,6 +101,10 @@ pub struct Splitter {
     /// Nothing of the file has been scanned.
     at_start: bool,
     in_header: bool,
+    /// No record has been met that says anything.
+    is_first: bool,
+    /// Lines above the header that have not been passed.
+    lines_above: u64,
     buffer: Vec<u8>,
     /// Where the chunk being gathered starts in the buffer.
     chunk_start: usize,
@@ -113,8 +133,8 @@ impl Scanner {
         match grammar {
             Grammar::Delimited { delimiter, quoting } => Self::Delimited(Delimited::new(delimiter, quoting)),
             Grammar::Lines | Grammar::Sheet => Self::Lines(Lines),
-            Grammar::Elements { enveloped } if at_start => Self::Elements(Elements::new(enveloped)),
-            Grammar::Elements { enveloped } => Self::Elements(Elements::resumed(enveloped)),
+            Grammar::Elements { enveloped } => Self::Elements(Elements::of_array(enveloped, at_start)),
+            Grammar::Concatenated => Self::Elements(Elements::concatenated()),
         }
     }
 
@@ -134,6 +154,28 @@ impl Scanner {
             Self::Lines(lines) => lines.end(buffer, scan, at_end),
             Self::Elements(elements) => elements.end(buffer, scan, start, at_end),
         }
+    }
+
+    /// Why there is no row in the whole document.
+    fn has_no_rows(&self) -> Option<DocumentFlaw> {
+        match self {
+            Self::Delimited(_) | Self::Lines(_) => None,
+            Self::Elements(elements) => elements.has_no_rows(),
+        }
+    }
+
+    /// Whether a whole record says nothing.
+    #[inline]
+    fn is_blank(&self, record: &[u8]) -> bool {
+        match self {
+            Self::Delimited(delimited) => delimited.is_blank(record),
+            Self::Lines(_) | Self::Elements(_) => false,
+        }
+    }
+
+    /// Whether the first record of a file only tells its delimiter.
+    fn tells_delimiter(&self, record: &[u8]) -> bool {
+        matches!(self, Self::Delimited(_)) && told_delimiter(record).is_some()
     }
 
     /// How many lines end in a record and the `blank` bytes before it, which begin `bytes`.
@@ -181,7 +223,7 @@ impl<'a> Values<'a> {
     pub(crate) fn of(grammar: Grammar, rows: &'a [u8]) -> Self {
         let elements = match grammar {
             Grammar::Lines | Grammar::Sheet => None,
-            Grammar::Elements { .. } => Some(Elements::inside()),
+            Grammar::Elements { .. } | Grammar::Concatenated => Some(Elements::inside()),
             Grammar::Delimited { .. } => unreachable!("delimited records are no JSON values"),
         };
         Self { rows, at: 0, elements }
@@ -249,6 +291,11 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
+/// The byte of a character that options name.
+pub(crate) fn byte(of: Option<char>) -> Option<u8> {
+    of.and_then(|c| delimiter_byte(c).ok())
+}
+
 #[derive(Debug)]
 struct Dropping {
     offset: u64,
@@ -274,6 +321,8 @@ impl Splitter {
             next: checkpoint,
             at_start,
             in_header: at_start && options.grammar.has_header(),
+            is_first: at_start,
+            lines_above: 0,
             scanner: Scanner::new(options.grammar, at_start),
             buffer: Vec::new(),
             chunk_start: 0,
@@ -285,10 +334,23 @@ impl Splitter {
         }
     }
 
+    /// The same splitter of a file that is read with these options. To be called before anything is pushed.
+    pub fn with(mut self, reading: &ReadOptions) -> Self {
+        if self.in_header {
+            self.lines_above = reading.header_line.map_or(0, |line| line.saturating_sub(1));
+        }
+        match &mut self.scanner {
+            Scanner::Delimited(delimited) => delimited.with(byte(reading.escape), byte(reading.comment)),
+            Scanner::Elements(elements) => reading.rows_at.iter().for_each(|path| elements.at(path)),
+            Scanner::Lines(_) => {}
+        }
+        self
+    }
+
     /// Takes the next bytes of the file and returns the pieces that they complete.
     ///
     /// # Errors
-    /// [`SplitError`] when the header cannot be one.
+    /// [`SplitError`] when the header cannot be one, or a document has no row.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Piece>, SplitError> {
         let mut pieces = Vec::new();
         for part in bytes.chunks(PART_BYTES) {
@@ -302,7 +364,7 @@ impl Splitter {
     /// Takes the end of the file: returns the last pieces and the number of data rows in the whole file.
     ///
     /// # Errors
-    /// [`SplitError`] when the header cannot be one.
+    /// [`SplitError`] when the header cannot be one, or a document has no row.
     pub fn finish(&mut self) -> Result<(Vec<Piece>, u64), SplitError> {
         let mut pieces = Vec::new();
         while self.record(true, &mut pieces)? {}
@@ -319,7 +381,7 @@ impl Splitter {
 
     /// Takes one whole record out of the buffer; `false` where the buffer holds none.
     fn record(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Result<bool, SplitError> {
-        if self.in_header && self.scan.at > self.options.record_bytes {
+        if self.in_header && self.scan.at - self.chunk_start > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
         let mut start = match self.scan.start {
@@ -329,6 +391,10 @@ impl Splitter {
                 None => return Ok(false),
             },
         };
+        if let Some(flaw) = self.scanner.has_no_rows() {
+            let line = self.next.line + lines::ended_in(&self.buffer[self.chunk_start..start]);
+            return Err(SplitError::NoRows { line, flaw });
+        }
         self.scan.start = Some(start);
         let Some(mut end) = self.scanner.end(&self.buffer, &mut self.scan, start, at_end) else {
             if !self.in_header && (self.buffer.len() - start > self.options.record_bytes || self.dropping.is_some()) {
@@ -337,6 +403,17 @@ impl Splitter {
             return Ok(false);
         };
         let flawed = at_end && self.scanner.flaw(0).is_some();
+        let fits = self.dropping.is_none() && end - start <= self.options.record_bytes;
+        if fits && !flawed {
+            let record = &self.buffer[start..end];
+            let is_blank = self.scanner.is_blank(record);
+            if is_blank || self.is_first && self.scanner.tells_delimiter(record) {
+                self.is_first &= is_blank;
+                self.pass(end);
+                return Ok(true);
+            }
+        }
+        self.is_first = false;
         if let Some(mut dropping) = self.dropping.take() {
             dropping.take(&self.buffer[start..end], start, self.scan.mark);
             self.refuse(dropping, flawed, end, pieces);
@@ -363,25 +440,31 @@ impl Splitter {
                 self.scanner.lines(&self.buffer[self.chunk_end..end], start - self.chunk_end, &self.scan);
             self.chunk_end = end;
         }
-        self.scanner.next();
-        self.scan = Scan { at: end, ..Scan::default() };
+        self.pass(end);
         Ok(true)
     }
 
-    /// Skips to the start of the next record, over a byte order mark at the start of the file and whatever the grammar
+    /// Goes behind a record that ends there.
+    fn pass(&mut self, end: usize) {
+        self.scanner.next();
+        self.scan = Scan { at: end, ..Scan::default() };
+    }
+
+    /// Skips to the start of the next record, over byte order marks at the start of the file and whatever the grammar
     /// has between records.
     fn record_start(&mut self, at_end: bool, pieces: &mut Vec<Piece>) -> Option<usize> {
         if self.at_start {
-            let mark = self.buffer.len().min(BYTE_ORDER_MARK.len());
-            if self.buffer[..mark] == BYTE_ORDER_MARK[..mark] {
-                if mark < BYTE_ORDER_MARK.len() && !at_end {
-                    return None;
-                }
-                if mark == BYTE_ORDER_MARK.len() {
-                    self.scan.at = mark;
-                }
+            // Programs that each put one before what they are given leave several.
+            while self.buffer[self.scan.at..].starts_with(BYTE_ORDER_MARK) {
+                self.scan.at += BYTE_ORDER_MARK.len();
+            }
+            if BYTE_ORDER_MARK.starts_with(&self.buffer[self.scan.at..]) && !at_end {
+                return None;
             }
             self.at_start = false;
+        }
+        if self.lines_above > 0 && !self.pass_lines(at_end) {
+            return None;
         }
         let start = self.scanner.start(&self.buffer, &mut self.scan, at_end);
         // However many bytes stand between two records, no more than a chunk of them is held.
@@ -390,6 +473,27 @@ impl Splitter {
             return start.map(|start| start - gone);
         }
         start
+    }
+
+    /// Passes the lines above the header, whatever they hold; `false` where the buffer does not hold their end.
+    fn pass_lines(&mut self, at_end: bool) -> bool {
+        while self.lines_above > 0 {
+            let Some(found) = memchr2(b'\n', b'\r', &self.buffer[self.scan.at..]) else {
+                self.scan.at = self.buffer.len();
+                break;
+            };
+            let at = self.scan.at + found;
+            let next = self.buffer.get(at + 1);
+            if self.buffer[at] == b'\r' && next.is_none() && !at_end {
+                self.scan.at = at;
+                break;
+            }
+            let is_pair = self.buffer[at] == b'\r' && next == Some(&b'\n');
+            self.scan.at = at + 1 + usize::from(is_pair);
+            self.lines_above -= 1;
+        }
+        self.start_chunk(self.scan.at);
+        self.lines_above == 0
     }
 
     fn start_chunk(&mut self, at: usize) {
@@ -401,12 +505,12 @@ impl Splitter {
     }
 
     fn header(&mut self, start: usize, end: usize, flawed: bool, pieces: &mut Vec<Piece>) -> Result<(), SplitError> {
-        if end > self.options.record_bytes {
+        if end - self.chunk_start > self.options.record_bytes {
             return Err(SplitError::HeaderTooLarge { limit: self.options.record_bytes });
         }
         if flawed {
             let quote = self.scan.mark.expect("a header that does not fit is refused, so its quote is in the buffer");
-            let opened_line = 1 + lines::ended_in(&self.buffer[..quote]);
+            let opened_line = self.next.line + lines::ended_in(&self.buffer[self.chunk_start..quote]);
             return Err(SplitError::HeaderUnterminated { opened_line });
         }
         pieces.push(Piece::Header(self.buffer[start..end].to_vec()));
@@ -512,7 +616,8 @@ impl Splitter {
                 self.start_chunk(blank_end);
             }
         }
-        let done = if self.dropping.is_some() || self.in_header { 0 } else { self.chunk_start };
+        // Of a file whose header is being read that is where the lines above it end.
+        let done = if self.dropping.is_some() { 0 } else { self.chunk_start };
         self.buffer.drain(..done);
         self.move_up(done);
     }

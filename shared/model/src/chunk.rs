@@ -68,9 +68,9 @@ pub enum DocumentFlaw {
     TooDeep,
     /// The file ends inside the document.
     Ends,
-    /// The object holds no array.
+    /// The object holds no array of objects.
     NoArray,
-    /// A second array stands beside the one that holds the rows.
+    /// A second array of objects stands beside the one that holds the rows.
     SecondArray,
     /// Something follows the document.
     Trailing,
@@ -85,8 +85,8 @@ impl fmt::Display for DocumentFlaw {
             Self::WrongBracket => f.write_str("a bracket closes what another one opened"),
             Self::TooDeep => write!(f, "values are nested deeper than {JSON_DEPTH} levels"),
             Self::Ends => f.write_str("the file ends inside the document"),
-            Self::NoArray => f.write_str("the object holds no array of rows"),
-            Self::SecondArray => f.write_str("a second array stands beside the one that holds the rows"),
+            Self::NoArray => f.write_str("the object holds no array of objects"),
+            Self::SecondArray => f.write_str("a second array of objects stands beside the one that holds the rows"),
             Self::Trailing => f.write_str("something follows the end of the document"),
         }
     }

@@ -44,7 +44,7 @@ words! {
         Tsv = "tsv",
         /// A JSON object a line.
         Ndjson = "ndjson",
-        /// A JSON array of objects, or an object that holds one.
+        /// A JSON array of objects, an object that holds one, or objects one after another that are no lines.
         Json = "json",
         /// An Office Open XML workbook.
         Xlsx = "xlsx",
@@ -147,11 +147,13 @@ pub enum Grammar {
     },
     /// A JSON value a line.
     Lines,
-    /// The elements of the one array of a JSON document.
+    /// The elements of an array of a JSON document.
     Elements {
         /// Whether an object holds the array.
         enveloped: bool,
     },
+    /// JSON values one after another, with whatever white space between them.
+    Concatenated,
     /// A sheet's rows, a JSON array of cells a line as the engine writes them; the first names the columns.
     Sheet,
 }
@@ -164,7 +166,7 @@ impl Grammar {
     pub const fn has_header(self) -> bool {
         match self {
             Self::Delimited { .. } | Self::Sheet => true,
-            Self::Lines | Self::Elements { .. } => false,
+            Self::Lines | Self::Elements { .. } | Self::Concatenated => false,
         }
     }
 }

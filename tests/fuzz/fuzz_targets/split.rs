@@ -1,9 +1,13 @@
-//! The splitter's records are those of the `csv` crate on every input, however the input is cut, and whatever the chunks.
+//! The splitter's records are those of the `csv` crate that say something, on every input, however the input is cut, and whatever the chunks.
+//! The line `sep=;`, which is no record, has tests of its own.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penstock_engine::split::{Piece, SplitOptions, Splitter};
+use penstock_engine::{
+    invisible::is_blank,
+    split::{Piece, SplitOptions, Splitter},
+};
 use penstock_model::{Body, Chunk, Grammar};
 
 fn split(options: SplitOptions, file: &[u8], piece_bytes: usize) -> Option<(Vec<u8>, Vec<Chunk>, u64)> {
@@ -29,6 +33,15 @@ fn records(bytes: &[u8]) -> Vec<csv::ByteRecord> {
     reader.into_byte_records().map(|record| record.expect("bytes in memory")).collect()
 }
 
+/// The records that say something, or whose quote is never closed.
+fn saying(bytes: &[u8]) -> Vec<csv::ByteRecord> {
+    let mut found = records(bytes);
+    let unclosed = if records(&[bytes, b"\nx"].concat()).len() == found.len() { found.pop() } else { None };
+    found.retain(|record| !record.iter().all(|cell| std::str::from_utf8(cell).is_ok_and(is_blank)));
+    found.extend(unclosed);
+    found
+}
+
 fuzz_target!(|input: (u8, u8, u8, Vec<u8>)| {
     let (cut, chunk_bytes, chunk_rows, file) = input;
     let options = SplitOptions {
@@ -37,7 +50,12 @@ fuzz_target!(|input: (u8, u8, u8, Vec<u8>)| {
         chunk_rows: u64::from(chunk_rows) + 1,
         record_bytes: usize::MAX,
     };
-    let wanted = records(&file);
+    if file.windows(4).any(|bytes| bytes.eq_ignore_ascii_case(b"sep=")) {
+        return;
+    }
+    // The crate takes one mark away.
+    let marks = file.chunks(3).take_while(|bytes| *bytes == b"\xef\xbb\xbf").count();
+    let wanted = saying(&file[3 * marks.saturating_sub(1)..]);
     let Some((header, chunks, rows)) = split(options, &file, usize::from(cut)) else {
         assert_eq!(wanted.len(), 1, "only a header can be unterminated");
         return;
@@ -50,7 +68,7 @@ fuzz_target!(|input: (u8, u8, u8, Vec<u8>)| {
             Body::Refused(_) => &file[chunk.offset as usize..][..chunk.bytes as usize],
         };
         // The reference skips a mark at the start of what it is given; inside the file it is data.
-        found.extend(records(&[b"\n", bytes].concat()));
+        found.extend(saying(&[b"\n", bytes].concat()));
     }
     assert_eq!(found, wanted);
     assert_eq!(split(options, &file, usize::MAX).map(|(_, chunks, _)| chunks), Some(chunks));

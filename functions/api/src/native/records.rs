@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
+use penstock_engine::key;
 use penstock_model::{KindName, Value};
 use penstock_store::Store;
 use serde::Serialize;
@@ -22,7 +23,8 @@ pub(super) struct RecordView {
     fields: BTreeMap<String, Value>,
 }
 
-/// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`].
+/// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`]. What is
+/// invisible at the ends of its parts does not count.
 pub(super) async fn show(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Read>,
@@ -35,5 +37,5 @@ pub(super) async fn show(
     store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
     let record =
         store.record(&account, &kind, &key).await?.ok_or_else(|| Refusal::not_found("there is no such record"))?;
-    Ok(Json(RecordView { kind, key, fields: record.fields }))
+    Ok(Json(RecordView { kind, key: key::tidy(&key).into_owned(), fields: record.fields }))
 }

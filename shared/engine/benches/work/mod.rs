@@ -214,7 +214,7 @@ fn inspected(file: &[u8], kind: &Kind) -> u64 {
 /// Reads a workbook's first sheet as the splitter gets it.
 fn sheet_bytes(file: &[u8]) -> u64 {
     let mut bytes = 0;
-    let read = sheet::each_row(Cursor::new(file), None, &mut |piece| {
+    let read = sheet::each_row(Cursor::new(file), None, 1, &mut |piece| {
         bytes += piece.len() as u64;
         ControlFlow::Continue(())
     });

@@ -44,6 +44,10 @@ fn delimiters_are_told_by_what_they_make_of_the_file() {
         ("sku;name;a,b,c,d\n1;2;x,y,z,u\n", b';'),
         ("\"sku,id\";\"name, of it\"\n1;2\n", b';'),
         ("sku\n1\n", b','),
+        ("sep=;\r\nsku;name,price\r\n", b';'),
+        ("\u{feff}\u{feff}sep=|\rsku,name", b'|'),
+        ("\nSEP=\\t\nsku,name\n", b'\t'),
+        (";;\n ;;\nsku;name,x,y,z;a\n", b';'),
         ("", b','),
     ] {
         assert_eq!(char::from(delimiter_of(file)), char::from(delimiter), "{file:?}");
@@ -77,9 +81,26 @@ fn json_is_told_by_its_start_and_its_lines() {
         // An array of a record's own field is no envelope.
         ("{\"sku\":1,\"price\":[{}]}", Grammar::Lines),
         ("{\"products\":[{\"sku\":1},", enveloped),
+        ("{\"status\":\"ok\",\"data\":{\"items\":[{\"sku\":1}]}}", enveloped),
+        ("{\"errors\":[],\"products\":[{\"sku\":1},{}],\"tags\":[\"a\"]}", enveloped),
+        ("{\"status\":\"ok\"}", enveloped),
+        ("{\"products\":[]}", enveloped),
+        ("{\n\"sku\":1}\n{\n\"sku\":2}\n", Grammar::Concatenated),
+        ("{\"sku\":1} {\"sku\":2}", Grammar::Concatenated),
+        ("{\"sku\":1}\n\n{\"sku\":2\n}", Grammar::Concatenated),
+        ("{\n\"sku\":1\n}", Grammar::Concatenated),
+        ("{\"sku\":1}\n  {\"sku\":2}\r\n\r\n{\"sku\":tru}", Grammar::Lines),
+        ("\u{feff}\u{feff}{\"sku\":1}\n{\"sku\":2}", Grammar::Lines),
     ] {
         assert_eq!(plain(file.as_bytes()).grammar, grammar, "{file}");
     }
+    for file in ["{\"errors\":[{}],\"data\":{\"items\":[{\"sku\":1}]}}", "{\n\"a\":[{}],\"b\":[{},\n"] {
+        let failure = detected(file.as_bytes(), None, None, &ImportOptions::default()).expect_err("two arrays");
+        assert_eq!(failure.code, "ambiguous_rows");
+    }
+    let failure = detected(b"{\"errors\":[{}],\"data\":{\"items\":[{}]}}", None, None, &ImportOptions::default());
+    let message = failure.expect_err("two arrays").message;
+    assert!(message.contains("`errors`, `data.items`"), "{message}");
     for file in ["[id],[name]\n1,2\n", "{id},{name}\n1,2\n"] {
         assert_eq!(plain(file.as_bytes()).format, Format::Csv, "{file}");
     }

@@ -10,7 +10,21 @@ use super::{
     temporal::TemporalRule,
     text::{Length, TextRule},
 };
-use crate::cell::{Cell, CellError, CellResult, Input};
+use crate::{
+    cell::{Cell, CellError, CellResult, Input},
+    invisible::{has_visible_ends, trimmed},
+};
+
+/// Whether a row has to name a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    Optional,
+    Required,
+    /// The field is a part of the key.
+    Key {
+        required: bool,
+    },
+}
 
 /// One field of a kind, compiled to check cells.
 #[derive(Debug, Clone)]
@@ -23,8 +37,23 @@ pub struct FieldCheck {
     pub(super) enumeration: Option<(Vec<Value>, String)>,
     /// A prefix of every text.
     pub(super) prefix: Option<String>,
-    /// Whether every text that is not empty is accepted as it is.
-    pub(super) is_plain: bool,
+    /// Whether the field is a part of the key.
+    pub(super) in_key: bool,
+    /// Which texts are accepted as they are.
+    as_it_is: AsItIs,
+}
+
+/// Which texts a field accepts without a look at what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AsItIs {
+    /// None.
+    None,
+    /// All that are not empty.
+    Any,
+    /// Those that begin with a visible character: the field is required.
+    Visible,
+    /// Those that also end with one: the field is of the key.
+    Tidy,
 }
 
 /// The rule of a field's type.
@@ -44,12 +73,12 @@ pub(super) enum Rule {
 impl FieldCheck {
     /// A field that accepts anything.
     pub(super) fn anything(name: &str, missing: Arc<[String]>) -> Self {
-        Self::new(name, false, missing, Rule::Any, None, None)
+        Self::new(name, Presence::Optional, missing, Rule::Any, None, None)
     }
 
     pub(super) fn new(
         name: &str,
-        required: bool,
+        presence: Presence,
         missing: Arc<[String]>,
         rule: Rule,
         enumeration: Option<(Vec<Value>, String)>,
@@ -61,7 +90,15 @@ impl FieldCheck {
         };
         let is_plain =
             takes_any && enumeration.is_none() && prefix.is_none() && missing.iter().all(|missing| missing.is_empty());
-        Self { name: name.to_owned(), required, missing, rule, enumeration, prefix, is_plain }
+        let as_it_is = match presence {
+            _ if !is_plain => AsItIs::None,
+            Presence::Optional => AsItIs::Any,
+            Presence::Required => AsItIs::Visible,
+            Presence::Key { .. } => AsItIs::Tidy,
+        };
+        let required = matches!(presence, Presence::Required | Presence::Key { required: true });
+        let in_key = matches!(presence, Presence::Key { .. });
+        Self { name: name.to_owned(), required, in_key, missing, rule, enumeration, prefix, as_it_is }
     }
 
     /// The field's name.
@@ -72,6 +109,11 @@ impl FieldCheck {
     /// Whether a row needs a value for it.
     pub fn is_required(&self) -> bool {
         self.required
+    }
+
+    /// Whether it holds text.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.rule, Rule::String(_))
     }
 
     /// Whether it holds dates or times.
@@ -97,7 +139,12 @@ impl FieldCheck {
     /// Whether the field accepts a text as it is, without a check. Most cells are such.
     #[inline]
     pub(crate) fn takes_as_it_is(&self, text: &str) -> bool {
-        self.is_plain && !text.is_empty()
+        match self.as_it_is {
+            AsItIs::None => false,
+            AsItIs::Any => !text.is_empty(),
+            AsItIs::Visible => text.as_bytes().first().is_some_and(u8::is_ascii_graphic),
+            AsItIs::Tidy => has_visible_ends(text),
+        }
     }
 
     /// Whether a text is quickly seen to be one that [`FieldCheck::check`] accepts. No false positives; false negatives
@@ -133,6 +180,10 @@ impl FieldCheck {
             Input::Text(text) | Input::Number(text) => self.missing.iter().any(|missing| missing == text),
             Input::Boolean(_) | Input::Json(_) | Input::Date(_) => false,
         };
+        let (input, missing) = match input {
+            Input::Text(text) if !missing && (self.in_key || self.required) => self.seen(text),
+            input => (input, missing),
+        };
         if missing && self.required {
             return Err(vec![CellError::new("required", "must hold a value")]);
         }
@@ -149,6 +200,18 @@ impl FieldCheck {
             (Cell::Text(text), Some(prefix)) => Cell::Text(Cow::Owned(format!("{prefix}{text}"))),
             (cell, _) => cell,
         }))
+    }
+}
+
+impl FieldCheck {
+    /// What a text says to somebody who looks at it, and whether that is nothing. Of a key what is invisible at its ends
+    /// does not count; where empty texts are no values, what is invisible as a whole is none either.
+    fn seen<'a>(&self, text: &'a str) -> (Input<'a>, bool) {
+        let visible = trimmed(text);
+        match self.in_key {
+            true => (Input::Text(visible), visible.is_empty() || self.missing.iter().any(|missing| missing == visible)),
+            false => (Input::Text(text), visible.is_empty() && self.missing.iter().any(String::is_empty)),
+        }
     }
 }
 
@@ -253,6 +316,10 @@ mod tests {
         let texts = [
             "",
             " ",
+            "\u{a0}",
+            "a ",
+            " a",
+            "ä",
             "0",
             "7",
             "007",

@@ -10,7 +10,7 @@ use serde_path_to_error::Segment;
 
 use super::{
     DefaultRule, Kind, SchemaError,
-    check::{FieldCheck, Rule},
+    check::{FieldCheck, Presence, Rule},
     components::Temporal,
     date_format,
     nested::Items,
@@ -115,7 +115,12 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
             return at.then("constraints").then("unique").fail("only fields of the primaryKey are unique, together");
         }
         let required = field.constraints.required.unwrap_or(in_key && field.default.is_none());
-        fields.push(compile_field(field, &at, &common, required, 0)?);
+        let presence = match (in_key, required) {
+            (true, required) => Presence::Key { required },
+            (false, true) => Presence::Required,
+            (false, false) => Presence::Optional,
+        };
+        fields.push(compile_field(field, &at, &common, presence, 0)?);
     }
     // Every row has a key, by which `merge` knows the row that made a record.
     if !key.iter().any(|place| fields[*place].is_required()) {
@@ -284,10 +289,11 @@ fn compile_field(
     field: &Field,
     at: &At,
     common: &Common<'_>,
-    required: bool,
+    presence: Presence,
     depth: usize,
 ) -> Result<FieldCheck, SchemaError> {
     supported(field, at)?;
+    let required = matches!(presence, Presence::Required | Presence::Key { required: true });
     if required && field.default.is_some() {
         return at.then("default").fail("a required field never takes a default");
     }
@@ -298,7 +304,7 @@ fn compile_field(
     };
     let prefix = field.scope.map(|_| format!("{}-", common.account));
     let missing = common.missing.clone();
-    Ok(FieldCheck::new(&field.name, required, missing, rule, enumeration, prefix))
+    Ok(FieldCheck::new(&field.name, presence, missing, rule, enumeration, prefix))
 }
 
 /// Checks that the field has only members that its type supports.
@@ -475,7 +481,9 @@ fn items(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Op
         if field.constraints.unique == Some(true) {
             return at.then("constraints").then("unique").fail("only fields of the primaryKey are unique, together");
         }
-        let check = compile_field(field, &at, common, field.constraints.required.unwrap_or(false), depth + 1)?;
+        let is_required = field.constraints.required == Some(true);
+        let presence = if is_required { Presence::Required } else { Presence::Optional };
+        let check = compile_field(field, &at, common, presence, depth + 1)?;
         let default = match &field.default {
             None => None,
             Some(FieldDefault::Constant(scalar)) => Some(constant(scalar, &check, &at.then("default"))?),

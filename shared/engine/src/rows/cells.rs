@@ -1,9 +1,12 @@
 //! Delimited records cut into cells, which borrow the chunk's bytes.
 //!
 //! Records and cells are those of the `csv` crate with its defaults, on every input; [`crate::split`]'s delimited
-//! grammar says how a quote is read. There are two differences. Only cells with doubled quotes are copied. And no state
-//! machine takes byte after byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`]
-//! finds those, so a row takes some twenty steps, not hundreds.
+//! grammar says how a quote is read. Only cells with doubled quotes are copied. And no state machine takes byte after
+//! byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`] finds those, so a row
+//! takes some twenty steps, not hundreds.
+//!
+//! One thing is read that the `csv` crate leaves as it is: `="00123"`, by which programs tell Excel to keep a text as it
+//! is, becomes `00123`.
 
 use std::ops::Range;
 
@@ -20,6 +23,18 @@ pub(super) struct Table<'c> {
     spans: Vec<Span>,
     /// Cells without their doubled quotes, which do not stand in the bytes as they are.
     unescaped: Vec<u8>,
+}
+
+/// The bytes that mean something in delimited text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks {
+    pub(super) delimiter: u8,
+    /// Whether a quote does.
+    pub(super) quoting: bool,
+    /// In quotes it makes the next byte data.
+    pub(super) escape: Option<u8>,
+    /// A line that begins with it is no record.
+    pub(super) comment: Option<u8>,
 }
 
 /// Where a cell stands: in the bytes, or, counted on behind their end, in the unescaped cells.
@@ -62,6 +77,11 @@ impl<'a> RecordCells<'a> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 
+    /// The cells in their order, without their quotes.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        self.texts().map(|(_, cell)| cell)
+    }
+
     /// The cells in their order, each with its text if all of the chunk is text; else each has to be checked by itself.
     #[inline]
     pub(crate) fn texts(self) -> impl Iterator<Item = (Option<&'a str>, &'a [u8])> {
@@ -96,7 +116,7 @@ impl<'c> Table<'c> {
     }
 
     /// Cuts the bytes, which start on line `line` of the file, and calls `visit` with every record.
-    pub(super) fn cut(&mut self, delimiter: u8, quoting: bool, line: u64, visit: impl FnMut(CutRecord)) {
+    pub(super) fn cut(&mut self, marks: Marks, line: u64, visit: impl FnMut(CutRecord)) {
         let bytes = self.bytes;
         // A cell that was unescaped is shorter than it was.
         assert!(bytes.len() < u32::MAX as usize / 2, "a chunk is far smaller than 2 GiB");
@@ -105,7 +125,8 @@ impl<'c> Table<'c> {
         self.text = std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none());
         let mut cutter = Cutter {
             table: self,
-            delimiter,
+            delimiter: marks.delimiter,
+            marks,
             line,
             record: 0,
             record_line: line,
@@ -113,25 +134,62 @@ impl<'c> Table<'c> {
             cell: CellScan::at(0),
             visit,
         };
-        let quote = if quoting { QUOTE } else { b'\n' };
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        for (number, block) in blocks.iter().enumerate() {
-            cutter.block(number * 64, special(block, delimiter, quote));
+        cutter.begin_record(0);
+        match marks.escape {
+            None => cutter.blocks(|block| special(block, marks.delimiter)),
+            Some(escape) => {
+                cutter.blocks(|block| special(block, marks.delimiter) | blocks::word(block, |byte| byte == escape));
+            }
         }
-        let mut last = [0; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        let within = (1 << rest.len()) - 1;
-        cutter.block(blocks.len() * 64, special(&last, delimiter, quote) & within);
         cutter.end();
+    }
+
+    /// Adds a cell that may be a formula of one text; see [`formula_text`].
+    fn unwrap(&mut self, range: Range<usize>) {
+        match formula_text(&self.bytes[range.clone()]) {
+            Some(text) if memchr::memchr(QUOTE, text).is_none() => {
+                self.spans.push(Span::new(range.start + 2..range.end - 1));
+            }
+            Some(text) => self.unescape(text),
+            None => self.spans.push(Span::new(range)),
+        }
+    }
+
+    /// Takes the formula around the text that was added last, if there is one.
+    fn unwrap_last(&mut self) {
+        let Some(start) = self.spans.last().map(|span| span.start as usize - self.bytes.len()) else { return };
+        if let Some(text) = formula_text(&self.unescaped[start..]).map(<[u8]>::to_vec) {
+            self.unescaped.truncate(start);
+            self.spans.pop();
+            self.unescape(&text);
+        }
     }
 
     /// Adds a cell that begins with a quote and is more than a text between two quotes; `raw` is what follows the first
     /// quote.
-    fn unescape(&mut self, mut raw: &[u8]) {
+    fn unescape(&mut self, raw: &[u8]) {
+        self.unescape_with(None, raw);
+    }
+
+    /// The same, where a byte may make the one behind it data: a quote, or itself. Before any other it is data too.
+    fn unescape_with(&mut self, escape: Option<u8>, mut raw: &[u8]) {
         let start = self.bytes.len() + self.unescaped.len();
-        while let Some(at) = memchr::memchr(QUOTE, raw) {
+        while let Some(at) = memchr::memchr2(QUOTE, escape.unwrap_or(QUOTE), raw) {
             self.unescaped.extend(&raw[..at]);
-            raw = &raw[at + 1..];
+            let (mark, behind) = (raw[at], &raw[at + 1..]);
+            raw = behind;
+            if Some(mark) == escape {
+                let Some((next, behind)) = raw.split_first() else {
+                    self.unescaped.push(mark);
+                    break;
+                };
+                if *next != QUOTE && *next != mark {
+                    self.unescaped.push(mark);
+                }
+                self.unescaped.push(*next);
+                raw = behind;
+                continue;
+            }
             // A doubled quote is one; behind a single one everything is data.
             let Some(doubled) = raw.strip_prefix(&[QUOTE]) else { break };
             self.unescaped.push(QUOTE);
@@ -142,34 +200,65 @@ impl<'c> Table<'c> {
     }
 }
 
+/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled.
+fn formula_text(cell: &[u8]) -> Option<&[u8]> {
+    let mut quotes = cell.strip_prefix(b"=\"")?.strip_suffix(b"\"")?.split(|byte| *byte == QUOTE);
+    let text = &cell[2..cell.len() - 1];
+    // Between doubled quotes every other part is empty.
+    quotes.next();
+    loop {
+        match (quotes.next(), quotes.next()) {
+            (None, _) => return Some(text),
+            (Some(b""), Some(_)) => {}
+            _ => return None,
+        }
+    }
+}
+
 /// A bit for each byte that is one of the four.
-fn special(block: &[u8; 64], delimiter: u8, quote: u8) -> u64 {
-    blocks::word(block, |byte| (byte == delimiter) | (byte == quote) | (byte == b'\n') | (byte == b'\r'))
+fn special(block: &[u8; 64], delimiter: u8) -> u64 {
+    blocks::word(block, |byte| (byte == delimiter) | (byte == QUOTE) | (byte == b'\n') | (byte == b'\r'))
 }
 
 /// A cell that is being cut.
 #[derive(Clone, Copy)]
 struct CellScan {
     start: usize,
+    /// There is more to it than its first byte and its last: it opens with a quote, or may be a formula.
+    special: bool,
     /// Its first byte is a quote that opens.
     opened: bool,
     /// In quotes.
     quoted: bool,
     /// The quote that closed it last.
     closed: usize,
-    /// It holds a doubled quote.
+    /// It holds a doubled quote, or a byte that makes the next one data.
     doubled: bool,
+    /// The byte that another one makes data.
+    escaped: usize,
+    /// It is a line that is no record.
+    comment: bool,
 }
 
 impl CellScan {
     fn at(start: usize) -> Self {
-        Self { start, opened: false, quoted: false, closed: 0, doubled: false }
+        Self {
+            start,
+            special: false,
+            opened: false,
+            quoted: false,
+            closed: 0,
+            doubled: false,
+            escaped: 0,
+            comment: false,
+        }
     }
 }
 
 struct Cutter<'t, 'c, V> {
     table: &'t mut Table<'c>,
     delimiter: u8,
+    marks: Marks,
     /// The line of the byte that is looked at.
     line: u64,
     /// Where the record starts, its line, and its first cell.
@@ -181,6 +270,29 @@ struct Cutter<'t, 'c, V> {
 }
 
 impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
+    /// Takes all special bytes, of which `special` gives those of a block.
+    #[inline(always)]
+    fn blocks(&mut self, special: impl Fn(&[u8; 64]) -> u64) {
+        let (blocks, rest) = self.table.bytes.as_chunks::<64>();
+        for (number, block) in blocks.iter().enumerate() {
+            self.block(number * 64, special(block));
+        }
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let within = (1 << rest.len()) - 1;
+        self.block(blocks.len() * 64, special(&last) & within);
+    }
+
+    /// Begins a record, or a line that is none.
+    fn begin_record(&mut self, at: usize) {
+        self.record = at;
+        self.record_line = self.line;
+        self.cell = CellScan::at(at);
+        if self.marks.comment.is_some() && self.marks.comment == self.table.bytes.get(at).copied() {
+            (self.cell.special, self.cell.comment) = (true, true);
+        }
+    }
+
     /// Takes the special bytes of a block that starts at `base`.
     fn block(&mut self, base: usize, mut word: u64) {
         while word != 0 {
@@ -188,7 +300,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
             word &= word - 1;
             let byte = self.table.bytes[at];
             // Nearly all special bytes are delimiters of unquoted cells.
-            if byte == self.delimiter && !self.cell.opened {
+            if byte == self.delimiter && !self.cell.special {
                 self.table.spans.push(Span::new(self.cell.start..at));
                 self.cell.start = at + 1;
             } else {
@@ -200,37 +312,58 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
     fn other(&mut self, at: usize, byte: u8) {
         let is_line_end = byte == b'\r' || byte == b'\n' && (at == 0 || self.table.bytes[at - 1] != b'\r');
         self.line += u64::from(is_line_end);
+        if let Some(escape) = self.marks.escape {
+            if self.cell.quoted && at == self.cell.escaped {
+                return;
+            }
+            if byte == escape {
+                if self.cell.quoted {
+                    (self.cell.escaped, self.cell.doubled) = (at + 1, true);
+                }
+                return;
+            }
+        }
         match byte {
+            _ if self.cell.comment => {
+                if is_line_end {
+                    self.begin_record(at + 1);
+                }
+            }
             QUOTE if self.cell.quoted => (self.cell.quoted, self.cell.closed) = (false, at),
             _ if self.cell.quoted => {}
             byte if byte == self.delimiter => {
                 self.end_cell(at);
                 self.cell = CellScan::at(at + 1);
             }
-            QUOTE if at == self.cell.start => (self.cell.quoted, self.cell.opened) = (true, true),
+            QUOTE if at == self.cell.start => {
+                let quoting = self.marks.quoting;
+                (self.cell.quoted, self.cell.opened, self.cell.special) = (quoting, quoting, quoting);
+            }
             QUOTE if self.cell.opened && at == self.cell.closed + 1 => {
                 (self.cell.quoted, self.cell.doubled) = (true, true);
             }
-            QUOTE => {}
+            QUOTE => self.cell.special |= self.table.bytes[self.cell.start..at] == *b"=",
             _ => {
                 // An empty line is no record, and between \r and \n there is none.
                 if at > self.record {
                     self.end_cell(at);
                     self.end_record(at);
                 }
-                self.record = at + 1;
-                self.record_line = self.line;
-                self.cell = CellScan::at(at + 1);
+                self.begin_record(at + 1);
             }
         }
     }
 
     fn end_cell(&mut self, at: usize) {
-        let CellScan { start, opened, quoted, closed, doubled } = self.cell;
+        let CellScan { start, special, opened, quoted, closed, doubled, .. } = self.cell;
         match opened {
-            false => self.table.spans.push(Span::new(start..at)),
+            false if !special => self.table.spans.push(Span::new(start..at)),
+            false => self.table.unwrap(start..at),
             true if !quoted && !doubled && closed + 1 == at => self.table.spans.push(Span::new(start + 1..closed)),
-            true => self.table.unescape(&self.table.bytes[start + 1..at]),
+            true => {
+                self.table.unescape_with(self.marks.escape, &self.table.bytes[start + 1..at]);
+                self.table.unwrap_last();
+            }
         }
     }
 
@@ -243,7 +376,7 @@ impl<V: FnMut(CutRecord)> Cutter<'_, '_, V> {
     /// The last record needs no terminator.
     fn end(&mut self) {
         let end = self.table.bytes.len();
-        if self.record < end {
+        if self.record < end && !self.cell.comment {
             self.end_cell(end);
             self.end_record(end);
         }
@@ -256,6 +389,10 @@ mod tests {
 
     use super::*;
     use crate::lines;
+
+    fn marks(delimiter: u8, quoting: bool) -> Marks {
+        Marks { delimiter, quoting, escape: None, comment: None }
+    }
 
     /// A record as the `csv` crate reads it: its cells, where it starts, and the line of that.
     type Read = (Vec<Vec<u8>>, usize, u64);
@@ -274,15 +411,32 @@ mod tests {
         while reader.read_byte_record(&mut record).expect("in memory") {
             let before = record.position().map_or(0, |at| at.byte().saturating_sub(1) as usize);
             let start = before + bytes[before..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-            let cells = record.iter().map(<[u8]>::to_vec).collect();
+            let cells = record.iter().map(unwrapped).collect();
             records.push((cells, start, 1 + lines::ended_in(&bytes[..start])));
         }
         records
     }
 
+    /// A cell without the formula around it.
+    fn unwrapped(cell: &[u8]) -> Vec<u8> {
+        let Some(inner) = cell.strip_prefix(b"=\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
+            return cell.to_vec();
+        };
+        let (mut text, mut at) = (Vec::new(), 0);
+        while at < inner.len() {
+            match &inner[at..] {
+                [QUOTE, QUOTE, ..] => at += 2,
+                [QUOTE, ..] => return cell.to_vec(),
+                _ => at += 1,
+            }
+            text.push(inner[at - 1]);
+        }
+        text
+    }
+
     fn found(delimiter: u8, quoting: bool, bytes: &[u8]) -> Vec<Read> {
         let (mut table, mut records) = (Table::new(bytes), Vec::new());
-        table.cut(delimiter, quoting, 1, |record| records.push(record));
+        table.cut(marks(delimiter, quoting), 1, |record| records.push(record));
         let cells = |record: &CutRecord| {
             let cells = table.record(record.cells.clone());
             assert!(cells.texts().all(|(text, cell)| text.is_none_or(|text| text.as_bytes() == cell)));
@@ -299,6 +453,7 @@ mod tests {
         let token = prop_oneof![
             6 => Just(b"\"".to_vec()), 6 => Just(b",".to_vec()), 3 => Just(b"\n".to_vec()), 2 => Just(b"\r".to_vec()),
             2 => Just(b"\r\n".to_vec()), 4 => Just(b"a".to_vec()), 2 => Just(b"\"\"".to_vec()), 1 => Just(b"12\" wide".to_vec()),
+            2 => Just(b"=\"".to_vec()), 1 => Just(b",=\"0\",".to_vec()), 1 => Just(b"\"=\"\"0\"\"\"".to_vec()),
             1 => Just(b"\"x\ny\"".to_vec()), 1 => Just(b"\xef\xbb\xbf".to_vec()), 1 => Just(b"\0\xff;".to_vec()),
             2 => Just("größer".into()), 1 => (0usize..130).prop_map(|length| vec![b'x'; length]),
         ];
@@ -316,9 +471,55 @@ mod tests {
     }
 
     #[test]
+    fn a_formula_that_is_nothing_but_a_text_is_the_text() {
+        let cells = |row: &str, quoting| {
+            let found = found(b';', quoting, row.as_bytes()).remove(0).0;
+            found.into_iter().map(|cell| String::from_utf8(cell).expect("text")).collect::<Vec<_>>()
+        };
+        assert_eq!(cells("=\"00123\";\"=\"\"0,1\"\"\";=\"\";=\"a\"\"b\"", true), ["00123", "0,1", "", "a\"b"]);
+        assert_eq!(cells("=\"1\";x", false), ["1", "x"]);
+        // Once.
+        assert_eq!(cells("=\"=\"\"1\"\"\"", true), ["=\"1\""]);
+        for row in ["=1", "=\"", "=\"1", "=\"1\"&\"2\"", "=\"1\" ", "x=\"1\"", " =\"1\""] {
+            assert_eq!(cells(row, true), [row]);
+        }
+    }
+
+    #[test]
+    fn an_escape_and_comments_are_read_as_the_options_say() {
+        let found = |text: &str| {
+            let (mut table, mut records) = (Table::new(text.as_bytes()), Vec::new());
+            let marks = Marks { delimiter: b',', quoting: true, escape: Some(b'\\'), comment: Some(b'#') };
+            table.cut(marks, 1, |record| records.push(record));
+            let texts = |record: &CutRecord| {
+                let cells = table.record(record.cells.clone());
+                cells.texts().map(|(_, cell)| String::from_utf8(cell.to_vec()).expect("text")).collect::<Vec<_>>()
+            };
+            records.iter().map(|record| (record.line, texts(record))).collect::<Vec<_>>()
+        };
+        let text = r#"#,"
+"Monitor 24\" wide","good, cheap",\"x
+# "
+#
+"C:\new \\","\",","a""b\
+\""
+last,"=\"001\"",#
+#"#;
+        let cells = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let wanted = [
+            (2, cells(&["Monitor 24\" wide", "good, cheap", "\\\"x"])),
+            (5, cells(&["C:\\new \\", "\",", "a\"b\\\n\""])),
+            (7, cells(&["last", "001", "#"])),
+        ];
+        assert_eq!(found(text), wanted);
+        let long = format!("\"{}\\\"\",x\n#{},\n", "y".repeat(62), "\"".repeat(80));
+        assert_eq!(found(&long), [(1, vec![format!("{}\"", "y".repeat(62)), "x".to_owned()])]);
+    }
+
+    #[test]
     fn a_delimiter_beyond_ascii_cuts_no_character_in_two() {
         let mut table = Table::new("é\u{a9}".as_bytes());
-        table.cut(0xc3, true, 1, drop);
+        table.cut(marks(0xc3, true), 1, drop);
         assert_eq!(table.record(0..2).texts().filter(|(text, _)| text.is_none()).count(), 1);
     }
 }

@@ -111,6 +111,112 @@ fn an_empty_cell_is_left_out_or_clears() {
 
 #[test]
 fn a_byte_order_mark_inside_the_file_is_data() {
-    let parsed = parse_text(b"\xef\xbb\xbfa,n,b,,\n", EmptyCells::Keep);
-    assert_eq!(parsed.rows[0].key, "\u{feff}a");
+    let parsed = parse_text("\u{feff}a,\u{feff}n,b,,\n".as_bytes(), EmptyCells::Keep);
+    let name = Cell::Text("\u{feff}n".into());
+    assert_eq!((parsed.rows[0].key.as_str(), &parsed.rows[0].cells[1].1), ("a", &Some(name)));
+}
+
+/// Rows and errors: numbers and keys of the rows, then numbers, lines, keys and codes of the errors.
+type Told<'a> = (Vec<(u64, &'a str)>, Vec<(u64, u64, Option<&'a str>, &'a str)>);
+
+fn told<'a>(parsed: &'a Parsed<'_>) -> Told<'a> {
+    let rows = parsed.rows.iter().map(|row| (row.row, row.key.as_str())).collect();
+    let error = |error: &'a RowError| (error.row, error.line, error.key.as_deref(), error.code.as_str());
+    (rows, parsed.errors.iter().map(error).collect())
+}
+
+#[test]
+fn a_key_is_the_same_whatever_stands_invisibly_around_it() {
+    let keys = ["A-1", "A-1 ", "\u{a0}A-1", "A-1\u{200b}", "\u{feff}A-1\u{feff}", "\tA-1"];
+    let blanks = [" ", "\u{a0}", "\u{200b}", "\u{feff}\t"];
+    let text = |key: &str| format!("{key},n,b,,\n");
+    let member = |key: &str| serde_json::json!({ "sku": key, "name": "n", "brand": "b" }).to_string() + "\n";
+    let cells = |key: &str| serde_json::json!([key, "n", "b"]).to_string() + "\n";
+    let of = |write: &dyn Fn(&str) -> String| keys.iter().chain(&blanks).map(|key| write(key)).collect::<String>();
+    for (grammar, file) in [(Grammar::CSV, of(&text)), (Grammar::Lines, of(&member)), (Grammar::Sheet, of(&cells))] {
+        let parsed = parse_as(grammar, file.as_bytes(), EmptyCells::Clear);
+        let (rows, errors) = told(&parsed);
+        assert_eq!(rows, (10..16).map(|row| (row, "A-1")).collect::<Vec<_>>());
+        assert_eq!(errors, (16..20).map(|row| (row, row + 10, None, "required")).collect::<Vec<_>>());
+        assert!(parsed.rows.iter().all(|row| row.cells.contains(&(0, Some(Cell::Text("A-1".into()))))));
+    }
+}
+
+#[test]
+fn a_required_cell_says_something_and_any_other_keeps_its_white_space() {
+    let parsed = parse_text("a, ,\u{a0},\u{a0},\n b ,n , b,,\n".as_bytes(), EmptyCells::Clear);
+    let fields: Vec<_> = parsed.errors.iter().map(|e| (e.row, e.field.as_deref(), e.code.as_str())).collect();
+    // A number of white space is no number, and clears nothing.
+    let wanted =
+        [(10, Some("name"), "required"), (10, Some("brand"), "required"), (10, Some("cost"), "invalid_number")];
+    assert_eq!(fields, wanted);
+    let texts: Vec<_> = parsed.rows[0].cells.iter().take(3).map(|(_, cell)| cell.clone()).collect();
+    assert_eq!(texts, ["b", "n ", " b"].map(|text| Some(Cell::Text(text.into()))));
+}
+
+#[test]
+fn rows_that_say_nothing_are_none_and_surplus_cells_that_say_nothing_neither() {
+    let file = "a,n,b,,,\n,,,,\n \t,\"\",\u{a0}\nb,n,b,,,,\" \"\n\nc,n,b,,,x\nd,n,b,\n";
+    let parsed = parse_text(file.as_bytes(), EmptyCells::Keep);
+    let (rows, errors) = told(&parsed);
+    assert_eq!(rows, [(10, "a"), (11, "b")]);
+    assert_eq!(errors, [(12, 25, None, "ragged_row"), (13, 26, None, "ragged_row")]);
+}
+
+#[test]
+fn columns_without_a_name_at_the_end_need_no_cells() {
+    let columns = ["sku", "name", "", "brand", "", ""].map(str::to_owned);
+    let plan = Plan::compile(crate::kinds::compiled("products"), Grammar::CSV, &columns, &BTreeMap::new());
+    let mut plan = plan.expect("columns");
+    let options = ImportOptions::default();
+    let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
+    let job = Job::dry(account, kind, &options, Grammar::CSV, columns.to_vec());
+    let text = b"a,n,,b\nb,n,,b,x\nc,n,,b,,,\nd,n,\n,,,,,\ne,n,,b,,,x\n";
+    let body = Body::Rows(text.to_vec());
+    let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 0, bytes: text.len() as u64, rows: 5, body };
+    let records = Records::of(&job, &chunk);
+    let parsed = parse(&mut plan, &job, &records);
+    let (rows, errors) = told(&parsed);
+    assert_eq!(rows, [(1, "a"), (2, "b"), (3, "c")]);
+    assert_eq!(errors, [(4, 5, None, "ragged_row"), (5, 7, None, "ragged_row")]);
+}
+
+#[test]
+fn the_header_again_and_a_line_below_it_are_no_records() {
+    let rows = [
+        ["sku", "name", "brand", "cost", "colour"],
+        ["---", "----", "-----", "-", "------"],
+        [" sku", "name\u{200b}", "brand", "cost", "colour "],
+        // These are records.
+        ["sku", "name", "brand", "", "colour"],
+        ["-", "-", "-", "", ""],
+        ["---", "---", "---", "", ""],
+        ["SKU", "name", "brand", "", "colour"],
+        ["sku-1", "name", "brand", "", "colour"],
+    ];
+    let csv: String = rows.iter().map(|row| row.join(",") + "\n").collect();
+    let sheet: String = rows.iter().map(|row| serde_json::json!(row).to_string() + "\n").collect();
+    for (grammar, file) in [(Grammar::CSV, csv), (Grammar::Sheet, sheet)] {
+        let parsed = parse_as(grammar, file.as_bytes(), EmptyCells::Keep);
+        let (found, errors) = told(&parsed);
+        let codes: Vec<_> = errors.iter().map(|(row, _, key, code)| (*row, *key, *code)).collect();
+        let wanted = [(10, None, "repeated_header"), (11, None, "separator_row"), (12, None, "repeated_header")];
+        assert_eq!(codes, wanted, "{grammar:?}");
+        assert_eq!(found.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [13, 14, 15, 16, 17]);
+    }
+}
+
+#[test]
+fn a_key_whose_digits_a_spreadsheet_dropped_is_no_key() {
+    let file = b"5.90123E+12,5.90123E+12,b,,\n\"5,90123E+12\",n,b,,\n1E5,n,b,,\n1.5E+2x,n,b,5.9E+12,\n";
+    let parsed = parse_text(file, EmptyCells::Keep);
+    let (rows, errors) = told(&parsed);
+    assert_eq!(rows, [(12, "1E5"), (13, "1.5E+2x")]);
+    let key = |key| Some(key);
+    let wanted = [(10, 20, key("5.90123E+12"), "scientific_key"), (11, 21, key("5%2C90123E+12"), "scientific_key")];
+    assert_eq!(errors, wanted);
+    assert_eq!(parsed.errors[0].field.as_deref(), Some("sku"));
+    // A JSON string was written by no spreadsheet.
+    let row = br#"{"sku":"5.90123E+12","name":"n","brand":"b"}"#;
+    assert!(parse_as(Grammar::Lines, row, EmptyCells::Keep).errors.is_empty());
 }

@@ -7,7 +7,7 @@ use super::{
     damaged, moment,
     number::{decimal, few_digits},
 };
-use crate::strings::plain_bytes;
+use crate::{invisible::is_blank, strings::plain_bytes};
 
 /// Rows as they are written.
 #[derive(Default)]
@@ -24,11 +24,18 @@ pub(super) struct Lines {
     in_row: bool,
     /// Whether any of its cells says something.
     says: bool,
-    /// Columns of the first row. Behind them what is empty is nothing.
+    /// The row of the header, from 0. What is above it is left out.
+    header: u32,
+    /// Columns of the header. Behind them a text that says nothing is nothing.
     most: Option<u32>,
 }
 
 impl Lines {
+    /// The rows from that of the header on, which is counted from 1.
+    pub(super) fn below(header: u64) -> Self {
+        Self { header: u32::try_from(header.saturating_sub(1)).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
     /// Whether all that is written is whole rows.
     pub(super) fn is_between_rows(&self) -> bool {
         !self.in_row
@@ -65,7 +72,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Ends the row that is being written. Of one whose cells are all empty its line alone is left: it is a blank row.
+    /// Ends the row that is being written. Of one whose cells all say nothing its line alone is left: it is a blank row.
     pub(super) fn end_row(&mut self) {
         if self.in_row && self.says {
             self.bytes.push(b']');
@@ -82,19 +89,21 @@ impl Lines {
     /// `too_many_columns` in the first row, `damaged_file` where the cell has been passed.
     #[inline]
     pub(super) fn cell(&mut self, column: u32, value: &Value<'_>) -> Result<(), Failure> {
-        if matches!(value, Value::Empty) {
+        if matches!(value, Value::Empty) || self.row < self.header {
             return Ok(());
         }
         if column < self.next_column {
             return Err(damaged("its cells are not in their order"));
         }
         self.next_column = column + 1;
-        let is_empty_text = matches!(value, Value::Text(""));
-        if is_empty_text && self.most.is_some_and(|most| column >= most) {
+        let is_surplus = self.most.is_some_and(|most| column >= most);
+        // Of a row that says something it makes no difference.
+        let says = self.says && !is_surplus || !matches!(value, Value::Text(text) if is_blank(text));
+        if is_surplus && !says {
             return Ok(());
         }
         if self.go_right_to(column)? {
-            self.says |= !is_empty_text;
+            self.says |= says;
             self.value(value);
         }
         Ok(())
@@ -240,7 +249,14 @@ mod tests {
     #[test]
     fn a_row_of_nothing_but_empty_texts_is_blank() {
         let (text, empty) = (Value::Text, Value::Text(""));
-        let cells = [(1, 0, empty), (1, 3, empty), (2, 0, text("a")), (2, 1, empty), (2, 2, text("c")), (3, 1, empty)];
+        let cells = [
+            (1, 0, empty),
+            (1, 3, text("\u{a0} ")),
+            (2, 0, text("a")),
+            (2, 1, empty),
+            (2, 2, text("c")),
+            (3, 1, empty),
+        ];
         assert_eq!(rows(&cells), "\n\n[\"a\",\"\",\"c\"]\n");
         assert_eq!(rows(&[(0, 1, empty)]), "");
     }

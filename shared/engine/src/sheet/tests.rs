@@ -44,7 +44,7 @@ fn workbook(sheets: &[(&str, &str, &str)], more: &[(&'static str, &str)]) -> Vec
 
 fn rows(file: &[u8], sheet: Option<&str>) -> Result<String, Failure> {
     let mut text = Vec::new();
-    each_row(Cursor::new(file), sheet, &mut |piece| {
+    each_row(Cursor::new(file), sheet, 1, &mut |piece| {
         text.extend(piece);
         ControlFlow::Continue(())
     })?;
@@ -164,7 +164,7 @@ fn a_failure_names_the_part() {
 fn reading_stops_where_no_more_is_wanted() {
     let file = workbook(&[("S", "", &ROW.repeat(50_000))], &[]);
     let mut pieces = 0;
-    let read = each_row(Cursor::new(&file), None, &mut |_| {
+    let read = each_row(Cursor::new(&file), None, 1, &mut |_| {
         pieces += 1;
         if pieces == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

@@ -10,10 +10,11 @@
 //! it opens a field. So the scan is a vectorised search for those bytes that never looks at delimiters. It meets every
 //! line end on its way, in quotes and outside, and counts them, so that the line of each record is known.
 
-use memchr::{memchr2, memchr3};
-use penstock_model::RecordFlaw;
+use memchr::{memchr, memchr2, memchr3};
+use penstock_model::{RecordFlaw, delimiter_byte};
 
 use super::scan::Scan;
+use crate::invisible::{is_blank_record, is_invisible};
 
 const QUOTE: u8 = b'"';
 
@@ -21,6 +22,11 @@ const QUOTE: u8 = b'"';
 pub(super) struct Delimited {
     delimiter: u8,
     quoting: bool,
+    /// In quotes it makes the next byte data.
+    escape: Option<u8>,
+    /// A line that begins with it is no record.
+    comment: Option<u8>,
+    in_comment: bool,
     state: State,
 }
 
@@ -32,17 +38,37 @@ enum State {
     Quoted,
     /// Just after a quote in quotes: doubled, or closing.
     QuoteInQuotes,
+    /// In quotes, just after the byte that makes the next one data.
+    Escaped,
 }
 
 impl Delimited {
     pub(super) fn new(delimiter: u8, quoting: bool) -> Self {
-        Self { delimiter, quoting, state: State::Bare }
+        Self { delimiter, quoting, escape: None, comment: None, in_comment: false, state: State::Bare }
     }
 
-    /// Skips empty lines; where the next record starts, if it is in the buffer.
+    /// The same, of a file whose options name these bytes.
+    pub(super) fn with(&mut self, escape: Option<u8>, comment: Option<u8>) {
+        (self.escape, self.comment) = (escape.filter(|_| self.quoting), comment);
+    }
+
+    /// Skips empty lines and comments; where the next record starts, if it is in the buffer.
     pub(super) fn start(&mut self, buffer: &[u8], scan: &mut Scan) -> Option<usize> {
-        scan.at += buffer[scan.at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        (scan.at < buffer.len()).then_some(scan.at)
+        loop {
+            if self.in_comment {
+                let Some(length) = memchr2(b'\n', b'\r', &buffer[scan.at..]) else {
+                    scan.at = buffer.len();
+                    return None;
+                };
+                scan.at += length;
+                self.in_comment = false;
+            }
+            scan.at += buffer[scan.at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+            match buffer.get(scan.at) {
+                Some(first) if self.comment == Some(*first) => self.in_comment = true,
+                first => return first.map(|_| scan.at),
+            }
+        }
     }
 
     /// Where the record ends, its terminator included; `None` when the buffer does not hold its end.
@@ -77,9 +103,15 @@ impl Delimited {
                     }
                 }
                 State::Quoted => {
-                    let Some(found) = memchr3(QUOTE, b'\n', b'\r', &buffer[scan.at..]) else { break };
+                    let rest = &buffer[scan.at..];
+                    let mut found = memchr3(QUOTE, b'\n', b'\r', rest);
+                    if let Some(escape) = self.escape {
+                        found = memchr(escape, &rest[..found.unwrap_or(rest.len())]).or(found);
+                    }
+                    let Some(found) = found else { break };
                     let at = scan.at + found;
                     match buffer[at] {
+                        byte if self.escape == Some(byte) => self.state = State::Escaped,
                         QUOTE => self.state = State::QuoteInQuotes,
                         b'\n' if buffer[at - 1] == b'\r' => {}
                         _ => scan.lines += 1,
@@ -94,6 +126,14 @@ impl Delimited {
                     }
                     Some(_) => self.state = State::Bare,
                 },
+                State::Escaped => match buffer.get(scan.at) {
+                    None => break,
+                    Some(byte) => {
+                        scan.lines += u64::from(matches!(byte, b'\n' | b'\r'));
+                        scan.at += 1;
+                        self.state = State::Quoted;
+                    }
+                },
             }
         }
         scan.at = buffer.len();
@@ -102,11 +142,35 @@ impl Delimited {
 
     /// Why the record that ended last cannot be trusted. That is known only at the end of the file.
     pub(super) fn flaw(&self, marked_line: u64) -> Option<RecordFlaw> {
-        (self.state == State::Quoted).then_some(RecordFlaw::UnterminatedQuote { opened_line: marked_line })
+        matches!(self.state, State::Quoted | State::Escaped)
+            .then_some(RecordFlaw::UnterminatedQuote { opened_line: marked_line })
+    }
+
+    /// Whether a whole record says nothing.
+    #[inline]
+    pub(super) fn is_blank(&self, record: &[u8]) -> bool {
+        is_blank_record(record, self.delimiter, self.quoting)
     }
 
     /// Gets ready for the next record.
     pub(super) fn next(&mut self) {
         self.state = State::Bare;
+    }
+}
+
+/// The delimiter of which a first line tells Excel: `sep=;`, or `sep=\t` for a tab.
+pub(crate) fn told_delimiter(line: &[u8]) -> Option<u8> {
+    // A tab is white space, and the delimiter here.
+    let line = std::str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
+    let line = line.trim_start_matches(is_invisible);
+    let (name, told) = line.split_at_checked(4)?;
+    if !name.eq_ignore_ascii_case("sep=") {
+        return None;
+    }
+    let mut characters = told.chars();
+    match (characters.next()?, characters.next(), characters.next()) {
+        ('\\', Some('t'), None) => Some(b'\t'),
+        (delimiter, None, None) => delimiter_byte(delimiter).ok(),
+        _ => None,
     }
 }

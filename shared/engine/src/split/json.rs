@@ -1,9 +1,11 @@
-//! The records of JSON text: a value a line, or the elements of the one array of a document.
+//! The records of JSON text: a value a line, the elements of an array of a document, or values one after another.
 //!
 //! Inside an element only strings and brackets matter: brackets are counted by kind, strings are searched for their
 //! end. Whether the element is valid JSON beyond that is checked when it is read, so a bad element costs only itself.
 //! Where the structure around the elements is broken, nothing behind can be trusted: all that follows becomes one
 //! record.
+
+use std::sync::Arc;
 
 use memchr::memchr;
 use penstock_model::{DocumentFlaw, RecordFlaw, limits};
@@ -30,21 +32,45 @@ impl Lines {
     }
 }
 
-/// The elements of a document's array (RFC 8259).
+/// The elements of a document's array (RFC 8259), or values one after another.
+///
+/// Where an object holds the array, it is the first one in it, however deep in objects, whose first element is an
+/// object: `{"errors": [], "data": {"items": [{…}]}}`. How deep it was is not remembered, so that a splitter that
+/// resumes in the array needs to know nothing else: behind the array one closing brace more or less makes no difference.
 #[derive(Debug, Clone)]
 pub(super) struct Elements {
-    enveloped: bool,
+    form: Form,
     state: State,
     brackets: Brackets,
-    /// Whether the array that holds the rows has been reached.
-    rows_seen: bool,
+    rows: Rows,
+    /// Where the array is, if an option names it.
+    path: Option<Path>,
+    /// Objects that are open: all of them, or once the rows have been reached those that opened behind them.
+    depth: usize,
+}
+
+/// What the elements are those of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Array,
+    Enveloped,
+    Concatenated,
+}
+
+/// Whether the array that holds the rows has been reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    NotReached,
+    /// Nor has it; there was an empty array.
+    Empty,
+    Reached,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing of the document has been seen.
     Start,
-    /// In the object around the array; the name of a member or the object's end comes next.
+    /// In an object around the array; the name of a member or the object's end comes next.
     FirstMember,
     /// After a comma in it.
     NextMember,
@@ -56,14 +82,16 @@ enum State {
     MemberString,
     /// In a member's number or word.
     MemberScalar,
-    /// In a member's object.
+    /// At the first element of a member's array.
+    MemberArray,
+    /// In a member's array that does not hold the rows.
     MemberNested,
     /// In a string in there.
     MemberNestedString,
     AfterMember,
     /// In the array; an element or the array's end comes next.
     FirstElement,
-    /// After a comma in it.
+    /// Where an element comes next.
     NextElement,
     /// In an element that is a number or a word.
     ElementScalar,
@@ -72,8 +100,8 @@ enum State {
     /// In a string of an element.
     ElementString,
     AfterElement,
-    /// After the array, in the object around it.
-    AfterRows,
+    /// After an object that held the rows; there may be others around it.
+    Closed,
     /// After the document.
     Done,
     /// Everything that follows is one record.
@@ -81,19 +109,41 @@ enum State {
 }
 
 impl Elements {
-    /// At the start of a document.
-    pub(super) fn new(enveloped: bool) -> Self {
-        Self { enveloped, state: State::Start, brackets: Brackets::default(), rows_seen: false }
+    fn new(form: Form, state: State) -> Self {
+        Self { form, state, brackets: Brackets::default(), rows: Rows::NotReached, path: None, depth: 0 }
     }
 
-    /// Behind an element.
-    pub(super) fn resumed(enveloped: bool) -> Self {
-        Self { state: State::AfterElement, rows_seen: true, ..Self::new(enveloped) }
+    /// At the start of a document, or behind an element.
+    pub(super) fn of_array(enveloped: bool, at_start: bool) -> Self {
+        let form = if enveloped { Form::Enveloped } else { Form::Array };
+        match at_start {
+            true => Self::new(form, State::Start),
+            false => Self { rows: Rows::Reached, ..Self::new(form, State::AfterElement) },
+        }
+    }
+
+    /// Before, between or behind values one after another.
+    pub(super) fn concatenated() -> Self {
+        Self { rows: Rows::Reached, ..Self::new(Form::Concatenated, State::NextElement) }
     }
 
     /// In front of the elements of a chunk, around which there is nothing else.
     pub(super) fn inside() -> Self {
-        Self { state: State::NextElement, rows_seen: true, ..Self::new(false) }
+        Self { rows: Rows::Reached, ..Self::new(Form::Array, State::NextElement) }
+    }
+
+    /// The same, of a document whose rows are at this path: names of members, with dots between them.
+    pub(super) fn at(&mut self, path: &str) {
+        let names: Vec<Box<[u8]>> = path.split('.').map(|name| name.as_bytes().into()).collect();
+        self.path = Some(Path { names: names.into(), open: 0, name: None });
+    }
+
+    /// Why there is no row in the document: it has ended, or is broken, before any.
+    pub(super) fn has_no_rows(&self) -> Option<DocumentFlaw> {
+        match self.state {
+            State::Broken(flaw) if self.form == Form::Enveloped && self.rows != Rows::Reached => Some(flaw),
+            _ => None,
+        }
     }
 
     /// Passes the text around elements; gives where the next element starts, or where the document is broken.
@@ -101,7 +151,12 @@ impl Elements {
         loop {
             match self.state {
                 State::Name | State::MemberString | State::MemberNestedString => {
-                    if !end_string(buffer, scan) {
+                    let from = scan.at;
+                    let ends = end_string(buffer, scan);
+                    if let (State::Name, Some(path)) = (self.state, &mut self.path) {
+                        path.read(&buffer[from..scan.at]);
+                    }
+                    if !ends {
                         break;
                     }
                     self.state = match self.state {
@@ -134,7 +189,10 @@ impl Elements {
             skip_white_space(buffer, scan);
             let Some(&byte) = buffer.get(scan.at) else { break };
             match self.structure(byte) {
-                Transition::Element => return Some(scan.at),
+                Transition::Element => {
+                    self.state = State::NextElement;
+                    return Some(scan.at);
+                }
                 Transition::Flawed(flaw) => return Some(self.break_at(scan, flaw)),
                 Transition::To(state) => {
                     self.state = state;
@@ -143,7 +201,12 @@ impl Elements {
                 Transition::Stay(state) => self.state = state,
             }
         }
-        if at_end && self.state != State::Done {
+        let may_end = match (self.form, self.state) {
+            (_, State::Done) | (Form::Enveloped, State::Closed) => true,
+            (Form::Concatenated, state) => matches!(state, State::NextElement | State::AfterElement),
+            _ => false,
+        };
+        if at_end && !may_end {
             return Some(self.break_at(scan, DocumentFlaw::Ends));
         }
         None
@@ -152,38 +215,98 @@ impl Elements {
     /// The meaning of a byte that is no white space, outside elements, strings and nested values.
     fn structure(&mut self, byte: u8) -> Transition {
         match (self.state, byte) {
-            (State::Start, b'[') if !self.enveloped => Transition::To(State::FirstElement),
-            (State::Start, b'{') if self.enveloped => Transition::To(State::FirstMember),
-            (State::FirstMember | State::AfterMember, b'}') if self.rows_seen => Transition::To(State::Done),
-            (State::FirstMember | State::AfterMember, b'}') => Transition::Flawed(DocumentFlaw::NoArray),
-            (State::FirstMember | State::NextMember, b'"') => Transition::To(State::Name),
+            (State::Start, b'[') if self.form == Form::Array => {
+                self.rows = Rows::Reached;
+                Transition::To(State::FirstElement)
+            }
+            (State::Start, b'{') if self.form == Form::Enveloped => self.open(),
+            (State::FirstMember | State::AfterMember | State::Closed, b'}') => self.close(),
+            (State::FirstMember | State::NextMember, b'"') => {
+                if let Some(path) = &mut self.path {
+                    path.begin_name(self.depth);
+                }
+                Transition::To(State::Name)
+            }
             (State::Colon, b':') => Transition::To(State::MemberValue),
             (State::MemberValue, b'"') => Transition::To(State::MemberString),
             (State::MemberValue, b'{') => {
-                self.brackets.clear();
-                Transition::Stay(State::MemberNested)
+                if let Some(path) = &mut self.path {
+                    // The array is not in there, or has been read.
+                    if self.rows == Rows::Reached || !path.leads_into(self.depth) {
+                        self.brackets.clear();
+                        return Transition::Stay(State::MemberNested);
+                    }
+                    path.open += 1;
+                }
+                self.open()
             }
-            (State::MemberValue, b'[') if self.rows_seen => Transition::Flawed(DocumentFlaw::SecondArray),
-            (State::MemberValue, b'[') => {
-                self.rows_seen = true;
-                Transition::To(State::FirstElement)
-            }
+            (State::MemberValue, b'[') => match &self.path {
+                None => Transition::To(State::MemberArray),
+                Some(path) if self.rows != Rows::Reached && path.is_at(self.depth) => {
+                    (self.rows, self.depth) = (Rows::Reached, 0);
+                    Transition::To(State::FirstElement)
+                }
+                Some(_) => {
+                    self.brackets.clear();
+                    Transition::Stay(State::MemberNested)
+                }
+            },
             (State::MemberValue, b',' | b'}' | b']' | b':') => Transition::Flawed(DocumentFlaw::ExpectedValue),
             (State::MemberValue, _) => Transition::Stay(State::MemberScalar),
-            (State::AfterMember | State::AfterRows, b',') => Transition::To(State::NextMember),
-            (State::AfterRows, b'}') => Transition::To(State::Done),
-            (State::FirstElement | State::AfterElement, b']') => {
-                self.rows_seen = true;
-                Transition::To(if self.enveloped { State::AfterRows } else { State::Done })
+            (State::MemberArray, b'{') if self.rows == Rows::Reached => Transition::Flawed(DocumentFlaw::SecondArray),
+            (State::MemberArray, b'{') => {
+                (self.rows, self.depth) = (Rows::Reached, 0);
+                Transition::Element
+            }
+            (State::MemberArray, b']') => {
+                if self.rows == Rows::NotReached {
+                    self.rows = Rows::Empty;
+                }
+                Transition::To(State::AfterMember)
+            }
+            (State::MemberArray, _) => {
+                self.brackets.open_array();
+                Transition::Stay(State::MemberNested)
+            }
+            (State::AfterMember | State::Closed, b',') => Transition::To(State::NextMember),
+            (State::FirstElement | State::AfterElement, b']') if self.form != Form::Concatenated => {
+                Transition::To(if self.form == Form::Enveloped { State::AfterMember } else { State::Done })
             }
             (State::FirstElement | State::NextElement, b',' | b'}' | b']' | b':') => {
                 Transition::Flawed(DocumentFlaw::ExpectedValue)
             }
             (State::FirstElement | State::NextElement, _) => Transition::Element,
+            (State::AfterElement, _) if self.form == Form::Concatenated => Transition::Stay(State::NextElement),
             (State::AfterElement, b',') => Transition::To(State::NextElement),
             (State::AfterElement, _) => Transition::Flawed(DocumentFlaw::ExpectedComma),
-            (State::Done, _) => Transition::Flawed(DocumentFlaw::Trailing),
+            (State::Done | State::Closed, _) => Transition::Flawed(DocumentFlaw::Trailing),
             _ => Transition::Flawed(DocumentFlaw::ExpectedValue),
+        }
+    }
+
+    /// Goes into an object around the array, or behind it.
+    fn open(&mut self) -> Transition {
+        if self.depth == limits::JSON_DEPTH {
+            return Transition::Flawed(DocumentFlaw::TooDeep);
+        }
+        self.depth += 1;
+        Transition::To(State::FirstMember)
+    }
+
+    /// Goes out of an object.
+    fn close(&mut self) -> Transition {
+        let is_document = self.depth == usize::from(self.rows != Rows::Reached);
+        match (is_document, self.rows) {
+            (true, Rows::NotReached) => Transition::Flawed(DocumentFlaw::NoArray),
+            (true, Rows::Empty) => Transition::To(State::Done),
+            (true, Rows::Reached) => Transition::To(State::Closed),
+            (false, _) => {
+                self.depth -= 1;
+                if let Some(path) = &mut self.path {
+                    path.open = path.open.min(self.depth.saturating_sub(1));
+                }
+                Transition::To(State::AfterMember)
+            }
         }
     }
 
@@ -275,6 +398,50 @@ impl Elements {
     }
 }
 
+/// The path of the array that holds the rows, and how much of it the open objects are.
+#[derive(Debug, Clone)]
+struct Path {
+    names: Arc<[Box<[u8]>]>,
+    /// Members of the path in which the scan is.
+    open: usize,
+    /// Bytes of the next name that the present member's name has so far, as it stands in the text; `None` where it is
+    /// another one.
+    name: Option<usize>,
+}
+
+impl Path {
+    /// Begins a member's name in an object at this depth, 1 for the document.
+    fn begin_name(&mut self, depth: usize) {
+        self.name = (self.open + 1 == depth && self.open < self.names.len()).then_some(0);
+    }
+
+    /// Reads on in the name. The quote behind it is read too.
+    fn read(&mut self, bytes: &[u8]) {
+        let Some(read) = self.name else { return };
+        let left = self.names[self.open].get(read..).unwrap_or_default();
+        let wanted = left.iter().chain(b"\"");
+        self.name = bytes.iter().zip(wanted).all(|(found, wanted)| found == wanted).then_some(read + bytes.len());
+        if self.name.is_some_and(|read| read > self.names[self.open].len() + 1) {
+            self.name = None;
+        }
+    }
+
+    /// Whether the present member is the next of the path.
+    fn is_next(&self) -> bool {
+        self.name.is_some_and(|read| read == self.names[self.open].len() + 1)
+    }
+
+    /// Whether the present member, in an object at this depth, is the array itself.
+    fn is_at(&self, depth: usize) -> bool {
+        self.is_next() && self.open + 1 == self.names.len() && self.open + 1 == depth
+    }
+
+    /// Whether the array may be in the present member, in an object at this depth.
+    fn leads_into(&self, depth: usize) -> bool {
+        self.is_next() && self.open + 1 < self.names.len() && self.open + 1 == depth
+    }
+}
+
 enum Transition {
     /// An element starts here.
     Element,
@@ -308,6 +475,11 @@ enum Nesting {
 impl Brackets {
     fn clear(&mut self) {
         self.depth = 0;
+    }
+
+    /// An array is open, and nothing in it.
+    fn open_array(&mut self) {
+        (self.depth, self.kinds) = (1, 1);
     }
 
     /// Scans on to the end of the outermost bracket; `scan.at` goes behind the bytes that were scanned. A string that
@@ -458,4 +630,81 @@ fn skip_white_space(buffer: &[u8], scan: &mut Scan) {
 /// Whether a byte is white space in JSON (RFC 8259 §2), which ASCII's form feed is not.
 pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The members of the object that a text begins with, and those of the objects in it, in their order. Arrays are passed.
+pub(crate) struct Members<'a> {
+    text: &'a [u8],
+    scan: Scan,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn of(text: &'a [u8]) -> Self {
+        Self { text, scan: Scan::default() }
+    }
+
+    /// Calls `visit` with the names that lead to each member and the beginning of its value: its first byte that is no
+    /// white space, and where that opens an array the next one too. Ends where the text does, or makes no sense.
+    pub(crate) fn each(mut self, visit: &mut dyn FnMut(&[String], &[u8])) {
+        let mut path: Vec<String> = Vec::new();
+        if self.next() != Some(b'{') {
+            return;
+        }
+        loop {
+            match self.next() {
+                Some(b'"') if path.len() < limits::JSON_DEPTH => {
+                    let Some(name) = self.string() else { return };
+                    path.push(name);
+                    if self.next() != Some(b':') {
+                        return;
+                    }
+                    let Some(first) = self.next() else { return };
+                    match first {
+                        b'[' => {
+                            skip_white_space(self.text, &mut self.scan);
+                            let Some(second) = self.text.get(self.scan.at) else { return };
+                            visit(&path, &[b'[', *second]);
+                            let mut brackets = Brackets::default();
+                            brackets.open_array();
+                            loop {
+                                match brackets.scan(self.text, &mut self.scan) {
+                                    Nesting::Closed => break,
+                                    Nesting::String if end_string(self.text, &mut self.scan) => {}
+                                    _ => return,
+                                }
+                            }
+                        }
+                        first => visit(&path, &[first]),
+                    }
+                    match first {
+                        b'{' => continue,
+                        b'"' if self.string().is_none() => return,
+                        b'"' | b'[' => {}
+                        _ => self.scan.at += scalar(&self.text[self.scan.at..]),
+                    }
+                    path.pop();
+                }
+                Some(b',') => {}
+                Some(b'}') if path.pop().is_some() => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// The next byte that is no white space.
+    fn next(&mut self) -> Option<u8> {
+        skip_white_space(self.text, &mut self.scan);
+        let byte = *self.text.get(self.scan.at)?;
+        self.scan.at += 1;
+        Some(byte)
+    }
+
+    /// The string behind its first quote.
+    fn string(&mut self) -> Option<String> {
+        let start = self.scan.at - 1;
+        if !end_string(self.text, &mut self.scan) {
+            return None;
+        }
+        serde_json::from_slice(&self.text[start..self.scan.at]).ok()
+    }
 }

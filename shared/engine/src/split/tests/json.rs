@@ -53,12 +53,19 @@ proptest! {
 
     #[test]
     fn elements_are_those_of_serde_json(
-        values in prop::collection::vec(values(), 0..8), pretty: bool, enveloped: bool, cut in 1usize..30, per_chunk in 1u64..4,
+        values in prop::collection::vec(values(), 0..8), pretty: bool, enveloped in 0..3, cut in 1usize..30, per_chunk in 1u64..4,
     ) {
+        // What an envelope holds begins with an object.
+        let mut values = values;
+        if enveloped > 0 {
+            values.insert(0, serde_json::json!({ "[": "{" }));
+        }
         let document = match enveloped {
-            false => serde_json::json!(values),
-            true => serde_json::json!({ "a": "]", "b": { "c": [1, "}"] }, "rows": values, "total": 7, "z": null }),
+            0 => serde_json::json!(values),
+            1 => serde_json::json!({ "a": "]", "b": { "c": [1, "}"] }, "rows": values, "total": 7, "z": null }),
+            _ => serde_json::json!({ "a": [], "b": { "c": ["["], "d": { "e": values, "f": {} }, "g": [] }, "h": [1, {}] }),
         };
+        let enveloped = enveloped > 0;
         let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) }.expect("JSON");
         let options = SplitOptions { chunk_rows: per_chunk, ..one_by_one(Grammar::Elements { enveloped }) };
         let (pieces, total) = split(options, text.as_bytes(), cut).expect("no header");
@@ -70,6 +77,18 @@ proptest! {
             prop_assert!(chunk.first_line >= line);
             line = chunk.first_line;
         }
+    }
+
+    #[test]
+    fn values_one_after_another_are_those_of_serde_json(
+        values in prop::collection::vec(values(), 0..8), pretty: bool, between in "[ \n]{1,3}", cut in 1usize..30, per_chunk in 1u64..4,
+    ) {
+        let text = |value| if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+        let text: String = values.iter().map(|value| text(value).expect("JSON") + &between).collect();
+        let options = SplitOptions { chunk_rows: per_chunk, ..one_by_one(Grammar::Concatenated) };
+        let (pieces, total) = split(options, text.as_bytes(), cut).expect("no header");
+        prop_assert_eq!(total as usize, values.len());
+        prop_assert_eq!(rows(&pieces), values);
     }
 
     #[test]
@@ -92,16 +111,17 @@ proptest! {
         let file = match (opened, enveloped) {
             (false, _) => file,
             (true, false) => format!("[{file}"),
-            (true, true) => format!("{{\"r\":[{file}"),
+            (true, true) => format!("{{\"r\":[{{}}{file}"),
         };
         let file = file.as_bytes();
-        for grammar in [Grammar::Elements { enveloped }, Grammar::Lines] {
+        for grammar in [Grammar::Elements { enveloped }, Grammar::Lines, Grammar::Concatenated] {
             let whole = split(small(grammar), file, usize::MAX);
             prop_assert_eq!(&split(small(grammar), file, cut), &whole);
             prop_assert_eq!(&split(small(grammar), file, 1), &whole);
             resumed(small(grammar), file, stop, cut)?;
             let mut end = 0;
-            for chunk in chunks(&whole.expect("no header").0) {
+            let Ok((whole, _)) = whole else { continue };
+            for chunk in chunks(&whole) {
                 prop_assert!(chunk.offset >= end);
                 end = chunk.offset + chunk.bytes;
             }
@@ -130,10 +150,76 @@ fn what_breaks_a_document_is_one_row_to_its_end() {
     let nested = |levels: usize| format!("[{}{}, {{}}]", "[".repeat(levels), "]".repeat(levels));
     assert_eq!(refusals(ARRAY, &nested(limits::JSON_DEPTH)), vec![]);
     assert_eq!(refusals(ARRAY, &nested(limits::JSON_DEPTH + 1)), broken(1, 1, DocumentFlaw::TooDeep));
-    assert_eq!(refusals(ENVELOPE, "{\"a\":1}"), broken(1, 1, DocumentFlaw::NoArray));
-    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[]}"), broken(2, 1, DocumentFlaw::SecondArray));
-    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":{\"c\":[]}}"), vec![]);
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[ {}]}"), broken(2, 1, DocumentFlaw::SecondArray));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\n\"b\":{\"c\":[{}]}}"), broken(2, 2, DocumentFlaw::SecondArray));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":[{}],\"b\":[],\"c\":[1,{}],\"d\":{\"e\":[]}}"), vec![]);
+    assert_eq!(refusals(ENVELOPE, "{\"a\":{\"b\":[{}]},\"c\":{}}\nx"), broken(2, 2, DocumentFlaw::Trailing));
+    assert_eq!(refusals(ENVELOPE, "{\"a\":{\"b\":[{}]},\"c\":{}"), broken(2, 1, DocumentFlaw::Ends));
+    assert_eq!(refusals(Grammar::Concatenated, "{}\n{\"a\":[1}\n{}"), broken(2, 2, DocumentFlaw::WrongBracket));
+    assert_eq!(refusals(Grammar::Concatenated, "{}\n{\"a\":"), broken(2, 2, DocumentFlaw::Ends));
+    assert_eq!(refusals(Grammar::Concatenated, "{},{}"), broken(2, 1, DocumentFlaw::ExpectedValue));
     assert_eq!(refusals(ENVELOPE, "{\"a\":[{}]"), broken(2, 1, DocumentFlaw::Ends));
+}
+
+#[test]
+fn a_document_without_a_row_fails_as_a_file() {
+    for (file, line, flaw) in [
+        ("{}", 1, DocumentFlaw::NoArray),
+        ("{\"a\":1,\n\"b\":[1,{}]}", 2, DocumentFlaw::NoArray),
+        ("\n{\"a\":{\"b\":[", 2, DocumentFlaw::Ends),
+        ("{\"a\":\n,}", 2, DocumentFlaw::ExpectedValue),
+        ("{\"a\":[1}", 1, DocumentFlaw::WrongBracket),
+    ] {
+        for cut in [1, 3, 100] {
+            assert_eq!(split(small(ENVELOPE), file.as_bytes(), cut), Err(SplitError::NoRows { line, flaw }), "{file}");
+        }
+    }
+    for file in ["{\"a\":[]}", "{\"errors\":[],\"data\":{\"items\":[ ]},\"n\":0}"] {
+        assert_eq!(split(small(ENVELOPE), file.as_bytes(), 2), Ok((vec![], 0)), "{file}");
+    }
+    let deep = |levels: usize| format!("{}[{{}}]{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    assert_eq!(split(small(ENVELOPE), deep(limits::JSON_DEPTH).as_bytes(), 9).expect("a row").1, 1);
+    let too_deep = split(small(ENVELOPE), deep(limits::JSON_DEPTH + 1).as_bytes(), 9);
+    assert_eq!(too_deep, Err(SplitError::NoRows { line: 1, flaw: DocumentFlaw::TooDeep }));
+}
+
+#[test]
+fn the_rows_are_where_an_option_says() {
+    let file = r#"{"errors":[{"e":1}],"items":[{}],"data":{"x":{"items":[{}]},"item":[{}],"items2":[{}],"items":[1,{"a":2}],"z":[{}]},
+"more":{"data":{"items":[{}]}},"end":[{}]}"#;
+    let reading = |path: &str| ReadOptions { rows_at: Some(path.to_owned()), ..ReadOptions::default() };
+    let rows_at = |path: &str, cut: usize, stop: Option<u32>| -> Result<Vec<serde_json::Value>, SplitError> {
+        let options = one_by_one(ENVELOPE);
+        let mut splitter = Splitter::new(options).with(&reading(path));
+        let (mut pieces, mut from, mut stop) = (Vec::new(), 0, stop);
+        while from < file.len() {
+            let end = (from + cut).min(file.len());
+            pieces.extend(splitter.push(&file.as_bytes()[from..end])?);
+            from = end;
+            // Another one goes on.
+            if let Some(Piece::Chunk(chunk, next)) = pieces.last()
+                && Some(chunk.index) == stop
+            {
+                stop = None;
+                splitter = Splitter::resume(options, *next).with(&reading(path));
+                from = next.offset as usize;
+            }
+        }
+        pieces.extend(splitter.finish()?.0);
+        Ok(rows(&pieces))
+    };
+    for cut in 1..30 {
+        for stop in [None, Some(0), Some(1)] {
+            let found = rows_at("data.items", cut, stop.filter(|_| cut == 1));
+            assert_eq!(found.expect("rows"), [serde_json::json!(1), serde_json::json!({ "a": 2 })], "{cut}");
+        }
+        assert_eq!(rows_at("errors", cut, None).expect("rows"), [serde_json::json!({ "e": 1 })]);
+        assert_eq!(rows_at("more.data.items", cut, None).expect("rows"), [serde_json::json!({})]);
+        for path in ["data", "data.item.items", "data.x", "item", "data.items.a", "more.items", "end.x"] {
+            let error = rows_at(path, cut, None).expect_err("no array there");
+            assert_eq!(error, SplitError::NoRows { line: 2, flaw: DocumentFlaw::NoArray }, "{path}");
+        }
+    }
 }
 
 #[test]
