@@ -34,6 +34,7 @@ pub mod seen;
 pub mod sheet;
 pub mod split;
 mod strings;
+mod suggestions;
 pub mod upload;
 
 /// The number of cases with which a property is tried: `usual`, or what `PENSTOCK_CASES` says.

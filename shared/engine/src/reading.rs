@@ -19,6 +19,7 @@ use crate::{
     kind::Kind,
     plan::Plan,
     split::{Piece, SplitOptions, Splitter},
+    suggestions,
     upload::{self, Upload},
 };
 
@@ -61,6 +62,9 @@ pub struct Reading {
     target: Option<Target>,
     /// The columns as they were read, whether they could be matched or not.
     names: Vec<String>,
+    /// Whether the header has been read. Its columns are matched when the first rows are there, which may say more of
+    /// it.
+    has_header: bool,
     /// Where the chunk that was given last ends.
     next: Checkpoint,
     /// Whether the file goes on behind the text that there is.
@@ -77,7 +81,7 @@ struct Target {
 /// A part of a file.
 #[derive(Debug)]
 pub enum Part {
-    /// The columns, once, before any chunk.
+    /// The columns, once, before any chunk: when the first one is there, or the end of the file.
     Columns(Box<Columns>),
     /// The next chunk, and where a reading resumes behind it.
     Chunk(Chunk, Checkpoint),
@@ -93,6 +97,8 @@ pub struct Columns {
     pub ignored: Vec<String>,
     /// The plan by which the file's rows are read.
     pub plan: Plan,
+    /// Notes for the import's creator: options that the first rows suggest. They go to those of the [`Layout`].
+    pub notes: Vec<String>,
 }
 
 impl Reading {
@@ -107,7 +113,15 @@ impl Reading {
     /// columns are known. It is to be pushed the file's text from `from.offset` on.
     pub fn resume(layout: &Layout, chunking: &Chunking, from: Checkpoint) -> Self {
         let splitter = Splitter::resume(SplitOptions::new(layout.grammar, chunking), from);
-        Self { layout: layout.clone(), splitter, target: None, names: Vec::new(), next: from, partial: false }
+        Self {
+            layout: layout.clone(),
+            splitter,
+            target: None,
+            names: Vec::new(),
+            has_header: false,
+            next: from,
+            partial: false,
+        }
     }
 
     /// The names of the columns as they were read: empty before, and also there where they failed the file.
@@ -137,12 +151,20 @@ impl Reading {
     pub fn finish(&mut self) -> Result<Vec<Part>, Failure> {
         let pieces = if self.partial { self.splitter.so_far() } else { self.splitter.finish()?.0 };
         let mut parts = self.parts(pieces)?;
-        if self.target.is_some() && self.layout.grammar.has_header() {
+        if self.target.is_some() && self.layout.grammar.has_header() && !self.has_header {
             return Err(Failure::new("empty_file", "the file holds no header and no row"));
         }
         // A file without a row names no member.
-        parts.extend(self.columns(Vec::new())?);
+        parts.extend(self.columns(None)?);
         Ok(parts)
+    }
+
+    /// The columns of a file whose text breaks off before its first rows are there, if its header is.
+    ///
+    /// # Errors
+    /// Those of the columns.
+    pub fn columns_so_far(&mut self) -> Result<Option<Part>, Failure> {
+        if self.has_header { self.columns(None) } else { Ok(None) }
     }
 
     /// The failure of a file whose text breaks off, for this reason, behind what was pushed.
@@ -176,6 +198,7 @@ impl Reading {
         if let Err(failure) = decoded
             && !self.partial
         {
+            let _ = self.columns_so_far()?.into_iter().try_for_each(take);
             return Err(self.broken_off(failure));
         }
         let _ = self.finish()?.into_iter().try_for_each(take);
@@ -188,14 +211,16 @@ impl Reading {
         for piece in pieces {
             match piece {
                 Piece::Header(_) if self.target.is_none() => {}
-                Piece::Header(header) => parts.extend(self.columns(header::columns(&header, grammar)?)?),
+                Piece::Header(header) => {
+                    self.names = header::columns(&header, grammar)?;
+                    self.has_header = true;
+                }
                 Piece::Chunk(chunk, next) => {
                     if self.target.is_some() {
-                        let names = match &chunk.body {
-                            Body::Rows(rows) => header::members(rows, grammar),
-                            Body::Refused(_) => Vec::new(),
-                        };
-                        parts.extend(self.columns(names)?);
+                        if let (false, Body::Rows(rows)) = (self.has_header, &chunk.body) {
+                            self.names = header::members(rows, grammar);
+                        }
+                        parts.extend(self.columns(Some(&chunk))?);
                     }
                     self.next = next;
                     parts.push(Part::Chunk(chunk, next));
@@ -205,13 +230,16 @@ impl Reading {
         Ok(parts)
     }
 
-    /// The columns of these names, unless they are known.
-    fn columns(&mut self, names: Vec<String>) -> Result<Option<Part>, Failure> {
+    /// The columns, unless they are given already, with the first rows, if there are any.
+    fn columns(&mut self, chunk: Option<&Chunk>) -> Result<Option<Part>, Failure> {
         let Some(Target { kind, mapping }) = self.target.take() else { return Ok(None) };
-        self.names.clone_from(&names);
-        let plan = Plan::compile(kind, self.layout.grammar, &names, &mapping)?;
+        let (names, grammar) = (self.names.clone(), self.layout.grammar);
+        let plan = Plan::compile_or_look(kind, grammar, &names, &mapping, |of_kind, required| {
+            suggestions::header_line(of_kind, required, grammar, chunk?)
+        })?;
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
-        Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan }))))
+        let notes = chunk.map_or(Vec::new(), |chunk| suggestions::notes(&plan, grammar, &names, chunk));
+        Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan, notes }))))
     }
 }
 

@@ -8,7 +8,10 @@ use std::{borrow::Cow, ops::Range};
 
 pub use cells::RecordCells;
 use cells::Table;
-use penstock_model::{Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, RecordFlaw, RowError, limits};
+pub(crate) use json::{Tagged, tagged};
+use penstock_model::{
+    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, RecordFlaw, RowError, advice::Setting, limits,
+};
 
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
@@ -432,8 +435,7 @@ impl<'a> RowReader<'a> {
         let columns = self.plan.columns();
         if cells.len() != columns.len() {
             let (cells, columns) = (cells.len(), columns.len());
-            let message = format!("the row has {cells} cells, the header names {columns} columns");
-            return Err(Finding::row("ragged_row", message));
+            return Err(Finding::row("ragged_row", ragged(cells, columns)));
         }
         for ((known, cell), field) in cells.texts().zip(columns) {
             let Some(field) = *field else { continue };
@@ -483,6 +485,20 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// What is wrong with a row of so many cells below a header of so many, and what to write.
+fn ragged(cells: usize, columns: usize) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (has, named) = (count(cells, "cell"), count(columns, "column"));
+    let start = format!("the row has {has}, the header names {named}");
+    if cells < columns {
+        let missing = if columns - cells == 1 { "the one that is missing" } else { "those that are missing" };
+        let option = Setting::ShortRows.to("absent");
+        format!("{start}: write {missing} as empty cells, or give {option} if the row is whole")
+    } else {
+        format!("{start}: put a cell that holds the delimiter or a quote in quotes, and double the quotes in it")
+    }
+}
+
 fn text(cell: &[u8]) -> Result<&str, CellError> {
     let text = std::str::from_utf8(cell).map_err(|error| {
         let message = not_in_encoding("cell", cell, error.valid_up_to());
@@ -504,8 +520,10 @@ fn not_in_encoding(what: &str, bytes: &[u8], valid_up_to: usize) -> String {
     let is_decoded = bytes.utf8_chunks().all(|chunk| chunk.invalid().iter().all(|byte| *byte == decode::FOREIGN));
     let readings = if is_decoded { None } else { encoding::likely_readings(bytes, valid_up_to) };
     match readings {
-        Some(readings) => format!("{place} is not UTF-8: it reads {readings}; `encoding` names the file's encoding"),
-        None => format!("{place} is not in the file's encoding; `encoding` may name another"),
+        Some(readings) => {
+            format!("{place} is not UTF-8: it reads {readings}; {} names the file's encoding", Setting::Encoding)
+        }
+        None => format!("{place} is not in the file's encoding; {} may name another", Setting::Encoding),
     }
 }
 

@@ -19,7 +19,11 @@ mod xml;
 
 use cells::{Extent, each_cell};
 use lines::Lines;
-use penstock_model::{Failure, limits};
+use penstock_model::{
+    Failure,
+    advice::{Setting, visible},
+    limits,
+};
 use workbook::{Sheet, Workbook};
 use xml::Flaw;
 
@@ -78,34 +82,35 @@ fn choose(sheets: &[Sheet], wanted: Option<&str>) -> Result<usize, Failure> {
     })
 }
 
-/// That a sheet is empty, what others there are, and how to choose one.
+/// That a sheet is empty, what others there are, and how to choose one: the first that holds something.
 fn empty<U: Upload>(workbook: &mut Workbook<U>, sheet: usize) -> Failure {
     let name = shown(&workbook.sheets()[sheet]);
     let count = workbook.sheets().len();
-    let mut others = Vec::new();
+    let (mut others, mut choice) = (Vec::new(), None);
     for other in (0..count).filter(|other| *other != sheet).take(NAMED_SHEETS) {
         let size = match workbook.read_sheet(other, Extent::read) {
             Ok(Extent { rows: 0, .. }) => "empty".to_owned(),
-            Ok(Extent { rows, columns }) => format!("{rows} rows, {columns} columns"),
+            Ok(Extent { rows, columns }) => {
+                choice = choice.or(Some(other));
+                format!("{rows} rows, {columns} columns")
+            }
             Err(_) => "not readable".to_owned(),
         };
         others.push(format!("{} ({size})", shown(&workbook.sheets()[other])));
     }
-    let message = match count {
+    let mut message = match count {
         1 => format!("the sheet {name} is empty, and there is no other"),
-        _ => {
-            let others = listed(others.into_iter(), count - 1);
-            format!(
-                "the sheet {name} is empty; there is {others}: the option `sheet` (`--sheet`) names the one to read"
-            )
-        }
+        _ => format!("the sheet {name} is empty; there is {}", listed(others.into_iter(), count - 1)),
     };
+    if let Some(choice) = choice {
+        let choice = Setting::Sheet.to(workbook.sheets()[choice].name.as_str());
+        message.push_str(&format!("; to read that one, give {choice}"));
+    }
     Failure::new("empty_file", message)
 }
 
 fn shown(sheet: &Sheet) -> String {
-    let name: String = sheet.name.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
-    format!("`{name}`")
+    format!("`{}`", visible(&sheet.name, SHOWN_CHARS))
 }
 
 /// Some of so many items as a list.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use penstock_model::Decimal;
 
+use super::advice;
 use crate::cell::CellError;
 
 /// How a field's numbers are written, and their bounds.
@@ -32,15 +33,22 @@ impl NumberRule {
 
     /// A number in text.
     pub(super) fn number(&self, text: &str) -> Result<Decimal, CellError> {
-        let plain = self.plain(trimmed(text)).ok_or_else(|| self.no_number("not a number"))?;
-        let number = Decimal::parse(&plain).map_err(|error| self.no_number(&error.to_string()))?;
+        let advised = || advice::number(self, text, false).map(|advice| CellError::new("invalid_number", advice));
+        let plain =
+            self.plain(trimmed(text)).ok_or_else(|| advised().unwrap_or_else(|| self.no_number("not a number")))?;
+        let number =
+            Decimal::parse(&plain).map_err(|error| advised().unwrap_or_else(|| self.no_number(&error.to_string())))?;
         self.within(number)
     }
 
     /// A whole number in text, without a point: `5.0` is none.
     pub(super) fn integer(&self, text: &str) -> Result<Decimal, CellError> {
-        let plain = self.plain(trimmed(text)).ok_or_else(no_integer)?;
-        self.within(plain.parse::<i64>().map_err(|_| no_integer())?.into())
+        let plain = self.plain(trimmed(text)).and_then(|plain| plain.parse::<i64>().ok());
+        let refused = || match advice::number(self, text, true) {
+            Some(advice) => CellError::new("invalid_integer", advice),
+            None => no_integer(),
+        };
+        self.within(plain.ok_or_else(refused)?.into())
     }
 
     /// The literal of a JSON number.
@@ -89,6 +97,11 @@ impl NumberRule {
         let sign = |c: char| matches!(c, '-' | '(' | ')' | '\u{2212}');
         let unit = [text.get(..start)?, text.get(end..)?];
         (!unit.iter().any(|unit| unit.contains(sign))).then(|| text.get(start..end))?
+    }
+
+    /// A number as the rule takes it in a cell of text.
+    pub(super) fn written(&self, number: &str) -> String {
+        number.replace('.', &self.decimal_char.to_string())
     }
 
     fn no_number(&self, what: &str) -> CellError {

@@ -53,18 +53,18 @@ pub struct RecordCells<'a> {
 
 impl<'a> RecordCells<'a> {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// A cell without its quotes.
-    pub(super) fn get(&self, at: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 
     /// The cells in their order, each with its text if all of the chunk is text; else each has to be checked by itself.
     #[inline]
-    pub(super) fn texts(self) -> impl Iterator<Item = (Option<&'a str>, &'a [u8])> {
+    pub(crate) fn texts(self) -> impl Iterator<Item = (Option<&'a str>, &'a [u8])> {
         self.spans.iter().map(move |span| match self.table.text_of(*span) {
             Some(text) => (Some(text), text.as_bytes()),
             None => (None, self.table.bytes_of(*span)),

@@ -212,14 +212,17 @@ fn shown(raw: &str) -> Option<Cow<'_, [u8]>> {
 
 /// A sheet's cell that is neither text nor number nor boolean.
 #[derive(Deserialize)]
-struct Tagged<'a> {
+pub(crate) struct Tagged<'a> {
+    /// The date or the time of one that holds it.
     #[serde(borrow)]
-    date: Option<Cow<'a, str>>,
+    pub(crate) date: Option<Cow<'a, str>>,
+    /// What the sheet shows of one that holds an error.
     #[serde(borrow)]
-    error: Option<Cow<'a, str>>,
+    pub(crate) error: Option<Cow<'a, str>>,
 }
 
-fn tagged(cell: &str) -> Option<Tagged<'_>> {
+/// A sheet's cell of this JSON, if it is neither text nor number nor boolean.
+pub(crate) fn tagged(cell: &str) -> Option<Tagged<'_>> {
     if cell.starts_with('{') { serde_json::from_str(cell).ok() } else { None }
 }
 

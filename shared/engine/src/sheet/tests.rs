@@ -119,7 +119,7 @@ fn an_empty_sheet_fails_with_the_others_and_their_sizes() {
     assert_eq!(code, "empty_file");
     assert_eq!(
         message,
-        "the sheet `Cover` is empty; there is `Stock` (2 rows, 2 columns), `Notes` (empty): the option `sheet` (`--sheet`) names the one to read"
+        "the sheet `Cover` is empty; there is `Stock` (2 rows, 2 columns), `Notes` (empty); to read that one, give the option `sheet` = \"Stock\""
     );
     assert_eq!(chosen(&file, Some("Stock")).expect("a sheet"), "Stock");
     let alone = workbook(&[("Cover", "", empty)], &[]);
