@@ -215,6 +215,7 @@ impl<'a> Check<'a> {
         let layout = reading::resolve(&mut file, *bytes, &hints)?;
         self.layout = Some(layout.clone());
         self.job.grammar = layout.grammar;
+        self.job.reading.clone_from(&layout.reading);
         let mut reading = Reading::start(&layout, &hints, &self.job.chunking);
         reading.read(file, *bytes, &mut |part| match part {
             Part::Columns(columns) => {

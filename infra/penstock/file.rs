@@ -10,8 +10,13 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use penstock_engine::{kind::Kind, reading::Hints};
-use penstock_model::{Format, ImportOptions, InvalidDelimiter, delimiter_byte};
+use penstock_engine::{
+    kind::{self, Kind},
+    reading::Hints,
+};
+use penstock_model::{
+    Format, ImportOptions, InvalidDelimiter, ReadOptions, ShortRows, delimiter_byte, limits::HEADER_LINE,
+};
 use serde::de::DeserializeOwned;
 
 /// A file, and how it is to be read.
@@ -57,6 +62,36 @@ pub(crate) struct ReadingArgs {
     /// The sheet of a workbook; the first if not given.
     #[arg(long, help_heading = "Reading the file")]
     sheet: Option<String>,
+    /// What stands between the whole part of a number and its fraction; what the kind says if not given.
+    #[arg(long, value_name = "CHAR", help_heading = "Reading the file")]
+    decimal_char: Option<char>,
+    /// What groups the digits of numbers; what the kind says if not given.
+    #[arg(long, value_name = "CHAR", help_heading = "Reading the file")]
+    group_char: Option<char>,
+    /// The strptime pattern of dates, such as %d.%m.%Y.
+    #[arg(long, value_name = "PATTERN", value_parser = date_format, help_heading = "Reading the file")]
+    date_format: Option<String>,
+    /// The cells that are true, such as yes,y; any number of times.
+    #[arg(long, value_name = "TEXT,...", value_delimiter = ',', help_heading = "Reading the file")]
+    true_values: Vec<String>,
+    /// The cells that are false, such as no,n; any number of times.
+    #[arg(long, value_name = "TEXT,...", value_delimiter = ',', help_heading = "Reading the file")]
+    false_values: Vec<String>,
+    /// The line of the header; what stands above it is not read.
+    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE), help_heading = "Reading the file")]
+    header_line: Option<u64>,
+    /// What begins a line that is not read, such as #.
+    #[arg(long, value_name = "CHAR", help_heading = "Reading the file")]
+    comment: Option<char>,
+    /// What makes the next character of a quoted cell data, such as a backslash.
+    #[arg(long, value_name = "CHAR", help_heading = "Reading the file")]
+    escape: Option<char>,
+    /// Rows that have fewer cells than the header: reject rejects them, absent takes the cells for absent.
+    #[arg(long, value_parser = words::<ShortRows>(&["reject", "absent"]), help_heading = "Reading the file")]
+    short_rows: Option<ShortRows>,
+    /// The path of the rows in a JSON document, such as data.items.
+    #[arg(long, value_name = "PATH", help_heading = "Reading the file")]
+    rows_at: Option<String>,
     /// The field that a column is, where its name does not say it; any number of times.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = mapped, help_heading = "Reading the file")]
     mapping: Vec<(String, String)>,
@@ -71,6 +106,18 @@ impl ReadingArgs {
             encoding: self.encoding.clone(),
             sheet: self.sheet.clone(),
             mapping: self.mapping.iter().cloned().collect(),
+            reading: ReadOptions {
+                decimal_char: self.decimal_char,
+                group_char: self.group_char,
+                date_format: self.date_format.clone(),
+                true_values: self.true_values.clone(),
+                false_values: self.false_values.clone(),
+                header_line: self.header_line,
+                comment: self.comment,
+                escape: self.escape,
+                short_rows: self.short_rows,
+                rows_at: self.rows_at.clone(),
+            },
             ..ImportOptions::default()
         }
     }
@@ -129,6 +176,11 @@ fn delimiter(text: &str) -> Result<char, String> {
     let refused = |rule: InvalidDelimiter| format!("it {rule}");
     let delimiter: char = text.parse().map_err(|_| refused(InvalidDelimiter))?;
     delimiter_byte(delimiter).map(|_| delimiter).map_err(refused)
+}
+
+/// As the service takes it.
+fn date_format(text: &str) -> Result<String, String> {
+    kind::date_format(text).map(|()| text.to_owned()).map_err(|error| format!("it {}", error.rule))
 }
 
 /// `COLUMN=FIELD`; a field's name holds no `=`, a column's may.

@@ -160,7 +160,7 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
             Ok(Some(bytes)) => bytes,
             Ok(None) => break,
             Err(TextError::Failed(failure)) => {
-                for part in reading.columns_so_far()? {
+                if let Some(part) = reading.columns_so_far()? {
                     sender.take(part).await?;
                 }
                 return Err(reading.broken_off(failure).into());

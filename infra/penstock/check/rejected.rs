@@ -40,7 +40,7 @@ impl RejectedFile {
     /// Writes the rejected rows of the next chunk that has any.
     pub(super) fn take(&mut self, rows: &[u8], refused: Option<RefusedRow>) -> anyhow::Result<()> {
         let Self { output, is_begun, form, text } = self;
-        let mut write = || -> anyhow::Result<()> {
+        let write = || -> anyhow::Result<()> {
             if !std::mem::replace(is_begun, true) {
                 output.write_all(&form.head())?;
             }

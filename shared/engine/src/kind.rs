@@ -29,11 +29,12 @@ mod text;
 
 use std::{collections::HashMap, sync::Arc};
 
-use penstock_model::{Conversion, KindName, Value};
+use penstock_model::{Conversion, InvalidOption, KindName, ReadOptions, Value};
 
 pub use check::FieldCheck;
 
 use crate::{cell::Cell, key};
+use strptime::DatePattern;
 
 /// A schema, compiled to check the rows of one account.
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ pub struct Kind {
     keeps_additional: bool,
     exact_columns: bool,
     missing: Arc<[String]>,
+    reading: ReadOptions,
 }
 
 /// The default of a field.
@@ -102,6 +104,11 @@ impl Kind {
         self.keeps_additional
     }
 
+    /// How files of the kind are read, where their imports do not say otherwise.
+    pub fn reading(&self) -> &ReadOptions {
+        &self.reading
+    }
+
     /// Whether a column has to have exactly the name of its field.
     pub(crate) fn has_exact_columns(&self) -> bool {
         self.exact_columns
@@ -123,6 +130,14 @@ impl Kind {
     pub fn key_of(&self, row: &[(usize, Option<Cell<'_>>)]) -> String {
         key::canonical(self.key.iter().map(|&field| self.value(row, field)))
     }
+}
+
+/// Checks that the date format of an import's options is a pattern of dates or of moments.
+///
+/// # Errors
+/// Why it is not.
+pub fn date_format(format: &str) -> Result<(), InvalidOption> {
+    DatePattern::of_option(format).map(drop).map_err(|rule| InvalidOption::new("date_format", rule))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! 3. [`split`] cuts the text into chunks.
 //! 4. [`header`] reads the columns, and [`mapping`] and [`plan`] match them to the kind's fields.
 //!
-//! Then [`rows`] turns a chunk into typed rows of [`cell`]s and row errors, [`merge`] applies a row to a record, and
+//! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of [`cell`]s and row errors, [`merge`] applies a row to a record, and
 //! [`key`] names the record. [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first
 //! rows, and [`rejected`] writes rejected rows to be mended.
 
@@ -25,6 +25,7 @@ pub mod lines;
 pub mod mapping;
 mod members;
 pub mod merge;
+pub mod options;
 pub mod plan;
 pub mod preview;
 pub mod reading;

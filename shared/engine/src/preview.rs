@@ -72,6 +72,7 @@ pub fn preview(
             layout.notes.extend(notes);
             let matched = matched(&names, &plan);
             let job = Job::dry(account.clone(), plan.kind().name().clone(), hints.options, layout.grammar, names);
+            let job = Job { reading: layout.reading.clone(), ..job };
             (matched, first_rows(&mut plan, &job, &chunks))
         }
     };

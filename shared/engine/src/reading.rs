@@ -17,6 +17,7 @@ pub use crate::hints::Hints;
 use crate::{
     decode, detect, header,
     kind::Kind,
+    options,
     plan::Plan,
     split::{Piece, SplitOptions, Splitter},
     suggestions,
@@ -43,12 +44,13 @@ pub fn check_size(bytes: u64) -> Result<(), Failure> {
 /// when the upload is accepted: everything behind it goes by the layout alone.
 ///
 /// # Errors
-/// A permanent failure: `file_too_large`, `unsupported_format`, `unknown_encoding`, those of [`decode::each_piece`].
+/// A permanent failure: `file_too_large`, `unsupported_format`, those of [`options::check`], those of [`decode::each_piece`].
 pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     check_size(bytes)?;
+    options::check(hints.options)?;
     let layout = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
-    Ok(layout)
+    Ok(Layout { reading: hints.options.reading.over(hints.kind.reading()), ..layout })
 }
 
 /// A file that is being read: it is pushed the file's text and gives the file's columns, then its chunks.

@@ -45,6 +45,8 @@ pub struct Form {
     /// Which columns an earlier file of rejected rows has added, by which of [`ADDED`] each is.
     added: Vec<Option<usize>>,
     kind: Option<Kind>,
+    /// What makes the next character of a quoted cell data.
+    escape: Option<u8>,
     /// Names of [`ADDED`] that are data here: the kind or the mapping has them.
     own: Vec<&'static str>,
 }
@@ -69,6 +71,7 @@ impl Form {
             added: columns.iter().map(added).collect(),
             fields,
             kind: plan.map(|plan| plan.kind().clone()),
+            escape: layout.reading.escape.and_then(|escape| u8::try_from(escape).ok()),
             own,
         }
     }
@@ -111,7 +114,7 @@ impl Form {
             file.extend(row);
             return;
         }
-        let cells = raw_cells(delimiter, quoting, row);
+        let cells = raw_cells(delimiter, quoting, self.escape, row);
         let texts = |cell: &Range<usize>| String::from_utf8_lossy(&row[cell.clone()]).trim_matches('"').to_owned();
         self.reasons(self.place(errors, cells.iter().map(texts)), errors, file);
         for (at, cell) in cells.into_iter().enumerate() {
@@ -273,7 +276,7 @@ impl Refused<'_> {
         }
         self.held.extend(bytes);
         let Grammar::Delimited { delimiter, quoting } = self.form.grammar else { return self.begin(0, file) };
-        let cells = raw_cells(delimiter, quoting, &self.held[..self.held.len().min(limits::HEADER_BYTES)]);
+        let cells = raw_cells(delimiter, quoting, self.form.escape, &self.held[..self.held.len().min(limits::HEADER_BYTES)]);
         // The last one may go on.
         if cells.len() > self.cut {
             self.begin(if self.cut == 0 { 0 } else { cells[self.cut].start }, file);
@@ -295,7 +298,7 @@ impl Refused<'_> {
         let held = std::mem::take(&mut self.held);
         let mut place = Place::of(&self.errors);
         if let (Grammar::Delimited { delimiter, quoting }, true) = (self.form.grammar, cut > 0) {
-            let texts = raw_cells(delimiter, quoting, &held[..cut - 1]);
+            let texts = raw_cells(delimiter, quoting, self.form.escape, &held[..cut - 1]);
             let texts = texts.into_iter().map(|cell| String::from_utf8_lossy(&held[cell]).trim_matches('"').to_owned());
             place = self.form.place(&self.errors, texts);
         }
@@ -320,7 +323,7 @@ impl Refused<'_> {
 }
 
 /// Where the cells of a record are, as it came, each with its quotes.
-fn raw_cells(delimiter: u8, quoting: bool, record: &[u8]) -> Vec<Range<usize>> {
+fn raw_cells(delimiter: u8, quoting: bool, escape: Option<u8>, record: &[u8]) -> Vec<Range<usize>> {
     let (mut cells, mut start, mut at) = (Vec::new(), 0, 0);
     while at < record.len() {
         if quoting && at == start && record[at] == b'"' {
@@ -329,6 +332,7 @@ fn raw_cells(delimiter: u8, quoting: bool, record: &[u8]) -> Vec<Range<usize>> {
             while at < record.len() {
                 match (record[at], record.get(at + 1)) {
                     (b'"', Some(b'"')) => at += 2,
+                    (byte, Some(_)) if Some(byte) == escape => at += 2,
                     (b'"', _) => break,
                     _ => at += 1,
                 }

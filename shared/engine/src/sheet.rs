@@ -32,6 +32,9 @@ use crate::upload::{Sink, Upload};
 /// Bytes that are handed on at once, but for the rest of a row.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What stands for the value of a cell whose formula has none that is stored.
+pub(crate) const NOT_CALCULATED: &str = "a formula without a stored value";
+
 /// Sheets that a failure names, at most.
 const NAMED_SHEETS: usize = 20;
 

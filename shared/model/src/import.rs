@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, Rows, Tally, limits};
+use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, ReadOptions, Rows, Tally, limits};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -141,6 +141,9 @@ pub struct ImportOptions {
     /// When to stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
+    /// How the file is read, where its kind or its content does not say so.
+    #[serde(flatten)]
+    pub reading: ReadOptions,
 }
 
 /// The stored object that an import reads, pinned when the upload is accepted.
@@ -390,6 +393,7 @@ impl Import {
             options: self.options.clone(),
             chunking: self.chunking,
             grammar: self.grammar(),
+            reading: self.layout.as_ref().map(|layout| layout.reading.clone()).unwrap_or_default(),
             columns: self.columns.clone().unwrap_or_default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Chunking, Grammar, ImportId, ImportOptions, KindName, Mode, Stamp};
+use crate::{AccountId, Chunking, Grammar, ImportId, ImportOptions, KindName, Mode, ReadOptions, Stamp};
 
 /// What is the same for every chunk of an import: all that a validator needs besides the rows. [`crate::Import::job`]
 /// gives it.
@@ -27,6 +27,9 @@ pub struct Job {
     pub chunking: Chunking,
     /// How rows stand in the text.
     pub grammar: Grammar,
+    /// How the file is read, as the import's layout has it pinned.
+    #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
+    pub reading: ReadOptions,
     /// The file's columns, where it names them.
     pub columns: Vec<String>,
 }
@@ -50,6 +53,7 @@ impl Job {
             options: ImportOptions { mode: Mode::Upsert, dry_run: true, abort: None, ..options.clone() },
             chunking: Chunking::default(),
             grammar,
+            reading: options.reading.clone(),
             columns,
         }
     }

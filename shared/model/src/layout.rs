@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ReadOptions;
+
 /// An enum whose variants are words on the wire: the one list of them, from which all else follows.
 macro_rules! words {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -200,6 +202,9 @@ pub struct Layout {
     /// The sheet of a workbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
+    /// How the file is read beside that: what the import's options and its kind come to, see [`ReadOptions::over`].
+    #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
+    pub reading: ReadOptions,
     /// Notes for the import's creator: where content, declaration and name contradict one another, and in which encoding
     /// text was read that is not UTF-8, where nobody said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -214,7 +219,15 @@ impl Layout {
 
     /// Text in UTF-8 that is not compressed.
     pub fn plain(format: Format, grammar: Grammar) -> Self {
-        Self { format, compression: None, encoding: UTF_8.to_owned(), grammar, sheet: None, notes: Vec::new() }
+        Self {
+            format,
+            compression: None,
+            encoding: UTF_8.to_owned(),
+            grammar,
+            sheet: None,
+            reading: ReadOptions::default(),
+            notes: Vec::new(),
+        }
     }
 
     /// Whether the object's bytes are the text itself, so that a part of the text can be read alone.

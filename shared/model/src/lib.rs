@@ -15,6 +15,7 @@ pub mod limits;
 mod listed;
 mod order;
 mod pipeline;
+mod read_options;
 mod record;
 mod row_error;
 mod schema;
@@ -34,6 +35,7 @@ pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, 
 pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition, Uploaded};
 pub use order::{ChunkMessage, MessageError, Order};
 pub use pipeline::{FunctionName, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
+pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{

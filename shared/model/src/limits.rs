@@ -123,6 +123,24 @@ pub const NAME_CHARS: usize = 64;
 /// Rows that an abort threshold judges, at most.
 pub const ABORT_ROWS: u64 = 100_000;
 
+/// Texts that an import's options name as true, or as false, at most.
+pub const OPTION_VALUES: usize = 50;
+
+/// Characters of such a text, at most.
+pub const OPTION_VALUE_CHARS: usize = 100;
+
+/// Characters of the date format of an import's options, at most.
+pub const DATE_FORMAT_CHARS: usize = 100;
+
+/// The last line on which an import's options may say that the header stands.
+pub const HEADER_LINE: u64 = 1_000;
+
+/// Characters of the path of the rows in a JSON document, at most.
+pub const ROWS_AT_CHARS: usize = 500;
+
+/// Names of members in such a path, at most.
+pub const ROWS_AT_NAMES: usize = 16;
+
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
 

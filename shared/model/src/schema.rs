@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{Decimal, KindName, Value};
+use crate::{Decimal, KindName, ReadOptions, Value};
 
 /// A kind of record: what its fields are called, what they may hold, and which of them name the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub struct Schema {
     /// How like a field's name its column's has to be. An extension of Penstock's.
     #[serde(default)]
     pub column_names: ColumnNames,
+    /// How files of the kind are read, where an import's options or a field does not say otherwise: members with the
+    /// names that an import's options have. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
+    pub reading: ReadOptions,
 }
 
 /// What becomes of a column that the schema does not name.

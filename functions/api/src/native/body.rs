@@ -20,7 +20,7 @@ pub(super) struct JsonBody<T> {
 
 /// The type of a JSON body.
 pub(super) trait JsonShape: DeserializeOwned {
-    /// The members that may be arrays.
+    /// The members that may be arrays, by their JSON pointers.
     const ARRAYS: &'static [&'static str] = &[];
 }
 
@@ -36,12 +36,13 @@ impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let invalid = |error| Refusal::bad_request("invalid_body", format!("the body: {error}"));
         // serde would take an array for the values of an object, in order.
         let mut plain: Value = serde_json::from_slice(text).map_err(invalid)?;
-        for name in T::ARRAYS {
+        for array in T::ARRAYS {
             // The rule holds for the items of such an array too.
-            if let Some(Value::Array(items)) = plain.as_object_mut().and_then(|object| object.remove(*name))
+            let found = plain.pointer_mut(array).filter(|found| found.is_array());
+            if let Some(Value::Array(items)) = found.map(Value::take)
                 && let Some(pointer) = items.iter().find_map(array_in)
             {
-                let detail = format!("the body: an array in `/{name}`{pointer}, where a single value belongs");
+                let detail = format!("the body: an array in `{array}`{pointer}, where a single value belongs");
                 return Err(Refusal::bad_request("invalid_body", detail));
             }
         }

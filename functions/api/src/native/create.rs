@@ -6,8 +6,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_engine::{detect, kinds, mapping::Names, reading};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat, delimiter_byte, limits};
+use penstock_engine::{kinds, mapping::Names, options, reading};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat};
 use penstock_store::{
     Store,
     imports::{Creation, Idempotency},
@@ -36,7 +36,9 @@ pub(super) struct ImportRequest {
     options: ImportOptions,
 }
 
-impl JsonShape for ImportRequest {}
+impl JsonShape for ImportRequest {
+    const ARRAYS: &'static [&'static str] = &["/options/true_values", "/options/false_values"];
+}
 
 /// Characters of a filename, at most.
 const FILENAME_CHARS: usize = 255;
@@ -109,23 +111,7 @@ impl NewImport {
                 format!("a filename has at most {FILENAME_CHARS} characters"),
             ));
         }
-        if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
-            return Err(Refusal::unprocessable("invalid_delimiter", format!("options.delimiter {rule}")));
-        }
-        if let Some(abort) = options.abort
-            && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
-        {
-            let detail = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
-            return Err(Refusal::unprocessable("invalid_abort", detail));
-        }
-        if let Some(label) = &options.encoding {
-            detect::known_encoding(label).map_err(refused)?;
-        }
-        if options.mapping.len() > limits::COLUMNS {
-            let detail =
-                format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
-            return Err(Refusal::unprocessable("too_many_columns", detail));
-        }
+        options::check(&options).map_err(refused)?;
         Ok(Self { kind, format, filename, options })
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct KeyRequest {
 }
 
 impl JsonShape for KeyRequest {
-    const ARRAYS: &'static [&'static str] = &["scopes"];
+    const ARRAYS: &'static [&'static str] = &["/scopes"];
 }
 
 /// The JSON of a key.

@@ -12,6 +12,7 @@ use super::{
     DefaultRule, Kind, SchemaError,
     check::{FieldCheck, Rule},
     components::Temporal,
+    date_format,
     nested::Items,
     number::NumberRule,
     temporal::TemporalRule,
@@ -92,6 +93,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         keeps_additional: schema.additional_fields == AdditionalFields::Keep,
     };
     let root = At(String::new());
+    reading(schema, &root.then("reading"))?;
     let at_fields = root.then("fields");
     let places = places(&schema.fields, &at_fields)?;
     let mut key = Vec::with_capacity(schema.primary_key.len());
@@ -129,7 +131,17 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         keeps_additional: common.keeps_additional,
         exact_columns: schema.column_names == ColumnNames::Exact,
         missing: common.missing,
+        reading: schema.reading.clone(),
     })
+}
+
+/// Checks what the schema presets of the reading of files.
+fn reading(schema: &Schema, at: &At) -> Result<(), SchemaError> {
+    let checked = schema.reading.check(None, None).and_then(|()| match &schema.reading.date_format {
+        Some(format) => date_format(format),
+        None => Ok(()),
+    });
+    checked.map_err(|error| at.then(error.option).error(error.rule))
 }
 
 /// Checks the number of patterns: each is compiled wherever the kind is used, and takes memory there.

@@ -96,6 +96,21 @@ impl DatePattern {
         Some(text)
     }
 
+    /// Compiles the date format of an import's options, and gives what it is a pattern of: of moments where it says a
+    /// time, else of dates.
+    ///
+    /// # Errors
+    /// Why it is neither.
+    pub(super) fn of_option(pattern: &str) -> Result<(Self, Temporal), String> {
+        if !pattern.contains('%') {
+            return Err("is a pattern of strptime, such as %d.%m.%Y".to_owned());
+        }
+        match Self::compile(pattern, Temporal::Date) {
+            Ok(compiled) => Ok((compiled, Temporal::Date)),
+            Err(_) => Ok((Self::compile(pattern, Temporal::Datetime)?, Temporal::Datetime)),
+        }
+    }
+
     /// The components that a text names, if the pattern matches all of it.
     pub(super) fn read(&self, text: &str) -> Option<Components> {
         let found = self.regex.captures(text).filter(|found| found[0].len() == text.len())?;

@@ -9,6 +9,7 @@ use super::{Finding, RowBuffer, RowReader, flat::Flat, not_in_encoding, text};
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
     members::{JsonString, Members},
+    sheet,
 };
 
 impl RowReader<'_> {
@@ -110,10 +111,8 @@ impl RowReader<'_> {
                 None => self.cell(buffer, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
                     Some(Tagged { error: Some(shown), .. }) => {
-                        let message = format!("the sheet has an error in this cell: {shown}");
-                        let error = CellError { path: String::new(), code: "cell_error", message };
                         let field = self.plan.kind().field(field).name();
-                        buffer.findings.push(Finding::cell(field, shown.as_bytes(), error));
+                        buffer.findings.push(error_in_sheet(field, &shown));
                     }
                     Some(Tagged { date: Some(date), .. }) => self.date(buffer, field, &date),
                     _ => self.json_cell(buffer, field, cell),
@@ -190,6 +189,19 @@ impl RowReader<'_> {
         };
         self.take(buffer, field, checked, raw.as_bytes());
     }
+}
+
+/// That a sheet's cell holds an error. A formula that nobody has calculated shows nothing, so there is no cell to show.
+fn error_in_sheet(field: &str, shown: &str) -> Finding {
+    let is_not_calculated = shown == sheet::NOT_CALCULATED;
+    let message = match is_not_calculated {
+        true => {
+            "the formula in this cell has no stored value: open the workbook in a spreadsheet and save it".to_owned()
+        }
+        false => format!("the sheet has an error in this cell: {shown}"),
+    };
+    let found = Finding::cell(field, shown.as_bytes(), CellError { path: String::new(), code: "cell_error", message });
+    Finding { value: found.value.filter(|_| !is_not_calculated), ..found }
 }
 
 /// The same result, borrowing nothing.
