@@ -86,7 +86,11 @@ pub(crate) fn say_notes(notes: &[String]) -> anyhow::Result<()> {
 /// Says which columns are no field, what is hidden in their names shown.
 pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
     if !columns.is_empty() {
-        let names: Vec<String> = columns.iter().map(|name| visible(name, SHOWN_NAME_CHARS)).collect();
+        let shown = |name: &String| match name.trim() {
+            "" => "one without a name".to_owned(),
+            _ => visible(name, SHOWN_NAME_CHARS),
+        };
+        let names: Vec<String> = columns.iter().map(shown).collect();
         say!("ignored columns: {}", names.join(", "));
     }
     Ok(())

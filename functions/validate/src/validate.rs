@@ -28,7 +28,7 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
     let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
     let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.options.mapping);
-    let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
+    let mut plan = plan.map_err(|failure| unreadable(&failure.code))?;
     let records = rows::Records::of(&job, &chunk);
     let parsed = rows::parse(&mut plan, &job, &records);
     match store.decide(&job, &chunk, Verdict::Begun).await? {

@@ -82,8 +82,8 @@ fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
 
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     upload::rewind(&mut upload)?;
-    let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
-    let layout = Layout { sheet: Some(sheet), ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
+    let (sheet, other_sheets) = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
+    let layout = Layout { sheet: Some(sheet), other_sheets, ..Layout::plain(Format::Xlsx, Grammar::Sheet) };
     Ok(noting_contradictions(layout, hints))
 }
 

@@ -11,7 +11,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, limits};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, advice::Setting, limits};
 
 pub use crate::hints::Hints;
 use crate::{
@@ -238,11 +238,24 @@ impl Reading {
         let (names, grammar) = (self.names.clone(), self.layout.grammar);
         let plan = Plan::compile_or_look(kind, grammar, &names, &mapping, |of_kind, required| {
             suggestions::header_line(of_kind, required, grammar, chunk?)
-        })?;
+        })
+        .map_err(|failure| with_sheets(failure, &self.layout.other_sheets))?;
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
         let notes = chunk.map_or(Vec::new(), |chunk| suggestions::notes(&plan, grammar, &names, chunk));
         Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan, notes }))))
     }
+}
+
+/// A failure of a sheet's columns, with the sheets that may be meant instead.
+fn with_sheets(failure: Failure, others: &[String]) -> Failure {
+    if failure.code != "missing_column" || others.is_empty() {
+        return failure;
+    }
+    let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+    let Failure { code, message } = failure;
+    let message =
+        format!("{message}; the workbook also has {}: {} names the one to read", names.join(", "), Setting::Sheet);
+    Failure { code, message }
 }
 
 #[cfg(test)]

@@ -276,7 +276,8 @@ impl Refused<'_> {
         }
         self.held.extend(bytes);
         let Grammar::Delimited { delimiter, quoting } = self.form.grammar else { return self.begin(0, file) };
-        let cells = raw_cells(delimiter, quoting, self.form.escape, &self.held[..self.held.len().min(limits::HEADER_BYTES)]);
+        let cells =
+            raw_cells(delimiter, quoting, self.form.escape, &self.held[..self.held.len().min(limits::HEADER_BYTES)]);
         // The last one may go on.
         if cells.len() > self.cut {
             self.begin(if self.cut == 0 { 0 } else { cells[self.cut].start }, file);

@@ -434,8 +434,14 @@ impl<'a> RowReader<'a> {
     fn delimited<'r>(&self, buffer: &mut RowBuffer<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {
         let columns = self.plan.columns();
         if cells.len() != columns.len() {
-            let (cells, columns) = (cells.len(), columns.len());
-            return Err(Finding::row("ragged_row", ragged(cells, columns)));
+            let is_escaped =
+                cells.texts().any(|(_, cell)| cell.ends_with(b"\\") || memchr::memmem::find(cell, b"\\\"").is_some());
+            let mut message = ragged(cells.len(), columns.len());
+            if is_escaped {
+                let option = Setting::Escape.to("\\");
+                message.push_str(&format!("; if \\\" is a quote in a cell, give {option}"));
+            }
+            return Err(Finding::row("ragged_row", message));
         }
         for ((known, cell), field) in cells.texts().zip(columns) {
             let Some(field) = *field else { continue };
@@ -491,9 +497,8 @@ fn ragged(cells: usize, columns: usize) -> String {
     let (has, named) = (count(cells, "cell"), count(columns, "column"));
     let start = format!("the row has {has}, the header names {named}");
     if cells < columns {
-        let missing = if columns - cells == 1 { "the one that is missing" } else { "those that are missing" };
         let option = Setting::ShortRows.to("absent");
-        format!("{start}: write {missing} as empty cells, or give {option} if the row is whole")
+        format!("{start}: write an empty cell for each that is missing, or give {option} if the row is whole")
     } else {
         format!("{start}: put a cell that holds the delimiter or a quote in quotes, and double the quotes in it")
     }

@@ -36,18 +36,19 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) const NOT_CALCULATED: &str = "a formula without a stored value";
 
 /// Sheets that a failure names, at most.
-const NAMED_SHEETS: usize = 20;
+const NAMED_SHEETS: usize = limits::SHOWN_NAMES;
 
 /// Characters of a sheet's name that a failure shows. Excel's have 31 at most.
 const SHOWN_CHARS: usize = 40;
 
-/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown.
+/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown,
+/// with the names of some others, for a message.
 /// So what is damaged or too large is known before any row is read.
 ///
 /// # Errors
 /// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others; `workbook_too_large` and
 /// `archive_too_large` with the part and the limit; `damaged_file`.
-pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<(String, Vec<String>), Failure> {
     if bytes > limits::WORKBOOK_BYTES {
         return Err(too_large(format!("the workbook has {bytes} bytes, the limit is {}", limits::WORKBOOK_BYTES)));
     }
@@ -57,7 +58,10 @@ pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> 
     if !workbook.read_sheet(sheet, cells::holds_anything)? {
         return Err(empty(&mut workbook, sheet));
     }
-    Ok(workbook.sheets()[sheet].name.clone())
+    let sheets = workbook.sheets();
+    let others = sheets.iter().enumerate().filter(|(at, _)| wanted.is_none() && *at != sheet);
+    let others = others.map(|(_, other)| visible(&other.name, SHOWN_CHARS)).take(NAMED_SHEETS).collect();
+    Ok((sheets[sheet].name.clone(), others))
 }
 
 fn too_large(message: String) -> Failure {
@@ -159,6 +163,13 @@ pub fn each_row(upload: impl Upload, sheet: Option<&str>, sink: Sink<'_>) -> Res
         let _ = sink(&lines.bytes);
     }
     Ok(())
+}
+
+/// The letters of a column, from 0.
+pub(crate) fn letters(column: usize) -> String {
+    let (before, last) = (column / 26, char::from(b'A' + (column % 26) as u8));
+    let before = before.checked_sub(1).map(letters).unwrap_or_default();
+    format!("{before}{last}")
 }
 
 /// The cells of a row as it is written here, each as text: an empty one as empty text, a date or an error as its text.

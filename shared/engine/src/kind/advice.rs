@@ -99,7 +99,11 @@ pub(super) fn temporal(rule: &TemporalRule, cell: &str) -> String {
         },
         None => format!("not a {noun}: write it like {}", rule.written(&example).unwrap_or_default()),
     };
+    let is_padded = cell.trim() != cell;
     let Some(cell) = trimmed(cell).filter(|_| rule.what != Temporal::Time) else { return otherwise() };
+    if is_padded && rule.read(cell).is_some() {
+        return format!("not a {noun} with spaces around it: write {cell}");
+    }
     if let Some(advice) = not_in_calendar(cell) {
         return advice;
     }
@@ -107,6 +111,8 @@ pub(super) fn temporal(rule: &TemporalRule, cell: &str) -> String {
     let moments = readings(&WRITTEN_MOMENTS, cell, Temporal::Datetime);
     let own = rule.pattern.as_ref().map(|pattern| pattern.text.as_str());
     let write = |readings: &[(&DatePattern, Components)], is_advised: bool| {
+        // The option does not take the spaces away.
+        let is_advised = is_advised && !is_padded;
         let forms: Vec<String> = readings.iter().filter_map(|(_, parts)| rule.written(parts)).collect();
         let options: Vec<String> = readings
             .iter()
@@ -323,13 +329,19 @@ pub(super) fn number(rule: &NumberRule, cell: &str, is_integer: bool) -> Option<
                     && text.chars().all(|c| c.is_alphabetic() || matches!(c, '€' | '$' | '£' | '¥'))
             };
             let inner = &cell[start..end];
-            let is_number =
+            let is_plain =
                 inner.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && inner.matches('.').count() <= 1;
+            let inner = match number_style(inner) {
+                _ if is_plain => inner.to_owned(),
+                Some(NumberStyle::Comma(_)) => plain(inner, Some(',')),
+                Some(NumberStyle::Point(_)) => plain(inner, Some('.')),
+                Some(NumberStyle::Either(_)) | None => return None,
+            };
             let has_unit = is_unit(before) && is_unit(behind) && !(before.is_empty() && behind.is_empty());
             // `E12`, `12e`, `1e5`: not what a price looks like.
             let has_word = |text: &str| !text.is_empty() && (text.chars().count() > 1 || !text.is_ascii());
-            (has_unit && is_number && (has_word(before) || has_word(behind) || before == "$"))
-                .then(|| form(inner))?
+            (has_unit && (has_word(before) || has_word(behind) || before == "$"))
+                .then(|| form(&inner))?
                 .map(|write| advise(write, String::new()))
         }
     }

@@ -46,7 +46,9 @@ impl NumberRule {
         let plain = self.plain(trimmed(text)).and_then(|plain| plain.parse::<i64>().ok());
         let refused = || match advice::number(self, text, true) {
             Some(advice) => CellError::new("invalid_integer", advice),
-            None => no_integer(),
+            // What is made of digits alone is too large.
+            None if trimmed(text).bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => no_integer(),
+            None => CellError::new("invalid_integer", "not a whole number: write it like 1234"),
         };
         self.within(plain.ok_or_else(refused)?.into())
     }

@@ -102,7 +102,11 @@ impl RowReader<'_> {
         let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
-            let message = format!("the row has a cell in column {}, the first row names {columns}", row.len());
+            let message = format!(
+                "the row has a cell in column {} ({}), the first row names {columns}: name that column too, or empty the cell",
+                row.len(),
+                sheet::letters(row.len() - 1)
+            );
             return Err(Finding::row("ragged_row", message));
         }
         for at in 0..columns {

@@ -52,7 +52,9 @@ fn rows(file: &[u8], sheet: Option<&str>) -> Result<String, Failure> {
 }
 
 fn chosen(file: &[u8], wanted: Option<&str>) -> Result<String, (String, String)> {
-    inspect(Cursor::new(file), file.len() as u64, wanted).map_err(|failure| (failure.code, failure.message))
+    inspect(Cursor::new(file), file.len() as u64, wanted)
+        .map(|(sheet, _)| sheet)
+        .map_err(|failure| (failure.code, failure.message))
 }
 
 const ROW: &str = "<row><c t='inlineStr'><is><t>sku</t></is></c><c><v>7</v></c></row>";
@@ -169,4 +171,9 @@ fn reading_stops_where_no_more_is_wanted() {
         if pieces == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((read.is_ok(), pieces), (true, 2));
+}
+
+#[test]
+fn columns_have_letters() {
+    assert_eq!([0, 25, 26, 701, 702].map(letters), ["A", "Z", "AA", "ZZ", "AAA"]);
 }
