@@ -652,8 +652,8 @@ async fn the_rejected_rows_are_one_redirect_away() {
     assert_eq!(file.header("content-type"), Some("text/csv; charset=utf-8"));
     let name = format!("attachment; filename=\"{}.rejected.csv\"", import.id);
     assert_eq!(file.header("content-disposition"), Some(&*name));
-    let wanted =
-        "_row,_line,_errors,sku,name,brand\n2,3,\"ragged_row: the row has 2 cells, the header names 3 columns\",B,b\n";
+    let wanted = "_row,_line,_errors,sku,name,brand\n2,3,\"ragged_row: the row has 2 cells, the header names 3 columns: write an empty cell \
+         for each that is missing, or give the option `short_rows` = \"\"absent\"\" if the row is whole\",B,b\n";
     assert_eq!(file.text(), wanted);
     // The URL is a credential: it is good for five minutes.
     stack.pass(Duration::from_secs(301)).await;

@@ -102,7 +102,7 @@ async fn what_may_be_read_in_two_ways_fails_before_any_row_until_it_is_said() {
         "line 3 reads ",
         "\"A-2,dvorů\\u{1b}[2J,Acme\" in windows-1250",
         "\"A-2,dvorù\\u{1b}[2J,Acme\" in windows-1252",
-        "the option `encoding` (`--encoding ",
+        "the option `encoding` = \"windows-125",
     ] {
         assert!(failure.message.contains(part), "{part}: {}", failure.message);
     }

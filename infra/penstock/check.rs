@@ -32,14 +32,16 @@ use penstock_engine::{
     kind::Kind,
     kinds, notes,
     reading::{self, Part, Reading},
+    rejected::Form,
 };
-use penstock_model::{Failure, Grammar, Job, KindName, Layout, RowError, Schema, Status};
+use penstock_model::{Failure, Grammar, Job, KindName, Layout, RowError, Schema, Status, advice::for_command};
 use serde::Serialize;
 
 use crate::{
     LOCAL_ACCOUNT,
     file::{FileArgs, LocalFile},
-    follow::{SOME_FAILED, say_errors},
+    follow::{SOME_FAILED, say_failure, say_ignored},
+    groups::Groups,
     output::{FileId, Output},
     preview::say_layout,
     terminal,
@@ -120,17 +122,17 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         ignored_columns: &check.ignored,
         rows: found.rows,
         error_codes: &found.codes,
-        first_errors: &found.first,
+        first_errors: found.groups.first(),
         failure: failure.as_ref(),
     };
     if args.errors {
         if let Some(failure) = &failure {
-            note!("{}: {}", failure.code, failure.message);
+            note!("{}: {}", failure.code, for_command(&failure.message));
         }
     } else if args.json {
         terminal::say_json(&summary)?;
     } else {
-        say_summary(&summary, check.layout.as_ref(), args.rejected.as_deref())?;
+        say_summary(&summary, &found.groups, check.layout.as_ref(), args.rejected.as_deref())?;
     }
     let seconds = started.elapsed().as_secs_f64();
     note!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
@@ -152,7 +154,12 @@ fn schema(kind: &str) -> anyhow::Result<Schema> {
     Kind::parse(&document).with_context(|| format!("the schema in {kind}"))
 }
 
-fn say_summary(summary: &Summary<'_>, layout: Option<&Layout>, rejected: Option<&Path>) -> anyhow::Result<()> {
+fn say_summary(
+    summary: &Summary<'_>,
+    groups: &Groups,
+    layout: Option<&Layout>,
+    rejected: Option<&Path>,
+) -> anyhow::Result<()> {
     let rows = &summary.rows;
     say!("{}  {}", summary.file.display(), summary.status.as_str());
     if let Some(layout) = layout {
@@ -160,15 +167,15 @@ fn say_summary(summary: &Summary<'_>, layout: Option<&Layout>, rejected: Option<
     }
     say!("{} rows: {} accepted, {} failed", rows.total, rows.accepted, rows.failed);
     if let Some(failure) = summary.failure {
-        say!("{}: {}", failure.code, failure.message);
+        say_failure(failure)?;
     }
-    if !summary.ignored_columns.is_empty() {
-        say!("ignored columns: {}", summary.ignored_columns.join(", "));
-    }
+    say_ignored(summary.ignored_columns)?;
     if rows.failed > 0 {
         let codes: Vec<String> = summary.error_codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
         say!("errors: {}", codes.join(", "));
-        say_errors(summary.first_errors, rows.failed, "--errors prints all errors")?;
+        for line in groups.lines(rows.failed, true, "--errors prints all errors") {
+            say!("{line}");
+        }
         if let Some(rejected) = rejected {
             say!("rejected rows: {}", rejected.display());
         }
@@ -217,7 +224,11 @@ impl<'a> Check<'a> {
             Part::Columns(columns) => {
                 self.job.columns.clone_from(&columns.names);
                 self.ignored = columns.ignored;
-                line.start(Checker::new(columns.plan, self.job.clone()), &layout, options);
+                if let Some(layout) = &mut self.layout {
+                    layout.notes.extend(columns.notes);
+                }
+                let form = Form::new(&layout, options, &columns.names, Some(&columns.plan));
+                line.start(Checker::new(columns.plan, self.job.clone(), form), &layout);
                 ControlFlow::Continue(())
             }
             Part::Chunk(chunk, _) => line.give(chunk),

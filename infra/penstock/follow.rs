@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use penstock_client::{Client, Import};
-use penstock_model::{RowError, Status};
+use penstock_model::{
+    Failure, Status,
+    advice::{for_command, visible},
+    limits::{PAGE_MAX, SHOWN_NAME_CHARS},
+};
 
-use crate::{progress::Progress, terminal};
+use crate::{groups::Groups, progress::Progress, terminal};
 
 /// How long to wait between two looks at an import: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
@@ -14,8 +18,8 @@ const SLOW_POLL: Duration = Duration::from_secs(2);
 /// How long a service may be out of reach before nobody waits for it any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Errors that a summary shows.
-pub(crate) const FIRST_ERRORS: usize = 10;
+/// Pages of errors from which a summary counts them by kind, at most.
+const GROUPED_PAGES: usize = 5;
 
 /// Waits until an import has ended and its rejected rows can be had, showing how far it is. `latest` is always the import as it was last seen.
 ///
@@ -65,25 +69,29 @@ pub(crate) fn exit_code(status: Status) -> u8 {
 /// Exit code when some rows failed.
 pub(crate) const SOME_FAILED: u8 = 2;
 
-/// Shows a row's error, a line of a summary: where, what, which record, and the cell.
-pub(crate) fn say_error(error: &RowError) -> anyhow::Result<()> {
-    let mut line = format!("  row {}, line {}: {} ({})", error.row, error.line, error.message, error.code);
-    if let Some(key) = &error.key {
-        line.push_str(&format!("; key {key:?}"));
-    }
-    if let Some(value) = &error.value {
-        line.push_str(&format!("; cell {value:?}"));
-    }
-    say!("{line}");
+/// Says why a file or an import failed, with the command's flags for the options that are named.
+pub(crate) fn say_failure(failure: &Failure) -> anyhow::Result<()> {
+    say!("{}: {}", failure.code, for_command(&failure.message));
     Ok(())
 }
 
-/// Shows the first errors of an import's `failed` rows, and where the others are.
-pub(crate) fn say_errors(errors: &[RowError], failed: u64, all: &str) -> anyhow::Result<()> {
-    errors.iter().try_for_each(say_error)?;
-    let shown = errors.chunk_by(|a, b| a.row == b.row).count() as u64;
-    if failed > shown {
-        say!("  and {} more rejected rows; {all}", failed - shown);
+/// Says what is to be noted of a file.
+pub(crate) fn say_notes(notes: &[String]) -> anyhow::Result<()> {
+    for note in notes {
+        say!("note: {}", for_command(note));
+    }
+    Ok(())
+}
+
+/// Says which columns are no field, what is hidden in their names shown.
+pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
+    if !columns.is_empty() {
+        let shown = |name: &String| match name.trim() {
+            "" => "one without a name".to_owned(),
+            _ => visible(name, SHOWN_NAME_CHARS),
+        };
+        let names: Vec<String> = columns.iter().map(shown).collect();
+        say!("ignored columns: {}", names.join(", "));
     }
     Ok(())
 }
@@ -92,20 +100,34 @@ pub(crate) fn say_errors(errors: &[RowError], failed: u64, all: &str) -> anyhow:
 pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
-    for note in import.detected.iter().flat_map(|detected| &detected.notes) {
-        say!("note: {note}");
+    if let Some(detected) = &import.detected {
+        say_notes(&detected.notes)?;
     }
     if let Some(failure) = &import.failure {
-        say!("{}: {}", failure.code, failure.message);
+        say_failure(failure)?;
     }
-    if !import.ignored_columns.is_empty() {
-        say!("ignored columns: {}", import.ignored_columns.join(", "));
-    }
+    say_ignored(&import.ignored_columns)?;
     if import.rows.failed > 0 {
-        let errors = client.errors(&import.id, None, FIRST_ERRORS).await?.errors;
-        say_errors(&errors, import.rows.failed, all_errors)?;
+        let (groups, is_whole) = groups(client, &import.id).await?;
+        for line in groups.lines(import.rows.failed, is_whole, all_errors) {
+            say!("{line}");
+        }
     }
     Ok(())
+}
+
+/// The errors of an import by their kinds, and whether these are all: no more are read than a few pages.
+async fn groups(client: &Client, id: &str) -> anyhow::Result<(Groups, bool)> {
+    let (mut groups, mut cursor) = (Groups::default(), None);
+    for _ in 0..GROUPED_PAGES {
+        let page = client.errors(id, cursor.as_deref(), PAGE_MAX).await?;
+        page.errors.iter().for_each(|error| groups.take(error));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok((groups, true));
+        }
+    }
+    Ok((groups, false))
 }
 
 fn counts(import: &Import) -> String {

@@ -19,6 +19,7 @@ mod cost;
 mod dev;
 mod file;
 mod follow;
+mod groups;
 mod help;
 mod import;
 mod interrupt;

@@ -12,7 +12,11 @@ use penstock_engine::{
 };
 use penstock_model::{KindName, Layout, Schema};
 
-use crate::file::LocalFile;
+use crate::{
+    file::LocalFile,
+    follow::{say_failure, say_notes},
+    groups::line_of,
+};
 
 /// Prints the preview of a file as one of this kind. `client` is asked for a kind that is not bundled.
 pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client>) -> anyhow::Result<ExitCode> {
@@ -22,7 +26,7 @@ pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client
     match preview {
         Ok(preview) => print(&preview),
         Err(failure) => {
-            say!("{}: {}", failure.code, failure.message);
+            say_failure(&failure)?;
             Ok(ExitCode::FAILURE)
         }
     }
@@ -47,10 +51,7 @@ pub(crate) fn say_layout(layout: &Layout) -> anyhow::Result<()> {
     }
     words.extend(layout.sheet.as_ref().map(|sheet| format!("sheet {sheet:?}")));
     say!("{}", words.join(", "));
-    for note in &layout.notes {
-        say!("note: {note}");
-    }
-    Ok(())
+    say_notes(&layout.notes)
 }
 
 fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
@@ -58,6 +59,8 @@ fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
     for (column, field) in &preview.columns {
         match field {
             Some(field) => say!("  {column:?} is {field}"),
+            // Where the columns failed the file, nothing is ignored: none of it is read.
+            None if preview.failure.is_some() => say!("  {column:?} is no field"),
             None => say!("  {column:?} is ignored"),
         }
     }
@@ -66,13 +69,13 @@ fn print(preview: &Preview) -> anyhow::Result<ExitCode> {
             say!("row {}: {}", row.row, serde_json::to_string(&row.fields)?);
         }
         for error in &row.errors {
-            say!("row {}, line {}: {} ({})", row.row, error.line, error.message, error.code);
+            say!("{}", line_of(error));
         }
     }
     match &preview.failure {
         None => Ok(ExitCode::SUCCESS),
         Some(failure) => {
-            say!("{}: {}", failure.code, failure.message);
+            say_failure(failure)?;
             Ok(ExitCode::FAILURE)
         }
     }

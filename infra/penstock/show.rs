@@ -13,7 +13,8 @@ use penstock_model::Status;
 
 use crate::{
     file::words,
-    follow::{self, exit_code, say_error},
+    follow::{self, exit_code},
+    groups,
     interrupt::Interrupts,
     output::Output,
     progress::Progress,
@@ -61,7 +62,7 @@ pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Opti
                     let written = writeln!(file, "{}", terminal::json_line(&error)?);
                     written.with_context(|| format!("{} cannot be written", file.path().display()))?;
                 }
-                None if in_words => say_error(&error)?,
+                None if in_words => say!("  {}", groups::line_of(&error)),
                 None => terminal::say_json_line(&error)?,
             }
         }

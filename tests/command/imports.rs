@@ -322,20 +322,20 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
-fn errors_show_the_record_and_the_cell_and_how_many_more_there_are() {
+fn errors_of_a_sort_show_their_count_the_first_ones_and_how_all_are_seen() {
     let rows: String = (1..=13).map(|row| format!("S-{row},name,brand,x{row}\n")).collect();
     let (_folder, file) = folder_with("bad.csv", &format!("sku,name,brand,cost\n{rows}"));
     for (command, more) in [
-        ("import", format!("  and 3 more rejected rows; all are in {file}.rejected.csv")),
-        ("check", "  and 3 more rejected rows; --errors prints all errors".to_owned()),
+        ("import", format!("  13 rejected rows in all; all are in {file}.rejected.csv")),
+        ("check", "  13 rejected rows in all; --errors prints all errors".to_owned()),
     ] {
         let output = run(&[command, &file]);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         let shown: Vec<&str> = stdout(&output).lines().filter(|line| line.starts_with("  ")).collect();
-        assert_eq!(shown.len(), 11, "{shown:#?}");
-        assert!(shown[0].starts_with("  row 1, line 2: `cost`: "), "{shown:#?}");
-        assert!(shown[0].ends_with("; key \"S-1\"; cell \"x1\""), "{shown:#?}");
-        assert_eq!(shown[10], more);
+        assert_eq!((shown[0], shown.len()), ("  13 x invalid_number of `cost`:", 6), "{shown:#?}");
+        assert!(shown[1].starts_with("    row 1, line 2: `cost`: "), "{shown:#?}");
+        assert!(shown[1].ends_with("; key \"S-1\"; cell \"x1\""), "{shown:#?}");
+        assert_eq!((shown[4], shown[5]), ("    and 10 more: rows 4, 5, 6, 7, 8, …", &*more));
     }
 }
 

@@ -1,10 +1,11 @@
 //! Writing the rejected rows of one import: [`penstock_engine::rejected`] says in which form.
 
 use penstock_engine::{
-    rejected,
-    rows::{self, Form},
+    plan::Plan,
+    rejected::Form,
+    rows::{self, Syntax},
 };
-use penstock_model::{AccountId, Grammar, Import, ImportId, Layout, Report, RowError, Status};
+use penstock_model::{AccountId, Import, ImportId, Layout, Report, RowError, Status};
 use penstock_store::{
     Result, Store, StoreError,
     errors::{ErrorCursor, ErrorPart, Extent},
@@ -23,16 +24,20 @@ pub async fn run(store: &Store, account: &AccountId, id: &ImportId) -> Result<()
     if !import.owes_report() {
         return Ok(());
     }
+    let layout = import.layout.clone().unwrap_or_else(Layout::csv);
+    let form = form(store, &import, &layout).await?;
     let mut report = Writer {
         store,
         import: &import,
-        grammar: import.grammar(),
+        form: &form,
+        syntax: Syntax::of(layout.grammar, &layout.reading),
         text: store.text(&import, 0),
         file: store.rejected_file(&import),
         rows: 0,
         held: None,
     };
-    report.header().await?;
+    debug_assert_ne!(import.status, Status::Processing);
+    report.file.write(&form.head()).await?;
     let mut next = ErrorCursor::default();
     loop {
         let parts = store.error_parts(&import.id, next, 1).await?;
@@ -46,10 +51,20 @@ pub async fn run(store: &Store, account: &AccountId, id: &ImportId) -> Result<()
     store.set_report(&import, &Report { key, rows }).await
 }
 
+/// How the rejected rows are written. Without their kind, which may be gone, cells of a sheet are written as they show.
+async fn form(store: &Store, import: &Import, layout: &Layout) -> Result<Form> {
+    let columns = import.columns.as_deref().unwrap_or_default();
+    let kind = store.compiled_kind(&import.account, &import.kind, import.kind_version).await?;
+    let kind = kind.and_then(|kind| kind.read_by(&layout.reading).ok());
+    let plan = kind.and_then(|kind| Plan::compile(kind, layout.grammar, columns, &import.options.mapping).ok());
+    Ok(Form::new(layout, &import.options, columns, plan.as_ref()))
+}
+
 struct Writer<'a> {
     store: &'a Store,
     import: &'a Import,
-    grammar: Grammar,
+    form: &'a Form,
+    syntax: Syntax,
     /// The upload, read up to the last chunk with errors.
     text: Text,
     file: RejectedFile<'a>,
@@ -59,47 +74,39 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn header(&mut self) -> Result<()> {
-        debug_assert_ne!(self.import.status, Status::Processing);
-        let layout = self.import.layout.clone().unwrap_or_else(Layout::csv);
-        let columns = self.import.columns.as_deref().unwrap_or_default();
-        self.file.write(&rejected::head(&layout, &self.import.options, columns)).await
-    }
-
     async fn part(&mut self, part: &ErrorPart) -> Result<()> {
         let rows: Vec<&[RowError]> = RowError::by_row(&part.errors).collect();
         self.rows += rows.len() as u64;
         let mut written = Vec::new();
         if part.extent.refused {
-            // Between delimiters its reasons stand before it; elsewhere it stands alone.
-            for errors in rows {
-                rejected::reasons(self.grammar, errors, &mut written);
-            }
-            self.file.write(&written).await?;
-            return self.pass_through(part.extent).await;
+            return self.pass_through(part).await;
         }
         let mut left = rows.into_iter().peekable();
-        let columns = self.import.columns.as_deref().unwrap_or_default();
-        let (grammar, Extent { first_row, first_line, .. }) = (self.grammar, part.extent);
-        let form = self.import.layout.as_ref().map_or(grammar.into(), |layout| Form::of(grammar, &layout.reading));
-        rows::for_each_record(form, first_row, first_line, self.chunk(part.extent).await?, |record| {
+        let (form, Extent { first_row, first_line, .. }) = (self.form, part.extent);
+        let syntax = self.syntax;
+        rows::for_each_record(syntax, first_row, first_line, self.chunk(part.extent).await?, |record| {
             if let Some(errors) = left.next_if(|errors| errors[0].row == record.row) {
-                rejected::row(grammar, columns, errors, &record, &mut written);
+                form.row(errors, &record, &mut written);
             }
         });
         self.file.write(&written).await
     }
 
     /// Writes one record that is longer than fits, or all that cannot be trusted, as it came.
-    async fn pass_through(&mut self, extent: Extent) -> Result<()> {
-        let mut left = extent.bytes;
-        self.skip_to(extent.offset).await?;
+    async fn pass_through(&mut self, part: &ErrorPart) -> Result<()> {
+        let Extent { offset, bytes: mut left, .. } = part.extent;
+        let mut refused = self.form.refused(part.errors.clone());
+        self.skip_to(offset).await?;
         while left > 0 {
             let Some(bytes) = self.text.next_of(left).await.map_err(transient)? else { break };
             left -= bytes.len() as u64;
-            self.file.write(&bytes).await?;
+            let mut written = Vec::with_capacity(bytes.len());
+            refused.piece(&bytes, &mut written);
+            self.file.write(&written).await?;
         }
-        self.file.write(b"\n").await
+        let mut written = Vec::new();
+        refused.end(&mut written);
+        self.file.write(&written).await
     }
 
     /// The rows of a chunk as they stand in the upload.

@@ -155,7 +155,18 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         waiting: Vec::new(),
         seen: None,
     };
-    while let Some(bytes) = text.next().await.map_err(|error| broken_off(&reading, error))? {
+    loop {
+        let bytes = match text.next().await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(TextError::Failed(failure)) => {
+                if let Some(part) = reading.columns_so_far()? {
+                    sender.take(part).await?;
+                }
+                return Err(reading.broken_off(failure).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
         for part in reading.push(&bytes)? {
             sender.take(part).await?;
             sender.checkpoint_if_due().await?;
@@ -172,14 +183,6 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     }
     sender.send().await?;
     finish(store, &import, sender.next.chunk, reading.rows()).await
-}
-
-/// A file that cannot be read on says from where; of the rows before, those that had begun are finished.
-fn broken_off(reading: &Reading, error: TextError) -> Stop {
-    match error.into() {
-        Stop::Failed(failure) => Stop::Failed(reading.broken_off(failure)),
-        other => other,
-    }
 }
 
 /// Sends chunks and keeps the import's checkpoint behind them.
@@ -225,9 +228,12 @@ impl Sender<'_> {
 
     /// Records what the file is and what its columns are.
     async fn set_columns(&mut self, columns: Columns) -> Result<(), Stop> {
-        let Columns { names, ignored, plan } = columns;
-        let layout = self.import.layout.as_ref().expect("a file is read by its layout");
-        made(self.store.set_layout(self.import, layout, &names, &ignored).await?)?;
+        let Columns { names, ignored, plan, notes } = columns;
+        let mut layout = self.import.layout.clone().expect("a file is read by its layout");
+        // A splitter that starts over finds them noted.
+        let new: Vec<String> = notes.into_iter().filter(|note| !layout.notes.contains(note)).collect();
+        layout.notes.extend(new);
+        made(self.store.set_layout(self.import, &layout, &names, &ignored).await?)?;
         self.job.columns = names;
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.

@@ -29,7 +29,7 @@ pub async fn run(store: &Store, message: ChunkMessage) -> Result<()> {
     let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
     let kind = kind.read_by(&job.reading).map_err(|failure| unreadable(&failure.message))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.options.mapping);
-    let mut plan = plan.map_err(|failure| unreadable(&failure.message))?;
+    let mut plan = plan.map_err(|failure| unreadable(&failure.code))?;
     let records = rows::Records::of(&job, &chunk);
     let parsed = rows::parse(&mut plan, &job, &records);
     match store.decide(&job, &chunk, Verdict::Begun).await? {

@@ -1,34 +1,39 @@
 //! Checking one chunk.
 
+use std::sync::Arc;
+
 use penstock_engine::{
     plan::{ChunkPlan, Plan},
-    rejected, rows,
+    rejected::Form,
+    rows,
 };
 use penstock_model::{Body, Chunk, Job, RowError};
 
-use super::found::{CheckedChunk, Wanted};
-use crate::{follow::FIRST_ERRORS, terminal};
+use super::found::{CheckedChunk, RefusedRow, Wanted};
+use crate::terminal;
 
 /// Checks chunks, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Checker {
     plan: ChunkPlan,
     job: Job,
+    form: Arc<Form>,
 }
 
 impl Checker {
-    pub(super) fn new(plan: Plan, job: Job) -> Self {
-        Self { plan: ChunkPlan::new(plan), job }
+    /// A checker of chunks of a file that is read by this plan. Its rejected rows are written in this form.
+    pub(super) fn new(plan: Plan, job: Job, form: Form) -> Self {
+        Self { plan: ChunkPlan::new(plan), job, form: Arc::new(form) }
     }
 
-    pub(super) fn job(&self) -> &Job {
-        &self.job
+    pub(super) fn form(&self) -> &Arc<Form> {
+        &self.form
     }
 
     /// Checks a chunk's rows. The same chunk always gives the same answer.
     pub(super) fn check(&mut self, chunk: &Chunk, wanted: Wanted) -> CheckedChunk {
         let records = rows::Records::of(&self.job, chunk);
-        let rows::Validated { accepted, mut errors } = rows::check(self.plan.for_next(), &self.job, &records);
+        let rows::Validated { accepted, errors } = rows::check(self.plan.for_next(), &self.job, &records);
         if errors.is_empty() {
             return CheckedChunk { rows: accepted, accepted, ..CheckedChunk::default() };
         }
@@ -50,25 +55,23 @@ impl Checker {
         if wanted.rejected {
             self.reject(chunk, &errors, &mut checked);
         }
-        errors.truncate(FIRST_ERRORS);
-        checked.first = errors;
+        errors.iter().for_each(|error| checked.groups.take(error));
         checked
     }
 
     fn reject(&self, chunk: &Chunk, errors: &[RowError], checked: &mut CheckedChunk) {
-        let Job { grammar, columns, .. } = &self.job;
         let mut rejected = RowError::by_row(errors).peekable();
         match &chunk.body {
             Body::Rows(bytes) => {
                 rows::for_each_record(&self.job, chunk.first_row, chunk.first_line, bytes, |record| {
                     if let Some(errors) = rejected.next_if(|errors| errors[0].row == record.row) {
-                        rejected::row(*grammar, columns, errors, &record, &mut checked.rejected);
+                        self.form.row(errors, &record, &mut checked.rejected);
                     }
                 });
             }
             Body::Refused(_) => {
-                rejected.for_each(|errors| rejected::reasons(*grammar, errors, &mut checked.rejected));
-                checked.refused = Some((chunk.offset, chunk.bytes));
+                checked.refused =
+                    Some(RefusedRow { offset: chunk.offset, bytes: chunk.bytes, errors: errors.to_vec() });
             }
         }
     }

@@ -3,15 +3,17 @@
 use std::{
     io::{self, BufWriter, Write},
     path::PathBuf,
+    sync::Arc,
 };
 
-use penstock_model::{ImportOptions, Layout};
+use penstock_engine::rejected::Form;
+use penstock_model::Layout;
 
 use super::{
     found::{CheckedChunk, Found, Wanted},
     rejected::RejectedFile,
 };
-use crate::{file::LocalFile, follow::FIRST_ERRORS, output::Output};
+use crate::{file::LocalFile, output::Output};
 
 /// Takes what is found.
 pub(super) struct Collector {
@@ -35,9 +37,9 @@ impl Collector {
     }
 
     /// Takes what is known of the file before its rows.
-    pub(super) fn start(&mut self, layout: &Layout, options: &ImportOptions, columns: &[String]) {
+    pub(super) fn start(&mut self, layout: &Layout, form: &Arc<Form>) {
         let (file, bytes) = (&self.file, self.bytes);
-        let rejected = |output| RejectedFile::new(output, file.clone(), bytes, layout, options, columns);
+        let rejected = |output| RejectedFile::new(output, file.clone(), bytes, layout, form.clone());
         self.rejected = self.output.take().map(rejected);
     }
 
@@ -47,7 +49,7 @@ impl Collector {
 
     /// Takes what was found in the next chunk.
     pub(super) fn take(&mut self, checked: CheckedChunk) -> anyhow::Result<()> {
-        let CheckedChunk { rows, accepted, failed, codes, first, errors, rejected, refused } = checked;
+        let CheckedChunk { rows, accepted, failed, codes, groups, errors, rejected, refused } = checked;
         let found = &mut self.found;
         found.rows.total += rows;
         found.rows.accepted += accepted;
@@ -55,8 +57,7 @@ impl Collector {
         for (code, count) in codes {
             *found.codes.entry(code).or_default() += count;
         }
-        let room = FIRST_ERRORS - found.first.len();
-        found.first.extend(first.into_iter().take(room));
+        found.groups.extend(groups);
         self.say(|out| out.write_all(&errors))?;
         match &mut self.rejected {
             Some(file) if failed > 0 => file.take(&rejected, refused),

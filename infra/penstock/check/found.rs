@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use penstock_model::RowError;
 use serde::Serialize;
 
+use crate::groups::Groups;
+
 /// What is wanted beside counts and first errors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
@@ -19,7 +21,7 @@ pub(super) struct Wanted {
 pub(super) struct Found {
     pub(super) rows: RowCounts,
     pub(super) codes: BTreeMap<String, u64>,
-    pub(super) first: Vec<RowError>,
+    pub(super) groups: Groups,
 }
 
 /// How many rows there are, and what becomes of them.
@@ -37,12 +39,21 @@ pub(super) struct CheckedChunk {
     pub(super) accepted: u64,
     pub(super) failed: u64,
     pub(super) codes: BTreeMap<String, u64>,
-    /// The first errors.
-    pub(super) first: Vec<RowError>,
+    /// The errors by their kinds.
+    pub(super) groups: Groups,
     /// All errors, a JSON object a line.
     pub(super) errors: Vec<u8>,
     /// The rejected rows as their file has them, but for one that the chunk does not hold.
     pub(super) rejected: Vec<u8>,
-    /// Where in the text stands a rejected row that the chunk does not hold, and how many bytes it has.
-    pub(super) refused: Option<(u64, u64)>,
+    /// A rejected row that the chunk does not hold.
+    pub(super) refused: Option<RefusedRow>,
+}
+
+/// A rejected row that is too long to be held, or cannot be trusted.
+#[derive(Debug)]
+pub(super) struct RefusedRow {
+    /// Where in the text it stands.
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) errors: Vec<RowError>,
 }

@@ -9,7 +9,7 @@ use std::{
     thread::{Scope, ScopedJoinHandle},
 };
 
-use penstock_model::{Chunk, ImportOptions, Layout};
+use penstock_model::{Chunk, Layout};
 
 use super::{checker::Checker, collector::Collector, found::CheckedChunk};
 
@@ -45,11 +45,11 @@ impl<'scope, 'env> Line<'scope, 'env> {
     }
 
     /// Makes the line ready for chunks.
-    pub(super) fn start(&mut self, checker: Checker, layout: &Layout, options: &ImportOptions) {
+    pub(super) fn start(&mut self, checker: Checker, layout: &Layout) {
         let State::Waiting(mut collector) = std::mem::replace(&mut self.state, State::Moved) else {
             unreachable!("a line is started once");
         };
-        collector.start(layout, options, &checker.job().columns);
+        collector.start(layout, checker.form());
         self.state = if self.threads == 1 {
             State::Alone { collector, checker: Box::new(checker), trouble: None }
         } else {

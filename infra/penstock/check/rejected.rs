@@ -5,13 +5,20 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
 };
 
 use anyhow::Context;
-use penstock_engine::{decode, rejected};
-use penstock_model::{ImportOptions, Layout};
+use penstock_engine::{
+    decode,
+    rejected::{Form, Refused},
+};
+use penstock_model::Layout;
 
+use super::found::RefusedRow;
 use crate::output::Output;
 
 /// The file of rejected rows.
@@ -19,36 +26,32 @@ pub(super) struct RejectedFile {
     output: Output,
     /// Whether there is one: it begins with the first of them.
     is_begun: bool,
-    head: Vec<u8>,
+    form: Arc<Form>,
     text: FileText,
 }
 
 impl RejectedFile {
     /// A file of the rejected rows of `file`, in the place of `output`.
-    pub(super) fn new(
-        output: Output,
-        file: PathBuf,
-        bytes: u64,
-        layout: &Layout,
-        options: &ImportOptions,
-        columns: &[String],
-    ) -> Self {
-        let head = rejected::head(layout, options, columns);
+    pub(super) fn new(output: Output, file: PathBuf, bytes: u64, layout: &Layout, form: Arc<Form>) -> Self {
         let text = FileText { path: file, bytes, layout: layout.clone(), decoded: None };
-        Self { output, is_begun: false, head, text }
+        Self { output, is_begun: false, form, text }
     }
 
     /// Writes the rejected rows of the next chunk that has any.
-    pub(super) fn take(&mut self, rows: &[u8], refused: Option<(u64, u64)>) -> anyhow::Result<()> {
-        let Self { output, is_begun, head, text } = self;
-        let mut write = || -> anyhow::Result<()> {
+    pub(super) fn take(&mut self, rows: &[u8], refused: Option<RefusedRow>) -> anyhow::Result<()> {
+        let Self { output, is_begun, form, text } = self;
+        let write = || -> anyhow::Result<()> {
             if !std::mem::replace(is_begun, true) {
-                output.write_all(head)?;
+                output.write_all(&form.head())?;
             }
             output.write_all(rows)?;
-            if let Some((offset, bytes)) = refused {
-                text.copy(offset, bytes, output)?;
-                output.write_all(b"\n")?;
+            if let Some(RefusedRow { offset, bytes, errors }) = refused {
+                let mut row = PassingRow { refused: form.refused(errors), output };
+                text.copy(offset, bytes, &mut row)?;
+                let PassingRow { refused, output } = row;
+                let mut end = Vec::new();
+                refused.end(&mut end);
+                output.write_all(&end)?;
             }
             Ok(())
         };
@@ -69,6 +72,25 @@ impl RejectedFile {
             }
         }
         Ok(())
+    }
+}
+
+/// A row that passes by on its way to the output.
+struct PassingRow<'a> {
+    refused: Refused<'a>,
+    output: &'a mut Output,
+}
+
+impl Write for PassingRow<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = Vec::with_capacity(bytes.len());
+        self.refused.piece(bytes, &mut written);
+        self.output.write_all(&written)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 

@@ -109,7 +109,7 @@ pub struct CellError {
     pub path: String,
     /// A stable word for programs, such as `too_long`.
     pub code: &'static str,
-    /// A sentence for people. It names the rule that was broken, never the cell.
+    /// A sentence for people. It names the rule that was broken, and where it is plain what was meant, how to write it.
     pub message: String,
 }
 

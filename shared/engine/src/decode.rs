@@ -7,7 +7,7 @@
 use std::io::{self, BufReader, Read};
 
 use encoding_rs::Encoding;
-use penstock_model::{Compression, Failure, Format, Layout, UTF_8, limits};
+use penstock_model::{Compression, Failure, Format, Layout, UTF_8, advice::visible, limits};
 
 use crate::{
     archive::{Archive, Entry},
@@ -18,6 +18,10 @@ use crate::{
 
 /// Bytes that are handed on at once.
 const PIECE_BYTES: usize = 256 * 1024;
+
+/// Files of an archive that a failure names, at most, and characters of a name.
+const NAMED_FILES: usize = 5;
+const SHOWN_CHARS: usize = 60;
 
 /// Hands the whole text of an upload of `bytes` bytes to `sink`, in pieces, in memory that does not depend on its size.
 ///
@@ -85,9 +89,20 @@ fn only_entry<U: Upload>(archive: &Archive<U>) -> Result<usize, Failure> {
     let (only, entry) = match (files.next(), files.next()) {
         (Some(only), None) => only,
         (Some(_), Some(_)) => {
-            return Err(Failure::new("not_one_file", "the ZIP archive holds several files; it must hold one"));
+            let names = archive.entries().iter().filter(|entry| is_file(entry)).map(|entry| entry.name.as_str());
+            let count = names.clone().count();
+            let names: Vec<String> =
+                names.take(NAMED_FILES).map(|name| format!("`{}`", visible(name, SHOWN_CHARS))).collect();
+            let more = if count > names.len() { ", …" } else { "" };
+            let message = format!(
+                "the file is a ZIP archive of {count} files ({}{more}); it must hold one: upload each by itself",
+                names.join(", ")
+            );
+            return Err(Failure::new("not_one_file", message));
         }
-        (None, _) => return Err(Failure::new("not_one_file", "the ZIP archive holds no file; it must hold one")),
+        (None, _) => {
+            return Err(Failure::new("not_one_file", "the file is a ZIP archive without a file; it must hold one"));
+        }
     };
     if !entry.can_be_unpacked() {
         let message = "the file in the ZIP archive is encrypted, or packed by another method than Deflate";

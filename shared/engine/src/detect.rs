@@ -2,6 +2,7 @@
 
 pub(crate) mod encoding;
 mod envelope;
+mod foreign;
 
 use std::io::Read;
 
@@ -27,8 +28,11 @@ use crate::{
 /// A permanent failure: `unsupported_format`, `ambiguous_rows`, those of [`encoding::encoding`], those of [`decode::each_piece`].
 pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     let mut magic = Vec::new();
-    upload.by_ref().take(8).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
+    upload.by_ref().take(foreign::SIGNATURE_BYTES as u64).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
     upload::rewind(&mut upload)?;
+    if let Some(failure) = foreign::by_signature(&magic) {
+        return Err(failure);
+    }
     let compression = match magic.as_slice() {
         [0x1f, 0x8b, ..] => Some(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
@@ -38,8 +42,9 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
             }
             Some(Compression::Zip)
         }
-        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1] => {
-            return Err(unsupported("an old Excel workbook (XLS), or one that is protected by a password"));
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => {
+            let what = "an old Office document such as an Excel workbook (XLS), or one that is protected by a password";
+            return Err(foreign::unsupported(what));
         }
         _ => None,
     };
@@ -51,13 +56,19 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     if !hints.partial || sample.is_empty() {
         read.map_err(decode::failure)?;
     }
-    if compression.is_some() && sample.starts_with(b"PK\x03\x04") {
-        return Err(unsupported("a workbook or an archive inside another one"));
+    let of_packed = &sample[..sample.len().min(foreign::SIGNATURE_BYTES)];
+    if compression.is_some()
+        && let Some(failure) = foreign::by_signature_of_packed(of_packed)
+    {
+        return Err(failure);
     }
     let complete = sample.len() <= limits::DETECT_BYTES && !hints.partial;
     sample.truncate(limits::DETECT_BYTES);
     let encoding = encoding::encoding(&sample, complete, hints.options.encoding.as_deref())?;
     let (text, _) = encoding.decode_with_bom_removal(&sample);
+    if let Some(failure) = foreign::by_text(&text) {
+        return Err(failure);
+    }
     let reading = hints.reading();
     let (format, grammar) = grammar(&text, complete, hints, &reading)?;
     let plain = Layout::plain(format, grammar);
@@ -65,37 +76,21 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     Ok(noting_contradictions(layout, hints))
 }
 
-fn unsupported(what: &str) -> Failure {
-    Failure::new("unsupported_format", format!("the file is {what}; save it as XLSX or CSV"))
-}
-
 /// Whether an archive is an Excel workbook rather than one that holds a file.
 fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
     let archive = Archive::open(upload)?;
+    if let Some(failure) = foreign::by_entries(&archive) {
+        return Err(failure);
+    }
     let has = |is_it: &dyn Fn(&str) -> bool| archive.entries().iter().any(|entry| is_it(&entry.name));
-    let is_there = |wanted: &str| has(&|name| name == wanted);
-    if is_there("xl/workbook.bin") {
-        return Err(unsupported("a binary Excel workbook (XLSB)"));
-    }
-    if is_there("mimetype") && is_there("content.xml") {
-        return Err(unsupported("an OpenDocument file"));
-    }
-    if !is_there("[Content_Types].xml") {
-        return Ok(false);
-    }
-    for (folder, what) in [("word/", "a Word document"), ("ppt/", "a PowerPoint presentation")] {
-        if has(&|name| name.starts_with(folder)) && !has(&|name| name.starts_with("xl/")) {
-            return Err(unsupported(what));
-        }
-    }
-    Ok(has(&|name| name.ends_with("workbook.xml")))
+    Ok(has(&|name| name == "[Content_Types].xml") && has(&|name| name.ends_with("workbook.xml")))
 }
 
 fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     upload::rewind(&mut upload)?;
-    let sheet = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
+    let (sheet, other_sheets) = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
     let plain = Layout::plain(Format::Xlsx, Grammar::Sheet);
-    let layout = Layout { sheet: Some(sheet), reading: hints.reading(), ..plain };
+    let layout = Layout { sheet: Some(sheet), other_sheets, reading: hints.reading(), ..plain };
     Ok(noting_contradictions(layout, hints))
 }
 
@@ -234,7 +229,7 @@ fn below(text: &str, line: u64) -> &str {
 }
 
 /// Delimiters that are detected, the likelier first.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Records from which the delimiter is detected.
 const SNIFFED_RECORDS: usize = 100;

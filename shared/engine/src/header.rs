@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use crate::{
     invisible::trimmed,
     members::Members,
-    rows::{self, Form},
+    rows::{self, Syntax},
     sheet,
     split::Values,
 };
@@ -19,8 +19,8 @@ use crate::{
 /// # Errors
 /// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
 /// `header_too_large` over [`limits::HEADER_BYTES`].
-pub fn columns(header: &[u8], form: impl Into<Form>) -> Result<Vec<String>, Failure> {
-    let form = form.into();
+pub fn columns(header: &[u8], syntax: impl Into<Syntax>) -> Result<Vec<String>, Failure> {
+    let syntax = syntax.into();
     if header.len() > limits::HEADER_BYTES {
         let message = format!("the header has {} bytes, the limit is {}", header.len(), limits::HEADER_BYTES);
         return Err(Failure::new("header_too_large", message));
@@ -32,8 +32,8 @@ pub fn columns(header: &[u8], form: impl Into<Form>) -> Result<Vec<String>, Fail
             "the first line is not text, so this is not a CSV file; its first line must name the columns",
         ));
     };
-    let columns = match form.grammar {
-        Grammar::Delimited { .. } => rows::first_cells(form, text),
+    let columns = match syntax.grammar {
+        Grammar::Delimited { .. } => rows::first_cells(syntax, text),
         Grammar::Sheet => sheet::cells_as_text(text.as_bytes()),
         Grammar::Lines | Grammar::Elements { .. } | Grammar::Concatenated => Vec::new(),
     };

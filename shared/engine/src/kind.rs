@@ -17,10 +17,12 @@
 //! - Bounds of the table: nothing nested deeper than [`penstock_model::limits::NESTING`], no NUL in JSON, no member
 //!   without a name.
 
+mod advice;
 mod check;
 mod compile;
 mod components;
 mod default;
+pub(crate) mod habits;
 mod nested;
 mod number;
 mod reading;

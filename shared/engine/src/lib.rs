@@ -37,6 +37,7 @@ pub mod seen;
 pub mod sheet;
 pub mod split;
 mod strings;
+mod suggestions;
 mod transcoded;
 pub mod upload;
 

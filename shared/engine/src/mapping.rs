@@ -7,10 +7,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use penstock_model::{Failure, KindName};
+use penstock_model::{
+    Failure, KindName,
+    advice::{Setting, visible},
+    limits,
+};
+use serde_json::{Map, Value};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use crate::invisible::is_invisible;
+use crate::{invisible::is_invisible, suggestions::HeaderLine};
 
 /// A name without its case, accents, spaces and other invisible characters, `_`, `-` and `.`, which people write
 /// differently.
@@ -70,7 +75,9 @@ impl<'a> Names<'a> {
         for (column, field) in self.mapping {
             if self.place(field).is_none() {
                 let message = format!(
-                    "the mapping makes the column `{column}` the field `{field}`, which kind `{}` does not have{}",
+                    "the mapping makes the column `{}` the field `{}`, which kind `{}` does not have{}",
+                    shown(column),
+                    shown(field),
                     self.kind,
                     self.hint(field)
                 );
@@ -108,6 +115,12 @@ impl<'a> Names<'a> {
         field.map(|field| (*field, Match::Normalised))
     }
 
+    /// The fields of all columns of a file as far as each by itself tells, whatever contradicts it: for a person who is
+    /// shown why the columns cannot be matched.
+    pub fn each(&self, columns: &[String]) -> Vec<Option<usize>> {
+        columns.iter().map(|column| self.field(column)).collect()
+    }
+
     /// The fields of all columns of a file, in their order; `None` for a column that is no field.
     ///
     /// # Errors
@@ -116,9 +129,13 @@ impl<'a> Names<'a> {
     pub fn fields(&self, columns: &[String], are_header: bool) -> Result<Vec<Option<usize>>, Failure> {
         self.check()?;
         if let Some(column) = self.mapping.keys().find(|column| !columns.contains(column)) {
-            let near = nearest(column, columns.iter().map(String::as_str));
-            let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            let message = format!("the mapping names the column `{column}`, which the file does not have{hint}");
+            let near = Near::of(columns.iter().map(String::as_str)).find(column);
+            let hint = near.map_or(String::new(), |near| format!("; did you mean `{}`?", shown(near)));
+            let message = format!(
+                "the mapping names the column `{}`, which the file does not have; it has {}{hint}",
+                shown(column),
+                header(columns)
+            );
             return Err(Failure::new("unknown_column", message));
         }
         let mut found: Vec<Option<(usize, Match)>> = columns.iter().map(|column| self.find(column)).collect();
@@ -137,9 +154,9 @@ impl<'a> Names<'a> {
                     let message = format!(
                         "columns {} (`{}`) and {} (`{}`) both mean the field `{}`",
                         first + 1,
-                        columns[first],
+                        shown(&columns[first]),
                         at + 1,
-                        columns[at],
+                        shown(&columns[at]),
                         self.fields[field]
                     );
                     return Err(Failure::new("duplicate_column", message));
@@ -149,39 +166,128 @@ impl<'a> Names<'a> {
         Ok(found.into_iter().map(|found| found.map(|(field, _)| field)).collect())
     }
 
-    /// The failure of a file without columns for these fields: it names the missing columns, and those that may have
-    /// been meant for them.
-    pub fn missing(&self, fields: &[usize], columns: &[String], found: &[Option<usize>]) -> Failure {
-        let names: Vec<String> = fields.iter().map(|field| format!("`{}`", self.fields[*field])).collect();
-        let mut message = format!(
-            "kind `{}` needs the column {}, which the header (the first record of the file, {} columns) does not name",
-            self.kind,
-            names.join(" and the column "),
-            columns.len()
-        );
+    /// The failure of a file without columns for these fields: it names the missing columns, shows the header as it was
+    /// read, and says how the columns that may have been meant are mapped, or on which line the header seems to be.
+    pub(crate) fn missing(
+        &self,
+        fields: &[usize],
+        columns: &[String],
+        found: &[Option<usize>],
+        other: Option<HeaderLine>,
+    ) -> Failure {
         let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field]).collect();
-        for (column, _) in columns.iter().zip(found).filter(|(_, found)| found.is_none()) {
-            if let Some(near) = nearest(column, missing.iter().copied()) {
-                message.push_str(&format!("; `{column}` is not a field; did you mean `{near}`?"));
+        let names = listed(missing.iter().copied(), " and the column ");
+        let mut message = format!(
+            "kind `{}` needs the column {names}, which the header does not name; the header is {}",
+            self.kind,
+            header(columns)
+        );
+        if let Some(HeaderLine { line, columns }) = other {
+            let option = Setting::HeaderLine.to(line);
+            message.push_str(&format!("; line {line} looks like the header, {}: give {option}", header(&columns)));
+            return Failure::new("missing_column", message);
+        }
+        let near = Near::of(missing.iter().take(SHOWN_NAMES).copied());
+        let free = columns.iter().zip(found).filter(|(column, found)| found.is_none() && !column.trim().is_empty());
+        let mut meant: Vec<(&str, &str)> = Vec::new();
+        for (column, _) in free {
+            if let Some(field) = near.find(column)
+                && !meant.iter().any(|(_, other)| *other == field)
+            {
+                meant.push((column, field));
             }
         }
+        for (column, field) in &meant {
+            message.push_str(&format!("; `{}` is not a field; did you mean `{field}`?", shown(column)));
+        }
+        let of_meant = |(column, field): &(&str, &str)| ((*column).to_owned(), Value::from(*field));
+        // What is too long to be typed is not advised.
+        let mapping: Map<String, Value> =
+            meant.iter().filter(|(column, _)| column.chars().count() <= SHOWN_CHARS).map(of_meant).collect();
+        let advice = match mapping.is_empty() {
+            false => format!("; if so, give {}", Setting::Mapping.to(mapping)),
+            true => format!("; if a column holds it under another name, {} says which", Setting::Mapping),
+        };
+        message.push_str(&advice);
         Failure::new("missing_column", message)
     }
 
     fn hint(&self, name: &str) -> String {
-        let near = nearest(name, self.fields.iter().copied());
-        near.map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+        let near = Near::of(self.fields.iter().copied()).find(name);
+        near.map_or(String::new(), |near| format!("; did you mean `{}`?", shown(near)))
     }
 }
 
-/// The name nearest to another one, if at most two characters differ, and at most one in three.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = normalised(name);
-    names
-        .map(|candidate| (strsim::osa_distance(&wanted, &normalised(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= (wanted.chars().count().min(candidate.chars().count()) / 3).min(2))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+/// Names of a header that a message shows, at most.
+const SHOWN_NAMES: usize = limits::SHOWN_NAMES;
+
+/// Characters of a name that a message shows.
+const SHOWN_CHARS: usize = limits::SHOWN_NAME_CHARS;
+
+/// A name from a file or a request, as a message shows it.
+pub(crate) fn shown(name: &str) -> String {
+    visible(name, SHOWN_CHARS)
+}
+
+/// Some names as a list, the first ones of too many.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>, between: &str) -> String {
+    let count = names.len();
+    let mut list = names.take(SHOWN_NAMES).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(between);
+    if count > SHOWN_NAMES {
+        list.push_str(&format!(" and {} more", count - SHOWN_NAMES));
+    }
+    list
+}
+
+/// A header as it was read.
+pub(crate) fn header(columns: &[String]) -> String {
+    let count = if columns.len() == 1 { "1 column".to_owned() } else { format!("{} columns", columns.len()) };
+    format!("{count}: {}", listed(columns.iter().map(String::as_str), ", "))
+}
+
+/// Names among which the one nearest to another is looked for. It takes time in proportion to their number: what is
+/// longer than a name that somebody typed is near to nothing.
+struct Near<'a> {
+    names: Vec<(&'a str, String, usize)>,
+}
+
+/// Characters of a name that may have been meant for another, normalised, at most.
+const NEAR_CHARS: usize = 64;
+
+impl<'a> Near<'a> {
+    fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        let short = |name: &'a str| normalised_short(name).map(|normal| (name, normal.chars().count(), normal));
+        Self { names: names.filter_map(short).map(|(name, chars, normal)| (name, normal, chars)).collect() }
+    }
+
+    /// The name nearest to another one, if at most two characters differ, and at most one in three; else one that is a
+    /// word of it, such as `name` of `name (english)`.
+    fn find(&self, name: &str) -> Option<&'a str> {
+        let wanted = normalised_short(name)?;
+        let chars = wanted.chars().count();
+        let near = self.names.iter().filter_map(|(name, normal, length)| {
+            let most = (chars.min(*length) / 3).min(2);
+            let distance = (length.abs_diff(chars) <= most).then(|| strsim::osa_distance(&wanted, normal))?;
+            (distance <= most).then_some((distance, *name))
+        });
+        let near = near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name);
+        near.or_else(|| {
+            let words: Vec<String> = name.split(|c: char| !c.is_alphanumeric()).map(normalised).collect();
+            let is_word = |normal: &String| normal.len() > 2 && words.contains(normal);
+            self.names.iter().find(|(_, normal, _)| is_word(normal)).map(|(name, ..)| *name)
+        })
+    }
+}
+
+/// As [`normalised`], of what is not longer than [`NEAR_CHARS`] then.
+fn normalised_short(name: &str) -> Option<String> {
+    // A character becomes 18 at most, none becomes less than none: what is this long cannot be short.
+    let start: String = name.chars().take(4 * NEAR_CHARS).collect();
+    if start.len() < name.len() {
+        return None;
+    }
+    let normal = normalised(&start);
+    (normal.chars().count() <= NEAR_CHARS && !normal.is_empty()).then_some(normal)
 }
 
 #[cfg(test)]
@@ -233,11 +339,13 @@ mod tests {
         assert!(text.contains("did you mean `Title`?"), "{text}");
         let (code, _) = message(&[("a", "name"), ("b", "name")], &["a", "b"]);
         assert_eq!(code, "duplicate_column");
-        let missing = with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None]));
-        assert!(
-            missing.message.ends_with("`base_prcie` is not a field; did you mean `base_price`?"),
-            "{}",
-            missing.message
+        let missing =
+            with(&[], |map| map.missing(&[2], &columns(&["sku", "base_prcie", "x"]), &[Some(0), None, None], None));
+        assert_eq!(
+            missing.message,
+            "kind `products` needs the column `base_price`, which the header does not name; the header is 3 columns: `sku`, \
+             `base_prcie`, `x`; `base_prcie` is not a field; did you mean `base_price`?; if so, give the option `mapping` = \
+             {\"base_prcie\":\"base_price\"}"
         );
     }
 
@@ -252,7 +360,20 @@ mod tests {
 
     #[test]
     fn short_names_are_near_nothing() {
-        let near = |name| nearest(name, FIELDS.into_iter());
+        let near = |name| Near::of(FIELDS.into_iter()).find(name);
         assert_eq!((near("sq"), near("Prcie"), near("skus")), (None, None, Some("sku")));
+        assert_eq!((near("name\n(english)"), near("the sku"), near("rename")), (Some("name"), Some("sku"), None));
+    }
+
+    #[test]
+    fn names_of_any_length_are_shown_and_compared_in_bounded_time() {
+        // Each of these characters is 18 when it is normalised.
+        let long = "\u{fdfa}".repeat(20_000);
+        let (kind, none) = ("q".parse().expect("valid"), BTreeMap::new());
+        let names: Vec<String> = (0..1000).map(|at| format!("{long}{at}")).collect();
+        let fields: Vec<String> = (0..1000).map(|at| format!("{at}{long}")).collect();
+        let map = Names::new(&kind, fields.iter().map(String::as_str).take(3), &none);
+        let message = map.missing(&[0, 1, 2], &names, &vec![None; names.len()], None).message;
+        assert!(message.chars().count() < 3000 && message.contains("…` and 980 more"), "{message}");
     }
 }

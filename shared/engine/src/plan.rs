@@ -10,8 +10,9 @@ use penstock_model::{Failure, Grammar, limits};
 use crate::{
     invisible::{is_blank, trimmed},
     kind::{FieldCheck, Kind},
-    mapping::{ADDED, Names, normalised},
+    mapping::{ADDED, Names, normalised, shown},
     strings::quoted,
+    suggestions::HeaderLine,
 };
 
 /// How the columns of a file become the fields of a kind.
@@ -43,27 +44,38 @@ impl Plan {
     /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field
     /// has no column in the header).
     pub fn compile(
+        kind: Kind,
+        grammar: Grammar,
+        columns: &[String],
+        mapping: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        Self::compile_or_look(kind, grammar, columns, mapping, |_, _| None)
+    }
+
+    /// As [`Plan::compile`]. Where columns are missing, `look` is asked for another line that has them.
+    pub(crate) fn compile_or_look(
         mut kind: Kind,
         grammar: Grammar,
         columns: &[String],
         mapping: &BTreeMap<String, String>,
+        look: impl FnOnce(&Names<'_>, &[usize]) -> Option<HeaderLine>,
     ) -> Result<Self, Failure> {
         let has_header = grammar.has_header();
         // A header's names have no invisible characters at their ends, so none counts in a mapping of them.
         let trimmed_names = || mapping.iter().map(|(name, field)| (trimmed(name).to_owned(), field.clone())).collect();
         let mapping = &if has_header { Cow::Owned(trimmed_names()) } else { Cow::Borrowed(mapping) };
         let (mut places, normal) = {
-            let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
-            let names = if kind.has_exact_columns() { names.exactly() } else { names };
+            let names = names(&kind, mapping);
             names.check()?;
             // A file without rows names nothing and lacks nothing.
             let names_any = has_header || !columns.is_empty();
             let places = if names_any { names.fields(columns, has_header)? } else { Vec::new() };
             // Rows that name their own members say each for itself what they lack.
-            let is_missing = |at: &usize| has_header && kind.field(*at).is_required() && !places.contains(&Some(*at));
-            let missing: Vec<usize> = (0..kind.fields().len()).filter(is_missing).collect();
+            let is_required = |at: &usize| has_header && kind.field(*at).is_required();
+            let required: Vec<usize> = (0..kind.fields().len()).filter(is_required).collect();
+            let missing: Vec<usize> = required.iter().copied().filter(|at| !places.contains(&Some(*at))).collect();
             if !missing.is_empty() {
-                return Err(names.missing(&missing, columns, &places));
+                return Err(names.missing(&missing, columns, &places, look(&names, &required)));
             }
             (places, names.normal())
         };
@@ -73,7 +85,8 @@ impl Plan {
                     continue;
                 }
                 if columns[..at].contains(column) {
-                    let message = format!("two columns are called `{column}`, and additional columns are kept by name");
+                    let message =
+                        format!("two columns are called `{}`, and additional columns are kept by name", shown(column));
                     return Err(Failure::new("duplicate_column", message));
                 }
                 // One that another column was mapped over is left out.
@@ -208,6 +221,22 @@ impl ChunkPlan {
     }
 }
 
+/// What columns may be called.
+fn names<'a>(kind: &'a Kind, mapping: &'a BTreeMap<String, String>) -> Names<'a> {
+    let names = Names::new(kind.name(), kind.fields().iter().map(FieldCheck::name), mapping);
+    if kind.has_exact_columns() { names.exactly() } else { names }
+}
+
+/// The columns of a file with the names of the fields that each by itself is, also where they cannot be matched together.
+pub(crate) fn each_column(
+    kind: &Kind,
+    columns: &[String],
+    mapping: &BTreeMap<String, String>,
+) -> Vec<(String, Option<String>)> {
+    let field = |field: usize| kind.field(field).name().to_owned();
+    columns.iter().cloned().zip(names(kind, mapping).each(columns).into_iter().map(|found| found.map(field))).collect()
+}
+
 /// Whether a kind that keeps additional fields keeps a column of this name: one without a name, and those that a
 /// rejected rows file adds, are not kept.
 fn is_kept(name: &str) -> bool {
@@ -233,7 +262,11 @@ mod tests {
         );
         let failure = plan(&["sku", "nmae", "brand"]).expect_err("a slip");
         assert_eq!(failure.code, "missing_column");
-        assert!(failure.message.ends_with("`nmae` is not a field; did you mean `name`?"), "{}", failure.message);
+        assert!(
+            failure.message.contains("`nmae` is not a field; did you mean `name`?; if so, give "),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]

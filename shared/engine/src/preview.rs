@@ -9,7 +9,7 @@ use penstock_model::{
 
 use crate::{
     notes,
-    plan::Plan,
+    plan::{self, Plan},
     reading::{self, Columns, Hints, Part, Reading},
     rows,
     upload::Upload,
@@ -20,7 +20,8 @@ use crate::{
 pub struct Preview {
     /// What the file is.
     pub layout: Layout,
-    /// Its columns, or the members of its first rows, in its order, each with the field that it is.
+    /// Its columns, or the members of its first rows, in its order, each with the field that it is; where the columns
+    /// failed the file, with the field that each by itself would be.
     pub columns: Vec<(String, Option<String>)>,
     /// The first rows.
     pub rows: Vec<PreviewRow>,
@@ -50,9 +51,9 @@ pub fn preview(
     hints: &Hints<'_>,
     account: &AccountId,
 ) -> Result<Preview, Failure> {
-    let layout = reading::resolve(&mut upload, bytes, hints)?;
-    let chunking = Chunking { rows: PREVIEW_ROWS, ..Chunking::default() };
-    let mut reading = Reading::start(&layout, hints, &chunking);
+    let mut layout = reading::resolve(&mut upload, bytes, hints)?;
+    // The chunks are those of an import, so that their first one suggests the same.
+    let mut reading = Reading::start(&layout, hints, &Chunking::default());
     let (mut columns, mut chunks, mut rows, mut taken) = (None, Vec::new(), 0, 0);
     let failure = reading.read(upload, bytes, &mut |part| {
         match part {
@@ -65,10 +66,11 @@ pub fn preview(
         let is_enough = rows >= PREVIEW_ROWS || taken >= CHUNK_BYTES as u64;
         if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    let unmatched = || reading.names().iter().map(|name| (name.clone(), None)).collect();
     let (columns, rows) = match columns {
-        None => (unmatched(), Vec::new()),
-        Some(Columns { names, mut plan, .. }) => {
+        // What each column by itself is tells a person why they cannot be matched.
+        None => (plan::each_column(hints.kind, reading.names(), &hints.options.mapping), Vec::new()),
+        Some(Columns { names, mut plan, notes, .. }) => {
+            layout.notes.extend(notes);
             let matched = matched(&names, &plan);
             let job = Job::dry(account.clone(), plan.kind().name().clone(), hints.options, layout.grammar, names);
             let job = Job { reading: layout.reading.clone(), ..job };

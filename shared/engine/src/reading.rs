@@ -13,7 +13,7 @@ mod numbers;
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, limits};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, advice::Setting, limits};
 
 pub use crate::hints::Hints;
 use crate::{
@@ -21,8 +21,9 @@ use crate::{
     kind::Kind,
     options,
     plan::Plan,
-    rows::Form,
+    rows::Syntax,
     split::{Piece, SplitError, SplitOptions, Splitter},
+    suggestions,
     upload::{self, Upload},
 };
 use numbers::NumberWatch;
@@ -69,6 +70,9 @@ pub struct Reading {
     target: Option<Target>,
     /// The columns as they were read, whether they could be matched or not.
     names: Vec<String>,
+    /// Whether the header has been read. Its columns are matched when the first rows are there, which may say more of
+    /// it.
+    has_header: bool,
     /// Where the chunk that was given last ends.
     next: Checkpoint,
     /// The look at the numbers of the first chunks, while it goes on, and those chunks.
@@ -88,7 +92,7 @@ struct Target {
 /// A part of a file.
 #[derive(Debug)]
 pub enum Part {
-    /// The columns, once, before any chunk.
+    /// The columns, once, before any chunk: when the first one is there, or the end of the file.
     Columns(Box<Columns>),
     /// The next chunk, and where a reading resumes behind it.
     Chunk(Chunk, Checkpoint),
@@ -104,6 +108,8 @@ pub struct Columns {
     pub ignored: Vec<String>,
     /// The plan by which the file's rows are read.
     pub plan: Plan,
+    /// Notes for the import's creator: options that the first rows suggest. They go to those of the [`Layout`].
+    pub notes: Vec<String>,
 }
 
 impl Reading {
@@ -123,6 +129,7 @@ impl Reading {
             splitter,
             target: None,
             names: Vec::new(),
+            has_header: false,
             next: from,
             watch: None,
             held: Vec::new(),
@@ -161,17 +168,27 @@ impl Reading {
             false => self.splitter.finish().map_err(|error| self.failed(error))?.0,
         };
         let mut parts = self.parts(pieces)?;
-        if self.target.is_some() && self.layout.grammar.has_header() {
+        if self.target.is_some() && self.layout.grammar.has_header() && !self.has_header {
             let message = match self.layout.reading.header_line {
-                Some(line) => format!("the file holds no header on line {line} (`header_line`) or below, and no row"),
+                Some(line) => {
+                    format!("the file holds no header on line {line} ({}) or below, and no row", Setting::HeaderLine)
+                }
                 None => "the file holds no header and no row".to_owned(),
             };
             return Err(Failure::new("empty_file", message));
         }
         // A file without a row names no member.
-        parts.extend(self.columns(Vec::new())?);
+        parts.extend(self.columns(None)?);
         parts.extend(self.release()?);
         Ok(parts)
+    }
+
+    /// The columns of a file whose text breaks off before its first rows are there, if its header is.
+    ///
+    /// # Errors
+    /// Those of the columns.
+    pub fn columns_so_far(&mut self) -> Result<Option<Part>, Failure> {
+        if self.has_header { self.columns(None) } else { Ok(None) }
     }
 
     /// The failure of a file whose text breaks off, for this reason, behind what was pushed.
@@ -206,6 +223,7 @@ impl Reading {
             && !self.partial
         {
             let failure = self.broken_off(failure);
+            let _ = self.columns_so_far()?.into_iter().try_for_each(&mut *take);
             let _ = self.release()?.into_iter().try_for_each(take);
             return Err(failure);
         }
@@ -230,23 +248,22 @@ impl Reading {
             match piece {
                 Piece::Header(_) if self.target.is_none() => {}
                 Piece::Header(header) => {
-                    let form = Form::of(grammar, &self.layout.reading);
-                    parts.extend(self.columns(header::columns(&header, form)?)?);
+                    self.names = header::columns(&header, Syntax::of(grammar, &self.layout.reading))?;
+                    self.has_header = true;
                 }
                 Piece::Chunk(chunk, next) => {
                     if self.target.is_some() {
-                        let names = match &chunk.body {
-                            Body::Rows(rows) => header::members(rows, grammar),
-                            Body::Refused(_) => Vec::new(),
-                        };
-                        parts.extend(self.columns(names)?);
+                        if let (false, Body::Rows(rows)) = (self.has_header, &chunk.body) {
+                            self.names = header::members(rows, grammar);
+                        }
+                        parts.extend(self.columns(Some(&chunk))?);
                     }
                     self.next = next;
                     let Some(watch) = &mut self.watch else {
                         parts.push(Part::Chunk(chunk, next));
                         continue;
                     };
-                    let is_enough = watch.look(grammar, &chunk);
+                    let is_enough = watch.look(&chunk);
                     self.held.push(Part::Chunk(chunk, next));
                     if is_enough {
                         parts.extend(self.release()?);
@@ -263,16 +280,33 @@ impl Reading {
         verdict.map(|()| std::mem::take(&mut self.held))
     }
 
-    /// The columns of these names, unless they are known.
-    fn columns(&mut self, names: Vec<String>) -> Result<Option<Part>, Failure> {
+    /// The columns, unless they are given already, with the first rows, if there are any.
+    fn columns(&mut self, chunk: Option<&Chunk>) -> Result<Option<Part>, Failure> {
         let Some(Target { kind, mapping }) = self.target.take() else { return Ok(None) };
-        self.names.clone_from(&names);
+        let names = self.names.clone();
         let kind = kind.read_by(&self.layout.reading)?;
-        let plan = Plan::compile(kind, self.layout.grammar, &names, &mapping)?;
-        self.watch = NumberWatch::new(&plan, &self.layout.reading, self.layout.grammar);
+        let syntax = Syntax::of(self.layout.grammar, &self.layout.reading);
+        let plan = Plan::compile_or_look(kind, self.layout.grammar, &names, &mapping, |of_kind, required| {
+            suggestions::header_line(of_kind, required, syntax, chunk?)
+        })
+        .map_err(|failure| with_sheets(failure, &self.layout.other_sheets))?;
+        self.watch = NumberWatch::new(&plan, &self.layout.reading, syntax);
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
-        Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan }))))
+        let notes = chunk.map_or(Vec::new(), |chunk| suggestions::notes(&plan, syntax, &names, chunk));
+        Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan, notes }))))
     }
+}
+
+/// A failure of a sheet's columns, with the sheets that may be meant instead.
+fn with_sheets(failure: Failure, others: &[String]) -> Failure {
+    if failure.code != "missing_column" || others.is_empty() {
+        return failure;
+    }
+    let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+    let Failure { code, message } = failure;
+    let message =
+        format!("{message}; the workbook also has {}: {} names the one to read", names.join(", "), Setting::Sheet);
+    Failure { code, message }
 }
 
 #[cfg(test)]

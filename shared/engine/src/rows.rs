@@ -9,8 +9,10 @@ use std::{borrow::Cow, ops::Range};
 
 pub use cells::RecordCells;
 use cells::{Marks, Table};
+pub(crate) use json::{Tagged, tagged};
 use penstock_model::{
-    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, limits,
+    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, advice::Setting,
+    limits,
 };
 
 use crate::{
@@ -56,7 +58,7 @@ pub struct Parsed<'a> {
 
 /// How the records of a text are read: by the file's grammar, and by what the import's options say of delimited records.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub struct Syntax {
     pub(crate) grammar: Grammar,
     /// What makes the next byte of a quoted cell data.
     pub(crate) escape: Option<u8>,
@@ -64,20 +66,20 @@ pub struct Form {
     pub(crate) comment: Option<u8>,
 }
 
-impl Form {
-    /// The form of a file of this grammar that is read with these options.
+impl Syntax {
+    /// The syntax of a file of this grammar that is read with these options.
     pub fn of(grammar: Grammar, reading: &ReadOptions) -> Self {
         Self { grammar, escape: split::byte(reading.escape), comment: split::byte(reading.comment) }
     }
 }
 
-impl From<&Job> for Form {
+impl From<&Job> for Syntax {
     fn from(job: &Job) -> Self {
         Self::of(job.grammar, &job.reading)
     }
 }
 
-impl From<Grammar> for Form {
+impl From<Grammar> for Syntax {
     fn from(grammar: Grammar) -> Self {
         Self { grammar, escape: None, comment: None }
     }
@@ -109,7 +111,7 @@ impl<'c> Records<'c> {
         };
         let places = match job.grammar {
             Grammar::Delimited { .. } => {
-                RecordPlaces::Cut(Cut::new(Form::from(job), chunk.first_row, chunk.first_line, bytes))
+                RecordPlaces::Cut(Cut::new(Syntax::from(job), chunk.first_row, chunk.first_line, bytes))
             }
             grammar => RecordPlaces::Values(grammar),
         };
@@ -136,9 +138,9 @@ struct Place {
 impl<'c> Cut<'c> {
     /// # Panics
     /// For a grammar that has no delimiters.
-    fn new(form: Form, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
-        let Grammar::Delimited { delimiter, quoting } = form.grammar else { unreachable!("records have delimiters") };
-        let marks = Marks { delimiter, quoting, escape: form.escape.filter(|_| quoting), comment: form.comment };
+    fn new(syntax: Syntax, first_row: u64, first_line: u64, bytes: &'c [u8]) -> Self {
+        let Grammar::Delimited { delimiter, quoting } = syntax.grammar else { unreachable!("records have delimiters") };
+        let marks = Marks { delimiter, quoting, escape: syntax.escape.filter(|_| quoting), comment: syntax.comment };
         let (mut places, mut table, mut row) = (Vec::new(), Table::new(bytes), first_row);
         table.cut(marks, first_line, |record| {
             // As the splitter, which numbers rows.
@@ -326,19 +328,19 @@ impl Content<'_> {
     }
 }
 
-/// Calls `visit` with every record in a chunk's bytes, in their order. The form is that of a [`Job`], or [`Form::of`] a
+/// Calls `visit` with every record in a chunk's bytes, in their order. The syntax is that of a [`Job`], or [`Syntax::of`] a
 /// layout.
 pub fn for_each_record(
-    form: impl Into<Form>,
+    syntax: impl Into<Syntax>,
     first_row: u64,
     first_line: u64,
     bytes: &[u8],
     mut visit: impl FnMut(Located<'_>),
 ) {
-    let form = form.into();
-    let grammar = form.grammar;
+    let syntax = syntax.into();
+    let grammar = syntax.grammar;
     if let Grammar::Delimited { .. } = grammar {
-        return Cut::new(form, first_row, first_line, bytes).located().for_each(visit);
+        return Cut::new(syntax, first_row, first_line, bytes).located().for_each(visit);
     }
     let (mut values, mut row) = (Values::of(grammar, bytes), first_row);
     let mut line = LineAt { bytes, line: first_line, counted: 0 };
@@ -350,8 +352,8 @@ pub fn for_each_record(
 }
 
 /// The cells of the first record of a delimited text.
-pub(crate) fn first_cells(form: Form, text: &str) -> Vec<String> {
-    let cut = Cut::new(form, 1, 1, text.as_bytes());
+pub(crate) fn first_cells(syntax: Syntax, text: &str) -> Vec<String> {
+    let cut = Cut::new(syntax, 1, 1, text.as_bytes());
     let cells = cut.places.first().map(|place| cut.table.record(place.cells.clone()));
     let owned = |(_, cell): (_, &[u8])| String::from_utf8_lossy(cell).into_owned();
     cells.map(|cells| cells.texts().map(owned).collect()).unwrap_or_default()
@@ -394,6 +396,7 @@ struct RowReader<'a> {
     empty_cells: EmptyCells,
     /// Whether cells that are missing at a row's end are absent.
     takes_short: bool,
+    takes_escapes: bool,
     /// The columns of a header that hold texts of the key, and their fields.
     text_keys: Vec<(usize, usize)>,
     /// For each field the record that named it last, counted from 1 as records are begun.
@@ -433,6 +436,7 @@ impl<'a> RowReader<'a> {
             plan,
             empty_cells: job.options.empty_cells,
             takes_short: job.reading.short_rows == Some(ShortRows::Absent),
+            takes_escapes: job.reading.escape.is_some(),
             text_keys,
             named_by: Vec::new(),
             begun: 0,
@@ -552,6 +556,19 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// What is wrong with a row of so many cells below a header of so many, and what to write.
+fn ragged(cells: usize, columns: usize) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (has, named) = (count(cells, "cell"), count(columns, "column"));
+    let start = format!("the row has {has}, the header names {named}");
+    if cells < columns {
+        let option = Setting::ShortRows.to("absent");
+        format!("{start}: write an empty cell for each that is missing, or give {option} if the row is whole")
+    } else {
+        format!("{start}: put a cell that holds the delimiter or a quote in quotes, and double the quotes in it")
+    }
+}
+
 fn text(cell: &[u8]) -> Result<&str, CellError> {
     let text = std::str::from_utf8(cell).map_err(|error| {
         let message = not_in_encoding("cell", cell, error.valid_up_to());
@@ -573,8 +590,10 @@ fn not_in_encoding(what: &str, bytes: &[u8], valid_up_to: usize) -> String {
     let is_decoded = bytes.utf8_chunks().all(|chunk| chunk.invalid().iter().all(|byte| *byte == transcoded::FOREIGN));
     let readings = if is_decoded { None } else { encoding::likely_readings(bytes, valid_up_to) };
     match readings {
-        Some(readings) => format!("{place} is not UTF-8: it reads {readings}; `encoding` names the file's encoding"),
-        None => format!("{place} is not in the file's encoding; `encoding` may name another"),
+        Some(readings) => {
+            format!("{place} is not UTF-8: it reads {readings}; {} names the file's encoding", Setting::Encoding)
+        }
+        None => format!("{place} is not in the file's encoding; {} may name another", Setting::Encoding),
     }
 }
 

@@ -19,7 +19,11 @@ mod xml;
 
 use cells::{Extent, each_cell};
 use lines::Lines;
-use penstock_model::{Failure, limits};
+use penstock_model::{
+    Failure,
+    advice::{Setting, visible},
+    limits,
+};
 use workbook::{Sheet, Workbook};
 use xml::Flaw;
 
@@ -28,19 +32,23 @@ use crate::upload::{Sink, Upload};
 /// Bytes that are handed on at once, but for the rest of a row.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What stands for the value of a cell whose formula has none that is stored.
+pub(crate) const NOT_CALCULATED: &str = "a formula without a stored value";
+
 /// Sheets that a failure names, at most.
-const NAMED_SHEETS: usize = 20;
+const NAMED_SHEETS: usize = limits::SHOWN_NAMES;
 
 /// Characters of a sheet's name that a failure shows. Excel's have 31 at most.
 const SHOWN_CHARS: usize = 40;
 
-/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown.
+/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown,
+/// with the names of some others, for a message.
 /// So what is damaged or too large is known before any row is read.
 ///
 /// # Errors
 /// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others; `workbook_too_large` and
 /// `archive_too_large` with the part and the limit; `damaged_file`.
-pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<(String, Vec<String>), Failure> {
     if bytes > limits::WORKBOOK_BYTES {
         return Err(too_large(format!("the workbook has {bytes} bytes, the limit is {}", limits::WORKBOOK_BYTES)));
     }
@@ -50,7 +58,10 @@ pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> 
     if !workbook.read_sheet(sheet, cells::holds_anything)? {
         return Err(empty(&mut workbook, sheet));
     }
-    Ok(workbook.sheets()[sheet].name.clone())
+    let sheets = workbook.sheets();
+    let others = sheets.iter().enumerate().filter(|(at, _)| wanted.is_none() && *at != sheet);
+    let others = others.map(|(_, other)| visible(&other.name, SHOWN_CHARS)).take(NAMED_SHEETS).collect();
+    Ok((sheets[sheet].name.clone(), others))
 }
 
 fn too_large(message: String) -> Failure {
@@ -78,34 +89,35 @@ fn choose(sheets: &[Sheet], wanted: Option<&str>) -> Result<usize, Failure> {
     })
 }
 
-/// That a sheet is empty, what others there are, and how to choose one.
+/// That a sheet is empty, what others there are, and how to choose one: the first that holds something.
 fn empty<U: Upload>(workbook: &mut Workbook<U>, sheet: usize) -> Failure {
     let name = shown(&workbook.sheets()[sheet]);
     let count = workbook.sheets().len();
-    let mut others = Vec::new();
+    let (mut others, mut choice) = (Vec::new(), None);
     for other in (0..count).filter(|other| *other != sheet).take(NAMED_SHEETS) {
         let size = match workbook.read_sheet(other, Extent::read) {
             Ok(Extent { rows: 0, .. }) => "empty".to_owned(),
-            Ok(Extent { rows, columns }) => format!("{rows} rows, {columns} columns"),
+            Ok(Extent { rows, columns }) => {
+                choice = choice.or(Some(other));
+                format!("{rows} rows, {columns} columns")
+            }
             Err(_) => "not readable".to_owned(),
         };
         others.push(format!("{} ({size})", shown(&workbook.sheets()[other])));
     }
-    let message = match count {
+    let mut message = match count {
         1 => format!("the sheet {name} is empty, and there is no other"),
-        _ => {
-            let others = listed(others.into_iter(), count - 1);
-            format!(
-                "the sheet {name} is empty; there is {others}: the option `sheet` (`--sheet`) names the one to read"
-            )
-        }
+        _ => format!("the sheet {name} is empty; there is {}", listed(others.into_iter(), count - 1)),
     };
+    if let Some(choice) = choice {
+        let choice = Setting::Sheet.to(workbook.sheets()[choice].name.as_str());
+        message.push_str(&format!("; to read that one, give {choice}"));
+    }
     Failure::new("empty_file", message)
 }
 
 fn shown(sheet: &Sheet) -> String {
-    let name: String = sheet.name.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
-    format!("`{name}`")
+    format!("`{}`", visible(&sheet.name, SHOWN_CHARS))
 }
 
 /// Some of so many items as a list.
@@ -152,6 +164,13 @@ pub fn each_row(upload: impl Upload, sheet: Option<&str>, header: u64, sink: Sin
         let _ = sink(&lines.bytes);
     }
     Ok(())
+}
+
+/// The letters of a column, from 0.
+pub(crate) fn letters(column: usize) -> String {
+    let (before, last) = (column / 26, char::from(b'A' + (column % 26) as u8));
+    let before = before.checked_sub(1).map(letters).unwrap_or_default();
+    format!("{before}{last}")
 }
 
 /// The cells of a row as it is written here, each as text: an empty one as empty text, a date or an error as its text.

@@ -207,8 +207,12 @@ pub struct Layout {
     /// How the file is read beside that: what the import's options and its kind come to, see [`ReadOptions::over`].
     #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
     pub reading: ReadOptions,
-    /// Notes for the import's creator: where content, declaration and name contradict one another, and in which encoding
-    /// text was read that is not UTF-8, where nobody said so.
+    /// The other sheets of a workbook, where nobody said which one is to be read; the first
+    /// [`crate::limits::SHOWN_NAMES`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_sheets: Vec<String>,
+    /// Notes for the import's creator: where content, declaration and name contradict one another, in which encoding text
+    /// was read that is not UTF-8, where nobody said so, and which options the first rows suggest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -227,6 +231,7 @@ impl Layout {
             encoding: UTF_8.to_owned(),
             grammar,
             sheet: None,
+            other_sheets: Vec::new(),
             reading: ReadOptions::default(),
             notes: Vec::new(),
         }

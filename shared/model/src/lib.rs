@@ -2,6 +2,7 @@
 //!
 //! No AWS, no tokio, no clock: what stands here can be built, compared and printed by a unit test.
 
+pub mod advice;
 mod block;
 mod chunk;
 mod decimal;

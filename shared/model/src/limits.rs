@@ -61,6 +61,18 @@ pub const ERROR_PART_BYTES: usize = 300 * 1024;
 /// Characters of a rejected cell that its error shows.
 pub const ERROR_VALUE_CHARS: usize = 200;
 
+/// Names of a header that a message shows, at most.
+pub const SHOWN_NAMES: usize = 20;
+
+/// Characters of a name of a column, a sheet or a field that a message shows.
+pub const SHOWN_NAME_CHARS: usize = 60;
+
+/// Records of a file's first chunk among which a header is looked for where the first record is none, at most.
+pub const SOUGHT_RECORDS: u64 = 50;
+
+/// Rows of a file's first chunk from which options are suggested, at most.
+pub const NOTED_ROWS: u64 = 1_000;
+
 /// Largest SQS message and largest batch of them, in bytes (Amazon SQS Developer Guide, "Message quotas"): 1 MiB.
 pub const MESSAGE_BYTES: usize = 1024 * 1024;
 

@@ -22,7 +22,8 @@ pub struct RowError {
     pub value: Option<String>,
     /// A stable word for programs, such as `required`.
     pub code: String,
-    /// A sentence for people; it names the limit that was broken, never the cell.
+    /// A sentence for people; it names the rule that was broken, and where it is plain what was meant, how to write it.
+    /// Options are named as [`crate::advice`] has them.
     pub message: String,
 }
 

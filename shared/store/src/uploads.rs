@@ -8,7 +8,7 @@ use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
 use penstock_model::{
-    AccountId, Grammar, Import, ImportId, Layout, StoredObject,
+    AccountId, Import, ImportId, Layout, StoredObject,
     limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES},
 };
 use serde_json::json;
@@ -193,7 +193,8 @@ impl Store {
     /// A GET of the import's rejected rows file, valid for [`REJECTED_URL_SECONDS`], that names the download after the
     /// import.
     pub async fn presign_rejected(&self, import: &Import, key: &str) -> Result<String> {
-        let is_delimited = |layout: &Layout| matches!(layout.grammar, Grammar::Delimited { .. });
+        // A sheet's rows come back between commas.
+        let is_delimited = |layout: &Layout| layout.grammar.has_header();
         let (content_type, extension) = match import.layout.as_ref().is_none_or(is_delimited) {
             true => ("text/csv; charset=utf-8", "csv"),
             false => ("application/x-ndjson; charset=utf-8", "ndjson"),

@@ -15,7 +15,7 @@ mod reading;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use penstock_model::Failure;
+use penstock_model::{Failure, advice::Setting};
 use reading::{Candidate, Weighed};
 
 use crate::lines;
@@ -258,14 +258,14 @@ fn ambiguous(text: &[u8], words: &[&[u8]], candidates: &[&'static Candidate]) ->
             as_read(excerpt, candidates),
         ),
         (None, Some(named)) => format!(
-            "the text is not UTF-8, and its encoding cannot be told for certain: line {line} reads {}; name the right one by the option \
-             `encoding` (`--encoding {named}` on the command line)",
+            "the text is not UTF-8, and its encoding cannot be told for certain: line {line} reads {}; name the right one, such as by {}",
             as_read(excerpt, candidates),
+            Setting::Encoding.to(named),
         ),
         (None, None) => format!(
-            "the text is not UTF-8, and in no encoding that is read: line {line} reads {}; save it as UTF-8, or name its encoding by the \
-             option `encoding` (`--encoding` on the command line)",
+            "the text is not UTF-8, and in no encoding that is read: line {line} reads {}; save it as UTF-8, or name its encoding by {}",
             as_read(excerpt, candidates),
+            Setting::Encoding,
         ),
     };
     Failure::new("ambiguous_encoding", message)

@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use penstock_model::{Decimal, Value};
 
 use super::{
+    advice,
     nested::{self, Items},
     number::{self, Evidence, NumberRule},
     temporal::TemporalRule,
@@ -294,8 +295,7 @@ fn boolean(text: &str, true_values: &[String], false_values: &[String]) -> Resul
             }
         }
     }
-    let (yes, no) = (true_values.join(", "), false_values.join(", "));
-    Err(CellError::new("invalid_boolean", format!("neither true ({yes}) nor false ({no})")))
+    Err(CellError::new("invalid_boolean", advice::boolean(text, true_values, false_values)))
 }
 
 fn no_year() -> CellError {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use penstock_model::Decimal;
 
+use super::advice;
 use crate::{cell::CellError, notes::OTHER_DECIMAL_CHAR};
 
 /// How a field's numbers are written, and their bounds.
@@ -40,8 +41,14 @@ impl NumberRule {
 
     /// A whole number in text, without a point: `5.0` is none.
     pub(super) fn integer(&self, text: &str) -> Result<Decimal, CellError> {
-        let plain = self.plain(trimmed(text)).ok_or_else(no_integer)?;
-        self.within(plain.parse::<i64>().map_err(|_| no_integer())?.into())
+        let plain = self.plain(trimmed(text)).and_then(|plain| plain.parse::<i64>().ok());
+        let refused = || match advice::number(self, text, true) {
+            Some(advice) => CellError::new("invalid_integer", advice),
+            // What is made of digits alone is too large.
+            None if trimmed(text).bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => no_integer(),
+            None => CellError::new("invalid_integer", "not a whole number: write it like 1234"),
+        };
+        self.within(plain.ok_or_else(refused)?.into())
     }
 
     /// The literal of a JSON number.
@@ -99,6 +106,11 @@ impl NumberRule {
         let sign = |c: char| matches!(c, '-' | '(' | ')' | '\u{2212}');
         let unit = [text.get(..start)?, text.get(end..)?];
         (!unit.iter().any(|unit| unit.contains(sign))).then(|| text.get(start..end))?
+    }
+
+    /// A number as the rule takes it in a cell of text.
+    pub(super) fn written(&self, number: &str) -> String {
+        number.replace('.', &self.decimal_char.to_string())
     }
 
     fn no_number(&self, what: &str) -> CellError {

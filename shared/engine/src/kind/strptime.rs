@@ -64,6 +64,38 @@ impl DatePattern {
         Ok(Self { regex, directives, text: pattern.to_owned() })
     }
 
+    /// The text by which the pattern names components; `None` where it has a directive that is only read.
+    pub(super) fn written(&self, parts: &Components) -> Option<String> {
+        let mut text = String::new();
+        let mut chars = self.text.chars();
+        let month = MONTHS.get(usize::from(parts.month).checked_sub(1)?)?;
+        let named = |name: &str| format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+        while let Some(c) = chars.next() {
+            if c != '%' {
+                text.push(c);
+                continue;
+            }
+            match chars.next()? {
+                '%' => text.push('%'),
+                'Y' => text.push_str(&format!("{:04}", parts.year)),
+                'y' => text.push_str(&format!("{:02}", parts.year.rem_euclid(100))),
+                'm' => text.push_str(&format!("{:02}", parts.month)),
+                'd' => text.push_str(&format!("{:02}", parts.day)),
+                'H' => text.push_str(&format!("{:02}", parts.hour)),
+                'I' => text.push_str(&format!("{:02}", (parts.hour + 11) % 12 + 1)),
+                'p' => text.push_str(if parts.hour < 12 { "AM" } else { "PM" }),
+                'M' => text.push_str(&format!("{:02}", parts.minute)),
+                'S' => text.push_str(&format!("{:02}", parts.second)),
+                'f' => text.push_str(&format!("{:06}", parts.nanosecond / 1000)),
+                'b' => text.push_str(&named(&month[..3])),
+                'B' => text.push_str(&named(month)),
+                'z' => text.push_str("+0000"),
+                _ => return None,
+            }
+        }
+        Some(text)
+    }
+
     /// Compiles the date format of an import's options, and gives what it is a pattern of: of moments where it says a
     /// time, else of dates.
     ///

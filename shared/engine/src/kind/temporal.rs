@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use time::{Date, Month};
 
 use super::{
+    advice,
     components::{Components, Moment, Temporal},
     strptime::DatePattern,
 };
@@ -14,9 +15,9 @@ use crate::cell::CellError;
 /// The format of a field's dates or times, and their bounds.
 #[derive(Debug, Clone)]
 pub(super) struct TemporalRule {
-    what: Temporal,
+    pub(super) what: Temporal,
     /// `None` for ISO 8601 as Table Schema takes it.
-    pattern: Option<DatePattern>,
+    pub(super) pattern: Option<DatePattern>,
     /// Of moments: a pattern of dates that is read too, as midnight.
     of_days: Option<DatePattern>,
     pub(super) minimum: Option<Moment>,
@@ -53,16 +54,11 @@ impl TemporalRule {
     /// The same of a cell in ISO 8601, whatever the pattern. A moment is not accepted as a date, since its time would
     /// be lost.
     pub(super) fn check_iso<'a>(&self, cell: &'a str) -> Result<Cow<'a, str>, CellError> {
-        let parts = match self.what {
-            Temporal::Time => Components::default().with_iso_time(cell),
-            Temporal::Date => iso_date(cell),
-            Temporal::Datetime => iso_date(cell).or_else(|| iso_datetime(cell)),
-        };
-        self.within(cell, parts.and_then(|parts| parts.moment(self.what)))
+        self.within(cell, self.iso(cell).and_then(|parts| parts.moment(self.what)))
     }
 
     fn within<'a>(&self, cell: &'a str, moment: Option<Moment>) -> Result<Cow<'a, str>, CellError> {
-        let Moment { order, text } = moment.ok_or_else(|| self.invalid())?;
+        let Moment { order, text } = moment.ok_or_else(|| self.invalid(cell))?;
         if let Some(limit) = self.minimum.as_ref().filter(|limit| order < limit.order) {
             return Err(CellError::new("too_small", format!("the least is {}", limit.text)));
         }
@@ -86,17 +82,34 @@ impl TemporalRule {
         }
     }
 
-    fn invalid(&self) -> CellError {
-        let (code, example) = match self.what {
-            Temporal::Date => ("invalid_date", "2026-01-31"),
-            Temporal::Datetime => ("invalid_datetime", "2026-01-31T09:30:00Z"),
-            Temporal::Time => ("invalid_time", "09:30:00"),
+    fn invalid(&self, cell: &str) -> CellError {
+        let code = match self.what {
+            Temporal::Date => "invalid_date",
+            Temporal::Datetime => "invalid_datetime",
+            Temporal::Time => "invalid_time",
         };
-        let how = match &self.pattern {
-            Some(pattern) => format!("as `{}` says", pattern.text),
-            None => format!("as {example}"),
-        };
-        CellError::new(code, format!("write it {how}"))
+        CellError::new(code, advice::temporal(self, cell))
+    }
+
+    /// Components as the rule takes them in a cell; `None` where its pattern cannot say them.
+    pub(super) fn written(&self, parts: &Components) -> Option<String> {
+        let moment = parts.moment(self.what)?;
+        let Some(pattern) = &self.pattern else { return Some(moment.text) };
+        let text = pattern.written(parts)?;
+        self.read(&text).is_some_and(|read| read.order == moment.order).then_some(text)
+    }
+
+    /// A date or a moment in ISO 8601, as a spreadsheet keeps it, as the rule takes it in a cell of text.
+    pub(super) fn written_of_iso(&self, iso: &str) -> Option<String> {
+        self.written(&self.iso(iso)?)
+    }
+
+    fn iso(&self, text: &str) -> Option<Components> {
+        match self.what {
+            Temporal::Time => Components::default().with_iso_time(text),
+            Temporal::Date => iso_date(text),
+            Temporal::Datetime => iso_date(text).or_else(|| iso_datetime(text)),
+        }
     }
 }
 

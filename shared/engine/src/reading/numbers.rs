@@ -4,20 +4,21 @@
 //! the first [`limits::DETECT_BYTES`] of a file hold such numbers beside ones that can only be written with the other
 //! decimal character, such as `1.234,56`, reading on would store wrong values: the file fails before its first row.
 
-use penstock_model::{Body, Chunk, Failure, Grammar, ReadOptions, RowError, limits};
+use penstock_model::{Body, Chunk, Failure, ReadOptions, RowError, limits};
 use serde_json::value::RawValue;
 
 use crate::{
     kind::{Evidence, FieldCheck},
     members::{JsonString, Members},
     plan::Plan,
-    rows::{self, Content},
+    rows::{self, Content, Syntax},
 };
 
 /// Looks at the first chunks of a file.
 #[derive(Debug)]
 pub(super) struct NumberWatch {
     plan: Plan,
+    syntax: Syntax,
     /// Bytes of chunks that are still to be looked at.
     left: usize,
     /// What was found of fields with a decimal point, and of those with a decimal comma.
@@ -50,20 +51,20 @@ struct Shown {
 impl NumberWatch {
     /// A look at a file with this plan; `None` where there is nothing to find: its import says the decimal character, or
     /// none of its columns holds numbers.
-    pub(super) fn new(plan: &Plan, reading: &ReadOptions, grammar: Grammar) -> Option<Self> {
+    pub(super) fn new(plan: &Plan, reading: &ReadOptions, syntax: Syntax) -> Option<Self> {
         let kind = plan.kind();
-        let has_numbers = match grammar.has_header() {
+        let has_numbers = match syntax.grammar.has_header() {
             true => plan.columns().iter().flatten().any(|field| kind.field(*field).is_number()),
             false => kind.fields().iter().any(FieldCheck::is_number),
         };
         let is_open = reading.decimal_char.is_none() && has_numbers;
-        is_open.then(|| Self { plan: plan.clone(), left: limits::DETECT_BYTES, found: Default::default() })
+        is_open.then(|| Self { plan: plan.clone(), syntax, left: limits::DETECT_BYTES, found: Default::default() })
     }
 
     /// Looks at the next chunk. Whether it has seen enough.
-    pub(super) fn look(&mut self, grammar: Grammar, chunk: &Chunk) -> bool {
+    pub(super) fn look(&mut self, chunk: &Chunk) -> bool {
         if let Body::Rows(bytes) = &chunk.body {
-            rows::for_each_record(grammar, chunk.first_row, chunk.first_line, bytes, |record| {
+            rows::for_each_record(self.syntax, chunk.first_row, chunk.first_line, bytes, |record| {
                 self.record(record.row, record.content, record.bytes);
             });
         }

@@ -73,7 +73,7 @@ impl<'a> RecordCells<'a> {
     }
 
     /// A cell without its quotes.
-    pub(super) fn get(&self, at: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 

@@ -9,6 +9,7 @@ use super::{Finding, RowBuffer, RowReader, flat::Flat, not_in_encoding, text};
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
     members::{JsonString, Members},
+    sheet,
 };
 
 impl RowReader<'_> {
@@ -102,7 +103,11 @@ impl RowReader<'_> {
         self.sheet_shape(row.get(self.plan.landmark().0).map(|cell| cell.get()), bytes)?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
-            let message = format!("the row has a cell in column {}, the first row names {columns}", row.len());
+            let message = format!(
+                "the row has a cell in column {} ({}), the first row names {columns}: name that column too, or empty the cell",
+                row.len(),
+                sheet::letters(row.len() - 1)
+            );
             return Err(Finding::row("ragged_row", message));
         }
         for at in 0..columns {
@@ -111,10 +116,8 @@ impl RowReader<'_> {
                 None => self.cell(buffer, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
                     Some(Tagged { error: Some(shown), .. }) => {
-                        let message = format!("the sheet has an error in this cell: {shown}");
-                        let error = CellError { path: String::new(), code: "cell_error", message };
                         let field = self.plan.kind().field(field).name();
-                        buffer.findings.push(Finding::cell(field, shown.as_bytes(), error));
+                        buffer.findings.push(error_in_sheet(field, &shown));
                     }
                     Some(Tagged { date: Some(date), .. }) => self.date(buffer, field, &date),
                     _ => self.json_cell(buffer, field, cell),
@@ -193,6 +196,19 @@ impl RowReader<'_> {
     }
 }
 
+/// That a sheet's cell holds an error. A formula that nobody has calculated shows nothing, so there is no cell to show.
+fn error_in_sheet(field: &str, shown: &str) -> Finding {
+    let is_not_calculated = shown == sheet::NOT_CALCULATED;
+    let message = match is_not_calculated {
+        true => {
+            "the formula in this cell has no stored value: open the workbook in a spreadsheet and save it".to_owned()
+        }
+        false => format!("the sheet has an error in this cell: {shown}"),
+    };
+    let found = Finding::cell(field, shown.as_bytes(), CellError { path: String::new(), code: "cell_error", message });
+    Finding { value: found.value.filter(|_| !is_not_calculated), ..found }
+}
+
 /// The same result, borrowing nothing.
 fn owned(checked: CellResult<'_>) -> CellResult<'static> {
     checked.map(|cell| cell.map(Cell::into_owned))
@@ -213,14 +229,17 @@ fn shown(raw: &str) -> Option<Cow<'_, [u8]>> {
 
 /// A sheet's cell that is neither text nor number nor boolean.
 #[derive(Deserialize)]
-struct Tagged<'a> {
+pub(crate) struct Tagged<'a> {
+    /// The date or the time of one that holds it.
     #[serde(borrow)]
-    date: Option<Cow<'a, str>>,
+    pub(crate) date: Option<Cow<'a, str>>,
+    /// What the sheet shows of one that holds an error.
     #[serde(borrow)]
-    error: Option<Cow<'a, str>>,
+    pub(crate) error: Option<Cow<'a, str>>,
 }
 
-fn tagged(cell: &str) -> Option<Tagged<'_>> {
+/// A sheet's cell of this JSON, if it is neither text nor number nor boolean.
+pub(crate) fn tagged(cell: &str) -> Option<Tagged<'_>> {
     if cell.starts_with('{') { serde_json::from_str(cell).ok() } else { None }
 }
 

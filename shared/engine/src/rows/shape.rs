@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::{Finding, RowReader, cells::RecordCells};
+use penstock_model::advice::Setting;
+
+use super::{Finding, RowReader, cells::RecordCells, ragged};
 use crate::{
     cell::CellError,
     invisible::{is_blank, trimmed},
@@ -41,7 +43,13 @@ impl RowReader<'_> {
         let columns = self.plan.columns().len();
         let is_short = cells.len() < self.plan.least_cells() && !self.takes_short;
         if is_short || (columns..cells.len()).any(|at| !is_blank(&text(at))) {
-            let message = format!("the row has {} cells, the header names {columns} columns", cells.len());
+            let is_escaped =
+                cells.texts().any(|(_, cell)| cell.ends_with(b"\\") || memchr::memmem::find(cell, b"\\\"").is_some());
+            let mut message = ragged(cells.len(), columns);
+            if is_escaped && !self.takes_escapes {
+                let option = Setting::Escape.to("\\");
+                message.push_str(&format!("; if \\\" is a quote in a cell, give {option}"));
+            }
             return Err(Finding::row("ragged_row", message));
         }
         self.is_record(cells.len(), text)

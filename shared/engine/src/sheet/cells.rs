@@ -3,6 +3,7 @@
 //! What a sheet announces of itself, such as its dimension, is a hint, and ignored: cells are where they say, or else behind the one before.
 
 use super::{
+    NOT_CALCULATED,
     moment::Shown,
     number,
     text::{SharedTexts, rich_text, unescape},
@@ -239,7 +240,7 @@ impl Cell {
         if !content.has_value || (text.is_empty() && self.kind != Type::Text) {
             // Whoever wrote the workbook did not reckon.
             let is_unknown = content.has_formula;
-            return Ok(if is_unknown { Value::Error("a formula without a stored value") } else { Value::Empty });
+            return Ok(if is_unknown { Value::Error(NOT_CALCULATED) } else { Value::Empty });
         }
         Ok(match self.kind {
             Type::Number => self.number(text, references),

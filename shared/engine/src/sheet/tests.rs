@@ -52,7 +52,9 @@ fn rows(file: &[u8], sheet: Option<&str>) -> Result<String, Failure> {
 }
 
 fn chosen(file: &[u8], wanted: Option<&str>) -> Result<String, (String, String)> {
-    inspect(Cursor::new(file), file.len() as u64, wanted).map_err(|failure| (failure.code, failure.message))
+    inspect(Cursor::new(file), file.len() as u64, wanted)
+        .map(|(sheet, _)| sheet)
+        .map_err(|failure| (failure.code, failure.message))
 }
 
 const ROW: &str = "<row><c t='inlineStr'><is><t>sku</t></is></c><c><v>7</v></c></row>";
@@ -119,7 +121,7 @@ fn an_empty_sheet_fails_with_the_others_and_their_sizes() {
     assert_eq!(code, "empty_file");
     assert_eq!(
         message,
-        "the sheet `Cover` is empty; there is `Stock` (2 rows, 2 columns), `Notes` (empty): the option `sheet` (`--sheet`) names the one to read"
+        "the sheet `Cover` is empty; there is `Stock` (2 rows, 2 columns), `Notes` (empty); to read that one, give the option `sheet` = \"Stock\""
     );
     assert_eq!(chosen(&file, Some("Stock")).expect("a sheet"), "Stock");
     let alone = workbook(&[("Cover", "", empty)], &[]);
@@ -169,4 +171,9 @@ fn reading_stops_where_no_more_is_wanted() {
         if pieces == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((read.is_ok(), pieces), (true, 2));
+}
+
+#[test]
+fn columns_have_letters() {
+    assert_eq!([0, 25, 26, 701, 702].map(letters), ["A", "Z", "AA", "ZZ", "AAA"]);
 }
