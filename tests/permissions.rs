@@ -6,9 +6,11 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
+use penstock_client::Bytes;
 use penstock_local::{Call, Options};
 use penstock_model::{Abort, FunctionName, ImportOptions, Order, QueueName, Status};
 use reqwest::Method;
@@ -155,6 +157,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     // Every validator dies before it decides: the chunk is swept.
     stack.pass(Duration::from_secs(40 * 60)).await;
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
+    run_parts(stack).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
     let created = http::send(created).await.json();
@@ -189,6 +192,30 @@ async fn continue_split(stack: &Stack, import: &str) {
     let event = json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string();
     let answer = stack.cloud.invoke("split", event).await.expect("split answers");
     assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+}
+
+/// Uploads in parts: completed, completed again by somebody who was not told, given up, left to expire.
+async fn run_parts(stack: &Stack) {
+    let begin = async || {
+        let import = stack.create(ImportOptions::default()).await;
+        let part = stack.client.part_urls(&import.id, &[1]).await.expect("a URL").parts.remove(0);
+        let content = Bytes::from_static(b"sku,name,brand\nS-1,One,Acme\n");
+        let taken = stack.client.upload_part(&part, content, &Arc::default()).await.expect("taken");
+        (import.id, [taken])
+    };
+    let (id, taken) = begin().await;
+    stack.client.complete(&id, &taken).await.expect("completed");
+    assert_eq!(stack.ended(&id).await.status, Status::Completed);
+    let (id, taken) = begin().await;
+    let import = stack.client.import(&id).await.expect("there");
+    let uploaded = stack.client.part_urls(&id, &[1]).await.expect("a URL");
+    assert_eq!(uploaded.expires_at, import.expires_at);
+    stack.client.give_up_parts(&id).await.expect("given up");
+    assert!(stack.client.complete(&id, &taken).await.is_err());
+    let (expired, _) = begin().await;
+    stack.pass(Duration::from_secs(25 * 3600)).await;
+    assert_eq!(stack.ended(&expired).await.status, Status::Expired);
+    stack.cloud.quiet().await;
 }
 
 /// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked for.

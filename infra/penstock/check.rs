@@ -39,11 +39,12 @@ use serde::Serialize;
 
 use crate::{
     LOCAL_ACCOUNT,
-    file::{FileArgs, LocalFile},
+    file::{LocalFile, ReadingArgs},
     follow::{SOME_FAILED, say_failure, say_ignored},
     groups::Groups,
     output::{FileId, Output},
     preview::say_layout,
+    source::Origin,
     terminal,
 };
 use checker::Checker;
@@ -53,8 +54,11 @@ use line::Line;
 
 #[derive(Args)]
 pub(crate) struct CheckArgs {
+    /// The file; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
     #[command(flatten)]
-    file: FileArgs,
+    reading: ReadingArgs,
     /// The kind of its records: the name of a bundled one, or the path of a Table Schema file.
     #[arg(long, default_value = kinds::DEFAULT)]
     kind: String,
@@ -75,7 +79,7 @@ pub(crate) struct CheckArgs {
 /// The result of a check, as it is printed.
 #[derive(Serialize)]
 struct Summary<'a> {
-    file: &'a Path,
+    file: &'a str,
     kind: &'a str,
     status: Status,
     detected: Option<Detected>,
@@ -93,15 +97,18 @@ struct Summary<'a> {
 /// The file is not there, the kind is none, or what was found cannot be written.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let file = args.file.local()?;
+    let origin = Origin::look(&args.file)?;
     let schema = schema(&args.kind)?;
     let kind = Kind::compile(&schema, &LOCAL_ACCOUNT.parse()?)?;
     let threads = match args.threads {
         Some(threads) => threads.get().into(),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let input = FileId::of(&std::fs::metadata(file.path)?);
-    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &[input])).transpose()?;
+    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &[origin.id()])).transpose()?;
+    // What is piped is read to its end here.
+    let source = origin.open()?;
+    let path = source.readable_path();
+    let file = LocalFile::look(&path, origin.filename(), args.reading.format, args.reading.options())?;
     let mut check = Check::new(&file, &kind);
     let wanted = Wanted { errors: args.errors, rejected: rejected.is_some() };
     let (found, failure) = check.whole(file.open()?, threads, Collector::new(wanted, &file, rejected))?;
@@ -113,8 +120,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         None if found.rows.failed > 0 => Status::CompletedWithErrors,
         None => Status::Completed,
     };
+    let name = origin.name();
     let summary = Summary {
-        file: file.path,
+        file: &name,
         kind: check.job.kind.as_str(),
         status,
         detected: check.layout.clone().map(Detected::from),
@@ -161,7 +169,7 @@ fn say_summary(
     rejected: Option<&Path>,
 ) -> anyhow::Result<()> {
     let rows = &summary.rows;
-    say!("{}  {}", summary.file.display(), summary.status.as_str());
+    say!("{}  {}", summary.file, summary.status.as_str());
     if let Some(layout) = layout {
         say_layout(layout)?;
     }

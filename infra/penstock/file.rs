@@ -1,9 +1,6 @@
 //! The file that a command is about, and how it is read: the arguments that an import and a check share.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, path::Path};
 
 use anyhow::Context;
 use clap::{
@@ -18,27 +15,6 @@ use penstock_model::{
     Format, ImportOptions, InvalidDelimiter, ReadOptions, ShortRows, delimiter_byte, limits::HEADER_LINE,
 };
 use serde::de::DeserializeOwned;
-
-/// A file, and how it is to be read.
-#[derive(Args)]
-pub(crate) struct FileArgs {
-    /// The file.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    reading: ReadingArgs,
-}
-
-impl FileArgs {
-    /// The file, to be read by this program.
-    ///
-    /// # Errors
-    /// Those of [`LocalFile::look`].
-    pub(crate) fn local(&self) -> anyhow::Result<LocalFile<'_>> {
-        let filename = self.file.file_name().map(|name| name.to_string_lossy().into_owned());
-        LocalFile::look(&self.file, filename, self.reading.format, self.reading.options())
-    }
-}
 
 /// How a file is to be read.
 #[derive(Args)]

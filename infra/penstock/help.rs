@@ -29,6 +29,7 @@ pub(crate) const CHECK: &str = "\
 Examples:
   penstock check products.csv --rejected bad.csv
   penstock check orders.json --kind orders --errors | head
+  zcat export.csv.gz | penstock check -
   penstock check stock.xlsx --sheet Stock --kind stock.schema.json
 
 Exit codes: 0 every row is fine, 2 some rows are bad, 1 an import of the file would fail, or it cannot be checked.";

@@ -2,6 +2,7 @@
 
 mod destination;
 mod one;
+mod parts;
 mod rejected;
 
 use std::{
@@ -57,7 +58,8 @@ pub(crate) struct ImportArgs {
     /// Where rejected rows go, a file or a folder; FILE.rejected.csv if not given.
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
-    /// Prints the import as JSON on standard output, and nothing else there; of several files an object a line.
+    /// Prints the import, or the preview, as JSON on standard output, and nothing else there; of several files an object a
+    /// line.
     #[arg(long)]
     json: bool,
     /// Imports through a local cloud in memory that ends with the command, whatever service the environment or a profile names.
@@ -152,7 +154,7 @@ impl ImportArgs {
         let filename = self.filename.clone().or_else(|| origin.filename());
         let path = source.readable_path();
         let file = LocalFile::look(&path, filename, self.reading.format, self.options())?;
-        preview::run(&file, &self.kind, client.as_ref()).await
+        preview::run(&file, &self.kind, client.as_ref(), self.json).await
     }
 
     fn new_import(&self, origin: &Origin) -> NewImport {

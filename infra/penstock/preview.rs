@@ -1,28 +1,77 @@
 //! `penstock import --preview`: what a file is and how its first rows would be read, told by the engine on this
 //! machine. Only the schema of a kind that is not bundled is asked of the service.
 
-use std::{io::BufReader, process::ExitCode};
+use std::{collections::BTreeMap, io::BufReader, process::ExitCode};
 
 use anyhow::Context;
-use penstock_client::Client;
+use penstock_client::{Client, Detected};
 use penstock_engine::{
     kind::Kind,
     kinds,
-    preview::{self, Preview},
+    preview::{self, Preview, PreviewRow},
 };
-use penstock_model::{KindName, Layout, Schema};
+use penstock_model::{Failure, KindName, Layout, RowError, Schema, Value};
+use serde::Serialize;
 
 use crate::{
     file::LocalFile,
     follow::{say_failure, say_notes},
     groups::line_of,
+    terminal,
 };
 
-/// Prints the preview of a file as one of this kind. `client` is asked for a kind that is not bundled.
-pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client>) -> anyhow::Result<ExitCode> {
+/// A preview as JSON, in the form in which the API shows one.
+#[derive(Serialize)]
+struct PreviewJson {
+    detected: Option<Detected>,
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+    failure: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Column {
+    column: String,
+    field: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    row: u64,
+    fields: BTreeMap<String, Option<Value>>,
+    errors: Vec<RowError>,
+}
+
+impl From<Result<Preview, Failure>> for PreviewJson {
+    fn from(preview: Result<Preview, Failure>) -> Self {
+        match preview {
+            Err(failure) => Self { detected: None, columns: Vec::new(), rows: Vec::new(), failure: Some(failure) },
+            Ok(Preview { layout, columns, rows, failure }) => Self {
+                detected: Some(layout.into()),
+                columns: columns.into_iter().map(|(column, field)| Column { column, field }).collect(),
+                rows: rows.into_iter().map(|PreviewRow { row, fields, errors }| Row { row, fields, errors }).collect(),
+                failure,
+            },
+        }
+    }
+}
+
+/// Prints the preview of a file as one of this kind, as JSON or in words. `client` is asked for a kind that is not
+/// bundled.
+pub(crate) async fn run(
+    file: &LocalFile<'_>,
+    kind: &str,
+    client: Option<&Client>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let account = crate::LOCAL_ACCOUNT.parse()?;
     let kind = Kind::compile(&schema(kind, client).await?, &account)?;
     let preview = preview::preview(BufReader::new(file.open()?), file.bytes, &file.hints(&kind), &account);
+    if json {
+        let preview = PreviewJson::from(preview);
+        terminal::say_json(&preview)?;
+        return Ok(if preview.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
     match preview {
         Ok(preview) => print(&preview),
         Err(failure) => {

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, Metadata},
     io::{self, Read, Seek},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context;
 use futures::stream;
-use penstock_client::Body;
+use penstock_client::{Body, Bytes};
 use penstock_model::limits;
 use tokio::io::AsyncReadExt;
 
@@ -169,6 +169,19 @@ impl Source {
             }
         });
         Ok(Body::wrap_stream(pieces))
+    }
+
+    /// So many of its bytes from an offset on, which both lie in it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has become shorter.
+    pub(crate) async fn part(&self, offset: u64, bytes: u64) -> anyhow::Result<Bytes> {
+        let file = self.file.try_clone()?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut part = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+            file.read_exact_at(&mut part, offset).map(|()| Bytes::from(part))
+        });
+        read.await?.with_context(|| self.name.clone())
     }
 
     /// # Errors

@@ -2,8 +2,10 @@
 
 mod gate;
 mod imports;
+mod line;
 mod listen;
 mod outputs;
+mod parts;
 mod profiles;
 mod service;
 mod signals;

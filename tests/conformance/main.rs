@@ -10,6 +10,7 @@ mod blocks;
 mod files;
 mod imports;
 mod names;
+mod parts;
 mod queues;
 mod records;
 
@@ -89,6 +90,12 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_version_stays_what_was_accepted,
         without_a_version_the_etag_tells_a_replaced_object,
         a_rejected_rows_file_is_given_by_its_url,
+    }
+    parts {
+        an_upload_in_parts_becomes_one_object,
+        an_upload_in_parts_that_is_given_up_leaves_nothing,
+        an_upload_in_parts_is_no_second_object,
+        parts_that_are_no_file_change_nothing,
     }
     queues {
         chunks_arrive_as_they_were_sent,

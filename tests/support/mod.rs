@@ -9,6 +9,7 @@ pub mod held;
 pub mod http;
 pub mod reference;
 pub mod rng;
+pub mod storage;
 
 use std::{
     path::PathBuf,

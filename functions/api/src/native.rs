@@ -5,6 +5,7 @@ mod create;
 mod imports;
 mod keys;
 mod kinds;
+mod parts;
 mod preview;
 mod records;
 mod view;
@@ -39,6 +40,8 @@ fn router() -> Router<Api> {
         .route("/v1/imports/{id}/errors", get(imports::errors))
         .route("/v1/imports/{id}/rejected", get(imports::rejected))
         .route("/v1/imports/{id}/cancel", post(imports::cancel))
+        .route("/v1/imports/{id}/parts", post(parts::sign).delete(parts::give_up))
+        .route("/v1/imports/{id}/complete", post(parts::complete).layer(DefaultBodyLimit::max(limits::COMPLETE_BYTES)))
         .route("/v1/imports/{id}/preview", post(preview::preview).layer(DefaultBodyLimit::max(limits::PREVIEW_BYTES)))
         .route("/v1/kinds", get(kinds::list))
         .route("/v1/kinds/{kind}", get(kinds::show).put(kinds::put))

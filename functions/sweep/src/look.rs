@@ -27,6 +27,10 @@ pub enum Sight {
 /// What may be different next time; the import stays due.
 pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<Sight> {
     let Some(import) = store.import(account, id).await? else { return Ok(Sight::Done) };
+    // Parts of an upload that was given up, or of one beside the upload that was accepted.
+    if import.left_parts().is_some() {
+        store.remove_parts(&import).await?;
+    }
     let sight = match import.stage() {
         Stage::AwaitingUpload => awaiting(store, &import).await?,
         Stage::Splitting | Stage::Applying | Stage::Halting => running(store, &import).await?,
@@ -54,6 +58,8 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
         return Ok(Sight::Found);
     }
     if store.expire(import).await? {
+        // Not before: an upload in parts can be completed as long as its import awaits it.
+        store.remove_parts(import).await?;
         return Ok(Sight::Expired);
     }
     store.note_swept(&import.account, &import.id, Some("awaiting")).await?;

@@ -2,6 +2,7 @@
 //! versions, conditions that hold under concurrency, and expiry by the local clock.
 
 mod expiry;
+mod multipart;
 mod notification;
 mod objects;
 mod versions;

@@ -13,10 +13,11 @@ use std::{
 use anyhow::Context;
 use penstock_client::{Import, NewImport};
 use penstock_model::Status;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     destination::Destination,
+    parts::{Parts, Sending},
     rejected::{self, Saved},
 };
 use crate::{
@@ -84,7 +85,9 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     };
     let id = created.id.clone();
     let mut progress = Progress::new();
-    progress.say(&format!("{id}: uploading {} bytes", source.bytes()));
+    let parts = Parts::of(source.bytes());
+    let in_parts = parts.as_ref().map(|parts| format!(" in {parts}")).unwrap_or_default();
+    progress.say(&format!("{id}: uploading {} bytes{in_parts}", source.bytes()));
     upload(to, &created, &source, &mut progress, interrupts).await?;
     drop(source);
     let mut latest = None;
@@ -135,15 +138,22 @@ async fn upload(
     progress: &mut Progress,
     interrupts: &mut Interrupts,
 ) -> Result<(), Broken> {
-    let upload = created.upload.as_ref().context("the service gave no upload URL")?;
     let sent = Arc::new(AtomicU64::new(0));
+    let (said, mut saying) = mpsc::unbounded_channel();
     let mut ticks = tokio::time::interval(TICK);
     let result = {
-        let mut upload = pin!(to.client().upload(upload, source.bytes(), source.body(&sent)?));
+        let mut upload = pin!(async {
+            if let Some(parts) = Parts::of(source.bytes()) {
+                return Sending::new(to.client(), &created.id, source, parts, &sent, said).all().await;
+            }
+            let upload = created.upload.as_ref().context("the service gave no upload URL")?;
+            Ok(to.client().upload(upload, source.bytes(), source.body(&sent)?).await?)
+        });
         loop {
             tokio::select! {
                 result = &mut upload => break Some(result),
                 () = interrupts.next() => break None,
+                Some(line) = saying.recv() => progress.say(&line),
                 _ = ticks.tick() => progress.sent(sent.load(Ordering::Relaxed), source.bytes()),
             }
         }
@@ -157,13 +167,13 @@ async fn upload(
             let changed = source.is_unchanged();
             // Where nothing but the answer was lost, the import is under way.
             if changed.is_ok() && to.client().import(id).await.is_ok_and(|now| now.status != Status::AwaitingUpload) {
-                progress.say(&format!("{error}; the upload has arrived all the same"));
+                progress.say(&format!("{error:#}; the upload has arrived all the same"));
                 return Ok(());
             }
             let truth = give_up(to, id, interrupts).await;
             match changed {
                 Err(changed) => Err(anyhow::anyhow!("{changed:#}; {truth}").into()),
-                Ok(()) => Err(anyhow::Error::from(error).context(truth).into()),
+                Ok(()) => Err(error.context(truth).into()),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Typed HTTP client of the native API.
 
 mod address;
+mod parts;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -10,6 +11,8 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE
 use serde::de::DeserializeOwned;
 
 pub use address::{Credential, base_url};
+pub use bytes::Bytes;
+pub use parts::{PartUrl, PartUrls, TakenPart};
 pub use reqwest::Body;
 pub use types::{
     Detected, ErrorPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, NewImport, NewKey, ProblemBody,
@@ -63,6 +66,15 @@ pub enum ClientError {
         /// S3's error code.
         code: String,
     },
+    /// An answer of the service is not whole.
+    #[error("the answer of the service lacks {0}")]
+    Lacking(&'static str),
+    /// A part of a file stood still on its way.
+    #[error("nothing moved for {seconds} s")]
+    Stalled {
+        /// How long.
+        seconds: u64,
+    },
     /// There was no answer, or one that is none of Penstock's.
     #[error("there is no answer from the service")]
     Http(#[source] reqwest::Error),
@@ -88,10 +100,22 @@ impl ClientError {
     /// Whether the same call may well succeed a moment later: there was no answer, or the service was busy or in trouble.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Http(_) => true,
+            Self::Http(_) | Self::Stalled { .. } => true,
             Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            // Amazon S3 API Reference, "Error responses": a connection that stood still, bytes that were damaged or
+            // missing.
+            Self::UploadRefused { status, code } => {
+                status.is_server_error()
+                    || *status == StatusCode::TOO_MANY_REQUESTS
+                    || matches!(code.as_str(), "RequestTimeout" | "BadDigest" | "IncompleteBody")
+            }
             _ => false,
         }
+    }
+
+    /// Whether the storage did not take an upload because its URL is no longer valid, or never was.
+    pub fn is_forbidden_upload(&self) -> bool {
+        matches!(self, Self::UploadRefused { status: StatusCode::FORBIDDEN, .. })
     }
 }
 
@@ -143,14 +167,7 @@ impl Client {
             request = request.header(name, value);
         }
         let response = request.send().await?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let answer = response.text().await.unwrap_or_default();
-        let code =
-            answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
-        Err(ClientError::UploadRefused { status, code: code.to_owned() })
+        if response.status().is_success() { Ok(()) } else { Err(storage_refusal(response).await) }
     }
 
     /// The import as it is now.
@@ -375,6 +392,15 @@ async fn text(answer: Response) -> Result<String> {
 
 async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
     if answer.status().is_success() { Ok(answer.json().await?) } else { Err(refusal(answer).await) }
+}
+
+/// Why the storage did not take an upload, in its own words.
+async fn storage_refusal(response: Response) -> ClientError {
+    let status = response.status();
+    let answer = response.text().await.unwrap_or_default();
+    let code =
+        answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+    ClientError::UploadRefused { status, code: code.to_owned() }
 }
 
 async fn refusal(answer: Response) -> ClientError {

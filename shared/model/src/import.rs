@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Format, Grammar, ImportId, Job, KindName, Layout, ReadOptions, Rows, Tally, limits};
+use crate::{
+    AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, Tally, limits,
+};
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,8 +249,12 @@ pub struct Import {
     pub status: Status,
     /// When it was created, in Unix milliseconds.
     pub created_at: i64,
-    /// The last moment to upload, in Unix milliseconds.
+    /// The last moment to upload by the upload URL, in Unix milliseconds. [`Import::deadline`] is that of whatever way
+    /// the file takes.
     pub expires_at: i64,
+    /// Its upload in parts, the newest if several were begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartsUpload>,
     /// When its upload was accepted, in Unix milliseconds. Its lags are counted from this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<i64>,
@@ -341,6 +347,7 @@ impl Import {
             status: Status::AwaitingUpload,
             created_at,
             expires_at,
+            parts: None,
             accepted_at: None,
             completed_at: None,
             filename: None,

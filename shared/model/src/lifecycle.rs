@@ -143,12 +143,14 @@ impl Transition {
         writes
     }
 
-    /// Whether the sweeper has something to look at afterwards.
-    pub fn stays_due(&self) -> bool {
+    /// Whether the sweeper has something to look at after the transition of this import.
+    pub fn stays_due(&self, import: &Import) -> bool {
         match self {
             Self::Accept { .. } | Self::Split { .. } | Self::Halt(_) => true,
-            // A rejected rows file is still to be written.
-            Self::End { rows, .. } => rows.is_some_and(|rows| rows.failed > 0),
+            // An upload in parts may have begun since the import was read: its parts are to be removed.
+            Self::End { rows: None, .. } => true,
+            // A rejected rows file is still to be written, or parts are left.
+            Self::End { rows: Some(rows), .. } => rows.failed > 0 || import.left_parts().is_some(),
         }
     }
 }
@@ -257,7 +259,7 @@ impl Import {
     /// The expiry of an import whose time to upload is over. The caller has found no upload: one that the storage took
     /// in time counts, however late it is found.
     pub fn expire(&self, now_ms: i64) -> Option<Transition> {
-        let is_over = now_ms > self.expires_at + EXPIRY_GRACE_MS;
+        let is_over = now_ms > self.deadline() + EXPIRY_GRACE_MS;
         match self.stage() {
             Stage::AwaitingUpload if is_over => {
                 Some(Transition::End { status: Status::Expired, failure: None, rows: None })

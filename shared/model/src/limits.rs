@@ -35,6 +35,29 @@ pub const UPLOAD_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// How long an upload URL is valid when the deployment says nothing else, in seconds: 30 minutes.
 pub const UPLOAD_TTL_SECONDS: u64 = 30 * 60;
 
+/// How long an upload in parts may take from the creation of its import, in seconds: 24 hours.
+pub const PARTS_SECONDS: u64 = 24 * 60 * 60;
+
+/// Parts of an upload, at most (Amazon S3 User Guide, "Amazon S3 multipart upload limits").
+pub const PARTS: u32 = 10_000;
+
+/// Bytes of a part that is not the last one, at least: 5 MiB (Amazon S3 User Guide, "Amazon S3 multipart upload
+/// limits").
+pub const PART_LEAST_BYTES: u64 = 5 * 1024 * 1024;
+
+/// URLs of parts that one request signs, at most: the answer stays within a few hundred KB.
+pub const PART_URLS: usize = 100;
+
+/// Bytes of the body that completes an upload in parts, at most: 1 MiB, room for the ETags of [`PARTS`] parts.
+pub const COMPLETE_BYTES: usize = 1024 * 1024;
+
+/// A file of more bytes than this is uploaded in parts by the command: 64 MiB.
+pub const PARTS_ABOVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of a part that the command sends: 8 MiB, which a line of 1.2 Mbit/s takes within a minute. A larger file than
+/// [`PARTS`] of them has larger ones.
+pub const SENT_PART_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Largest item of a DynamoDB table, in bytes (Amazon DynamoDB Developer Guide, "Constraints").
 pub const ITEM_BYTES: usize = 400 * 1024;
 

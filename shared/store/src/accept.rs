@@ -67,7 +67,7 @@ impl Store {
                 self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
             let no_older_running = running.is_empty();
             let accepted = Transition::Accept { object: object.clone(), order, no_older_running };
-            let accepted = Change::by(&accepted, self.now_ms())?
+            let accepted = Change::by(&import, &accepted, self.now_ms())?
                 .set("due_at", n(self.next_look()))
                 .set("due_shard", s(due_shard(id)))
                 .in_action(self.update_action(import_key(account, id)));
@@ -130,7 +130,7 @@ impl Store {
     /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another
     /// total.
     pub async fn set_total(&self, import: &Import, total: u64) -> Result<Step> {
-        let change = Change::by(&Transition::Split { total }, self.now_ms())?;
+        let change = Change::by(import, &Transition::Split { total }, self.now_ms())?;
         let step = self.step(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
         crash::point("split.total");
         Ok(step)

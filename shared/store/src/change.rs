@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, TransactWriteItem, builders::UpdateBuilder},
 };
-use penstock_model::{Marks, Stage, Status, Transition};
+use penstock_model::{Import, Marks, Stage, Status, Transition};
 
 use crate::{
     Result,
@@ -45,9 +45,10 @@ impl Change {
         change
     }
 
-    /// What a transition changes in an import, on the condition that the import stands where the transition is made
-    /// from. An import that the transition leaves nothing to be looked at in is taken off the sweeper's list.
-    pub(crate) fn by(transition: &Transition, now_ms: i64) -> Result<Self> {
+    /// What a transition changes in an import as it was read, on the condition that the import stands where the
+    /// transition is made from. An import that the transition leaves nothing to be looked at in is taken off the
+    /// sweeper's list.
+    pub(crate) fn by(import: &Import, transition: &Transition, now_ms: i64) -> Result<Self> {
         let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(|stage| transition.is_made_from(*stage)).collect();
         let mut change = Self::at(&stages);
         for (attribute, written) in transition.writes(now_ms) {
@@ -56,7 +57,7 @@ impl Change {
                 false => change.set(&attribute, value("a transition", &written)?),
             };
         }
-        Ok(match transition.stays_due() {
+        Ok(match transition.stays_due(import) {
             true => change,
             false => change.remove("due_at").remove("due_shard"),
         })
@@ -163,15 +164,20 @@ impl Change {
 
 #[cfg(test)]
 mod tests {
-    use penstock_model::{Halt, Rows};
+    use penstock_model::{Halt, ImportId, Rows};
 
     use super::*;
     use crate::dynamo::n;
 
+    fn import() -> Import {
+        let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
+        Import::new(ImportId::new(1, [7; 10]), account, kind, 0, 1)
+    }
+
     #[test]
     fn a_transition_is_written_on_the_condition_that_the_import_still_stands_there() {
         let end = Transition::End { status: Status::Completed, failure: None, rows: Some(Rows::default()) };
-        let change = Change::by(&end, 7).expect("attributes");
+        let change = Change::by(&import(), &end, 7).expect("attributes");
         assert_eq!(
             change.update_expression(),
             "SET #completed_at = :completed_at, #rows = :rows, #status = :status REMOVE #due_at, #due_shard"
@@ -187,7 +193,7 @@ mod tests {
         assert_eq!(change.names["#rows"], "rows");
         let more = change.only_if("a = :b");
         assert_eq!(more.condition_expression(), Some(format!("({wanted}) AND a = :b")));
-        let halt = Change::by(&Transition::Halt(Halt::cancelled()), 7).expect("attributes");
+        let halt = Change::by(&import(), &Transition::Halt(Halt::cancelled()), 7).expect("attributes");
         assert_eq!(halt.update_expression(), "SET #halt = :halt");
     }
 

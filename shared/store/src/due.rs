@@ -2,7 +2,7 @@
 //! them.
 
 use aws_sdk_dynamodb::types::Select;
-use penstock_model::{AccountId, Import, ImportId};
+use penstock_model::{AccountId, Import, ImportId, Stage};
 
 use crate::{
     Result, Store, StoreError,
@@ -59,16 +59,16 @@ impl Store {
         Ok(due)
     }
 
-    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at, and the
-    /// import leaves the list.
+    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at in an import
+    /// that has ended, and it leaves the list, unless a late upload was accepted meanwhile.
     ///
     /// A repeat moves the next look, no more.
     pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
-        let change = Change::default().only_if("attribute_exists(due_at)");
         let change = match seen {
-            Some(seen) => change.set("due_at", n(self.next_look())).set("last_swept", s(seen)),
-            None => change.remove("due_at").remove("due_shard"),
+            Some(seen) => Change::default().set("due_at", n(self.next_look())).set("last_swept", s(seen)),
+            None => Change::at(&[Stage::Expired, Stage::Ended]).remove("due_at").remove("due_shard"),
         };
+        let change = change.only_if("attribute_exists(due_at)");
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 

@@ -50,7 +50,7 @@ impl Store {
     /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has
     /// moved on since it was read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
-        let change = Change::by(transition, self.now_ms())?;
+        let change = Change::by(import, transition, self.now_ms())?;
         is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
     }
 
@@ -135,8 +135,8 @@ impl Store {
             .update_action(kind_order_key(&import.account, &import.kind))
             .update_expression("DELETE running :running")
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
-        let ended =
-            Change::by(end, self.now_ms())?.in_action(self.update_action(import_key(&import.account, &import.id)));
+        let ended = Change::by(&import, end, self.now_ms())?
+            .in_action(self.update_action(import_key(&import.account, &import.id)));
         let actions = vec![ended, updating(left)];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {

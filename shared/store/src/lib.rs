@@ -19,6 +19,7 @@ pub mod imports;
 pub mod keys;
 pub mod kinds;
 mod objects;
+pub mod parts;
 mod queues;
 pub mod rate;
 pub mod records;

@@ -12,7 +12,7 @@ use penstock_model::{StoredObject, limits::UPLOAD_PART_BYTES};
 use crate::{Result, Store, StoreError};
 
 /// The metadata by which a writer knows its own object.
-const MARK: &str = "penstock-writer";
+pub(crate) const MARK: &str = "penstock-writer";
 
 /// Which object is written.
 #[derive(Debug, Clone)]

@@ -75,7 +75,7 @@ impl Store {
         Ok(PresignedRequest { method: "PUT", url: presigned.uri().to_owned(), headers })
     }
 
-    fn presigning(&self, expires_at: i64) -> Result<PresigningConfig> {
+    pub(crate) fn presigning(&self, expires_at: i64) -> Result<PresigningConfig> {
         // URLs tell whole seconds: the last moment must not be cut off.
         let unsigned = |at_ms: i64| u64::try_from(at_ms).unwrap_or(0);
         let start = unsigned(self.now_ms()) / 1000;
@@ -233,9 +233,10 @@ impl Store {
         self.delete_file(&self.settings().uploads_bucket, upload_key(account, import)).await
     }
 
-    /// Removes the import's upload and its rejected rows file. A repeat finds them gone. In a bucket that keeps
-    /// versions this hides the upload; the bucket's lifecycle removes it.
+    /// Removes the import's upload, the parts of one, and its rejected rows file. A repeat finds them gone. In a bucket
+    /// that keeps versions this hides the upload; the bucket's lifecycle removes it.
     pub(crate) async fn delete_files(&self, import: &Import) -> Result<()> {
+        self.remove_parts(import).await?;
         self.discard_upload(&import.account, &import.id).await?;
         self.delete_file(&self.settings().results_bucket, rejected_key(&import.account, &import.id)).await
     }

@@ -22,6 +22,9 @@ pub(super) struct JsonBody<T> {
 pub(super) trait JsonShape: DeserializeOwned {
     /// The members that may be arrays, by their JSON pointers.
     const ARRAYS: &'static [&'static str] = &[];
+
+    /// Bytes of the body, at most; the route's limit has to be the same.
+    const BYTES: usize = limits::REQUEST_BYTES;
 }
 
 impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
@@ -29,7 +32,7 @@ impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let bytes = intake::bytes(Bytes::from_request(request, state).await, || {
-            format!("the body is larger than {} bytes; the file itself goes to the upload URL", limits::REQUEST_BYTES)
+            format!("the body is larger than {} bytes; the file itself goes to the upload URL", T::BYTES)
         })?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         // The messages of serde_json name the place and the fault.

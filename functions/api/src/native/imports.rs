@@ -96,8 +96,8 @@ pub(super) async fn rejected(
     }
 }
 
-/// Closes the blocks of the import before it answers: after the answer, only chunks that had begun are still written. A repeat of a cancel
-/// gives the same answer.
+/// Closes the blocks of the import before it answers: after the answer, only chunks that had begun are still written.
+/// The parts of an upload that was not completed are removed. A repeat of a cancel gives the same answer.
 pub(super) async fn cancel(
     State(store): State<Store>,
     caller: Caller<Write>,
@@ -107,6 +107,9 @@ pub(super) async fn cancel(
     store.order_halt(&caller.account, &import.id, &Halt::cancelled()).await?;
     let import = store.settle(&caller.account, &import.id).await?;
     let import = import.ok_or_else(Refusal::no_import)?;
+    if import.left_parts().is_some() {
+        store.remove_parts(&import).await?;
+    }
     let cancelled = import.halt.as_ref().is_some_and(|halt| halt.status == Status::Cancelled);
     let status = match import.status {
         Status::Cancelled => StatusCode::OK,

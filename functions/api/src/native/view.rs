@@ -107,7 +107,7 @@ impl ImportView {
             kind: import.kind.to_string(),
             status: import.status,
             created_at: rfc3339(import.created_at),
-            expires_at: rfc3339(import.expires_at),
+            expires_at: rfc3339(import.deadline()),
             completed_at: import.completed_at.map(rfc3339),
             filename: import.filename,
             kind_version: Some(import.kind_version).filter(|version| *version > 0),

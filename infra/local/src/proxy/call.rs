@@ -2,8 +2,8 @@
 //!
 //! Each function signs with an access key of its own; the actions are those that the Service Authorization Reference
 //! asks for: a transaction is allowed by what is in it, a batch of statements by its statements, a HEAD by
-//! `s3:GetObject`, every step of a multipart upload but giving it up by `s3:PutObject`, and a batch of messages by
-//! `sqs:SendMessage`.
+//! `s3:GetObject`, every step of a multipart upload but listing it and giving it up by `s3:PutObject`, and a batch of
+//! messages by `sqs:SendMessage`.
 
 use http::Request;
 use serde_json::Value;
@@ -93,7 +93,9 @@ pub(super) fn of_s3(operation: &str, path: &str, query: &str, found: bool) -> Ve
         "GetObject" | "HeadObject" => "GetObject",
         "AbortMultipartUpload" => "AbortMultipartUpload",
         "DeleteObject" => "DeleteObject",
+        "ListParts" => "ListMultipartUploadParts",
         "ListObjectsV2" | "HeadBucket" => return vec![("s3:ListBucket".to_owned(), bucket.to_owned())],
+        "ListMultipartUploads" => return vec![("s3:ListBucketMultipartUploads".to_owned(), bucket.to_owned())],
         _ => "PutObject",
     };
     let mut calls = vec![(format!("s3:{action}"), format!("{bucket}/{prefix}"))];
@@ -136,6 +138,7 @@ mod tests {
         let send = json!({ "QueueUrl": "http://127.0.0.1:1/000000000000/chunks" });
         assert_eq!(of_json(Service::Sqs, "SendMessageBatch", &send), [pair("sqs:SendMessage", "chunks")]);
         assert_eq!(of_s3("UploadPart", "/b/p/k", "partNumber=1", true), [pair("s3:PutObject", "b/p")]);
+        assert_eq!(of_s3("ListParts", "/b/p/k", "uploadId=1", true), [pair("s3:ListMultipartUploadParts", "b/p")]);
         let absent = of_s3("HeadObject", "/b/p/k", "", false);
         assert_eq!(absent, [pair("s3:GetObject", "b/p"), pair("s3:ListBucket", "b")]);
     }

@@ -1,18 +1,20 @@
 //! The S3 operations: s3s-fs does the work, on versions; here stands what becomes of them.
 
-use std::collections::HashMap;
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput, GetBucketLocationOutput,
     GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
-    PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, StreamingBlob,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -20,6 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use super::Setup;
+use super::multipart::Multipart;
 use super::notification::{Notifier, StoredObject};
 use super::versions::{BUCKET, Version, Versions};
 
@@ -34,16 +37,15 @@ pub(super) struct Objects {
     uploads: String,
     results: String,
     notifier: Notifier,
-    /// Multipart uploads under way, by upload id. They do not outlive this process.
-    multipart: Mutex<HashMap<String, Target>>,
+    multipart: Multipart,
 }
 
 /// Where a version will go.
 #[derive(Clone, Debug)]
-struct Target {
-    bucket: String,
-    key: String,
-    version: Version,
+pub(super) struct Target {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version: Version,
 }
 
 /// `If-Match` and `If-None-Match`.
@@ -64,7 +66,7 @@ impl Objects {
             uploads: setup.uploads.to_owned(),
             results: setup.results.to_owned(),
             notifier,
-            multipart: Mutex::default(),
+            multipart: Multipart::open(root)?,
         })
     }
 
@@ -144,15 +146,6 @@ impl Objects {
     async fn etag(&self, version: &Version) -> S3Result<Option<ETag>> {
         let input = HeadObjectInput { bucket: BUCKET.to_owned(), key: version.key(), ..Default::default() };
         Ok(self.files.head_object(internal(input)).await?.output.e_tag)
-    }
-
-    fn uploads_under_way(&self) -> MutexGuard<'_, HashMap<String, Target>> {
-        self.multipart.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn upload_under_way(&self, upload_id: &str, bucket: &str, key: &str) -> S3Result<Target> {
-        let target = self.uploads_under_way().get(upload_id).cloned();
-        target.filter(|target| target.bucket == bucket && target.key == key).ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
     async fn delete(&self, bucket: &str, key: &str, version_id: Option<&str>) -> S3Result<()> {
@@ -236,23 +229,45 @@ impl S3 for Objects {
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let target = self.plan(&req.input.bucket, &req.input.key)?;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
-        let mut response = self.files.create_multipart_upload(req).await?;
+        let mut response = self.files.create_multipart_upload(anyones(req)).await?;
         response.output.bucket = Some(target.bucket.clone());
         response.output.key = Some(target.key.clone());
         if let Some(upload_id) = &response.output.upload_id {
-            self.uploads_under_way().insert(upload_id.clone(), target);
+            self.multipart.begin(upload_id, target)?;
         }
         Ok(response)
     }
 
-    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        self.upload_under_way(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
-        self.files.upload_part(req).await
+    async fn upload_part(&self, mut req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        let UploadPartInput { upload_id, part_number, .. } = &req.input;
+        let (upload_id, number) = (upload_id.clone(), *part_number);
+        self.multipart.find_open(&upload_id, &req.input.bucket, &req.input.key)?;
+        let md5 = req.input.content_md5.take();
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counted = bytes.clone();
+        let body = req.input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
+        let body = body.inspect_ok(move |piece| {
+            counted.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        });
+        req.input.body = Some(StreamingBlob::wrap(body.map_err(io::Error::other)));
+        let response = self.files.upload_part(anyones(req)).await?;
+        let etag = response.output.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+        self.multipart.note(&upload_id, number, etag, bytes.load(Ordering::SeqCst), md5.as_deref())?;
+        Ok(response)
     }
 
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        self.upload_under_way(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
-        self.files.list_parts(req).await
+        let ListPartsInput { bucket, key, upload_id, part_number_marker, max_parts, .. } = req.input;
+        let upload = self.multipart.find(&upload_id, &bucket, &key)?;
+        Ok(S3Response::new(self.multipart.parts(upload, upload_id, part_number_marker, max_parts)))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        self.know(&req.input.bucket)?;
+        Ok(S3Response::new(self.multipart.list(&req.input.bucket, req.input.prefix)))
     }
 
     async fn complete_multipart_upload(
@@ -260,15 +275,35 @@ impl S3 for Objects {
         mut req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
-        let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
+        let target = self.multipart.find(&upload_id, &req.input.bucket, &req.input.key)?.target;
         let conditions = Conditions::take(&mut req.input.if_match, &mut req.input.if_none_match);
+        // A condition that is not met leaves the upload as it is.
+        let before = self.versions.find(&target.bucket, &target.key, None).await.ok();
+        let etag = match before {
+            Some(before) => self.etag(&before).await?,
+            None => None,
+        };
+        conditions.check_write(etag.as_ref())?;
+        let parts = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref()).unwrap_or_default();
+        self.multipart.take(&upload_id, parts)?;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
-        let mut output = self.files.complete_multipart_upload(req).await?.output;
-        if let Some(result) = output.future.take() {
-            output = result.await?;
-        }
-        self.uploads_under_way().remove(&upload_id);
-        output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), "CompleteMultipartUpload").await?;
+        let joined = async {
+            let output = self.files.complete_multipart_upload(anyones(req)).await?.output;
+            match output.future {
+                Some(result) => result.await,
+                None => Ok(output),
+            }
+        };
+        let stored = async {
+            let mut output: CompleteMultipartUploadOutput = joined.await?;
+            let how = "CompleteMultipartUpload";
+            output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), how).await?;
+            Ok::<_, s3s::S3Error>(output)
+        };
+        let stored = stored.await;
+        // Not before there is the object: whoever finds no such upload finds that.
+        self.multipart.forget(&upload_id);
+        let mut output = stored?;
         output.bucket = Some(target.bucket);
         output.key = Some(target.key);
         Ok(S3Response::new(output))
@@ -279,10 +314,10 @@ impl S3 for Objects {
         mut req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
-        let target = self.upload_under_way(&upload_id, &req.input.bucket, &req.input.key)?;
+        let target = self.multipart.find_open(&upload_id, &req.input.bucket, &req.input.key)?.target;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
-        let response = self.files.abort_multipart_upload(req).await?;
-        self.uploads_under_way().remove(&upload_id);
+        let response = self.files.abort_multipart_upload(anyones(req)).await?;
+        self.multipart.forget(&upload_id);
         Ok(response)
     }
 
@@ -359,6 +394,13 @@ async fn read(file: PathBuf, start: u64, length: u64) -> io::Result<StreamingBlo
     file.seek(SeekFrom::Start(start)).await?;
     file.set_max_buf_size(READ_BYTES);
     Ok(StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), READ_BYTES)))
+}
+
+/// A request without its maker: s3s-fs would keep a multipart upload for the access key that began it, and here each
+/// function has one of its own.
+fn anyones<T>(mut req: S3Request<T>) -> S3Request<T> {
+    req.credentials = None;
+    req
 }
 
 /// A request that no client has made.

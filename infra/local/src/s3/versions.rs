@@ -43,6 +43,11 @@ pub(super) struct Version {
 }
 
 impl Version {
+    /// The version of that id of an object, which need not be stored yet.
+    pub(super) fn of(bucket: &str, key: &str, id: String) -> Self {
+        Self { id, folder: folder(bucket, key) }
+    }
+
     /// Its key in [`BUCKET`].
     pub(super) fn key(&self) -> String {
         format!("{}/{}", self.folder, self.id)

@@ -1,0 +1,242 @@
+//! Multipart uploads. s3s-fs stores and joins the parts; here stands what it lacks: the ETag and size of each part,
+//! lists, S3's refusals before anything is touched, and uploads that outlive this process.
+//!
+//! Sources: the Amazon S3 API Reference, UploadPart, ListParts, ListMultipartUploads, CompleteMultipartUpload,
+//! AbortMultipartUpload.
+//!
+//! ```text
+//! <root>/.multipart/<upload id>   where the object goes; then a line for each part that was stored
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use s3s::dto::{CompletedPart, ETag, ListMultipartUploadsOutput, ListPartsOutput, MultipartUpload, Part};
+use s3s::{S3Result, s3_error};
+use serde::{Deserialize, Serialize};
+
+use super::objects::Target;
+use super::versions::Version;
+
+/// Bytes of a part that is not the last one, at least (Amazon S3 User Guide, "Amazon S3 multipart upload limits").
+const PART_LEAST_BYTES: i64 = 5 << 20;
+/// Parts and uploads of one list, at most.
+const LISTED: i32 = 1000;
+
+/// The multipart uploads under way, by upload id.
+#[derive(Debug)]
+pub(super) struct Multipart {
+    folder: PathBuf,
+    under_way: Mutex<BTreeMap<String, Upload>>,
+}
+
+/// An upload under way.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    pub(super) target: Target,
+    parts: BTreeMap<i32, Stored>,
+    /// Whether its parts are being joined at this moment.
+    is_joined: bool,
+}
+
+/// A part that was stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    number: i32,
+    /// Without quotes; empty for one that is to be forgotten.
+    etag: String,
+    bytes: i64,
+}
+
+/// The first line of an upload's file.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    bucket: String,
+    key: String,
+    version: String,
+}
+
+impl Multipart {
+    /// The uploads that are under way below `root`.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let folder = root.join(".multipart");
+        fs::create_dir_all(&folder)?;
+        let mut under_way = BTreeMap::new();
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            // One that was being begun when the process died has no URL yet.
+            if let Some(upload) = read(&fs::read_to_string(entry.path())?) {
+                under_way.insert(entry.file_name().to_string_lossy().into_owned(), upload);
+            }
+        }
+        Ok(Self { folder, under_way: Mutex::new(under_way) })
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<String, Upload>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an upload that has begun.
+    pub(super) fn begin(&self, id: &str, target: Target) -> S3Result<()> {
+        let Target { bucket, key, version } = &target;
+        let begun = Begun { bucket: bucket.clone(), key: key.clone(), version: version.id.clone() };
+        self.append(id, &begun)?;
+        self.under_way().insert(id.to_owned(), Upload { target, parts: BTreeMap::new(), is_joined: false });
+        Ok(())
+    }
+
+    /// The upload of that id for that key, to be read.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`.
+    pub(super) fn find(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
+        let upload = self.under_way().get(id).cloned();
+        let is_asked = |upload: &Upload| upload.target.bucket == bucket && upload.target.key == key;
+        upload.filter(is_asked).ok_or_else(|| s3_error!(NoSuchUpload))
+    }
+
+    /// The upload of that id for that key, to be changed.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`; `OperationAborted` while its parts are being joined.
+    pub(super) fn find_open(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
+        let upload = self.find(id, bucket, key)?;
+        if upload.is_joined { Err(s3_error!(OperationAborted)) } else { Ok(upload) }
+    }
+
+    /// Notes a part that s3s-fs has stored. One that is not what its `Content-MD5` says is forgotten.
+    ///
+    /// # Errors
+    /// `BadDigest`, `InvalidDigest`; `NoSuchUpload` for an upload that has ended meanwhile.
+    pub(super) fn note(&self, id: &str, number: i32, etag: &str, bytes: u64, told_md5: Option<&str>) -> S3Result<()> {
+        let told = told_md5.map(|told| STANDARD.decode(told).map_err(|_| s3_error!(InvalidDigest))).transpose()?;
+        let told = told.map(|told| told.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let mut under_way = self.under_way();
+        let upload = under_way.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        if told.is_some_and(|told| told != etag) {
+            // Its bytes have taken the place of those that an earlier request stored.
+            self.append(id, &Stored { number, etag: String::new(), bytes: 0 })?;
+            upload.parts.remove(&number);
+            return Err(s3_error!(BadDigest));
+        }
+        let stored = Stored { number, etag: etag.to_owned(), bytes: i64::try_from(bytes).unwrap_or(i64::MAX) };
+        self.append(id, &stored)?;
+        upload.parts.insert(number, stored);
+        Ok(())
+    }
+
+    /// Takes an upload whose parts are to be joined; nobody else changes it from now on.
+    ///
+    /// # Errors
+    /// What S3 says of parts that are no object; the upload stays as it is.
+    pub(super) fn take(&self, id: &str, parts: &[CompletedPart]) -> S3Result<()> {
+        let mut under_way = self.under_way();
+        let upload = under_way.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        if upload.is_joined {
+            return Err(s3_error!(OperationAborted));
+        }
+        let mut before = 0;
+        for (at, part) in parts.iter().enumerate() {
+            let number = part.part_number.unwrap_or_default();
+            if number <= before {
+                return Err(s3_error!(InvalidPartOrder));
+            }
+            before = number;
+            let told = part.e_tag.as_ref().map(ETag::value);
+            let stored = upload.parts.get(&number).filter(|stored| told == Some(&stored.etag));
+            let stored = stored.ok_or_else(|| s3_error!(InvalidPart))?;
+            if stored.bytes < PART_LEAST_BYTES && at + 1 != parts.len() {
+                return Err(s3_error!(EntityTooSmall));
+            }
+            if number as usize != at + 1 {
+                return Err(s3_error!(NotImplemented, "the local S3 joins parts that are numbered without a gap"));
+            }
+        }
+        upload.is_joined = true;
+        Ok(())
+    }
+
+    /// Forgets an upload that has ended.
+    pub(super) fn forget(&self, id: &str) {
+        self.under_way().remove(id);
+        if let Err(error) = fs::remove_file(self.folder.join(id)) {
+            tracing::warn!(%error, id, "forgetting an upload");
+        }
+    }
+
+    /// The parts of an upload after one number, in their order.
+    pub(super) fn parts(&self, upload: Upload, id: String, after: Option<i32>, most: Option<i32>) -> ListPartsOutput {
+        let most = most.unwrap_or(LISTED).clamp(1, LISTED);
+        let mut listed: Vec<Part> = Vec::new();
+        let mut is_truncated = false;
+        for (&number, stored) in upload.parts.range(after.unwrap_or(0) + 1..) {
+            if listed.len() == most as usize {
+                is_truncated = true;
+                break;
+            }
+            listed.push(Part {
+                part_number: Some(number),
+                e_tag: Some(ETag::Strong(stored.etag.clone())),
+                size: Some(stored.bytes),
+                ..Default::default()
+            });
+        }
+        ListPartsOutput {
+            bucket: Some(upload.target.bucket),
+            key: Some(upload.target.key),
+            upload_id: Some(id),
+            part_number_marker: after,
+            next_part_number_marker: listed.last().and_then(|part| part.part_number),
+            max_parts: Some(most),
+            is_truncated: Some(is_truncated),
+            parts: Some(listed),
+            ..Default::default()
+        }
+    }
+
+    /// The uploads of a bucket whose keys begin so: all of them, since here are never more than one list takes.
+    pub(super) fn list(&self, bucket: &str, prefix: Option<String>) -> ListMultipartUploadsOutput {
+        let start = prefix.clone().unwrap_or_default();
+        let under_way = self.under_way();
+        let ours = under_way.iter().filter(|(_, upload)| {
+            let Target { bucket: its, key, .. } = &upload.target;
+            its == bucket && key.starts_with(&start)
+        });
+        let uploads = ours.map(|(id, upload)| MultipartUpload {
+            key: Some(upload.target.key.clone()),
+            upload_id: Some(id.clone()),
+            ..Default::default()
+        });
+        ListMultipartUploadsOutput {
+            bucket: Some(bucket.to_owned()),
+            prefix,
+            is_truncated: Some(false),
+            uploads: Some(uploads.collect()),
+            ..Default::default()
+        }
+    }
+
+    fn append(&self, id: &str, line: &impl Serialize) -> S3Result<()> {
+        let written = || -> io::Result<()> {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(id))?;
+            file.write_all(format!("{}\n", serde_json::to_string(line)?).as_bytes())
+        };
+        written().map_err(|error| s3_error!(error, InternalError))
+    }
+}
+
+fn read(text: &str) -> Option<Upload> {
+    let mut lines = text.lines();
+    let Begun { bucket, key, version } = serde_json::from_str(lines.next()?).ok()?;
+    let version = Version::of(&bucket, &key, version);
+    let stored = lines.filter_map(|line| serde_json::from_str::<Stored>(line).ok());
+    let mut parts: BTreeMap<i32, Stored> = stored.map(|stored| (stored.number, stored)).collect();
+    parts.retain(|_, stored| !stored.etag.is_empty());
+    Some(Upload { target: Target { bucket, key, version }, parts, is_joined: false })
+}
