@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
-use penstock_api::{BodyLimits, Server};
+use penstock_api::{BodyLimits, Bounds, Server};
 use tokio::net::TcpListener;
 
 use crate::{interrupt::Interrupts, service::listen_address};
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr()?;
     let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits);
-    let server = Server::serve(listener, address, router);
+    let server = Server::serve(listener, address, router, Bounds::PUBLIC);
     say!("Penstock listens on http://{address}");
     interrupts.next().await;
     server.stop().await;
