@@ -35,19 +35,14 @@ const OF_LAMBDA: [&str; 7] = [
 
 /// What is allowed and not done here, and why it is needed all the same.
 const NOT_STAGED: [(&str, &str, &str, &str); 3] = [
-    ("api", "s3:ListBucket", "penstock-uploads", "a preview of an upload that is gone is told so, not forbidden"),
-    (
-        "report",
-        "s3:ListBucket",
-        "penstock-uploads",
-        "an upload that is gone before its report is told so, not forbidden",
-    ),
-    ("report", "s3:AbortMultipartUpload", "penstock-results/rejected", "a file of several parts that breaks off"),
+    ("api", "s3:ListBucket", "uploads", "a preview of an upload that is gone is told so, not forbidden"),
+    ("report", "s3:ListBucket", "uploads", "an upload that is gone before its report is told so, not forbidden"),
+    ("report", "s3:AbortMultipartUpload", "results/rejected", "a file of several parts that breaks off"),
 ];
 
 /// The resources of the template by the names that they have in the local cloud.
 fn local(resource: &str) -> Option<String> {
-    let uploads = |rest: &str| format!("penstock-uploads{rest}");
+    let uploads = |rest: &str| format!("uploads{rest}");
     let is_named = |queue: &&QueueName| resource == format!("!GetAtt {}.Arn", queue.logical_id());
     if let Some(queue) = QueueName::ALL.iter().find(is_named) {
         return Some(queue.to_string());
@@ -58,10 +53,10 @@ fn local(resource: &str) -> Option<String> {
         "!GetAtt RecordsTable.Arn" => "penstock-records".to_owned(),
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
-        "!Sub ${ResultsBucket.Arn}/rejected/*" => "penstock-results/rejected".to_owned(),
+        "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
-        by_name if by_name.contains("${Stack}/uploads/*") => uploads("/uploads"),
+        by_name if by_name.contains("penstock-uploads-${Stack}/uploads/*") => uploads("/uploads"),
         by_name if by_name.contains("penstock-uploads-${Stack}\n") => uploads(""),
         other => panic!("what is {other}?"),
     };

@@ -10,7 +10,7 @@ use std::{
 
 use penstock_engine::{
     header, lines,
-    rows::{self, Content, Form},
+    rows::{self, Content, Syntax},
     split::{Piece, SplitOptions, Splitter},
 };
 use penstock_model::{Body, Chunking, Grammar, ReadOptions, RecordFlaw};
@@ -68,7 +68,7 @@ fn ours(delimited: &Delimited) -> (Vec<Vec<String>>, bool) {
         Ok::<_, penstock_engine::split::SplitError>(())
     };
     let mut is_unclosed = push().is_err();
-    let (mut records, form) = (Vec::new(), Form::of(grammar, &reading));
+    let (mut records, form) = (Vec::new(), Syntax::of(grammar, &reading));
     let mut row = 1;
     for piece in pieces {
         match piece {

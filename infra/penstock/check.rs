@@ -42,7 +42,7 @@ use crate::{
     file::{LocalFile, ReadingArgs},
     follow::{SOME_FAILED, say_failure, say_ignored},
     groups::Groups,
-    output::{FileId, Output},
+    output::Output,
     preview::say_layout,
     source::Origin,
     terminal,

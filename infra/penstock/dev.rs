@@ -1,25 +1,50 @@
 //! `penstock dev`: the local cloud in the foreground.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+mod lines;
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
 use penstock_client::Credential;
-use penstock_local::{LocalCloud, Options};
+use penstock_local::{Events, LocalCloud, Options, PublicUrl};
+use rustix::{fs::Mode, process::umask};
+use serde_json::json;
 
-use crate::{LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, program, service::listen_address};
+use crate::{
+    LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, output::Output, program, service::listen_address,
+    variable,
+};
+
+/// How long the last lines are waited for, at most: a terminal may take none any more.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(crate) struct DevArgs {
-    /// Where the API listens; 9000 is that port on this machine, port 0 lets the system choose one.
+    /// Where it listens, the API and uploads on one port; 9000 is that port on this machine, port 0 lets the system choose one, a container
+    /// takes 0.0.0.0:9000.
     #[arg(long, default_value_t = LOCAL_LISTEN, value_parser = listen_address)]
     listen: SocketAddr,
-    /// Where everything is kept over a restart; in memory and in a temporary folder if not given.
+    /// The URL by which clients reach it, which upload URLs then carry, such as http://localhost:8080 where a container's port is published
+    /// there; what it listens on if not given.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// Where everything is kept over a restart, for one process at a time; in memory and in a temporary folder if not given.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An API key, which may do everything, manage keys included: `<id>:<secret>` or `<id>.<secret>`.
-    #[arg(long, default_value = LOCAL_KEY)]
-    key: String,
+    /// An API key, which may do everything, manage keys included: `<id>:<secret>` or `<id>.<secret>`; local:secret if none is given. Other
+    /// users of this machine see it in the list of processes: not so with --key-file and PENSTOCK_KEY [env: PENSTOCK_KEY]
+    #[arg(long, conflicts_with = "key_file")]
+    key: Option<String>,
+    /// A file that holds the API key.
+    #[arg(long, value_name = "PATH")]
+    key_file: Option<PathBuf>,
     /// The account whose key it is.
     #[arg(long, default_value = LOCAL_ACCOUNT)]
     account: String,
@@ -30,16 +55,41 @@ pub(crate) struct DevArgs {
     /// by commas.
     #[arg(long, env = "PENSTOCK_RATE_LIMITS", default_value = "")]
     rate_limits: String,
-    /// Shows what the functions log.
+    /// A file that is there while it answers, for programs that start it: JSON with url, public_url, pid, account and key_id.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// Prints no line for each request and each stage of an import, but for uploads that fail.
     #[arg(long)]
+    quiet: bool,
+    /// Shows what the functions log.
+    #[arg(long, conflicts_with = "quiet")]
     verbose: bool,
 }
 
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::catch()?;
-    let Credential { id, secret } = args.key.parse().context("--key")?;
+    // What it writes, and its functions do, is nobody else's.
+    umask(Mode::RWXG | Mode::RWXO);
+    let (key, from) = given_key(&args)?;
+    let Credential { id, secret } = key.parse().context(from)?;
+    let is_default = key_is_default(&id, &secret);
+    if is_default && let Some(place) = beyond_this_machine(&args) {
+        anyhow::bail!(
+            "{place} can be reached by others, and everyone knows the default key: give a key of your own by --key-file or PENSTOCK_KEY"
+        );
+    }
+    let ready = match &args.ready_file {
+        Some(path) => {
+            forget(path)?;
+            Some(Output::open_private(path)?)
+        }
+        None => None,
+    };
+    let (events, told) = Events::channel();
+    let lines = lines::print(told, args.quiet)?;
     let cloud = LocalCloud::start(Options {
         listen: args.listen,
+        public_url: args.public_url,
         data: args.data,
         keys: vec![(args.account.clone(), id.clone(), secret.clone())],
         environment: vec![
@@ -47,18 +97,71 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
             ("PENSTOCK_RATE_LIMITS".to_owned(), args.rate_limits),
         ],
         verbose: args.verbose,
+        events: Some(events),
         ..Options::new(program()?)
     })
     .await?;
-    let url = cloud.url();
-    say!("Penstock listens on {url}");
+    if let Some(mut ready) = ready {
+        let told = json!({
+            "url": cloud.url(), "public_url": cloud.public_url(), "pid": std::process::id(), "account": args.account, "key_id": id,
+        });
+        writeln!(ready, "{told}")?;
+        ready.keep()?;
+    }
+    let url = cloud.public_url();
+    // A key that somebody chose is theirs to know.
+    let token = if is_default { format!("{id}.{secret}") } else { format!("{id}.SECRET") };
+    say!("Penstock listens on {}", cloud.url());
+    if url != cloud.url() {
+        say!("Clients reach it at {url}");
+    }
     say!("");
     say!("  curl {url}/health");
-    say!("  curl -X POST {url}/v1/imports -H 'authorization: Bearer {id}.{secret}'");
-    say!("  penstock import FILE --url {url} --token {id}.{secret}");
+    say!("  curl -X POST {url}/v1/imports -H 'authorization: Bearer {token}'");
+    say!("  penstock import FILE --url {url} --token {token}");
     say!("");
     say!("Interrupt it to end it.");
     interrupts.next().await;
+    if let Some(path) = &args.ready_file {
+        forget(path)?;
+    }
     cloud.stop().await;
+    let _ = tokio::time::timeout(LAST_LINES, lines).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The API key, and what it was given by.
+fn given_key(args: &DevArgs) -> anyhow::Result<(String, &'static str)> {
+    if let Some(key) = &args.key {
+        return Ok((key.clone(), "--key"));
+    }
+    if let Some(path) = &args.key_file {
+        let text = std::fs::read_to_string(path).with_context(|| format!("the key file {}", path.display()))?;
+        return Ok((text.trim().to_owned(), "--key-file"));
+    }
+    Ok(variable("PENSTOCK_KEY").map_or((LOCAL_KEY.to_owned(), "--key"), |key| (key, "PENSTOCK_KEY")))
+}
+
+fn key_is_default(id: &str, secret: &str) -> bool {
+    let default = crate::local_key();
+    (id, secret) == (&default.id, &default.secret)
+}
+
+/// By what it can be reached from elsewhere, if it can.
+fn beyond_this_machine(args: &DevArgs) -> Option<String> {
+    if !args.listen.ip().is_loopback() {
+        return Some(format!("--listen {}", args.listen));
+    }
+    let url = args.public_url.as_ref().filter(|url| !url.is_loopback())?;
+    Some(format!("--public-url {url}"))
+}
+
+/// Removes a ready file, which may not be there.
+fn forget(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing the ready file {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }

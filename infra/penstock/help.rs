@@ -96,6 +96,8 @@ Examples:
 pub(crate) const DEV: &str = "\
 Examples:
   penstock dev --listen 9000 --data ./cloud --key demo:secret
+  PENSTOCK_KEY=demo:$(openssl rand -hex 16) penstock dev --listen 0.0.0.0:9000 --public-url http://build-host:9000
+  penstock dev --listen 9000 --quiet --ready-file ready.json
   penstock login --profile dev --url 127.0.0.1:9000 --token demo:secret";
 
 pub(crate) const COMPLETIONS: &str = "\

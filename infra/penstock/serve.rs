@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
-use penstock_api::{BodyLimits, Server};
+use penstock_api::{BodyLimits, Bounds, Server};
 use tokio::net::TcpListener;
 
 use crate::{interrupt::Interrupts, service::listen_address};
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits);
     let router = penstock_api::behind_proxies(router, args.trusted_proxies);
-    let server = Server::serve(listener, address, router);
+    let server = Server::serve(listener, address, router, Bounds::PUBLIC);
     say!("Penstock listens on http://{address}");
     interrupts.next().await;
     server.stop().await;

@@ -46,7 +46,8 @@ fn penstock(arguments: &[&str]) -> Command {
 }
 
 /// What the command's environment is to say.
-const CLEAN: [(&str, Option<&str>); 6] = [
+const CLEAN: [(&str, Option<&str>); 7] = [
+    ("PENSTOCK_KEY", None),
     ("PENSTOCK_URL", None),
     ("PENSTOCK_TOKEN", None),
     ("PENSTOCK_PROFILE", None),

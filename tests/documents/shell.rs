@@ -63,6 +63,7 @@ impl Checkout {
             .current_dir(self.folder.path().join("copy"))
             .env("PATH", &self.path)
             .env("TMPDIR", self.folder.path())
+            .env_remove("PENSTOCK_KEY")
             .env_remove("PENSTOCK_URL")
             .env_remove("PENSTOCK_TOKEN")
             .stdin(Stdio::null())

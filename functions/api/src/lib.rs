@@ -29,7 +29,7 @@ pub use dialect::{Dialect, Limit};
 pub use dialects::{DIALECTS, rate_limits};
 pub use intake::BodyLimits;
 pub use rate_limits::{Per, RateLimit, RateLimits, RateLimitsError, Requests};
-pub use server::Server;
+pub use server::{Bounds, Server};
 
 /// The limits of the API that are no single dialect's; the dialects' own are in [`Dialect::limits`].
 pub mod limits {

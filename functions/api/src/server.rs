@@ -1,21 +1,58 @@
 //! A server over TCP, of `penstock serve` and of the local cloud: a listener, the task that serves it, and a way to end
 //! it.
+//!
+//! No client holds a connection for nothing: the head of a request, the next piece of its body, and the taking of the
+//! next piece of its answer each have their time. There is a bound on connections. When it is reached, the one that has
+//! kept the server waiting longest makes room for the next, so that clients which open connections and send nothing do
+//! not shut out those that ask.
+
+mod connection;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use penstock_model::limits;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+
+use connection::Connections;
 
 /// How long requests that are under way may go on when a server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// How long a server waits after it could not accept, such as for want of a file descriptor.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What clients can take of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at once.
+    pub connections: usize,
+    /// From the opening of a connection, or the end of an answer, to the end of a request's head.
+    pub head: Duration,
+    /// From one piece of a body to the next, of a request's and of an answer's.
+    pub piece: Duration,
+}
+
+impl Bounds {
+    /// Of a server whom anyone may ask.
+    pub const PUBLIC: Self = Self {
+        connections: limits::HTTP_CONNECTIONS,
+        head: Duration::from_secs(limits::HTTP_HEAD_SECONDS),
+        piece: Duration::from_secs(limits::HTTP_PIECE_SECONDS),
+    };
+
+    /// Of a server whom only this run's own processes ask. They keep their connections, and close them before this does.
+    pub const PRIVATE: Self =
+        Self { connections: limits::HTTP_CONNECTIONS / 2, head: Duration::from_secs(150), ..Self::PUBLIC };
+}
 
 /// A running server. Dropping it tells it to stop, without waiting.
 #[derive(Debug)]
@@ -57,28 +94,17 @@ impl Server {
 
     /// Serves `router` on `listener`, which listens on `address`, and tells it the address of each client
     /// (`ConnectInfo<SocketAddr>`).
-    pub fn serve(listener: TcpListener, address: SocketAddr, router: Router) -> Self {
-        Self::spawn(address, async move |stopped| {
-            let listener = listener.tap_io(|stream| {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY");
-                }
-            });
-            // Who asks is told by the connection: rate limits go by it.
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, %address, "a server has stopped");
-            }
-        })
+    pub fn serve(listener: TcpListener, address: SocketAddr, router: Router, bounds: Bounds) -> Self {
+        Self::spawn(address, move |stopped| accept(listener, router, bounds, stopped))
     }
 
-    /// Serves `router` on a free port of 127.0.0.1.
+    /// Serves `router` on a free port of 127.0.0.1 to this run's own processes.
     ///
     /// # Errors
     /// No port is free.
     pub async fn start(router: Router) -> io::Result<Self> {
         let (listener, address) = Self::bind().await?;
-        Ok(Self::serve(listener, address, router))
+        Ok(Self::serve(listener, address, router, Bounds::PRIVATE))
     }
 
     /// `http://<address>`.
@@ -95,3 +121,52 @@ impl Server {
         }
     }
 }
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    mut stopped: futures::future::BoxFuture<'static, ()>,
+) {
+    let connections = Arc::new(Connections::new(bounds));
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stopped => break,
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // The client's fault, and its loss.
+            Err(error) if is_of_one_client(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                connections.close_longest_waiting();
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let room = tokio::select! {
+            () = &mut stopped => break,
+            room = Connections::room(&connections) => room,
+        };
+        tasks.spawn(connection::serve(stream, peer, router.clone(), room, stopping.clone()));
+    }
+    drop(listener);
+    stop.send_replace(true);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Whether accepting failed for a client that is gone already (accept(2), "Error handling").
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests;

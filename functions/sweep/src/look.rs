@@ -67,7 +67,7 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
 }
 
 async fn running(store: &Store, import: &Import) -> Result<Sight> {
-    let progress = format!("{} {}", import.checkpoint.chunk, store.rows(import).await?.processed);
+    let progress = store.progress(import).await?;
     if import.last_swept.as_deref() != Some(&progress) {
         store.note_swept(&import.account, &import.id, Some(&progress)).await?;
         return Ok(Sight::Fine);

@@ -1,23 +1,25 @@
 //! The local cloud as a whole: how its parts start, and how it stops.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 #[cfg(feature = "faults")]
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use penstock_api::{BodyLimits, Server};
+use penstock_api::{BodyLimits, Bounds, Server};
 use penstock_model::{FunctionName, QueueName, Scope, VISIBILITY_PER_TIMEOUT};
-use penstock_store::{Settings, Store, keys::NewKey};
-use tempfile::TempDir;
+use penstock_store::{Settings, Store, due::Due, keys::NewKey};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::LocalClock;
+use crate::data::DataFolder;
 use crate::dynamodb::{self, Tables};
 use crate::faults::Weather;
+use crate::front::Front;
+use crate::host::{Hosts, PublicUrl};
 use crate::lambda::{Function, FunctionError, LambdaHost, ProcessInfo};
 use crate::launcher::{Launcher, Program};
 use crate::mapping::Mapping;
@@ -26,8 +28,9 @@ use crate::proxy::{Call, Proxies, access_key_id};
 use crate::pulse::Pulse;
 use crate::queue::{Depth, Queue, QueueSettings};
 use crate::stack::{self, Endpoints};
+use crate::stages::Stages;
 use crate::usage::{Meter, Usage};
-use crate::{runtime, s3, schedule, sqs};
+use crate::{private, runtime, s3, schedule, sqs};
 
 /// How much of a log [`LocalCloud::logs`] gives, in bytes.
 const LOG_TAIL_BYTES: u64 = 64 << 10;
@@ -37,6 +40,7 @@ const LOG_TAIL_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct LocalCloud {
     url: String,
+    public_url: String,
     store: Store,
     clock: LocalClock,
     weather: Weather,
@@ -50,30 +54,7 @@ pub struct LocalCloud {
     services: Vec<Server>,
     workers: Vec<JoinHandle<()>>,
     /// Where its files are; a temporary folder goes when this does, after everything that writes there.
-    _folder: Folder,
-}
-
-#[derive(Debug)]
-enum Folder {
-    Kept(PathBuf),
-    Temporary(TempDir),
-}
-
-impl Folder {
-    fn open(data: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(data) = data else {
-            return Ok(Self::Temporary(tempfile::Builder::new().prefix("penstock-").tempdir()?));
-        };
-        std::fs::create_dir_all(data).with_context(|| format!("making the data folder {}", data.display()))?;
-        Ok(Self::Kept(data.canonicalize()?))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Temporary(folder) => folder.path(),
-        }
-    }
+    folder: DataFolder,
 }
 
 impl LocalCloud {
@@ -83,9 +64,17 @@ impl LocalCloud {
     /// # Errors
     /// A port or a file cannot be used, or a setting is wrong.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let folder = Folder::open(options.data.as_deref())?;
-        let logs = folder.path().join("logs");
-        std::fs::create_dir_all(&logs)?;
+        let mut folder = DataFolder::open(options.data.as_deref())?;
+        let logs = folder.folder("logs")?;
+        // Clients that come early wait until everything is there.
+        let listener =
+            TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let url = url_of(address);
+        let public_url = options.public_url.as_ref().map_or_else(|| url.clone(), PublicUrl::to_string);
+        folder.note_url(&url)?;
+        let (secret, pass) = (folder.secret()?, stack::secret());
+
         let activity = Pulse::new();
         let clock = LocalClock::open(folder.path(), activity.clone()).context("the clock file")?;
         let weather = Weather::new(options.faults.clone());
@@ -93,17 +82,26 @@ impl LocalCloud {
         let queues = Arc::new(queues(&options, &clock, &weather, &activity));
 
         let tables = Tables { imports: stack::IMPORTS_TABLE, records: stack::RECORDS_TABLE };
-        let database_file = options.data.is_some().then(|| folder.path().join("dynamodb.sqlite"));
-        let database = dynamodb::start(database_file.as_deref(), tables).await.context("DynamoDB")?;
+        let given_before = folder.given_keys()?;
+        let database_file = folder.is_kept().then(|| folder.path().join("dynamodb.sqlite"));
+        let database = dynamodb::start(database_file.as_deref(), tables, &pass).await.context("DynamoDB")?;
         let (s3_listener, s3_address) = Server::bind().await?;
         let (runtime_listener, runtime_address) = Server::bind().await?;
-        let sqs = Server::start(sqs::router(queues.clone())).await?;
+        let sqs = Server::start(private::behind(&pass, sqs::router(queues.clone()))).await?;
 
-        let direct = Endpoints { dynamodb: database.url(), s3: format!("http://{s3_address}"), sqs: sqs.url() };
+        let direct = Endpoints {
+            dynamodb: format!("{}/{pass}", database.url()),
+            s3: format!("http://{s3_address}"),
+            sqs: format!("{}/{pass}", sqs.url()),
+        };
         let proxies = if options.proxy { Some(Proxies::start(&direct, &weather, &meter).await?) } else { None };
         let endpoints = proxies.as_ref().map_or(&direct, Proxies::endpoints);
-        let secret = stack::secret_access_key();
-        let environment = stack::environment(endpoints, &secret, clock.variable(), &options.environment);
+        // What clients ask of the storage goes through the proxy too, if there is one.
+        let storage_url = proxies.as_ref().map_or(&public_url, |proxies| &proxies.endpoints().s3);
+        let environment = stack::environment(endpoints, storage_url, &secret, clock.variable(), &options.environment);
+        let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
+        let rate_limits = penstock_api::rate_limits(|name| stack::lookup(&environment, name))?;
+        let store = Store::new(settings);
 
         let launcher = Launcher {
             program: Program::Executable(options.program.clone()),
@@ -111,7 +109,7 @@ impl LocalCloud {
             logs,
             verbose: options.verbose,
         };
-        let runtime_url = format!("http://{runtime_address}");
+        let runtime_url = format!("http://{runtime_address}/{pass}");
         let host = LambdaHost::new(
             functions(&options, &queues),
             launcher,
@@ -121,21 +119,26 @@ impl LocalCloud {
             activity.clone(),
             meter.clone(),
         );
-        let runtime = Server::serve(runtime_listener, runtime_address, runtime::router(host.clone()));
-        let notifier = s3::Notifier { host: host.clone(), clock: clock.clone(), weather: weather.clone() };
+        let runtime = private::behind(&pass, runtime::router(host.clone()));
+        let runtime = Server::serve(runtime_listener, runtime_address, runtime, Bounds::PRIVATE);
+        let mut workers = Vec::new();
+        let stages = options.events.clone().map(|events| {
+            let (stages, run) = Stages::new(events, store.clone(), activity.clone(), host.clone());
+            workers.push(tokio::spawn(run));
+            stages
+        });
+        let notifier =
+            s3::Notifier { host: host.clone(), clock: clock.clone(), weather: weather.clone(), stages: stages.clone() };
         let setup = s3::Setup {
             uploads: stack::UPLOADS_BUCKET,
             results: stack::RESULTS_BUCKET,
             access_key_id: &access_key_id(FunctionName::Api.as_str()),
             secret_access_key: &secret,
         };
-        let objects = s3::router(&folder.path().join("s3"), setup, clock.clone(), notifier).context("S3")?;
-        let objects = Server::serve(s3_listener, s3_address, objects);
+        let objects = s3::router(&folder.folder("s3")?, setup, clock.clone(), notifier).context("S3")?;
+        let storage = s3::outside(objects.clone(), stack::UPLOADS_BUCKET);
+        let objects = Server::serve(s3_listener, s3_address, s3::inside(objects), Bounds::PRIVATE);
 
-        let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
-        let rate_limits = penstock_api::rate_limits(|name| stack::lookup(&environment, name))?;
-        let store = Store::new(settings);
-        let mut workers = Vec::new();
         if options.mapped {
             workers.extend(
                 mappings(&options, &queues, &host, &meter).into_iter().map(|mapping| tokio::spawn(mapping.run())),
@@ -145,7 +148,8 @@ impl LocalCloud {
             workers.push(tokio::spawn(schedule::run(host.clone(), &clock)));
         }
         let mut cloud = Self {
-            url: String::new(),
+            url,
+            public_url,
             store,
             clock,
             weather,
@@ -158,27 +162,50 @@ impl LocalCloud {
             api: None,
             services: vec![runtime, objects, sqs, database],
             workers,
-            _folder: folder,
+            folder,
         };
+        cloud.give_keys(&options, &given_before).await?;
+        if cloud.folder.is_kept() && options.scheduled {
+            let taken_up = take_up(cloud.store.clone(), cloud.host.clone(), cloud.clock.clone(), stages);
+            cloud.workers.push(tokio::spawn(taken_up));
+        }
+        let front = Front {
+            hosts: Hosts::new(address, options.public_url.as_ref()),
+            url: cloud.public_url.clone(),
+            api: penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED, rate_limits),
+            storage,
+            events: options.events.clone(),
+        };
+        cloud.api = Some(Server::serve(listener, address, front.router(), Bounds::PUBLIC));
+        Ok(cloud)
+    }
+
+    /// Registers the keys that are given, and revokes those that were given at the last start and are not any more.
+    async fn give_keys(&self, options: &Options, given_before: &[String]) -> anyhow::Result<()> {
         for (account, id, secret) in &options.keys {
             let account = account.parse().with_context(|| format!("the account {account:?}"))?;
             let scopes = Scope::ALL.to_vec();
             let key = NewKey { id: id.clone(), secret: secret.clone(), account, scopes, label: None };
-            cloud.store.put_key(&key).await.with_context(|| format!("registering the key {id}"))?;
+            self.store.put_key(&key).await.with_context(|| format!("registering the key {id}"))?;
         }
-        let listener =
-            TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
-        let address = listener.local_addr()?;
-        cloud.url = format!("http://{address}");
-        let router = penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED, rate_limits);
-        cloud.api = Some(Server::serve(listener, address, router));
-        Ok(cloud)
+        let given = || options.keys.iter().map(|(_, id, _)| id.as_str());
+        for id in given_before.iter().filter(|id| !given().any(|given| given == id.as_str())) {
+            self.store.revoke_key(id).await.with_context(|| format!("revoking the key {id}"))?;
+        }
+        self.folder.note_given_keys(given())?;
+        Ok(())
     }
 
-    /// The base URL of the api, without a slash at its end.
+    /// The URL of the API on this machine, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL by which clients reach it, and which presigned requests carry.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// The settings of the functions.
@@ -325,6 +352,38 @@ impl LocalCloud {
 impl Drop for LocalCloud {
     fn drop(&mut self) {
         self.host.kill_all();
+    }
+}
+
+/// The URL of a server that listens on `address`, from this machine.
+fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// Has every import that an earlier run left unfinished looked at now: what was queued for it is gone.
+async fn take_up(store: Store, host: LambdaHost, clock: LocalClock, stages: Option<Stages>) {
+    let unfinished = match store.unfinished_imports().await {
+        Ok(unfinished) => unfinished,
+        Err(error) => return tracing::error!(%error, "unfinished imports cannot be read; the sweeper finds them later"),
+    };
+    for Due { account, import } in &unfinished {
+        if let Some(stages) = &stages {
+            stages.follow(account.clone(), import.clone());
+        }
+        if let Err(error) = store.hurry(account, import).await {
+            tracing::error!(%error, import.id = %import, "an import cannot be taken up now; the sweeper finds it later");
+        }
+    }
+    if !unfinished.is_empty()
+        && let Err(error) = schedule::invoke(&host, &clock).await
+        && error != FunctionError::Stopped
+    {
+        tracing::error!(%error, "unfinished imports cannot be taken up now; the sweeper finds them later");
     }
 }
 

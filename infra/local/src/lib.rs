@@ -6,6 +6,9 @@
 //! by side. The functions talk to it through the AWS SDK: what runs here is what runs there, and what differs is the
 //! endpoint.
 //!
+//! Clients have one port, with the API and, below `/uploads` and `/results`, presigned requests of the storage. The
+//! services behind it take nothing but what carries this run's own secrets.
+//!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
 //! use penstock_local::{LocalCloud, Options};
@@ -19,12 +22,17 @@
 
 mod clock;
 mod cloud;
+mod data;
 mod dynamodb;
+mod events;
 mod faults;
+mod front;
+mod host;
 mod lambda;
 mod launcher;
 mod mapping;
 mod options;
+mod private;
 mod process;
 mod proxy;
 mod pulse;
@@ -34,17 +42,22 @@ mod s3;
 mod schedule;
 mod sqs;
 mod stack;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod usage;
 
 pub use clock::LocalClock;
 pub use cloud::LocalCloud;
+pub use events::{Asked, Event, Events, Reached};
 pub use faults::{Faults, Weather, WireFaults};
+pub use front::STORAGE_SEGMENTS;
+pub use host::{NoPublicUrl, PublicUrl};
 pub use lambda::{FunctionError, ProcessInfo};
 pub use options::{FunctionOptions, Functions, Options, QueueOptions, Queues};
 pub use proxy::Call;
 pub use queue::{Depth, Message, Queue, QueueSettings, ReceiptError};
+pub use s3::{CorsRule, UPLOADS_CORS};
 pub use usage::{Counts, Operation, Usage};
 
 /// The region in which everything in the local cloud lies.

@@ -8,19 +8,25 @@ use std::time::Duration;
 
 use penstock_model::{FunctionName, QueueName, QueueRow};
 
+use crate::events::Events;
 use crate::faults::Faults;
+use crate::host::PublicUrl;
 
 /// Everything that can be chosen about a local cloud. [`Options::new`] gives what `penstock dev` runs with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the api listens. Default `127.0.0.1:0`: a free port that the system chooses.
+    /// Where clients are served. Default `127.0.0.1:0`: a free port that the system chooses.
     pub listen: SocketAddr,
+    /// The URL by which clients reach that: what presigned requests carry. Default `None`: the address that it listens on,
+    /// or 127.0.0.1 where that is every address.
+    pub public_url: Option<PublicUrl>,
     /// Where everything is kept over a restart, but for what is on the queues. Default `None`: in memory and in a
     /// temporary folder.
     pub data: Option<PathBuf>,
     /// The executable that runs `function <name>`.
     pub program: PathBuf,
-    /// API keys to register, with every scope: account, id, secret.
+    /// API keys to register, with every scope: account, id, secret. In a data folder those of the last start that are not
+    /// among them are revoked.
     pub keys: Vec<(String, String, String)>,
     /// How each function runs.
     pub functions: Functions,
@@ -39,6 +45,8 @@ pub struct Options {
     pub mapped: bool,
     /// Sends what the functions print to standard error instead of log files. Default `false`.
     pub verbose: bool,
+    /// Where requests and the stages of imports are told. Default `None`: nowhere.
+    pub events: Option<Events>,
 }
 
 impl Options {
@@ -47,6 +55,7 @@ impl Options {
     pub fn new(program: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            public_url: None,
             data: None,
             program,
             keys: Vec::new(),
@@ -58,6 +67,7 @@ impl Options {
             scheduled: true,
             mapped: true,
             verbose: false,
+            events: None,
         }
     }
 }

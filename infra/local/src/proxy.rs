@@ -63,10 +63,10 @@ impl Proxies {
         for (service, endpoint) in
             [(Service::DynamoDb, &direct.dynamodb), (Service::S3, &direct.s3), (Service::Sqs, &direct.sqs)]
         {
-            let target = endpoint.strip_prefix("http://").and_then(|address| address.parse().ok());
+            let target = address(endpoint).and_then(|(address, _)| address.parse().ok());
             let proxy = Arc::new(Proxy {
                 service,
-                target: target.with_context(|| format!("{endpoint} is no address"))?,
+                target: target.with_context(|| format!("{} is no address", service.name()))?,
                 weather: weather.clone(),
                 meter: meter.clone(),
                 calls: calls.clone(),
@@ -76,7 +76,13 @@ impl Proxies {
             let (listener, address) = Server::bind().await?;
             servers.push(Server::spawn(address, async move |stopped| proxy.serve(listener, stopped).await));
         }
-        let endpoints = Endpoints { dynamodb: servers[0].url(), s3: servers[1].url(), sqs: servers[2].url() };
+        // A path in front of the service's own, its secret, is in front of the proxy's too.
+        let through = |server: &Server, endpoint: &str| server.url() + address(endpoint).map_or("", |(_, path)| path);
+        let endpoints = Endpoints {
+            dynamodb: through(&servers[0], &direct.dynamodb),
+            s3: through(&servers[1], &direct.s3),
+            sqs: through(&servers[2], &direct.sqs),
+        };
         Ok(Self { endpoints, calls, servers })
     }
 
@@ -344,6 +350,12 @@ impl Proxy {
     fn strikes(&self, probability: f64) -> bool {
         self.weather.strikes(self.service.source(), probability)
     }
+}
+
+/// Address and path of an endpoint.
+fn address(endpoint: &str) -> Option<(&str, &str)> {
+    let rest = endpoint.strip_prefix("http://")?;
+    Some(rest.split_at(rest.find('/').unwrap_or(rest.len())))
 }
 
 fn full(bytes: Bytes) -> Body {

@@ -1,10 +1,13 @@
 //! S3 by s3s and s3s-fs: signatures checked, objects as files, plus what Penstock needs and they lack: notifications,
-//! versions, conditions that hold under concurrency, and expiry by the local clock.
+//! versions, conditions that hold under concurrency, expiry by the local clock, S3's other refusals, and CORS.
 
+mod cors;
 mod expiry;
 mod multipart;
 mod notification;
 mod objects;
+mod refusal;
+mod strict;
 mod versions;
 
 use std::path::Path;
@@ -14,7 +17,8 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use penstock_model::FunctionName;
 use s3s::auth::SimpleAuth;
@@ -24,8 +28,13 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use crate::clock::LocalClock;
 use crate::proxy::access_key_id;
 
-pub(crate) use notification::Notifier;
+pub use cors::{CorsRule, UPLOADS_CORS};
+pub(crate) use notification::{Notifier, StoredObject};
 use objects::Objects;
+pub(crate) use refusal::Code;
+use refusal::refusal;
+
+use crate::host::Hosts;
 
 /// The service's buckets and who may use them.
 #[derive(Clone, Copy, Debug)]
@@ -66,15 +75,56 @@ pub(crate) fn router(root: &Path, setup: Setup<'_>, clock: LocalClock, notifier:
 }
 
 async fn answer(State(service): State<Service>, request: Request) -> Response {
-    let request = match expiry::check(request, &service.clock).await {
+    let (head, body) = request.into_parts();
+    if let Some(refused) = strict::check(&head) {
+        return refusal::after(body, refused).await;
+    }
+    let is_form = strict::is_form(&head);
+    let request = match expiry::check(Request::from_parts(head, body), is_form, &service.clock).await {
         Ok(request) => request,
-        Err(refusal) => return refusal,
+        Err(refused) => return refused,
     };
     match service.s3.call(request.map(s3s::Body::http_body_unsync)).await {
-        Ok(response) => response.map(Body::new),
+        Ok(response) => strict::answer(response.map(Body::new), is_form).await,
         Err(error) => {
             tracing::error!(?error, "S3 could not answer");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// The service for this run's own processes, which sign their requests. No page is answered.
+pub(crate) fn inside(s3: Router) -> Router {
+    s3.layer(middleware::from_fn(async |request: Request, next: Next| {
+        let is_of_a_page = request.headers().contains_key(header::ORIGIN);
+        if is_of_a_page || !Hosts::loopback().takes(request.headers()) {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+        next.run(request).await
+    }))
+}
+
+/// The service for clients: presigned requests and forms, and no others. Pages of other origins may send them to the
+/// bucket `uploads` as [`UPLOADS_CORS`] says.
+pub(crate) fn outside(s3: Router, uploads: &'static str) -> Router {
+    let of_clients = move |request: Request, next: Next| async move {
+        let bucket = request.uri().path().split('/').nth(1);
+        let rule = (bucket == Some(uploads)).then_some(&UPLOADS_CORS);
+        if request.method() == Method::OPTIONS {
+            return cors::preflight(rule, &request);
+        }
+        let (method, has_origin) = (request.method().clone(), request.headers().contains_key(header::ORIGIN));
+        let (head, body) = request.into_parts();
+        let is_form = strict::is_form(&head);
+        let request = Request::from_parts(head, body);
+        let mut response = if strict::is_presigned(&request) || is_form {
+            next.run(request).await
+        } else {
+            let refused = refusal(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied", &[]);
+            refusal::after(request.into_body(), refused).await
+        };
+        cors::share(rule, &method, has_origin, &mut response);
+        response
+    };
+    s3.layer(middleware::from_fn(of_clients))
 }

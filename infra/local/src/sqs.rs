@@ -1,8 +1,7 @@
 //! SQS over its JSON protocol (`application/x-amz-json-1.0`), in front of the queues.
 //!
 //! Source: the Amazon SQS API Reference. Limits: a message and a batch up to 1 MiB, ten messages to a batch, and only
-//! the characters that XML 1.0 allows. Message attributes are refused: Penstock sends none. Requests are not
-//! authenticated; the listener is on 127.0.0.1.
+//! the characters that XML 1.0 allows. Message attributes are refused: Penstock sends none.
 
 mod batch;
 mod error;

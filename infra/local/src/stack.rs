@@ -9,8 +9,8 @@ use crate::sqs::ACCOUNT_ID;
 
 pub(crate) const IMPORTS_TABLE: &str = "penstock-imports";
 pub(crate) const RECORDS_TABLE: &str = "penstock-records";
-pub(crate) const UPLOADS_BUCKET: &str = "penstock-uploads";
-pub(crate) const RESULTS_BUCKET: &str = "penstock-results";
+pub(crate) const UPLOADS_BUCKET: &str = "uploads";
+pub(crate) const RESULTS_BUCKET: &str = "results";
 
 /// Where the services answer; through the fault proxy, if there is one.
 #[derive(Clone, Debug)]
@@ -20,14 +20,15 @@ pub(crate) struct Endpoints {
     pub(crate) sqs: String,
 }
 
-/// A secret for this run alone: other programs on this machine can reach the ports, but not sign.
-pub(crate) fn secret_access_key() -> String {
+/// 64 random hexadecimal digits: other programs on this machine can reach the ports, but not know them.
+pub(crate) fn secret() -> String {
     format!("{}{}", random_id(), random_id()).replace('-', "")
 }
 
-/// The variables, `more` last: of two with one name the last counts.
+/// The variables, `more` last: of two with one name the last counts. Clients reach the storage at `storage_url`.
 pub(crate) fn environment(
     endpoints: &Endpoints,
+    storage_url: &str,
     secret: &str,
     clock: Option<(&str, String)>,
     more: &[(String, String)],
@@ -43,6 +44,7 @@ pub(crate) fn environment(
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
         ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
         ("AWS_ENDPOINT_URL_SQS", endpoints.sqs.clone()),
+        ("PENSTOCK_STORAGE_URL", storage_url.to_owned()),
         ("PENSTOCK_IMPORTS_TABLE", IMPORTS_TABLE.to_owned()),
         ("PENSTOCK_RECORDS_TABLE", RECORDS_TABLE.to_owned()),
         ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_BUCKET.to_owned()),

@@ -209,3 +209,14 @@ pub const WORKBOOK_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Rows of a sheet, at most (Microsoft, "Excel specifications and limits").
 pub const SHEET_ROWS: u32 = 1_048_576;
+
+/// Connections of an HTTP server at once, at most, of `penstock dev` and of `penstock serve`. When one more comes, the one
+/// that has kept the server waiting longest is closed.
+pub const HTTP_CONNECTIONS: usize = 256;
+
+/// How long a connection may take for the head of a request, and stand idle between two requests, in seconds.
+pub const HTTP_HEAD_SECONDS: u64 = 30;
+
+/// How long a connection may take for the next piece of a request's body, and to take the next piece of an answer, in
+/// seconds.
+pub const HTTP_PIECE_SECONDS: u64 = 30;

@@ -25,6 +25,15 @@ impl Store {
     /// The imports that are due for a look, the longest due first within each partition of the index. The index may lag
     /// behind; a look at an import that needs none does nothing.
     pub async fn due_imports(&self) -> Result<Vec<Due>> {
+        self.due_until(self.now_ms()).await
+    }
+
+    /// Every import for which there may be something to do, now or later.
+    pub async fn unfinished_imports(&self) -> Result<Vec<Due>> {
+        self.due_until(i64::MAX).await
+    }
+
+    async fn due_until(&self, at_ms: i64) -> Result<Vec<Due>> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
             let mut start = None;
@@ -35,9 +44,9 @@ impl Store {
                     .table_name(self.imports_table())
                     .index_name("due")
                     .select(Select::AllProjectedAttributes)
-                    .key_condition_expression("due_shard = :shard AND due_at <= :now")
+                    .key_condition_expression("due_shard = :shard AND due_at <= :at")
                     .expression_attribute_values(":shard", s(shard.to_string()))
-                    .expression_attribute_values(":now", n(self.now_ms()))
+                    .expression_attribute_values(":at", n(at_ms))
                     .set_exclusive_start_key(start)
                     .send()
                     .await
@@ -57,6 +66,23 @@ impl Store {
             }
         }
         Ok(due)
+    }
+
+    /// How far an import is, as the sweeper tells one look from the next: the same text means that nothing has happened.
+    pub async fn progress(&self, import: &Import) -> Result<String> {
+        Ok(format!("{} {}", import.checkpoint.chunk, self.rows(import).await?.processed))
+    }
+
+    /// Has an import looked at next, as one that has made no progress: whoever calls this knows that nothing of it is under
+    /// way or queued any more.
+    ///
+    /// A repeat does the same again. An import that has left the list stays as it is.
+    pub async fn hurry(&self, account: &AccountId, id: &ImportId) -> Result<()> {
+        let Some(import) = self.import(account, id).await? else { return Ok(()) };
+        let progress = self.progress(&import).await?;
+        let change = Change::default().only_if("attribute_exists(due_at)");
+        let change = change.set("due_at", n(self.now_ms())).set("last_swept", s(progress));
+        is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 
     /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at in an import

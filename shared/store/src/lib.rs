@@ -55,6 +55,8 @@ struct Inner {
     clock: Clock,
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
+    /// S3 as clients reach it: it presigns, and sends nothing.
+    storage: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
     versions: kinds::Versions,
     noted: end::Noted,
@@ -65,18 +67,9 @@ impl Store {
     pub fn new(settings: Settings) -> Self {
         let clock = settings.clock();
         let clients = settings.clients();
-        let (dynamodb, s3, sqs) = (clients.dynamodb(), clients.s3(), clients.sqs());
-        Self {
-            inner: Arc::new(Inner {
-                settings,
-                clock,
-                dynamodb,
-                s3,
-                sqs,
-                versions: kinds::Versions::default(),
-                noted: end::Noted::default(),
-            }),
-        }
+        let (dynamodb, s3, storage, sqs) = (clients.dynamodb(), clients.s3(), clients.storage(), clients.sqs());
+        let (versions, noted) = (kinds::Versions::default(), end::Noted::default());
+        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, storage, sqs, versions, noted }) }
     }
 
     /// The settings from which the store was made.

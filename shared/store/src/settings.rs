@@ -30,6 +30,9 @@ pub struct Settings {
     pub dynamodb_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_S3`, or `AWS_ENDPOINT_URL`: S3, if it is not AWS's.
     pub s3_endpoint: Option<String>,
+    /// `PENSTOCK_STORAGE_URL`: S3 as clients reach it, where that is another way than by its endpoint: what presigned
+    /// requests name. The endpoint if not set.
+    pub storage_url: Option<String>,
     /// `AWS_ENDPOINT_URL_SQS`, or `AWS_ENDPOINT_URL`: SQS, if it is not AWS's.
     pub sqs_endpoint: Option<String>,
     /// `PENSTOCK_IMPORTS_TABLE`: imports, blocks, row errors, keys.
@@ -122,6 +125,7 @@ impl Settings {
             ),
             dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
+            storage_url: optional("PENSTOCK_STORAGE_URL").or_else(|| endpoint("AWS_ENDPOINT_URL_S3")),
             sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
             imports_table: required("PENSTOCK_IMPORTS_TABLE")?,
             records_table: required("PENSTOCK_RECORDS_TABLE")?,
@@ -244,13 +248,23 @@ impl Clients<'_> {
     }
 
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        self.s3_at(self.settings.s3_endpoint.as_deref())
+    }
+
+    /// S3 as clients reach it: for signing on their behalf.
+    pub(crate) fn storage(&self) -> aws_sdk_s3::Client {
+        self.s3_at(self.settings.storage_url.as_deref())
+    }
+
+    fn s3_at(&self, url: Option<&str>) -> aws_sdk_s3::Client {
         use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
-        let config = client!(self, aws_sdk_s3, s3_endpoint, 60)
+        let mut config = client!(self, aws_sdk_s3, s3_endpoint, 60)
             // An endpoint that is an address has no name to put a bucket in front of.
-            .force_path_style(self.settings.s3_endpoint.is_some())
+            .force_path_style(url.is_some())
             // A presigned URL must not ask its user for a checksum.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        config.set_endpoint_url(url.map(str::to_owned));
         aws_sdk_s3::Client::from_conf(config.build())
     }
 }

@@ -63,7 +63,7 @@ impl Store {
     pub async fn presign_upload(&self, import: &Import) -> Result<PresignedRequest> {
         let presigned = self
             .inner
-            .s3
+            .storage
             .put_object()
             .bucket(&self.settings().uploads_bucket)
             .key(upload_key(&import.account, &import.id))
@@ -118,8 +118,8 @@ impl Store {
         let signature = calculate_signature(key, policy.as_bytes());
         fields.push(("policy", policy));
         fields.push(("x-amz-signature", signature));
-        let url = match &settings.s3_endpoint {
-            Some(endpoint) => format!("{}/{}", endpoint.trim_end_matches('/'), settings.uploads_bucket),
+        let url = match &settings.storage_url {
+            Some(url) => format!("{}/{}", url.trim_end_matches('/'), settings.uploads_bucket),
             None => format!("https://{}.s3.{region}.amazonaws.com/", settings.uploads_bucket),
         };
         PresignedForm { url, fields }
@@ -201,7 +201,7 @@ impl Store {
         };
         let presigned = self
             .inner
-            .s3
+            .storage
             .get_object()
             .bucket(&self.settings().results_bucket)
             .key(key)

@@ -4,8 +4,8 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use super::refusal::{after, refusal};
 use crate::clock::LocalClock;
 
 /// How much of a form is looked at for its policy. S3 has the fields come before the file, and their sum within 20 KB.
@@ -21,12 +22,12 @@ const FORM_FIELDS_BYTES: usize = 64 << 10;
 
 /// Gives the request back if it has not expired, and the refusal otherwise. Whether its signature is right is not
 /// judged here.
-pub(super) async fn check(request: Request, clock: &LocalClock) -> Result<Request, Response> {
+pub(super) async fn check(request: Request, is_form: bool, clock: &LocalClock) -> Result<Request, Response> {
     let now_ms = clock.now_ms();
     if let Some(expires_ms) = request.uri().query().and_then(url_expires_ms) {
         return if now_ms > expires_ms { Err(refuse(request.into_body()).await) } else { Ok(request) };
     }
-    if request.method() != Method::POST || !is_form(&request) {
+    if !is_form {
         return Ok(request);
     }
     let (parts, body) = request.into_parts();
@@ -37,13 +38,8 @@ pub(super) async fn check(request: Request, clock: &LocalClock) -> Result<Reques
     }
 }
 
-/// Answers once the client has sent everything: a client that is still sending might never read the answer.
 async fn refuse(body: Body) -> Response {
-    let mut stream = body.into_data_stream();
-    while let Some(Ok(_)) = stream.next().await {}
-    let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-               <Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
-    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
+    after(body, refusal(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired", &[])).await
 }
 
 /// `X-Amz-Date` plus `X-Amz-Expires`, if the query has both.
@@ -55,12 +51,6 @@ fn url_expires_ms(query: &str) -> Option<i64> {
     );
     let seconds: i64 = value("X-Amz-Expires")?.parse().ok()?;
     signed.ok()?.assume_utc().unix_timestamp().checked_add(seconds)?.checked_mul(1000)
-}
-
-fn is_form(request: &Request) -> bool {
-    let content_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
 }
 
 /// Reads the form up to its policy and gives it, if there is one, with the whole form.

@@ -11,6 +11,7 @@ use crate::clock::{LocalClock, rfc3339};
 use crate::faults::{Source, Weather};
 use crate::lambda::LambdaHost;
 use crate::queue::random_id;
+use crate::stages::Stages;
 
 /// Only objects below this prefix are notified.
 const PREFIX: &str = "uploads/";
@@ -37,6 +38,8 @@ pub(crate) struct Notifier {
     pub(crate) host: LambdaHost,
     pub(crate) clock: LocalClock,
     pub(crate) weather: Weather,
+    /// Who tells people about imports.
+    pub(crate) stages: Option<Stages>,
 }
 
 impl Notifier {
@@ -44,6 +47,9 @@ impl Notifier {
     pub(super) fn tell(&self, object: &StoredObject) {
         if !object.key.starts_with(PREFIX) {
             return;
+        }
+        if let Some(stages) = &self.stages {
+            stages.stored(object);
         }
         let faults = self.weather.faults();
         let strikes = |probability| self.weather.strikes(Source::Events, probability);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
-use penstock_api::Server;
+use penstock_api::{Bounds, Server};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -79,10 +79,10 @@ impl Rig {
         let url = format!("http://{address}");
         let host =
             LambdaHost::new(functions, launcher, url, clock.clone(), weather.clone(), activity.clone(), meter.clone());
-        let runtime = Server::serve(listener, address, runtime::router(host.clone()));
+        let runtime = Server::serve(listener, address, runtime::router(host.clone()), Bounds::PRIVATE);
         let setup =
             s3::Setup { uploads: "uploads", results: "results", access_key_id: "AKIA", secret_access_key: "secret" };
-        let notifier = s3::Notifier { host: host.clone(), clock: clock.clone(), weather };
+        let notifier = s3::Notifier { host: host.clone(), clock: clock.clone(), weather, stages: None };
         let s3 = Server::start(s3::router(&folder.path().join("s3"), setup, clock.clone(), notifier).unwrap())
             .await
             .unwrap();

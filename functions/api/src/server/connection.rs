@@ -1,0 +1,296 @@
+//! One connection: whose turn it is, and how long the client has had it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::ConnectInfo;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, Sleep};
+use tower::Service;
+
+use super::Bounds;
+
+/// The connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    bounds: Bounds,
+    open: Mutex<HashMap<u64, Arc<Turn>>>,
+    newest: AtomicU64,
+    /// Told when a connection has been closed, or waits for its client.
+    changed: Notify,
+}
+
+/// Whose turn it is on a connection.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Since when the client has had it; `None` while the server has.
+    client_since: Mutex<Option<Instant>>,
+    close: Notify,
+}
+
+/// A connection's place among the others, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    number: u64,
+    turn: Arc<Turn>,
+    connections: Arc<Connections>,
+}
+
+impl Connections {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { bounds, open: Mutex::default(), newest: AtomicU64::new(0), changed: Notify::new() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Turn>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one more connection: at once, or when another has been closed for it.
+    pub(super) async fn room(connections: &Arc<Self>) -> Room {
+        loop {
+            let changed = connections.changed.notified();
+            {
+                let mut open = connections.open();
+                if open.len() < connections.bounds.connections {
+                    let number = connections.newest.fetch_add(1, Ordering::Relaxed);
+                    let turn = Arc::new(Turn { client_since: Mutex::new(Some(Instant::now())), close: Notify::new() });
+                    open.insert(number, turn.clone());
+                    return Room { number, turn, connections: connections.clone() };
+                }
+            }
+            connections.close_longest_waiting();
+            changed.await;
+        }
+    }
+
+    /// Closes the connection whose client has had the turn longest, if there is any that waits for its client.
+    pub(super) fn close_longest_waiting(&self) {
+        let open = self.open();
+        let waiting = open.values().filter_map(|turn| Some(((*turn.client_since())?, turn)));
+        if let Some((_, turn)) = waiting.min_by_key(|(since, _)| *since) {
+            turn.close.notify_one();
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.connections.open().remove(&self.number);
+        self.connections.changed.notify_one();
+    }
+}
+
+impl Turn {
+    fn client_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.client_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    fn is_clients(&self) {
+        self.turn.client_since().get_or_insert_with(Instant::now);
+        self.connections.changed.notify_one();
+    }
+
+    fn is_servers(&self) {
+        *self.turn.client_since() = None;
+    }
+
+    fn piece(&self) -> Duration {
+        self.connections.bounds.piece
+    }
+}
+
+/// Serves a connection to its end; once `stopping` is true, to the end of the request that is under way.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    room: Room,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let head = room.connections.bounds.head;
+    let room = Arc::new(room);
+    let answer = service_fn({
+        let room = room.clone();
+        move |request: hyper::Request<Incoming>| {
+            room.is_servers();
+            let (room, mut router) = (room.clone(), router.clone());
+            let mut request = request.map(|body| Body::new(Received { body, room: room.clone(), silence: None }));
+            // Who asks is told by the connection: rate limits go by it.
+            request.extensions_mut().insert(ConnectInfo(peer));
+            async move {
+                let answer = router.call(request).await?;
+                Ok::<_, Infallible>(answer.map(|body| Sent { body, room }))
+            }
+        }
+    });
+    let io = TokioIo::new(Paced { stream, room: room.clone(), silence: None });
+    let mut builder = http1::Builder::new();
+    let mut connection =
+        std::pin::pin!(builder.timer(TokioTimer::new()).header_read_timeout(head).serve_connection(io, answer));
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            // Its end, good or bad, is the client's to know.
+            _ = connection.as_mut() => return,
+            () = room.turn.close.notified() => return,
+            _ = stopping.wait_for(|stopping| *stopping), if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// How long a client has been silent: polled to `Ready` once that is too long.
+type Silence = Option<Pin<Box<Sleep>>>;
+
+fn poll_silence(silence: &mut Silence, most: Duration, context: &mut Context<'_>) -> Poll<()> {
+    silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(most))).as_mut().poll(context)
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client was silent for too long")
+}
+
+/// The body of a request, whose client has its time for each piece.
+struct Received {
+    body: Incoming,
+    room: Arc<Room>,
+    silence: Silence,
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                this.silence = None;
+                this.room.is_servers();
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => {
+                this.room.is_clients();
+                ready!(poll_silence(&mut this.silence, this.room.piece(), context));
+                Poll::Ready(Some(Err(too_slow().into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer. When it has been sent, it is the client's turn.
+struct Sent {
+    body: Body,
+    room: Arc<Room>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.room.is_servers();
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.room.is_clients();
+    }
+}
+
+/// A connection whose client has its time to take each piece of an answer.
+struct Paced {
+    stream: TcpStream,
+    room: Arc<Room>,
+    silence: Silence,
+}
+
+impl Paced {
+    fn sent<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.silence = None;
+            return poll;
+        }
+        self.room.is_clients();
+        ready!(poll_silence(&mut self.silence, self.room.piece(), context));
+        Poll::Ready(Err(too_slow()))
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.sent(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.sent(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,245 @@
+//! The folder of a local cloud: one that is kept, or one that goes with it.
+//!
+//! ```text
+//! <folder>/lock              who uses it; held locked
+//! <folder>/secret            what presigned requests are signed with, so that they outlive a restart
+//! <folder>/keys              the ids of the API keys that were given at the last start
+//! <folder>/dynamodb.sqlite   the tables
+//! <folder>/s3                the buckets
+//! <folder>/logs              what the functions print
+//! ```
+//!
+//! Files and keys of whole companies pass through it, so no other user of the machine may look inside.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::stack;
+
+/// The key that a local cloud has when it is given none. Folders that were made before `keys` was written knew no other
+/// from the start.
+const FIRST_KEY: &str = "local";
+
+const OWNERS_FOLDER: u32 = 0o700;
+const OWNERS_FILE: u32 = 0o600;
+
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    place: Place,
+    /// Locked until it is dropped, or this process dies.
+    lock: Option<File>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl DataFolder {
+    /// The folder `data`, made if it is missing; a temporary one if none is given.
+    ///
+    /// # Errors
+    /// It cannot be used, or another process uses it.
+    pub(crate) fn open(data: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(data) = data else {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix("penstock-").permissions(Permissions::from_mode(OWNERS_FOLDER));
+            return Ok(Self { place: Place::Temporary(builder.tempdir()?), lock: None });
+        };
+        let making = || format!("making the data folder {}", data.display());
+        DirBuilder::new().recursive(true).mode(OWNERS_FOLDER).create(data).with_context(making)?;
+        let data = data.canonicalize()?;
+        let lock = lock(&data)?;
+        tighten(&data).with_context(|| format!("closing the data folder {} to others", data.display()))?;
+        Ok(Self { place: Place::Kept(data), lock: Some(lock) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match &self.place {
+            Place::Kept(path) => path,
+            Place::Temporary(folder) => folder.path(),
+        }
+    }
+
+    /// Whether it outlives this local cloud.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.place, Place::Kept(_))
+    }
+
+    /// A folder in it, made if it is missing.
+    pub(crate) fn folder(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.path().join(name);
+        DirBuilder::new().recursive(true).mode(OWNERS_FOLDER).create(&path)?;
+        Ok(path)
+    }
+
+    /// What presigned requests are signed with: the same after a restart, if the folder is kept.
+    pub(crate) fn secret(&self) -> io::Result<String> {
+        let path = self.path().join("secret");
+        match fs::read_to_string(&path) {
+            Ok(secret) if !secret.trim().is_empty() => return Ok(secret.trim().to_owned()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let secret = stack::secret();
+        write(&path, &secret)?;
+        Ok(secret)
+    }
+
+    /// The ids of the API keys that were given at the last start. A new folder has none.
+    pub(crate) fn given_keys(&self) -> io::Result<Vec<String>> {
+        match fs::read_to_string(self.path().join("keys")) {
+            Ok(ids) => Ok(ids.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let is_new = !self.path().join("dynamodb.sqlite").exists();
+                Ok(if is_new { Vec::new() } else { vec![FIRST_KEY.to_owned()] })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Remembers the API keys that are given now.
+    pub(crate) fn note_given_keys<'a>(&self, ids: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        write(&self.path().join("keys"), &ids.map(|id| format!("{id}\n")).collect::<String>())
+    }
+
+    /// Says in the lock where this local cloud answers, for whoever finds the folder in use.
+    pub(crate) fn note_url(&mut self, url: &str) -> io::Result<()> {
+        match &mut self.lock {
+            Some(lock) => note(lock, &format!("process {}, {url}", std::process::id())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Locks a data folder. The lock goes with the process, however that ends.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(OWNERS_FILE);
+    let mut file = options.open(&path).with_context(|| format!("opening {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)?;
+            let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
+            anyhow::bail!(
+                "the data folder {} is in use: {holder}; end that first, or give another folder",
+                data.display()
+            );
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("locking {}", path.display()));
+        }
+    }
+    note(&mut file, &format!("process {}", std::process::id()))?;
+    Ok(file)
+}
+
+fn note(file: &mut File, holder: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{holder}")
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(OWNERS_FILE);
+    options.open(&temporary)?.write_all(text.as_bytes())?;
+    fs::rename(&temporary, path)
+}
+
+/// Takes the rights of everyone but the owner from a folder and all that is in it. What was closed before is not walked
+/// through again.
+fn tighten(folder: &Path) -> io::Result<()> {
+    if fs::metadata(folder)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                fs::set_permissions(entry.path(), Permissions::from_mode(OWNERS_FILE))?;
+            }
+        }
+        fs::set_permissions(&folder, Permissions::from_mode(OWNERS_FOLDER))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn one_process_at_a_time_uses_a_folder() {
+        let outer = tempfile::tempdir().unwrap();
+        let data = outer.path().join("data");
+        let mut first = DataFolder::open(Some(&data)).unwrap();
+        first.note_url("http://127.0.0.1:9000").unwrap();
+        let refused = DataFolder::open(Some(&data)).unwrap_err().to_string();
+        let holder = format!("process {}, http://127.0.0.1:9000", std::process::id());
+        assert!(refused.contains(&holder) && refused.contains(data.to_str().unwrap()), "{refused}");
+        drop(first);
+        DataFolder::open(Some(&data)).unwrap();
+    }
+
+    #[test]
+    fn nobody_else_looks_inside_also_where_they_could_before() {
+        let outer = tempfile::tempdir().unwrap();
+        let data = outer.path().join("data");
+        fs::create_dir_all(data.join("s3/uploads")).unwrap();
+        fs::write(data.join("s3/uploads/a"), "a").unwrap();
+        for (path, open) in [("", 0o755), ("s3", 0o755), ("s3/uploads", 0o755), ("s3/uploads/a", 0o644)] {
+            fs::set_permissions(data.join(path), Permissions::from_mode(open)).unwrap();
+        }
+        let folder = DataFolder::open(Some(&data)).unwrap();
+        folder.secret().unwrap();
+        folder.note_given_keys(["a"].into_iter()).unwrap();
+        folder.folder("logs").unwrap();
+        for path in ["", "s3", "s3/uploads", "logs"] {
+            assert_eq!(mode(&data.join(path)), 0o700, "{path:?}");
+        }
+        for path in ["s3/uploads/a", "secret", "keys", "lock"] {
+            assert_eq!(mode(&data.join(path)), 0o600, "{path}");
+        }
+        assert_eq!(mode(DataFolder::open(None).unwrap().path()), 0o700);
+    }
+
+    #[test]
+    fn the_secret_and_the_keys_stay_with_a_folder() {
+        let data = tempfile::tempdir().unwrap();
+        let first = DataFolder::open(Some(data.path())).unwrap();
+        let secret = first.secret().unwrap();
+        assert_eq!((first.given_keys().unwrap(), secret.len()), (Vec::<String>::new(), 64));
+        first.note_given_keys(["a", "b"].into_iter()).unwrap();
+        drop(first);
+        let again = DataFolder::open(Some(data.path())).unwrap();
+        assert_eq!(
+            (again.secret().unwrap(), again.given_keys().unwrap()),
+            (secret, vec!["a".to_owned(), "b".to_owned()])
+        );
+        fs::remove_file(data.path().join("keys")).unwrap();
+        fs::write(data.path().join("dynamodb.sqlite"), "").unwrap();
+        assert_eq!(again.given_keys().unwrap(), ["local"]);
+        assert_ne!(DataFolder::open(None).unwrap().secret().unwrap(), again.secret().unwrap());
+    }
+}

@@ -1,0 +1,176 @@
+//! One port for the API and uploads.
+
+use std::net::SocketAddr;
+
+use penstock_api::DIALECTS;
+use penstock_client::Import;
+use penstock_local::{LocalCloud, STORAGE_SEGMENTS};
+use penstock_model::{ImportOptions, Status};
+use regex::Regex;
+use reqwest::Method;
+
+use crate::{
+    products,
+    support::{
+        Stack, TOKEN,
+        http::{client, post_form, send},
+        upload,
+    },
+};
+
+fn put_url(import: &Import) -> &str {
+    &import.upload.as_ref().expect("an upload URL").url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_and_uploads_share_one_port() {
+    let stack = Stack::start().await;
+    let at_home = |url: &str| url.starts_with(&format!("{}/", stack.cloud.url()));
+    let by_put = stack.create(ImportOptions::default()).await;
+    assert!(at_home(put_url(&by_put)), "{by_put:?}");
+    assert_eq!(upload(&by_put, &products(3)).await, 200);
+    let by_form = stack.create(ImportOptions::default()).await;
+    let form = by_form.form.as_ref().expect("a form");
+    assert!(at_home(&form.url), "{form:?}");
+    assert_eq!(post_form(form, b"sku,name,brand\nA,a,\n").await.status, 204);
+    assert_eq!(stack.ended(&by_put.id).await.status, Status::Completed);
+    assert_eq!(stack.ended(&by_form.id).await.status, Status::CompletedWithErrors);
+    let answer = stack.get(&format!("/v1/imports/{}/rejected", by_form.id)).await;
+    let rejected = answer.header("location").expect("where it is").to_owned();
+    assert!(answer.status == 303 && at_home(&rejected), "{answer:?}");
+    let rejected = send(client().get(rejected)).await;
+    assert!(rejected.status == 200 && rejected.text().contains("required"), "{rejected:?}");
+    stack.stop().await;
+}
+
+#[test]
+fn no_route_and_no_base_is_the_storages() {
+    let first = |path: &str| path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default().to_owned();
+    let is_of_storage = |path: &str| STORAGE_SEGMENTS.contains(&first(path).as_str());
+    let bases = DIALECTS.iter().flat_map(|dialect| dialect.bases);
+    assert_eq!(bases.filter(|base| is_of_storage(base)).collect::<Vec<_>>(), [&""; 0]);
+    let route = Regex::new(r#"\.route\(\s*"([^"]*)""#).expect("a pattern");
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("functions/api/src")];
+    let mut routes = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                routes.extend(route.captures_iter(&text).map(|found| found[1].to_owned()));
+            }
+        }
+    }
+    assert!(routes.iter().any(|route| route == "/v1/imports/{id}"), "{routes:?}");
+    let wrong: Vec<&String> =
+        routes.iter().filter(|route| is_of_storage(route) || first(route).starts_with('{')).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_storage_takes_presigned_requests_and_forms_alone() {
+    let stack = Stack::start().await;
+    let import = stack.create(ImportOptions::default()).await;
+    let (bare, _) = put_url(&import).split_once('?').expect("a signature");
+    for method in [Method::GET, Method::PUT, Method::HEAD, Method::DELETE, Method::POST] {
+        let answer = send(client().request(method.clone(), bare).body("sku\n")).await;
+        assert_eq!(answer.status, 403, "{method}");
+    }
+    for path in ["/uploads", "/uploads?list-type=2", "/results/", "/uploads/?uploads"] {
+        let answer = stack.ask(Method::GET, path).await;
+        assert_eq!(answer.storage_refusal(), (403, "AccessDenied"), "{path}");
+    }
+    assert_eq!(upload(&import, &products(1)).await, 200);
+    stack.stop().await;
+}
+
+/// The status of a GET that names a host.
+async fn status_at(url: &str, host: &str) -> u16 {
+    send(client().get(url).header("host", host)).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_another_host_is_not_answered() {
+    let stack = Stack::start().await;
+    let import = stack.create(ImportOptions::default()).await;
+    let health = format!("{}/health", stack.cloud.url());
+    for host in ["evil.example", "127.0.0.1.evil.example", "192.168.0.9"] {
+        assert_eq!(status_at(&health, host).await, 421, "{host}");
+        assert_eq!(status_at(put_url(&import), host).await, 421, "{host}");
+    }
+    for host in ["localhost", "127.0.0.1:1", "penstock.localhost", "[::1]:9000"] {
+        assert_eq!(status_at(&health, host).await, 200, "{host}");
+    }
+    let answer = send(client().get(&health).header("host", "evil.example")).await;
+    let (_, code, detail) = answer.problem();
+    assert!(code == "unknown_host" && detail.contains("--public-url"), "{detail}");
+    assert!(answer.header("access-control-allow-origin").is_none());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presigned_requests_carry_the_public_url() {
+    let public = "http://penstock.test:8080";
+    let stack = Stack::with(|options| options.public_url = Some(public.parse().expect("a URL"))).await;
+    let import = stack.create(ImportOptions::default()).await;
+    let url = put_url(&import).strip_prefix(public).expect("the public URL");
+    let form = import.form.as_ref().expect("a form");
+    assert!(form.url.starts_with(&format!("{public}/")), "{form:?}");
+    // As whatever makes the name lead here sends it on.
+    let put = async |host: &str| {
+        let request = client().put(format!("{}{url}", stack.cloud.url())).header("host", host);
+        send(request.header("if-none-match", "*").body(products(2))).await.status
+    };
+    assert_eq!(put("localhost").await, 403, "the signature is for the host");
+    assert_eq!(put("penstock.test:8080").await, 200);
+    assert_eq!(stack.ended(&import.id).await.rows.created, 2);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presigned_url_outlives_a_restart_on_its_port() {
+    let data = tempfile::tempdir().expect("a folder");
+    let start = async |listen: SocketAddr| {
+        Stack::with(|options| {
+            options.data = Some(data.path().to_owned());
+            options.listen = listen;
+        })
+        .await
+    };
+    let first = start(([127, 0, 0, 1], 0).into()).await;
+    let import = first.create(ImportOptions::default()).await;
+    let address =
+        first.cloud.url().strip_prefix("http://").and_then(|address| address.parse().ok()).expect("an address");
+    first.stop().await;
+    let second = start(address).await;
+    assert_eq!(upload(&import, &products(2)).await, 200);
+    assert_eq!(second.ended(&import.id).await.rows.created, 2);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_page_says_what_is_here() {
+    let stack = Stack::start().await;
+    let ask = async |accept: &str| send(stack.request(Method::GET, "/").header("accept", accept)).await;
+    let page = ask("text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert!(page.status == 200 && page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    let url = stack.cloud.url();
+    assert!(page.text().contains(&format!("curl {url}/health")) && !page.text().contains("{url}"), "{}", page.text());
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
+    let words = ask("*/*").await.json();
+    assert_eq!(words["imports"], format!("{url}/v1/imports"));
+    // Any other method is the API's to refuse.
+    assert_eq!(stack.ask(Method::POST, "/").await.status, 404);
+    stack.stop().await;
+}
+
+/// Whoever uses the library has the same port.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_urls_are_one_where_none_is_given() {
+    let stack = Stack::start().await;
+    assert_eq!(LocalCloud::public_url(&stack.cloud), stack.cloud.url());
+    assert!(send(client().get(format!("{}/v1/kinds", stack.cloud.url())).bearer_auth(TOKEN)).await.status == 200);
+    stack.stop().await;
+}
