@@ -123,7 +123,7 @@ impl Store {
         let valid_until = valid_until.min(upload.expires_at);
         let presigned = self
             .inner
-            .s3
+            .storage
             .upload_part()
             .bucket(&self.settings().uploads_bucket)
             .key(upload_key(&import.account, &import.id))
