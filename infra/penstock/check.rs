@@ -25,7 +25,6 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Context;
 use clap::Args;
 use penstock_client::Detected;
 use penstock_engine::{
@@ -42,6 +41,7 @@ use crate::{
     follow::{SOME_FAILED, say_errors},
     output::{FileId, Output},
     preview::say_layout,
+    schema_file::SchemaFile,
     terminal,
 };
 use checker::Checker;
@@ -147,9 +147,7 @@ fn schema(kind: &str) -> anyhow::Result<Schema> {
     if let Some(schema) = name.and_then(|name| kinds::bundled(&name)) {
         return Ok(schema.clone());
     }
-    let document = std::fs::read(kind)
-        .with_context(|| format!("`{kind}` is no bundled kind, and cannot be read as a schema's file"))?;
-    Kind::parse(&document).with_context(|| format!("the schema in {kind}"))
+    SchemaFile::read(kind).map(|file| file.schema)
 }
 
 fn say_summary(summary: &Summary<'_>, layout: Option<&Layout>, rejected: Option<&Path>) -> anyhow::Result<()> {

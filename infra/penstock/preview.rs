@@ -12,7 +12,7 @@ use penstock_engine::{
 };
 use penstock_model::{KindName, Layout, Schema};
 
-use crate::file::LocalFile;
+use crate::{file::LocalFile, schema_file::SchemaFile};
 
 /// Prints the preview of a file as one of this kind. `client` is asked for a kind that is not bundled.
 pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client>) -> anyhow::Result<ExitCode> {
@@ -29,10 +29,12 @@ pub(crate) async fn run(file: &LocalFile<'_>, kind: &str, client: Option<&Client
 }
 
 async fn schema(kind: &str, client: Option<&Client>) -> anyhow::Result<Schema> {
-    let name: KindName = kind.parse().with_context(|| format!("`{kind}` is no kind's name"))?;
+    let Ok(name) = kind.parse::<KindName>() else { return SchemaFile::read(kind).map(|file| file.schema) };
     match (kinds::bundled(&name), client) {
         (Some(schema), _) => Ok(schema.clone()),
-        (None, Some(client)) => Ok(client.kind(kind).await?),
+        (None, Some(client)) => {
+            Kind::parse_as(client.kind_text(kind).await?.as_bytes(), &name).context("the kind's schema")
+        }
         (None, None) => anyhow::bail!("there is no bundled kind `{kind}`; an account's own needs --url and --token"),
     }
 }

@@ -21,6 +21,7 @@ mod check;
 mod compile;
 mod components;
 mod default;
+mod document;
 mod nested;
 mod number;
 mod reading;
@@ -30,7 +31,7 @@ mod text;
 
 use std::{collections::HashMap, sync::Arc};
 
-use penstock_model::{Conversion, InvalidOption, KindName, ReadOptions, Value};
+use penstock_model::{Conversion, FieldsMatch, InvalidOption, KindName, ReadOptions, Value};
 
 pub use check::FieldCheck;
 pub(crate) use number::Evidence;
@@ -50,6 +51,7 @@ pub struct Kind {
     defaults: Vec<(usize, DefaultRule)>,
     keeps_additional: bool,
     exact_columns: bool,
+    fields_match: FieldsMatch,
     missing: Arc<[String]>,
     reading: ReadOptions,
 }
@@ -104,6 +106,11 @@ impl Kind {
     /// Whether columns that no field is named after are kept.
     pub fn keeps_additional(&self) -> bool {
         self.keeps_additional
+    }
+
+    /// Which columns a file of the kind must have, and whether it may have others.
+    pub(crate) fn fields_match(&self) -> FieldsMatch {
+        self.fields_match
     }
 
     /// How files of the kind are read, where their imports do not say otherwise.

@@ -157,7 +157,8 @@ impl<'a> Names<'a> {
             columns.len()
         );
         let missing: Vec<&str> = fields.iter().map(|field| self.fields[*field]).collect();
-        for (column, _) in columns.iter().zip(found).filter(|(_, found)| found.is_none()) {
+        let unmatched = columns.iter().zip(found).filter(|(_, found)| found.is_none());
+        for (column, _) in unmatched.take(HINTED_NAMES) {
             if let Some(near) = nearest(column, missing.iter().copied()) {
                 message.push_str(&format!("; `{column}` is not a field; did you mean `{near}`?"));
             }
@@ -171,11 +172,28 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The name nearest to another one, if at most two characters differ, and at most one in three.
+/// Characters of a name for which a nearest one is looked for, at most, and how many names are compared with it: each
+/// comparison takes time by the product of both lengths.
+const HINTED_CHARS: usize = 64;
+const HINTED_NAMES: usize = 200;
+
+/// The name nearest to another one, if at most two characters differ, and at most one in three. For a longer name than
+/// people mistype, none is looked for.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let is_short = |name: &str| name.chars().nth(HINTED_CHARS).is_none();
+    if !is_short(name) {
+        return None;
+    }
     let wanted = normalised(name);
+    if !is_short(&wanted) {
+        return None;
+    }
     names
-        .map(|candidate| (strsim::osa_distance(&wanted, &normalised(candidate)), candidate))
+        .take(HINTED_NAMES)
+        .filter(|candidate| is_short(candidate))
+        .map(|candidate| (candidate, normalised(candidate)))
+        .filter(|(_, normal)| is_short(normal))
+        .map(|(candidate, normal)| (strsim::osa_distance(&wanted, &normal), candidate))
         .filter(|(distance, candidate)| *distance <= (wanted.chars().count().min(candidate.chars().count()) / 3).min(2))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
