@@ -428,7 +428,7 @@ async fn an_accounts_kind_has_versions_and_an_import_keeps_its_own() {
     assert_eq!((import.kind_version, import.rows.created, import.rows.failed), (Some(2), 1, 1));
     // Another account does not see it.
     let other = stack.client_of(support::OTHER_TOKEN);
-    assert_eq!(support::refused(other.kind("parts").await), (404, "not_found".to_owned()));
+    assert_eq!(support::refused(other.kind_text("parts").await), (404, "not_found".to_owned()));
     let refused = support::refused(stack.client.put_kind(&json!({ "name": "products" })).await);
     assert_eq!(refused, (409, "bundled_kind".to_owned()));
     stack.stop().await;

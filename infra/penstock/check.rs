@@ -25,7 +25,6 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Context;
 use clap::Args;
 use penstock_client::Detected;
 use penstock_engine::{
@@ -44,6 +43,7 @@ use crate::{
     groups::Groups,
     output::Output,
     preview::say_layout,
+    schema_file::SchemaFile,
     source::Origin,
     terminal,
 };
@@ -157,9 +157,7 @@ fn schema(kind: &str) -> anyhow::Result<Schema> {
     if let Some(schema) = name.and_then(|name| kinds::bundled(&name)) {
         return Ok(schema.clone());
     }
-    let document = std::fs::read(kind)
-        .with_context(|| format!("`{kind}` is no bundled kind, and cannot be read as a schema's file"))?;
-    Kind::parse(&document).with_context(|| format!("the schema in {kind}"))
+    SchemaFile::read(kind).map(|file| file.schema)
 }
 
 fn say_summary(

@@ -21,6 +21,7 @@ use crate::{
     interrupt::Interrupts,
     output::{FileId, Output},
     preview,
+    schema_file::SchemaFile,
     service::Service,
     source::Origin,
     terminal,
@@ -34,7 +35,7 @@ pub(crate) struct ImportArgs {
     /// The files, each an import of its own, in this order; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The kind of their records.
+    /// The kind of their records: its name, or the path of a Table Schema file, which is registered first.
     #[arg(long, default_value = "products")]
     kind: String,
     /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold nothing.
@@ -157,9 +158,9 @@ impl ImportArgs {
         preview::run(&file, &self.kind, client.as_ref(), self.json).await
     }
 
-    fn new_import(&self, origin: &Origin) -> NewImport {
+    fn new_import(&self, origin: &Origin, kind: &str) -> NewImport {
         NewImport {
-            kind: Some(self.kind.clone()),
+            kind: Some(kind.to_owned()),
             format: self.reading.format,
             filename: self.filename.clone().or_else(|| origin.filename()),
             size: None,
@@ -236,14 +237,23 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         return args.preview().await;
     }
     let plans = args.plans()?;
+    let schema = SchemaFile::of_argument(&args.kind)?;
     let inputs: Vec<FileId> = plans.iter().map(|plan| plan.origin.id()).collect();
     let named = if args.local { None } else { args.service.named()? };
     let mut interrupts = Interrupts::catch()?;
     let destination = Destination::open(named).await?;
-    note!("importing into {destination}");
+    let registered = match &schema {
+        None => String::new(),
+        Some(file) => tokio::select! {
+            registered = file.register(destination.client()) => format!("; {}", registered?),
+            () = interrupts.next() => anyhow::bail!("interrupted; nothing was imported"),
+        },
+    };
+    note!("importing into {destination}{registered}");
+    let kind = schema.as_ref().map_or(args.kind.as_str(), |file| file.schema.name.as_str());
     let mut results = Vec::new();
     for Plan { origin, rejected } in &plans {
-        let job = Job { origin, rejected, inputs: &inputs, new: args.new_import(origin), to: &destination };
+        let job = Job { origin, rejected, inputs: &inputs, new: args.new_import(origin, kind), to: &destination };
         let result = one::import(job, &mut interrupts).await;
         let name = origin.name();
         tokio::select! {

@@ -10,7 +10,9 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde::Deserialize;
 
-use crate::{output, service::Service, show::OutputArgs, terminal};
+use penstock_model::KindName;
+
+use crate::{output, schema_file::name_of, service::Service, show::OutputArgs, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum KindsCommand {
@@ -31,7 +33,7 @@ pub(crate) enum KindsCommand {
         #[command(flatten)]
         service: Service,
     },
-    /// Registers a schema as the newest version of the account's kind of its name.
+    /// Registers a schema as the newest version of the account's kind of its name, or of its file's.
     Put {
         /// The schema's file; `-` is standard input.
         file: PathBuf,
@@ -83,7 +85,8 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
 /// The one part of a schema that its path repeats.
 #[derive(Deserialize)]
 struct Named {
-    name: String,
+    #[serde(default)]
+    name: serde_json::Value,
 }
 
 async fn put(service: &Service, file: &Path, json: bool) -> anyhow::Result<()> {
@@ -94,8 +97,12 @@ async fn put(service: &Service, file: &Path, json: bool) -> anyhow::Result<()> {
     };
     read.with_context(|| file.display().to_string())?;
     let named = serde_json::from_slice::<Named>(&document);
-    let Named { name } = named.with_context(|| format!("{} is no schema: JSON with a name", file.display()))?;
-    let kind = service.client()?.put_kind_text(&name, document).await?;
+    let Named { name } = named.with_context(|| format!("{} is no schema: a JSON object", file.display()))?;
+    let own = name.as_str().and_then(|name| name.parse::<KindName>().ok());
+    let name = own.or_else(|| name_of(file)).with_context(|| {
+        format!("neither the schema in {} nor the file's name names a kind: add a \"name\"", file.display())
+    })?;
+    let kind = service.client()?.put_kind_text(name.as_str(), document).await?;
     if json {
         return terminal::say_json(&kind);
     }

@@ -31,6 +31,7 @@ mod preview;
 mod profile;
 mod progress;
 mod records;
+mod schema_file;
 mod serve;
 mod service;
 mod show;

@@ -17,6 +17,7 @@ use crate::{
     file::LocalFile,
     follow::{say_failure, say_notes},
     groups::line_of,
+    schema_file::SchemaFile,
     terminal,
 };
 
@@ -82,10 +83,12 @@ pub(crate) async fn run(
 }
 
 async fn schema(kind: &str, client: Option<&Client>) -> anyhow::Result<Schema> {
-    let name: KindName = kind.parse().with_context(|| format!("`{kind}` is no kind's name"))?;
+    let Ok(name) = kind.parse::<KindName>() else { return SchemaFile::read(kind).map(|file| file.schema) };
     match (kinds::bundled(&name), client) {
         (Some(schema), _) => Ok(schema.clone()),
-        (None, Some(client)) => Ok(client.kind(kind).await?),
+        (None, Some(client)) => {
+            Kind::parse_as(client.kind_text(kind).await?.as_bytes(), &name).context("the kind's schema")
+        }
         (None, None) => anyhow::bail!("there is no bundled kind `{kind}`; an account's own needs --url and --token"),
     }
 }

@@ -6,7 +6,6 @@ mod types;
 
 use std::{path::Path, time::Duration};
 
-use penstock_model::Schema;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy};
 use serde::de::DeserializeOwned;
 
@@ -282,24 +281,12 @@ impl Client {
         read::<KindList>(self.request(Method::GET, "/v1/kinds").send().await?).await.map(|list| list.kinds)
     }
 
-    /// A kind's schema, in its newest version.
-    ///
-    /// # Errors
-    /// [`ClientError`]
-    pub async fn kind(&self, kind: &str) -> Result<Schema> {
-        read(self.kind_document(kind).await?).await
-    }
-
-    /// The text of a kind's schema, in its newest version.
+    /// The text of a kind's schema, in its newest version, as it was registered.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn kind_text(&self, kind: &str) -> Result<String> {
-        text(self.kind_document(kind).await?).await
-    }
-
-    async fn kind_document(&self, kind: &str) -> Result<Response> {
-        Ok(self.request(Method::GET, &format!("/v1/kinds/{}", encoded(kind))).send().await?)
+        text(self.request(Method::GET, &format!("/v1/kinds/{}", encoded(kind))).send().await?).await
     }
 
     /// The first line of a file of a kind's records, with a column for each field, as CSV.

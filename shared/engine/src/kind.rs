@@ -22,6 +22,7 @@ mod check;
 mod compile;
 mod components;
 mod default;
+mod document;
 pub(crate) mod habits;
 mod nested;
 mod number;
@@ -32,7 +33,7 @@ mod text;
 
 use std::{collections::HashMap, sync::Arc};
 
-use penstock_model::{Conversion, InvalidOption, KindName, ReadOptions, Value};
+use penstock_model::{Conversion, FieldsMatch, InvalidOption, KindName, ReadOptions, Value};
 
 pub use check::FieldCheck;
 pub(crate) use number::Evidence;
@@ -52,6 +53,7 @@ pub struct Kind {
     defaults: Vec<(usize, DefaultRule)>,
     keeps_additional: bool,
     exact_columns: bool,
+    fields_match: FieldsMatch,
     missing: Arc<[String]>,
     reading: ReadOptions,
 }
@@ -106,6 +108,11 @@ impl Kind {
     /// Whether columns that no field is named after are kept.
     pub fn keeps_additional(&self) -> bool {
         self.keeps_additional
+    }
+
+    /// Which columns a file of the kind must have, and whether it may have others.
+    pub(crate) fn fields_match(&self) -> FieldsMatch {
+        self.fields_match
     }
 
     /// How files of the kind are read, where their imports do not say otherwise.

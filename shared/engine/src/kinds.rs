@@ -35,6 +35,11 @@ pub fn bundled(kind: &KindName) -> Option<&'static Schema> {
     BUNDLED.iter().find(|schema| schema.name == *kind)
 }
 
+/// The document of the bundled kind of this name.
+pub fn document(kind: &KindName) -> Option<&'static str> {
+    BUNDLED.iter().position(|schema| schema.name == *kind).map(|at| DOCUMENTS[at])
+}
+
 /// All bundled kinds.
 pub fn all() -> &'static [Schema] {
     &BUNDLED

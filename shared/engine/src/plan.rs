@@ -42,7 +42,7 @@ impl Plan {
     ///
     /// # Errors
     /// A permanent failure: `unknown_field`, `unknown_column`, `duplicate_column`, `missing_column` (a required field
-    /// has no column in the header).
+    /// has no column in the header), `unexpected_column` (the kind takes no other columns).
     pub fn compile(
         kind: Kind,
         grammar: Grammar,
@@ -71,11 +71,20 @@ impl Plan {
             let names_any = has_header || !columns.is_empty();
             let places = if names_any { names.fields(columns, has_header)? } else { Vec::new() };
             // Rows that name their own members say each for itself what they lack.
-            let is_required = |at: &usize| has_header && kind.field(*at).is_required();
-            let required: Vec<usize> = (0..kind.fields().len()).filter(is_required).collect();
-            let missing: Vec<usize> = required.iter().copied().filter(|at| !places.contains(&Some(*at))).collect();
+            let wants_all = kind.fields_match().wants_all();
+            let is_wanted = |at: &usize| has_header && (wants_all || kind.field(*at).is_required());
+            let wanted: Vec<usize> = (0..kind.fields().len()).filter(is_wanted).collect();
+            let missing: Vec<usize> = wanted.iter().copied().filter(|at| !places.contains(&Some(*at))).collect();
             if !missing.is_empty() {
-                return Err(names.missing(&missing, columns, &places, look(&names, &required)));
+                return Err(names.missing(&missing, columns, &places, look(&names, &wanted)));
+            }
+            let is_other = |(column, place): &(&String, &Option<usize>)| place.is_none() && is_kept(column);
+            if kind.fields_match().wants_no_other()
+                && let Some((column, _)) = columns.iter().zip(&places).find(is_other)
+            {
+                let message =
+                    format!("`{column}` is no field of kind `{}`, whose fieldsMatch takes no others", kind.name());
+                return Err(Failure::new("unexpected_column", message));
             }
             (places, names.normal())
         };

@@ -41,8 +41,8 @@ pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use row_error::RowError;
 pub use schema::{
-    AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, ItemSchema,
-    Scalar, Schema, ValueScope,
+    AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,
+    ItemSchema, Others, Scalar, Schema, ValueScope,
 };
 pub use scope::Scope;
 pub use tally::{Rows, Tally};

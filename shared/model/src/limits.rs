@@ -167,6 +167,34 @@ pub const ROWS_AT_NAMES: usize = 16;
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
 
+/// Bytes of a schema's document, at most.
+pub const SCHEMA_BYTES: usize = 64 * 1024;
+
+/// Characters of a field's name, at most.
+pub const FIELD_NAME_CHARS: usize = 256;
+
+/// Values of an enumeration, at most: a cell is compared with each.
+pub const ENUM_VALUES: usize = 1_000;
+
+/// Bytes of an enumeration's texts, at most.
+pub const ENUM_BYTES: usize = 32 * 1024;
+
+/// Characters of a pattern, at most.
+pub const PATTERN_CHARS: usize = 2_000;
+
+/// Bytes of a compiled pattern, at most.
+pub const PATTERN_BYTES: usize = 512 * 1024;
+
+/// Work of a pattern on one text, at most: the bytes of the compiled pattern times those of the longest text that its
+/// field takes, which are [`RECORD_BYTES`] unless the field has a `maxLength`. So much takes some two seconds at worst.
+pub const PATTERN_WORK: u64 = 40_000_000_000;
+
+/// Kinds of an account's own, at most.
+pub const ACCOUNT_KINDS: usize = 200;
+
+/// Versions of a kind, at most.
+pub const KIND_VERSIONS: u32 = 1_000;
+
 /// Patterns of a schema, those of dates and times among them: each is compiled wherever its kind is used.
 pub const SCHEMA_PATTERNS: usize = 50;
 

@@ -1,11 +1,16 @@
 //! A record kind as data: the part of Table Schema (Frictionless Data, <https://specs.frictionlessdata.io/table-schema/>) that is supported.
 //!
+//! A schema as it is published is read, in version 1 or 2 of the standard. Members that mean nothing here, such as `rdfType` or `example`,
+//! are let pass ([`Others`]); what would change what is read and is not supported is refused when the schema is compiled.
+//!
 //! What goes beyond Table Schema is marked as an extension of Penstock's. Read with serde_json alone: numbers keep every digit that they
 //! have, which other formats of serde do not pass on.
 
+use std::collections::BTreeMap;
+
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{DeserializeOwned, Error, IgnoredAny, IntoDeserializer, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::value::RawValue;
 
@@ -13,7 +18,7 @@ use crate::{Decimal, KindName, ReadOptions, Value};
 
 /// A kind of record: what its fields are called, what they may hold, and which of them name the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Schema {
     /// The kind's name.
     pub name: KindName,
@@ -26,11 +31,17 @@ pub struct Schema {
     /// The fields, in the order in which a template lists them.
     pub fields: Vec<Field>,
     /// The fields that together name a record, in the order in which a key is written. A single one may stand without an array.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub primary_key: Vec<String>,
     /// Cells that hold nothing; the empty cell unless the schema says otherwise.
-    #[serde(default = "empty_cell")]
+    #[serde(default = "empty_cell", deserialize_with = "missing_values")]
     pub missing_values: Vec<String>,
+    /// Which of the fields a file must have, and whether it may have others; columns are found by their names either way.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "fields_match")]
+    pub fields_match: Option<FieldsMatch>,
+    /// Sets of fields that no two records share. Only the primary key can be one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_keys: Vec<Vec<String>>,
     /// What becomes of columns that no field is named after. An extension of Penstock's.
     #[serde(default)]
     pub additional_fields: AdditionalFields,
@@ -41,6 +52,48 @@ pub struct Schema {
     /// names that an import's options have. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
     pub reading: ReadOptions,
+    /// Members that mean nothing here.
+    #[serde(flatten, skip_serializing)]
+    pub others: Others,
+}
+
+/// The names of members that are let pass: those of the standard that mean nothing here, and those of other programs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Others {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
+        Ok(Self(members.into_keys().collect()))
+    }
+}
+
+/// Which of a schema's fields a file must have, and whether it may have others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldsMatch {
+    /// All of them in their order, and no other. Not supported: columns are found by their names.
+    Exact,
+    /// All of them, and no other.
+    Equal,
+    /// All of them.
+    Subset,
+    /// No other.
+    Superset,
+    /// At least one; those that are required, as of every file.
+    Partial,
+}
+
+impl FieldsMatch {
+    /// Whether a file has a column for every field.
+    pub fn wants_all(self) -> bool {
+        matches!(self, Self::Exact | Self::Equal | Self::Subset)
+    }
+
+    /// Whether a file has no column without a field.
+    pub fn wants_no_other(self) -> bool {
+        matches!(self, Self::Exact | Self::Equal | Self::Superset)
+    }
 }
 
 /// What becomes of a column that the schema does not name.
@@ -67,7 +120,7 @@ pub enum ColumnNames {
 
 /// One field of a kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Field {
     /// The field's name, which is also its column's.
     pub name: String,
@@ -102,6 +155,18 @@ pub struct Field {
     /// Of booleans: the cells that are false; `false`, `False`, `FALSE`, `0` unless the schema says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub false_values: Option<Vec<String>>,
+    /// Cells of the field that hold nothing, in place of the schema's.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_missing_values")]
+    pub missing_values: Option<Vec<String>>,
+    /// Of texts and integers: the values that there are, as `enum` says them.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "categories")]
+    pub categories: Option<Vec<Scalar>>,
+    /// Of lists: what stands between two items; `,` unless the schema says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// Of lists: the type of the items; text unless the schema says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item_type: Option<FieldType>,
     /// What a new record gets where its row does not name the field. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<FieldDefault>,
@@ -111,9 +176,12 @@ pub struct Field {
     /// Of arrays: the schema of their items, which are objects. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item_schema: Option<ItemSchema>,
+    /// Members that mean nothing here.
+    #[serde(flatten, skip_serializing)]
+    pub others: Others,
 }
 
-/// The types of Table Schema that are supported; all but `yearmonth`, `duration`, `geopoint` and `geojson`.
+/// The types of Table Schema v1 and v2 that are supported; all but `yearmonth`, `duration`, `geopoint` and `geojson`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
@@ -136,6 +204,8 @@ pub enum FieldType {
     Year,
     /// A JSON array.
     Array,
+    /// Items of one type, with a delimiter between them; kept as an array.
+    List,
     /// A JSON object.
     Object,
     /// Whatever comes.
@@ -144,7 +214,7 @@ pub enum FieldType {
 
 /// The constraints of Table Schema that are supported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Constraints {
     /// Whether a row without a value fails. A field of the key is required if it has no default and the schema does not say `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +234,12 @@ pub struct Constraints {
     /// The greatest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<Scalar>,
+    /// A value that is too small, however little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_minimum: Option<Scalar>,
+    /// A value that is too great, however little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_maximum: Option<Scalar>,
     /// Most digits behind the point of a number. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_scale: Option<u8>,
@@ -173,6 +249,9 @@ pub struct Constraints {
     /// The values that there are.
     #[serde(rename = "enum", default, skip_serializing_if = "Option::is_none")]
     pub enumeration: Option<Vec<Scalar>>,
+    /// Members that mean nothing here.
+    #[serde(flatten, skip_serializing)]
+    pub others: Others,
 }
 
 impl Constraints {
@@ -220,10 +299,13 @@ pub enum ValueScope {
 
 /// The schema of an array's items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ItemSchema {
     /// The fields of an item. Other members are kept or left out as the kind's additional fields are.
     pub fields: Vec<Field>,
+    /// Members that mean nothing here.
+    #[serde(flatten, skip_serializing)]
+    pub others: Others,
 }
 
 /// A value in a schema: a cell's text, or a number or a boolean as JSON has it.
@@ -286,6 +368,51 @@ fn scalar(raw: &str) -> Result<Scalar, String> {
     }
 }
 
+/// A value with a label for people (Table Schema v2).
+#[derive(Deserialize)]
+struct Labelled<T> {
+    value: T,
+}
+
+/// A value, or an object that holds it.
+struct MayBeLabelled<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for MayBeLabelled<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        // The place inside these few bytes would be told as one in the document.
+        let place = |error: serde_json::Error| D::Error::custom(without_place(&error));
+        match raw.get().starts_with('{') {
+            true => serde_json::from_str(raw.get()).map(|Labelled { value }| Self(value)).map_err(place),
+            false => serde_json::from_str(raw.get()).map(Self).map_err(place),
+        }
+    }
+}
+
+fn labelled<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let values = Vec::<MayBeLabelled<T>>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|MayBeLabelled(value)| value).collect())
+}
+
+fn missing_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    labelled(deserializer)
+}
+
+fn some_missing_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    labelled(deserializer).map(Some)
+}
+
+fn categories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Scalar>>, D::Error> {
+    labelled(deserializer).map(Some)
+}
+
+/// One word, or an array of one, as the profile of version 2.0 has it by mistake.
+fn fields_match<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldsMatch>, D::Error> {
+    let words = one_or_many(deserializer)?;
+    let [word] = words.as_slice() else { return Err(D::Error::custom("one word is expected")) };
+    FieldsMatch::deserialize(word.as_str().into_deserializer()).map(Some)
+}
+
 /// What is wrong with a JSON text, without the line and column, which serde_json puts at the end.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -303,7 +430,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         type Value = Vec<String>;
 
         fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("a field's name or an array of them")
+            formatter.write_str("a text or an array of them")
         }
 
         fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {

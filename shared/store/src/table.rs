@@ -61,6 +61,16 @@ pub(crate) fn newest_schema_key(account: &AccountId, kind: &KindName) -> Item {
     dynamo::key(account_pk(account), format!("schema#{kind}"))
 }
 
+/// The kind whose newest version stands under a sort key.
+pub(crate) fn kind_of(sk: &str) -> Option<KindName> {
+    sk.strip_prefix("schema#")?.parse().ok()
+}
+
+/// The names of an account's own kinds, which are counted.
+pub(crate) fn kind_names_key(account: &AccountId) -> Item {
+    dynamo::key(account_pk(account), "kinds")
+}
+
 pub(crate) fn schema_version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
     dynamo::key(account_pk(account), format!("schema-version#{kind}#{version:010}"))
 }

@@ -67,6 +67,11 @@ pub(super) async fn create(
     let found = store.kind(&account, &kind).await?;
     let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
     check_mapping(&found.schema, &options)?;
+    if !options.reading.values().is_empty()
+        && let Some(kind) = store.compiled_kind(&account, &kind, found.version).await?
+    {
+        kind.read_by(&options.reading).map_err(refused)?;
+    }
     let import = intake::import(&store, &account, kind, filename, options);
     let import = Import { kind_version: found.version, format, ..import };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {

@@ -12,7 +12,10 @@ use penstock_engine::{
     kinds,
 };
 use penstock_model::{AccountId, KindName, Schema, limits};
-use penstock_store::{Store, kinds::KindVersion};
+use penstock_store::{
+    Store,
+    kinds::{KindVersion, Registration},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -54,14 +57,18 @@ pub(super) async fn list(
     Ok(Json(KindList { kinds: lines }))
 }
 
-/// `GET /v1/kinds/{kind}`: its schema, in the newest version.
+/// `GET /v1/kinds/{kind}`: its schema, in the newest version, as it was registered.
 pub(super) async fn show(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Read>,
     name: Named<KindName>,
 ) -> Result<Response, Refusal> {
     let kind = find(&store, &account, &name).await?;
-    Ok(([("penstock-kind-version", kind.version.to_string())], Json(&*kind.schema)).into_response())
+    let headers = [
+        ("penstock-kind-version", kind.version.to_string()),
+        (header::CONTENT_TYPE.as_str(), "application/json".to_owned()),
+    ];
+    Ok((headers, kind.document.to_string()).into_response())
 }
 
 /// `GET /v1/kinds/{kind}/template.csv`: the header of a file, with a column for each field.
@@ -82,7 +89,7 @@ pub(super) async fn template(
 }
 
 /// `PUT /v1/kinds/{kind}`: registers the schema in the body as the account's kind of this name. Imports keep the version that they were
-/// created with. A repeat of the newest version makes no new one.
+/// created with. A repeat of the newest version makes no new one. The path names a schema that does not name itself.
 pub(super) async fn put(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Write>,
@@ -98,13 +105,26 @@ pub(super) async fn put(
             format!("`{name}` is a bundled kind; register yours under another name"),
         ));
     }
-    let schema = Kind::parse(&body).map_err(invalid_schema)?;
+    let schema = Kind::parse_as(&body, name).map_err(invalid_schema)?;
     if schema.name != *name {
         let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
         return Err(invalid_schema(SchemaError { pointer: "/name".to_owned(), message }));
     }
     Kind::compile(&schema, &account).map_err(invalid_schema)?;
-    let version = store.put_kind(&account, &schema).await?;
+    // It has been parsed, so it is text.
+    let document = String::from_utf8_lossy(&body);
+    let document = document.trim_start_matches('\u{feff}');
+    let version = match store.put_kind(&account, &schema, document).await? {
+        Registration::Version(version) => version,
+        Registration::TooManyKinds => {
+            let message = format!("the account has {} kinds, the most there may be", limits::ACCOUNT_KINDS);
+            return Err(Refusal::conflict("too_many_kinds", message));
+        }
+        Registration::TooManyVersions => {
+            let message = format!("`{name}` has {} versions, the most there may be", limits::KIND_VERSIONS);
+            return Err(Refusal::conflict("too_many_versions", message));
+        }
+    };
     let status = if version == 1 { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(KindLine::new(version, &schema))).into_response())
 }

@@ -67,6 +67,7 @@ pub(super) enum Rule {
     Temporal(TemporalRule),
     Year(NumberRule),
     Array { length: Length, items: Option<Items> },
+    List { length: Length, delimiter: String, item: Box<Rule> },
     Object { length: Length },
     Any,
 }
@@ -227,6 +228,15 @@ impl Rule {
                 let value = items.check(json)?;
                 return sized(value, *length).map(Cell::Nested).map_err(|error| vec![error]);
             }
+            (Self::List { length, delimiter, item }, Input::Text(text)) => {
+                let items = text.split(delimiter.as_str()).map(|text| item.read(Input::Text(text), depth + 1));
+                return sized(nested::items(items)?, *length).map(Cell::Nested).map_err(|error| vec![error]);
+            }
+            (Self::List { length, item, .. }, Input::Json(json)) => {
+                let items = nested::list_of(json, |input| item.read(input, depth + 1))?;
+                return sized(items, *length).map(Cell::Nested).map_err(|error| vec![error]);
+            }
+            (Self::List { .. }, _) => Err(wrong_type("a list")),
             (Self::String(rule), Input::Text(text) | Input::Number(text) | Input::Date(text)) => {
                 rule.check(text).map(|()| Cell::Text(Cow::Borrowed(text)))
             }

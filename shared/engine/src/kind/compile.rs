@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 use penstock_model::{
-    AccountId, AdditionalFields, ColumnNames, Constraints, Decimal, Field, FieldDefault, FieldType, Scalar, Schema,
-    Value, limits,
+    AccountId, AdditionalFields, ColumnNames, Constraints, Decimal, Field, FieldDefault, FieldType, FieldsMatch,
+    KindName, Scalar, Schema, Value, limits,
 };
 use serde_path_to_error::Segment;
 
@@ -12,7 +12,7 @@ use super::{
     DefaultRule, Kind, SchemaError,
     check::{FieldCheck, Presence, Rule},
     components::Temporal,
-    date_format,
+    date_format, document,
     nested::Items,
     number::NumberRule,
     temporal::TemporalRule,
@@ -29,10 +29,15 @@ const NAMED_VALUES: usize = 10;
 
 /// A place in a schema.
 #[derive(Debug, Clone)]
-struct At(String);
+pub(super) struct At(String);
 
 impl At {
-    fn then(&self, step: impl Display) -> Self {
+    /// The document.
+    pub(super) fn root() -> Self {
+        Self(String::new())
+    }
+
+    pub(super) fn then(&self, step: impl Display) -> Self {
         let step = step.to_string().replace('~', "~0").replace('/', "~1");
         Self(format!("{}/{step}", self.0))
     }
@@ -41,7 +46,7 @@ impl At {
         SchemaError { pointer: self.0.clone(), message: message.into() }
     }
 
-    fn fail<T>(&self, message: impl Into<String>) -> Result<T, SchemaError> {
+    pub(super) fn fail<T>(&self, message: impl Into<String>) -> Result<T, SchemaError> {
         Err(self.error(message))
     }
 }
@@ -52,7 +57,21 @@ impl Kind {
     /// # Errors
     /// The place of the first member that is not supported or has the wrong form.
     pub fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+        let json = document::without_mark(json);
+        if json.len() > limits::SCHEMA_BYTES {
+            let message = format!("the document has {} bytes, the limit is {}", json.len(), limits::SCHEMA_BYTES);
+            return At(String::new()).fail(message);
+        }
         parse(json)
+    }
+
+    /// Parses the document of a schema that is called `name`, by its file or its address, unless it names itself. A name
+    /// that is none of a kind, such as a title, does not count.
+    ///
+    /// # Errors
+    /// Those of [`Kind::parse`].
+    pub fn parse_as(json: &[u8], name: &KindName) -> Result<Schema, SchemaError> {
+        parse(&document::named(json, name))
     }
 
     /// Compiles a schema for an account.
@@ -86,6 +105,7 @@ struct Common<'a> {
 }
 
 fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
+    document::spelt(schema)?;
     few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
     let common = Common {
         account,
@@ -96,6 +116,15 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
     reading(schema, &root.then("reading"))?;
     let at_fields = root.then("fields");
     let places = places(&schema.fields, &at_fields)?;
+    if schema.primary_key.is_empty() {
+        return root.then("primaryKey").fail("a kind says which fields name a record: `\"primaryKey\": [\"id\"]`");
+    }
+    if schema.unique_keys.iter().any(|key| !document::is_same(key, &schema.primary_key)) {
+        return root.then("uniqueKeys").fail("only the fields of the primaryKey are unique, together");
+    }
+    if schema.fields_match == Some(FieldsMatch::Exact) {
+        return root.then("fieldsMatch").fail("columns are found by their names, not by their order; write `equal`");
+    }
     let mut key = Vec::with_capacity(schema.primary_key.len());
     for (part, name) in schema.primary_key.iter().enumerate() {
         let at = root.then("primaryKey").then(part);
@@ -103,7 +132,8 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         if key.contains(&place) {
             return at.fail("the field is named twice");
         }
-        if let FieldType::Array | FieldType::Object | FieldType::Any = schema.fields[place].field_type {
+        if let FieldType::Array | FieldType::List | FieldType::Object | FieldType::Any = schema.fields[place].field_type
+        {
             return at.fail("an array, an object or anything cannot name a record");
         }
         key.push(place);
@@ -135,6 +165,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         defaults,
         keeps_additional: common.keeps_additional,
         exact_columns: schema.column_names == ColumnNames::Exact,
+        fields_match: schema.fields_match.unwrap_or(FieldsMatch::Partial),
         missing: common.missing,
         reading: schema.reading.clone(),
     };
@@ -178,6 +209,9 @@ fn places(fields: &[Field], at: &At) -> Result<HashMap<String, usize>, SchemaErr
         let at = at.then(place).then("name");
         if field.name.is_empty() {
             return at.fail("a field needs a name");
+        }
+        if field.name.chars().count() > limits::FIELD_NAME_CHARS {
+            return at.fail(format!("has more than {} characters", limits::FIELD_NAME_CHARS));
         }
         if places.insert(field.name.clone(), place).is_some() {
             return at.fail(format!("another field is called `{}` too", field.name));
@@ -298,24 +332,29 @@ fn compile_field(
         return at.then("default").fail("a required field never takes a default");
     }
     let rule = rule(field, at, common, depth)?;
-    let enumeration = match &field.constraints.enumeration {
-        None => None,
-        Some(values) => Some(enumeration(values, &rule, &at.then("constraints").then("enum"))?),
+    let enumeration = match (&field.constraints.enumeration, &field.categories) {
+        // Categories say the same, in the words of version 2. An `enum` beside them is a part of them.
+        (Some(values), _) => Some(enumeration(values, &rule, &at.then("constraints").then("enum"))?),
+        (None, Some(values)) => Some(enumeration(values, &rule, &at.then("categories"))?),
+        (None, None) => None,
     };
     let prefix = field.scope.map(|_| format!("{}-", common.account));
-    let missing = common.missing.clone();
+    let missing = field.missing_values.as_deref().map_or_else(|| common.missing.clone(), Arc::from);
     Ok(FieldCheck::new(&field.name, presence, missing, rule, enumeration, prefix))
 }
 
 /// Checks that the field has only members that its type supports.
 fn supported(field: &Field, at: &At) -> Result<(), SchemaError> {
-    use FieldType::{Any, Array, Boolean, Date, Datetime, Integer, Number, Object, String, Time, Year};
+    use FieldType::{Any, Array, Boolean, Date, Datetime, Integer, List, Number, Object, String, Time, Year};
     let constraints = &field.constraints;
-    let given: [(&str, bool, &[FieldType]); 7] = [
-        ("minLength", constraints.min_length.is_some(), &[String, Array, Object]),
-        ("maxLength", constraints.max_length.is_some(), &[String, Array, Object]),
-        ("minimum", constraints.minimum.is_some(), &[Number, Integer, Date, Datetime, Time, Year]),
-        ("maximum", constraints.maximum.is_some(), &[Number, Integer, Date, Datetime, Time, Year]),
+    let ordered: &[FieldType] = &[Number, Integer, Date, Datetime, Time, Year];
+    let given: [(&str, bool, &[FieldType]); 9] = [
+        ("minLength", constraints.min_length.is_some(), &[String, Array, List, Object]),
+        ("maxLength", constraints.max_length.is_some(), &[String, Array, List, Object]),
+        ("exclusiveMinimum", constraints.exclusive_minimum.is_some(), ordered),
+        ("exclusiveMaximum", constraints.exclusive_maximum.is_some(), ordered),
+        ("minimum", constraints.minimum.is_some(), ordered),
+        ("maximum", constraints.maximum.is_some(), ordered),
         ("maxScale", constraints.max_scale.is_some(), &[Number]),
         ("pattern", constraints.pattern.is_some(), &[String]),
         (
@@ -331,13 +370,16 @@ fn supported(field: &Field, at: &At) -> Result<(), SchemaError> {
         }
     }
     let default = field.format.as_deref().is_none_or(|format| format == "default");
-    let given: [(&str, bool, &[FieldType]); 8] = [
+    let given: [(&str, bool, &[FieldType]); 11] = [
         ("format", !default, &[String, Date, Datetime, Time]),
         ("decimalChar", field.decimal_char.is_some(), &[Number]),
         ("groupChar", field.group_char.is_some(), &[Number, Integer]),
         ("bareNumber", field.bare_number.is_some(), &[Number, Integer]),
         ("trueValues", field.true_values.is_some(), &[Boolean]),
         ("falseValues", field.false_values.is_some(), &[Boolean]),
+        ("categories", field.categories.is_some(), &[String, Integer]),
+        ("delimiter", field.delimiter.is_some(), &[List]),
+        ("itemType", field.item_type.is_some(), &[List]),
         ("scope", field.scope.is_some(), &[String]),
         ("itemSchema", field.item_schema.is_some(), &[Array]),
     ];
@@ -367,6 +409,7 @@ fn rule(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Rul
         FieldType::Datetime => Rule::Temporal(temporal(field, at, Temporal::Datetime)?),
         FieldType::Time => Rule::Temporal(temporal(field, at, Temporal::Time)?),
         FieldType::Array => Rule::Array { length, items: items(field, at, common, depth)? },
+        FieldType::List => list(field, at, common, length)?,
         FieldType::Object => Rule::Object { length },
         FieldType::Any => Rule::Any,
     })
@@ -385,7 +428,7 @@ fn text(field: &Field, at: &At, length: Length) -> Result<TextRule, SchemaError>
             return at.then("format").fail(message);
         }
     };
-    let pattern = field.constraints.pattern.as_deref().map(Pattern::compile).transpose();
+    let pattern = field.constraints.pattern.as_deref().map(|pattern| Pattern::compile(pattern, length)).transpose();
     let pattern = pattern.map_err(|error| at.then("constraints").then("pattern").error(error))?;
     Ok(TextRule { format, length, pattern })
 }
@@ -435,7 +478,9 @@ fn number(
     if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
         return at.then("maximum").fail("is less than minimum");
     }
-    Ok(NumberRule { minimum, maximum, ..rule })
+    let above = bound(&field.constraints.exclusive_minimum, &at.then("exclusiveMinimum"), |text| read(&rule, text))?;
+    let below = bound(&field.constraints.exclusive_maximum, &at.then("exclusiveMaximum"), |text| read(&rule, text))?;
+    Ok(NumberRule { minimum, maximum, between: [above, below], ..rule })
 }
 
 fn temporal(field: &Field, at: &At, what: Temporal) -> Result<TemporalRule, SchemaError> {
@@ -452,7 +497,9 @@ fn temporal(field: &Field, at: &At, what: Temporal) -> Result<TemporalRule, Sche
     };
     let minimum = bound("minimum", &field.constraints.minimum)?;
     let maximum = bound("maximum", &field.constraints.maximum)?;
-    (rule.minimum, rule.maximum) = (minimum, maximum);
+    let above = bound("exclusiveMinimum", &field.constraints.exclusive_minimum)?;
+    let below = bound("exclusiveMaximum", &field.constraints.exclusive_maximum)?;
+    (rule.minimum, rule.maximum, rule.between) = (minimum, maximum, [above, below]);
     Ok(rule)
 }
 
@@ -466,6 +513,23 @@ fn boolean(field: &Field, at: &At) -> Result<Rule, SchemaError> {
         return at.then("falseValues").then(both).fail("is one of trueValues too");
     }
     Ok(Rule::Boolean { true_values, false_values })
+}
+
+/// A list: its items are written as their type is by default.
+fn list(field: &Field, at: &At, common: &Common<'_>, length: Length) -> Result<Rule, SchemaError> {
+    use FieldType::{Boolean, Date, Datetime, Integer, Number, String, Time};
+    let field_type = field.item_type.unwrap_or_default();
+    if ![String, Integer, Boolean, Number, Datetime, Date, Time].contains(&field_type) {
+        return at
+            .then("itemType")
+            .fail("a list holds strings, integers, booleans, numbers, datetimes, dates or times");
+    }
+    let delimiter = field.delimiter.clone().unwrap_or_else(|| ",".to_owned());
+    if delimiter.is_empty() {
+        return at.then("delimiter").fail("at least one character is expected");
+    }
+    let item = Field { field_type, ..Field::default() };
+    Ok(Rule::List { length, delimiter, item: Box::new(rule(&item, at, common, 0)?) })
 }
 
 fn items(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Option<Items>, SchemaError> {
@@ -497,6 +561,11 @@ fn items(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Op
 fn enumeration(values: &[Scalar], rule: &Rule, at: &At) -> Result<(Vec<Value>, String), SchemaError> {
     if values.is_empty() {
         return at.fail("at least one value is expected");
+    }
+    let bytes = |scalar: &Scalar| if let Scalar::Text(text) = scalar { text.len() } else { size_of::<Decimal>() };
+    if values.len() > limits::ENUM_VALUES || values.iter().map(bytes).sum::<usize>() > limits::ENUM_BYTES {
+        let (values, bytes) = (limits::ENUM_VALUES, limits::ENUM_BYTES);
+        return at.fail(format!("at most {values} values of {bytes} bytes together are taken"));
     }
     let mut read = Vec::with_capacity(values.len());
     let mut names = Vec::new();

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::check::FieldCheck;
 use crate::{
-    cell::{CellError, Input},
+    cell::{Cell, CellError, Input},
     members::Members,
 };
 
@@ -127,6 +127,37 @@ pub(super) fn object(text: &str, depth: usize) -> Result<Value, CellError> {
         raw if raw.starts_with('{') => value(raw, depth),
         _ => Err(no_object()),
     }
+}
+
+/// The list of these items, or what is wrong with them: at most [`limits::CELL_ERRORS`] errors.
+pub(super) fn items<'a>(
+    items: impl Iterator<Item = Result<Cell<'a>, Vec<CellError>>>,
+) -> Result<Value, Vec<CellError>> {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for (at, item) in items.enumerate() {
+        match item {
+            Ok(item) => values.push(Value::from(item)),
+            Err(found) => errors.extend(found.into_iter().map(|error| error.below(&format!("[{at}]")))),
+        }
+        if errors.len() >= limits::CELL_ERRORS {
+            errors.truncate(limits::CELL_ERRORS);
+            break;
+        }
+    }
+    if errors.is_empty() { Ok(Value::List(values)) } else { Err(errors) }
+}
+
+/// The list of the items of a JSON array, each of which `read` reads.
+pub(super) fn list_of(
+    json: &str,
+    read: impl Fn(Input<'_>) -> Result<Cell<'_>, Vec<CellError>>,
+) -> Result<Value, Vec<CellError>> {
+    let raws = list(trimmed(json)).ok_or_else(|| vec![no_array()])?;
+    items(raws.into_iter().map(|raw| {
+        let mut text = Cow::Borrowed("");
+        let input = input(raw.get(), &mut text).map_err(|error| vec![error])?;
+        read(input).map(Cell::into_owned)
+    }))
 }
 
 fn no_array() -> CellError {

@@ -15,20 +15,33 @@ pub(super) struct NumberRule {
     pub(super) bare: bool,
     pub(super) minimum: Option<Decimal>,
     pub(super) maximum: Option<Decimal>,
+    /// The greatest that is too small, and the least that is too large.
+    pub(super) between: [Option<Decimal>; 2],
     pub(super) max_scale: Option<u8>,
 }
 
 impl Default for NumberRule {
     fn default() -> Self {
-        Self { decimal_char: '.', group_char: None, bare: true, minimum: None, maximum: None, max_scale: None }
+        Self {
+            decimal_char: '.',
+            group_char: None,
+            bare: true,
+            minimum: None,
+            maximum: None,
+            between: [None; 2],
+            max_scale: None,
+        }
     }
 }
 
 impl NumberRule {
     /// Whether the rule accepts every number as a program writes it.
     pub(super) fn takes_any_number(&self) -> bool {
-        let Self { decimal_char, group_char, minimum, maximum, max_scale, .. } = self;
-        *decimal_char == '.' && group_char.is_none() && minimum.is_none() && maximum.is_none() && max_scale.is_none()
+        self.decimal_char == '.' && self.group_char.is_none() && self.is_unbounded()
+    }
+
+    fn is_unbounded(&self) -> bool {
+        self.minimum.is_none() && self.maximum.is_none() && self.between == [None; 2] && self.max_scale.is_none()
     }
 
     /// A number in text.
@@ -207,8 +220,14 @@ impl NumberRule {
     }
 
     fn within(&self, number: Decimal) -> Result<Decimal, CellError> {
-        if self.minimum.is_none() && self.maximum.is_none() && self.max_scale.is_none() {
+        if self.is_unbounded() {
             return Ok(number);
+        }
+        if let Some(limit) = self.between[0].filter(|limit| number <= *limit) {
+            return Err(CellError::new("too_small", format!("must be more than {limit}")));
+        }
+        if let Some(limit) = self.between[1].filter(|limit| number >= *limit) {
+            return Err(CellError::new("too_large", format!("must be less than {limit}")));
         }
         if let Some(limit) = self.minimum.filter(|limit| number < *limit) {
             return Err(CellError::new("too_small", format!("the least is {limit}")));

@@ -103,7 +103,13 @@ impl FieldCheck {
                     item.read_by(values, of_items.and_then(|fields| fields.get(at)))?;
                 }
             }
-            Rule::String(_) | Rule::Year(_) | Rule::Array { .. } | Rule::Object { .. } | Rule::Any => {}
+            // The items of a list have the default formats of their type.
+            Rule::String(_)
+            | Rule::Year(_)
+            | Rule::Array { .. }
+            | Rule::List { .. }
+            | Rule::Object { .. }
+            | Rule::Any => {}
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(super) struct TemporalRule {
     of_days: Option<DatePattern>,
     pub(super) minimum: Option<Moment>,
     pub(super) maximum: Option<Moment>,
+    /// The latest that is too early, and the earliest that is too late.
+    pub(super) between: [Option<Moment>; 2],
 }
 
 impl TemporalRule {
@@ -33,7 +35,7 @@ impl TemporalRule {
             Some("any") => return Err("`any` is not supported: it would guess".to_owned()),
             Some(pattern) => Some(DatePattern::compile(pattern, what)?),
         };
-        Ok(Self { what, pattern, of_days: None, minimum: None, maximum: None })
+        Ok(Self { what, pattern, of_days: None, minimum: None, maximum: None, between: [None, None] })
     }
 
     /// Takes the pattern of an option, one of dates or of moments, in place of the field's own. A moment whose pattern
@@ -64,6 +66,12 @@ impl TemporalRule {
         }
         if let Some(limit) = self.maximum.as_ref().filter(|limit| order > limit.order) {
             return Err(CellError::new("too_large", format!("the limit is {}", limit.text)));
+        }
+        if let Some(limit) = self.between[0].as_ref().filter(|limit| order <= limit.order) {
+            return Err(CellError::new("too_small", format!("must be after {}", limit.text)));
+        }
+        if let Some(limit) = self.between[1].as_ref().filter(|limit| order >= limit.order) {
+            return Err(CellError::new("too_large", format!("must be before {}", limit.text)));
         }
         Ok(if text == cell { Cow::Borrowed(cell) } else { Cow::Owned(text) })
     }

@@ -148,6 +148,28 @@ fn cells_of_every_type_become_values_or_say_why_not() {
             ],
         ),
         (
+            r#""type": "number", "constraints": { "exclusiveMinimum": "0", "exclusiveMaximum": 1 }"#,
+            &[("0", "too_small"), ("0.001", "0.001"), ("0.999", "0.999"), ("1.0", "too_large")],
+        ),
+        (
+            r#""type": "date", "constraints": { "exclusiveMinimum": "2024-01-01", "exclusiveMaximum": "2024-01-03" }"#,
+            &[("2024-01-01", "too_small"), ("2024-01-02", r#""2024-01-02""#), ("2024-01-03", "too_large")],
+        ),
+        (r#""missingValues": [{ "value": "n/a" }]"#, &[("n/a", "null"), ("", r#""""#)]),
+        (r#""type": "list""#, &[("a, b", r#"["a"," b"]"#), ("a", r#"["a"]"#), ("", "null")]),
+        (
+            r#""type": "list", "itemType": "date", "delimiter": "; ", "constraints": { "maxLength": 2 }"#,
+            &[
+                ("2024-01-01; 2024-1-2", r#"["2024-01-01","2024-01-02"]"#),
+                ("2024-01-01;2024-01-02", "invalid_date"),
+                ("2024-01-01; 2024-01-02; 2024-01-03", "too_long"),
+            ],
+        ),
+        (
+            r#""type": "integer", "categories": [1, { "value": 2, "label": "two" }]"#,
+            &[("2", "2"), ("3", "not_in_enum")],
+        ),
+        (
             r#""type": "integer", "constraints": { "enum": [1, "2", 9223372036854775807] }"#,
             &[
                 (" 1", "1"),
@@ -410,7 +432,14 @@ fn a_schema_that_is_refused_names_the_place() {
     let fields = [
         (r#"{ "name": "f", "type": "geopoint" }"#, "/fields/1/type"),
         (r#"{ "name": "f", "type": "yearmonth" }"#, "/fields/1/type"),
-        (r#"{ "name": "f", "typo": 1 }"#, "/fields/1/typo"),
+        (r#"{ "name": "f", "decimal_char": "," }"#, "/fields/1/decimal_char"),
+        (r#"{ "name": "f", "constraints": { "jsonSchema": {} } }"#, "/fields/1/constraints/jsonSchema"),
+        (r#"{ "name": "f", "constraints": { "MaxLength": 1 } }"#, "/fields/1/constraints/MaxLength"),
+        (r#"{ "name": "f", "type": "list", "itemType": "array" }"#, "/fields/1/itemType"),
+        (r#"{ "name": "f", "type": "list", "delimiter": "" }"#, "/fields/1/delimiter"),
+        (r#"{ "name": "f", "type": "number", "categories": [1] }"#, "/fields/1/categories"),
+        (r#"{ "name": "f", "type": "integer", "categories": [1, { "value": "x" }] }"#, "/fields/1/categories/1"),
+        (r#"{ "name": "f", "constraints": { "exclusiveMinimum": 1 } }"#, "/fields/1/constraints/exclusiveMinimum"),
         (r#"{ "type": "string" }"#, "/fields/1"),
         (r#"{ "name": "" }"#, "/fields/1/name"),
         (r#"{ "name": "k" }"#, "/fields/1/name"),
@@ -483,7 +512,12 @@ fn a_schema_that_is_refused_names_the_place() {
         ("1", ""),
         (r#"{ "name": "t", "primaryKey": "k", "fields": [{ "name": "k" }] } x"#, ""),
         (r#"{ "name": "T", "primaryKey": "k", "fields": [{ "name": "k" }] }"#, "/name"),
-        (r#"{ "name": "t", "fields": [{ "name": "k" }] }"#, ""),
+        (r#"{ "name": "t", "fields": [{ "name": "k" }] }"#, "/primaryKey"),
+        (r#"{ "name": "t", "primaryKey": "k", "fieldsMatch": "exact", "fields": [{ "name": "k" }] }"#, "/fieldsMatch"),
+        (
+            r#"{ "name": "t", "primaryKey": "k", "uniqueKeys": [["f"]], "fields": [{ "name": "k" }, { "name": "f" }] }"#,
+            "/uniqueKeys",
+        ),
         (r#"{ "name": "t", "primaryKey": "k", "fields": [] }"#, "/fields"),
         (r#"{ "name": "t", "primaryKey": [], "fields": [{ "name": "k" }] }"#, "/primaryKey"),
         (r#"{ "name": "t", "primaryKey": 1, "fields": [{ "name": "k" }] }"#, "/primaryKey"),
@@ -491,7 +525,7 @@ fn a_schema_that_is_refused_names_the_place() {
         (r#"{ "name": "t", "primaryKey": ["k", "k"], "fields": [{ "name": "k" }] }"#, "/primaryKey/1"),
         (r#"{ "name": "t", "primaryKey": "k", "fields": [{ "name": "k", "type": "array" }] }"#, "/primaryKey/0"),
         (r#"{ "name": "t", "primaryKey": "k", "fields": [{ "name": "k", "default": "x" }] }"#, "/primaryKey"),
-        (r#"{ "name": "t", "primaryKey": "k", "foreign/Keys~": [], "fields": [{ "name": "k" }] }"#, "/foreign~1Keys~0"),
+        (r#"{ "name": "t", "primaryKey": "k", "primary-key": [], "fields": [{ "name": "k" }] }"#, "/primary-key"),
         (
             r#"{ "name": "t", "primaryKey": "k", "additionalFields": "lose", "fields": [{ "name": "k" }] }"#,
             "/additionalFields",
@@ -523,4 +557,37 @@ fn schemas_of_items_inside_one_another_are_bounded() {
     assert!(compile(&nested(limits::ITEM_SCHEMAS)).is_ok());
     let error = compile(&nested(limits::ITEM_SCHEMAS + 1)).expect_err("one too many");
     assert!(error.message.starts_with(&format!("more than {} schemas", limits::ITEM_SCHEMAS)), "{error}");
+}
+
+#[test]
+fn a_document_is_named_by_its_place_unless_it_names_itself() {
+    let name = |document: &str| {
+        Kind::parse_as(document.as_bytes(), &"place".parse().expect("valid")).map(|schema| schema.name.to_string())
+    };
+    let fields = r#""primaryKey": "k", "fields": [{ "name": "k", "constraints": { "maximum": 1 } }]"#;
+    assert_eq!(name(&format!("{{ {fields} }}")).as_deref(), Ok("place"));
+    assert_eq!(name(&format!("\u{feff}{{ \"name\": \"A title\", {fields} }}")).as_deref(), Ok("place"));
+    assert_eq!(name(&format!("{{ {fields}, \"name\": \"own\" }}")).as_deref(), Ok("own"));
+    assert_eq!(name("[]").expect_err("no schema").pointer, "");
+    assert_eq!(compile::At::root().then("a/b~c").fail::<()>("x").expect_err("it fails").pointer, "/a~1b~0c");
+    let large = format!("{{ {fields}, \"x\": \"{}\" }}", "x".repeat(limits::SCHEMA_BYTES));
+    assert!(name(&large).expect_err("too large").message.contains("65536"));
+}
+
+#[test]
+fn names_that_take_long_to_compare_are_compared_with_nothing() {
+    let long = "\u{fdfa}".repeat(limits::FIELD_NAME_CHARS);
+    let fields: Vec<String> = (0..500)
+        .map(|at| format!(r#"{{ "name": "{at}{}", "constraints": {{ "required": true }} }}"#, &long[..300]))
+        .collect();
+    let kind =
+        kind(&format!(r#"{{ "name": "t", "primaryKey": "k", "fields": [{{ "name": "k" }}, {}] }}"#, fields.join(",")));
+    let columns: Vec<String> = (0..1000).map(|at| format!("{at}{}", &long[..303])).collect();
+    let failure = crate::plan::Plan::compile(
+        kind.expect("compiles"),
+        penstock_model::Grammar::CSV,
+        &columns,
+        &Default::default(),
+    );
+    assert_eq!(failure.expect_err("columns are missing").code, "missing_column");
 }

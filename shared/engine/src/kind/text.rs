@@ -1,5 +1,6 @@
 //! Text: lengths, patterns, and the formats of strings.
 
+use penstock_model::limits::{PATTERN_BYTES, PATTERN_CHARS, PATTERN_WORK, RECORD_BYTES};
 use regex::Regex;
 
 use crate::cell::CellError;
@@ -38,9 +39,6 @@ pub(super) struct Length {
     pub(super) most: Option<usize>,
 }
 
-/// Largest compiled pattern, in bytes.
-const PATTERN_BYTES: usize = 512 * 1024;
-
 impl Length {
     /// Checks a length against the bounds. `count` is not called where there are none; `what` names what it counts.
     pub(super) fn check(self, what: &str, count: impl Fn() -> usize) -> Result<(), CellError> {
@@ -59,12 +57,24 @@ impl Length {
 }
 
 impl Pattern {
-    /// Compiles a pattern that must match a whole text. Matching takes time linear in the text.
-    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
+    /// Compiles a pattern that must match a whole text of a field with these bounds. Matching takes time linear in the
+    /// text, and at worst in the compiled pattern too, so their product is bounded.
+    pub(super) fn compile(pattern: &str, length: Length) -> Result<Self, String> {
+        if pattern.chars().count() > PATTERN_CHARS {
+            return Err(format!("has more than {PATTERN_CHARS} characters"));
+        }
+        // A character takes four bytes at most.
+        let longest = length.most.map_or(RECORD_BYTES, |most| most.saturating_mul(4)).clamp(1, RECORD_BYTES);
+        let most = PATTERN_BYTES.min(usize::try_from(PATTERN_WORK / longest as u64).unwrap_or(usize::MAX));
         let build = |pattern: &str| {
-            let built =
-                regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
-            built.map_err(|error| error.to_string())
+            let built = regex::RegexBuilder::new(pattern).size_limit(most).dfa_size_limit(PATTERN_BYTES).build();
+            built.map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => format!(
+                    "compiles to more than {most} bytes, the most for a field whose texts have up to {longest} bytes: repeat \
+                     less in it, or give the field a smaller maxLength"
+                ),
+                error => error.to_string(),
+            })
         };
         // By itself first: the group around it must not make `a)(b` a pattern.
         build(pattern)?;

@@ -1,6 +1,6 @@
 use std::io::{Cursor, Write};
 
-use penstock_model::{Format, Grammar, ImportOptions};
+use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, ReadOptions};
 use proptest::prelude::*;
 
 use super::*;
@@ -217,4 +217,34 @@ proptest! {
             prop_assert_eq!(reading.rows(), whole.chunks.last().map_or(0, |(_, next)| next.row - 1));
         }
     }
+}
+
+#[test]
+fn what_is_pinned_goes_before_what_options_and_kind_say_later() {
+    let reading = |json: &str| serde_json::from_str::<ReadOptions>(json).expect("options");
+    let kind = |preset: &str| {
+        let document = format!(
+            r#"{{ "name": "t", "primaryKey": "k", "reading": {preset}, "fields": [{{ "name": "k" }}, {{ "name": "n", "type": "number" }}] }}"#
+        );
+        let schema = Kind::parse(document.as_bytes()).expect("a schema");
+        Kind::compile(&schema, &"1".parse().expect("valid")).expect("a kind")
+    };
+    let file = b"k;n\nA;1,5\nB;2,5\nC;3,5\n";
+    let mut import =
+        Import::new(ImportId::new(0, [0; 10]), "1".parse().expect("valid"), "t".parse().expect("valid"), 0, 0);
+    import.options.reading = reading(r#"{"decimal_char":","}"#);
+    let (before, after) = (kind(r#"{"short_rows":"absent"}"#), kind(r#"{"short_rows":"reject"}"#));
+    let layout = resolve(Cursor::new(file), file.len() as u64, &Hints::of(&import, &before)).expect("a layout");
+    assert_eq!(layout.reading, reading(r#"{"decimal_char":",","short_rows":"absent"}"#));
+    let stored = serde_json::to_string(&layout).expect("JSON");
+    import.layout = Some(serde_json::from_str(&stored).expect("as it was stored"));
+    // Neither is asked again.
+    import.options.reading = ReadOptions::default();
+    let layout = import.layout.clone().expect("pinned");
+    let hints = Hints::of(&import, &after);
+    let whole = push_all(&mut Reading::start(&layout, &hints, &SMALL), file, 7);
+    assert_eq!((whole.failure, import.job().reading), (None, layout.reading.clone()));
+    let resent = push_all(&mut Reading::resume(&layout, &SMALL, Checkpoint::START), file, 3);
+    assert_eq!(resent.chunks, whole.chunks);
+    assert!(before.read_by(&layout.reading).expect("fits").field(1).evidence("1,5").is_some_and(|(own, _)| own == ','));
 }
