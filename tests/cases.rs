@@ -145,7 +145,7 @@ fn rows() -> Vec<Case> {
         Case::of("short-taken.csv", "sku,name,brand,cost\nK-1,a,b\nK-2,b\nK-3,c,b,1\n")
             .with(
                 json!({ "short_rows": "absent", "empty_cells": "clear" }),
-                &["--short-rows", "absent", "--empty-cells", "clear"],
+                &["--short-rows", "absent"],
             )
             .gives(&[(1, "K-1", "a"), (3, "K-3", "c")])
             .rejects(&[(2, 3, "required")]),
