@@ -195,10 +195,16 @@ async fn a_workbook_that_is_cut_off_is_damaged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_document_without_an_array_is_a_row_that_is_rejected() {
+async fn a_json_document_without_an_array_of_objects_fails() {
+    let (code, message) = fails(b"{\n  \"error\": \"expired\",\n  \"codes\": [1]\n}\n").await;
+    assert_eq!(code, "no_rows");
+    contains(&message, &["no array of objects", "line 4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_json_object_alone_is_a_row() {
     let (_, errors) = rejects(b"{\n  \"sku\": \"A\",\n  \"name\": \"a\"\n}\n", &[], &["A"]).await;
-    assert_eq!(errors.iter().map(place).collect::<Vec<_>>(), [(1, 4, None, "broken_document")]);
-    contains(&errors[0].message, &["no array", "line 4"]);
+    assert_eq!(errors.iter().map(place).collect::<Vec<_>>(), [(1, 1, Some("brand"), "required")]);
 }
 
 // Rows.

@@ -31,7 +31,7 @@ pub struct Difference {
     pub is: fn(&Disagreement) -> bool,
 }
 
-pub const DIFFERENCES: [Difference; 36] = [
+pub const DIFFERENCES: [Difference; 37] = [
     Difference {
         name: "NaN and INF",
         reason: "neither a price nor a stock is one, and the table cannot store them",
@@ -77,6 +77,14 @@ pub const DIFFERENCES: [Difference; 36] = [
         name: "spaces around a boolean",
         reason: "they are ignored, as around a number",
         is: |it| it.only_ours() && it.of("boolean") && it.text().trim() != it.text(),
+    },
+    Difference {
+        name: "cells that show nothing, of a field that is required",
+        reason: "white space alone, or characters without a width, is no value to whoever looks at it",
+        is: |it| {
+            let is_invisible = |c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}');
+            it.refused("required") && it.text().chars().all(is_invisible)
+        },
     },
     Difference {
         name: "patterns match the whole text",

@@ -70,14 +70,13 @@ class File:
         if not self.quoting:
             return "".join(c for c in word if c not in special)
         # What a program writes that forgets to quote.
-        if self.once_in(self.oddity):
+        if not self.escape and self.once_in(self.oddity):
             return self.odd(word)
         is_plain = not word.startswith('"') and not any(mark in word for mark in special) and not (self.escape and self.escape in word)
         return word if is_plain and not self.once_in(self.quoted) else self.quote(word)
 
     def odd(self, word):
-        plain = word.replace("\\", "")
-        return self.pick([plain, '"' + plain + '"', self.quote(word) + self.pick(["tail", '"x"', " ", '"']), plain + '"', " " + self.quote(plain.replace("\\", "")).replace("\\", "")])
+        return self.pick([word, f'"{word}"', self.quote(word) + self.pick(["tail", '"x"', " ", '"']), word + '"', " " + self.quote(word)])
 
     def record(self, width):
         if self.once_in(self.oddity):

@@ -517,7 +517,10 @@ impl<'a> RowReader<'a> {
             if let Some(cell) = cells.get(column)
                 && let Err(error) = shape::spelt_out(cell)
             {
-                buffer.findings.push(Finding::cell(self.plan.kind().field(field).name(), cell, error));
+                let name = self.plan.kind().field(field).name();
+                // Nothing else that is said of the cell would help.
+                buffer.findings.retain(|found| found.field.as_deref() != Some(name));
+                buffer.findings.push(Finding::cell(name, cell, error));
             }
         }
         Ok(())

@@ -248,3 +248,43 @@ fn what_is_pinned_goes_before_what_options_and_kind_say_later() {
     assert_eq!(resent.chunks, whole.chunks);
     assert!(before.read_by(&layout.reading).expect("fits").field(1).evidence("1,5").is_some_and(|(own, _)| own == ','));
 }
+
+#[test]
+fn an_option_without_a_meaning_for_the_file_fails_it_and_a_preset_of_its_kind_does_not() {
+    let of = |file: &str, options: &str, preset: &str| {
+        let options: ImportOptions = serde_json::from_str(options).expect("options");
+        let schema = format!(r#"{{"name":"t","primaryKey":"sku","fields":[{{"name":"sku"}}],"reading":{preset}}}"#);
+        let schema = Kind::parse(schema.as_bytes()).expect("a schema");
+        let kind = Kind::compile(&schema, &"1".parse().expect("valid")).expect("compiles");
+        resolve(Cursor::new(file), file.len() as u64, &hints(&options, &kind))
+    };
+    let (table, array) = ("sku,b\nA,1\n", r#"[{"sku":"A"}]"#);
+    let (document, lines) = (r#"{"data":{"x":[{"sku":"A"}]},"y":[{}]}"#, "{\"sku\":\"A\"}\n{\"sku\":\"B\"}\n");
+    for (file, options) in [
+        (table, r#"{"rows_at":"a"}"#),
+        (array, r#"{"rows_at":"a"}"#),
+        (lines, r#"{"rows_at":"a"}"#),
+        (array, r#"{"header_line":2}"#),
+        (lines, r##"{"comment":"#"}"##),
+        (document, r#"{"rows_at":"data.x","escape":"\\"}"#),
+        (array, r#"{"short_rows":"reject"}"#),
+    ] {
+        let failure = of(file, options, "{}").expect_err(options);
+        assert_eq!(failure.code, "unusable_option", "{options}: {}", failure.message);
+        assert!(failure.message.ends_with(": leave it out"), "{}", failure.message);
+        // The kind's files may be of several formats.
+        assert!(of(file, "{}", options).is_ok(), "{options}");
+    }
+    assert_eq!(of("sku;b\nA;1\n", r#"{"comment":";"}"#, "{}").expect_err("the delimiter").code, "invalid_option");
+    let pinned = of(document, "{}", r#"{"rows_at":"data.x"}"#).expect("a layout");
+    assert_eq!(pinned.reading.rows_at.as_deref(), Some("data.x"));
+    assert_eq!(pinned.grammar, Grammar::Elements { enveloped: true });
+    // What stands above the header says nothing of the delimiter, nor does a comment.
+    let delimiter = |file: &str, options: &str| match of(file, options, "{}").expect("a layout").grammar {
+        Grammar::Delimited { delimiter, .. } => char::from(delimiter),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(delimiter("a,b,c,d\r\n\"x\r\nsku;b\r\nA;1,2\r\n", r#"{"header_line":3}"#), ';');
+    assert_eq!(delimiter("# a,\"b,c,d\nsku;b\n#,,,,\nA;1\n", r##"{"comment":"#"}"##), ';');
+    assert_eq!(delimiter("sku|b\n\"A\\\"|,;\"|1\n", r#"{"escape":"\\"}"#), '|');
+}
