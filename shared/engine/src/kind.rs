@@ -20,6 +20,7 @@ mod check;
 mod compile;
 mod components;
 mod default;
+mod example;
 pub(crate) mod habits;
 mod nested;
 mod number;
