@@ -10,9 +10,13 @@ use std::{
 };
 
 use penstock_client::{Import, NewImport};
+use penstock_model::{
+    ImportOptions,
+    advice::{self, Setting},
+};
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 use serde_json::{Value, json};
-use support::{Stack, upload};
+use support::{Stack, TOKEN, upload};
 
 /// A file, and what is said of it.
 struct Case {
@@ -246,6 +250,74 @@ fn a_preview_says_what_each_column_is_where_they_cannot_be_matched_together() {
 const TYPES: &str = r#"{"name": "types", "primaryKey": ["id"], "fields": [{"name": "id"}, {"name": "n", "type": "number"},
     {"name": "i", "type": "integer"}, {"name": "d", "type": "date"}, {"name": "m", "type": "datetime"},
     {"name": "b", "type": "boolean"}, {"name": "g", "type": "date", "format": "%d.%m.%Y"}]}"#;
+
+/// An option of an import with a value.
+const OPTIONS: &[(&str, &str)] = &[
+    ("delimiter", r#"";""#),
+    ("quoting", "false"),
+    ("encoding", r#""utf-8""#),
+    ("sheet", r#""S""#),
+    ("mapping", r#"{"a":"b"}"#),
+    ("decimal_char", r#"",""#),
+    ("group_char", r#"".""#),
+    ("date_format", r#""%d.%m.%Y""#),
+    ("true_values", r#"["yes"]"#),
+    ("false_values", r#"["no"]"#),
+    ("header_line", "3"),
+    ("comment", r##""#""##),
+    ("escape", r#""\\""#),
+    ("short_rows", r#""absent""#),
+    ("rows_at", r#""data.items""#),
+];
+
+#[test]
+fn every_option_that_a_message_names_is_one_of_the_api_and_a_flag_of_the_command() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+    let help = command.args(["check", "--help"]).output().expect("the command runs").stdout;
+    let help = String::from_utf8(help).expect("text");
+    let named: Vec<&str> = Setting::ALL.iter().map(|(_, name, _)| *name).collect();
+    assert_eq!(named, OPTIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for ((setting, name, flag), (_, value)) in Setting::ALL.iter().zip(OPTIONS) {
+        let options = format!("{{\"{name}\":{value}}}");
+        let read: ImportOptions = serde_json::from_str(&options).expect("an option of the API");
+        assert_ne!(read, ImportOptions::default(), "{name}");
+        assert!(help.split_whitespace().any(|word| word == *flag), "{flag} is not in {help}");
+        let message = format!("give {}", setting.to(serde_json::from_str::<Value>(value).expect("JSON")));
+        assert_eq!(message, format!("give the option `{name}` = {value}"));
+        assert!(advice::for_command(&message).starts_with(&format!("give `{flag}")), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_names_options_and_the_command_flags() {
+    let stack = Stack::start().await;
+    stack.client.put_kind(&serde_json::from_str(TYPES).expect("a schema")).await.expect("a kind");
+    let new = || NewImport { kind: Some("types".into()), ..NewImport::default() };
+    let file = "id,n\nA,\"12,5\"\n";
+    let imported = import(&stack, new(), file.as_bytes()).await;
+    let note = "`n` has cells such as `12,5`, numbers with a decimal comma: give the option `decimal_char` = \",\"";
+    assert_eq!(imported.detected.expect("what it is").notes, [note]);
+    let errors = stack.errors(&imported.id).await;
+    assert_eq!(errors[0].message, "`n`: not a number as it is: write 12.5, or give the option `decimal_char` = \",\"");
+    let failed = import(&stack, NewImport::default(), b"Prices\nsku,name,brand\nA,a,b\n").await;
+    let failure = failed.failure.expect("a reason");
+    assert!(failure.message.ends_with(": give the option `header_line` = 2"), "{}", failure.message);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, file).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+    command.args(["import", "--kind", "types", "--url", stack.cloud.url(), "--token", TOKEN]).arg(&path);
+    let output = command.stdin(Stdio::null()).output().expect("the command runs");
+    let said = String::from_utf8(output.stdout).expect("text");
+    for line in [
+        "note: `n` has cells such as `12,5`, numbers with a decimal comma: give `--decimal-char ,`",
+        "  row 1, line 2: `n`: not a number as it is: write 12.5, or give `--decimal-char ,` (invalid_number); key \"A\"; cell \
+         \"12,5\"",
+    ] {
+        assert!(said.lines().any(|found| found == line), "no {line} in {said}");
+    }
+    stack.stop().await;
+}
 
 /// One cell of a field, and what is said of it.
 const CELLS: &[(&str, &str, &str)] = &[

@@ -23,6 +23,7 @@ mod compile;
 mod components;
 mod default;
 mod document;
+mod example;
 pub(crate) mod habits;
 mod nested;
 mod number;

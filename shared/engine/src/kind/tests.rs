@@ -371,7 +371,7 @@ fn items_are_checked_by_their_own_schema() {
 #[test]
 fn a_message_names_the_rule_and_never_the_cell() {
     for (definition, cell, message) in [
-        (r#""constraints": { "pattern": "[a-z]+" }"#, "S3CRET", "does not match the pattern `[a-z]+`"),
+        (r#""constraints": { "pattern": "[a-z]+" }"#, "S3CRET", "does not match the pattern `[a-z]+`, as `a` does"),
         (r#""constraints": { "enum": ["a", "b"] }"#, "S3CRET", "none of `a`, `b`"),
         (r#""type": "integer", "constraints": { "enum": [1, 2] }"#, "3", "none of 1, 2"),
         (r#""type": "date", "format": "%d/%m/%Y""#, "S3CRET", "not a date: write it like 31/01/2026 (`%d/%m/%Y`)"),

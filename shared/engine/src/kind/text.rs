@@ -3,6 +3,7 @@
 use penstock_model::limits::{PATTERN_BYTES, PATTERN_CHARS, PATTERN_WORK, RECORD_BYTES};
 use regex::Regex;
 
+use super::example;
 use crate::cell::CellError;
 
 /// The rule of a field's texts.
@@ -18,6 +19,8 @@ pub(super) struct TextRule {
 pub(super) struct Pattern {
     regex: Regex,
     text: String,
+    /// What it matches, where that is easily told.
+    example: Option<String>,
 }
 
 /// The formats of a string.
@@ -78,7 +81,9 @@ impl Pattern {
         };
         // By itself first: the group around it must not make `a)(b` a pattern.
         build(pattern)?;
-        Ok(Self { regex: build(&format!(r"\A(?:{pattern})\z"))?, text: pattern.to_owned() })
+        let regex = build(&format!(r"\A(?:{pattern})\z"))?;
+        let example = example::of_pattern(pattern).filter(|example| regex.is_match(example));
+        Ok(Self { regex, text: pattern.to_owned(), example })
     }
 }
 
@@ -108,7 +113,10 @@ impl TextRule {
         self.length.check("characters", || text.chars().count())?;
         match &self.pattern {
             Some(pattern) if !pattern.regex.is_match(text) => {
-                Err(CellError::new("pattern_mismatch", format!("does not match the pattern `{}`", pattern.text)))
+                let example =
+                    pattern.example.as_ref().map_or(String::new(), |example| format!(", as `{example}` does"));
+                let message = format!("does not match the pattern `{}`{example}", pattern.text);
+                Err(CellError::new("pattern_mismatch", message))
             }
             _ => Ok(()),
         }
