@@ -56,7 +56,7 @@ impl Dev {
         Self { child, url, said, lines }
     }
 
-    fn dev(arguments: &[&str]) -> Self {
+    fn with(arguments: &[&str]) -> Self {
         Self::start(penstock(&[&["dev", "--listen", "127.0.0.1:0"], arguments].concat()))
     }
 
@@ -119,6 +119,11 @@ fn others_reach_it_with_a_key_of_its_own_alone() {
     let shown = dev.said.join("\n");
     assert!(shown.contains("own.SECRET") && !shown.contains("word"), "{shown}");
     dev.end();
+    let mut command = penstock(&["dev", "--listen", "0.0.0.0:0"]);
+    command.env("PENSTOCK_KEY", "own:word");
+    let dev = Dev::start(command);
+    assert!(dev.said[1].contains(&dev.url) && dev.said[1].contains("--public-url"), "{:?}", dev.said);
+    dev.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +148,7 @@ async fn a_key_comes_by_environment_or_file_and_is_seen_by_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_and_each_stage_has_a_line() {
-    let mut dev = Dev::dev(&[]);
+    let mut dev = Dev::with(&[]);
     let mut file = products(3);
     file.extend(b"BAD\n");
     let bytes = file.len();
@@ -171,7 +176,7 @@ async fn each_request_and_each_stage_has_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
-    let mut dev = Dev::dev(&["--quiet"]);
+    let mut dev = Dev::with(&["--quiet"]);
     let id = import(&dev, "local.secret", products(3)).await;
     let health = send(client().get(format!("{}/health", dev.url))).await;
     assert_eq!(health.status, 200);
@@ -201,13 +206,13 @@ async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
 fn two_processes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("UTF-8");
-    let first = Dev::dev(&["--data", data]);
+    let first = Dev::with(&["--data", data]);
     let said = refused(penstock(&["dev", "--listen", "127.0.0.1:0", "--data", data]));
     for part in [data, &format!("process {}", first.child.id()), &first.url] {
         assert!(said.contains(part), "{part}: {said}");
     }
     first.end();
-    Dev::dev(&["--data", data]).end();
+    Dev::with(&["--data", data]).end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
