@@ -18,7 +18,7 @@ use penstock_client::{Client, Import, NewImport};
 use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, local_key, output, program};
+use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, output, own_key, program};
 
 /// Of a million rows everything is told.
 const MILLION: f64 = 1e6;
@@ -220,7 +220,7 @@ struct Measured<'a> {
 pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let table = Table::read()?;
     let mut interrupts = Interrupts::catch()?;
-    let key = local_key();
+    let key = own_key();
     let keys = vec![(LOCAL_ACCOUNT.to_owned(), key.id.clone(), key.secret.clone())];
     let options = Options { keys, proxy: true, scheduled: false, ..Options::new(program()?) };
     let cloud = LocalCloud::start(options).await?;

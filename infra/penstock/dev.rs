@@ -72,7 +72,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     umask(Mode::RWXG | Mode::RWXO);
     let (key, from) = given_key(&args)?;
     let Credential { id, secret } = key.parse().context(from)?;
-    let is_default = key_is_default(&id, &secret);
+    let is_default = format!("{id}:{secret}") == LOCAL_KEY;
     if is_default && let Some(place) = beyond_this_machine(&args) {
         anyhow::bail!(
             "{place} can be reached by others, and everyone knows the default key: give a key of your own by --key-file or PENSTOCK_KEY"
@@ -85,6 +85,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let is_public = !args.listen.ip().is_loopback();
     let (events, told) = Events::channel();
     let lines = lines::print(told, args.quiet)?;
     let cloud = LocalCloud::start(Options {
@@ -114,6 +115,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     say!("Penstock listens on {}", cloud.url());
     if url != cloud.url() {
         say!("Clients reach it at {url}");
+    } else if is_public {
+        say!("Upload URLs carry {url}: give --public-url where clients reach it by another");
     }
     say!("");
     say!("  curl {url}/health");
@@ -140,11 +143,6 @@ fn given_key(args: &DevArgs) -> anyhow::Result<(String, &'static str)> {
         return Ok((text.trim().to_owned(), "--key-file"));
     }
     Ok(variable("PENSTOCK_KEY").map_or((LOCAL_KEY.to_owned(), "--key"), |key| (key, "PENSTOCK_KEY")))
-}
-
-fn key_is_default(id: &str, secret: &str) -> bool {
-    let default = crate::local_key();
-    (id, secret) == (&default.id, &default.secret)
 }
 
 /// By what it can be reached from elsewhere, if it can.

@@ -193,7 +193,7 @@ enum Command {
     },
 }
 
-/// The local cloud's API key, when it is told none.
+/// The key of `penstock dev`, when it is told none. Everyone knows it.
 const LOCAL_KEY: &str = "local:secret";
 
 /// The local cloud's account, when it is told none.
@@ -212,9 +212,9 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// [`LOCAL_KEY`].
-fn local_key() -> Credential {
-    LOCAL_KEY.parse().expect("a key")
+/// A key for a local cloud that nobody but this process is to use.
+fn own_key() -> Credential {
+    Credential { id: "local".to_owned(), secret: penstock_store::keys::new_secret() }
 }
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! `penstock dev`: who may start it how, what it says, and what it leaves.
 
 use std::{
-    io::{BufRead, BufReader, Lines},
+    io::{BufRead, BufReader, Lines, Write as _},
     path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -56,7 +56,7 @@ impl Dev {
         Self { child, url, said, lines }
     }
 
-    fn dev(arguments: &[&str]) -> Self {
+    fn with(arguments: &[&str]) -> Self {
         Self::start(penstock(&[&["dev", "--listen", "127.0.0.1:0"], arguments].concat()))
     }
 
@@ -119,6 +119,11 @@ fn others_reach_it_with_a_key_of_its_own_alone() {
     let shown = dev.said.join("\n");
     assert!(shown.contains("own.SECRET") && !shown.contains("word"), "{shown}");
     dev.end();
+    let mut command = penstock(&["dev", "--listen", "0.0.0.0:0"]);
+    command.env("PENSTOCK_KEY", "own:word");
+    let dev = Dev::start(command);
+    assert!(dev.said[1].contains(&dev.url) && dev.said[1].contains("--public-url"), "{:?}", dev.said);
+    dev.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +148,7 @@ async fn a_key_comes_by_environment_or_file_and_is_seen_by_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_and_each_stage_has_a_line() {
-    let mut dev = Dev::dev(&[]);
+    let mut dev = Dev::with(&[]);
     let mut file = products(3);
     file.extend(b"BAD\n");
     let bytes = file.len();
@@ -171,28 +176,43 @@ async fn each_request_and_each_stage_has_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
-    let dev = Dev::dev(&["--quiet"]);
+    let mut dev = Dev::with(&["--quiet"]);
     let id = import(&dev, "local.secret", products(3)).await;
     let health = send(client().get(format!("{}/health", dev.url))).await;
     assert_eq!(health.status, 200);
     let answer = send(client().put(format!("{}/uploads/uploads/1/{id}", dev.url)).body("x")).await;
     assert_eq!(answer.status, 403);
-    let told = dev.end();
-    assert!(told.len() == 1 && told[0].starts_with(&format!("PUT /uploads/uploads/1/{id} 403 ")), "{told:?}");
-    assert!(told[0].ends_with(" AccessDenied"), "{told:?}");
+    let told = dev.lines.next().expect("a line").expect("text");
+    assert!(
+        told.starts_with(&format!("PUT /uploads/uploads/1/{id} 403 ")) && told.ends_with(" AccessDenied"),
+        "{told}"
+    );
+
+    // One whose sender is gone in the middle.
+    let client = Client::new(&dev.url, "local.secret").expect("a client");
+    let import = client.create(&NewImport::default(), None).await.expect("an import");
+    let url = import.upload.expect("a URL").url;
+    let (address, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL");
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    write!(stream, "PUT /{path} HTTP/1.1\r\nhost: {address}\r\nif-none-match: *\r\ncontent-length: 1000\r\n\r\nsku,")
+        .expect("sent");
+    drop(stream);
+    let told = dev.lines.next().expect("a line").expect("text");
+    assert!(told.starts_with(&format!("PUT /uploads/uploads/1/{} ", import.id)) && !told.contains(" 200 "), "{told}");
+    assert_eq!(dev.end(), [""; 0]);
 }
 
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("UTF-8");
-    let first = Dev::dev(&["--data", data]);
+    let first = Dev::with(&["--data", data]);
     let said = refused(penstock(&["dev", "--listen", "127.0.0.1:0", "--data", data]));
     for part in [data, &format!("process {}", first.child.id()), &first.url] {
         assert!(said.contains(part), "{part}: {said}");
     }
     first.end();
-    Dev::dev(&["--data", data]).end();
+    Dev::with(&["--data", data]).end();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,9 +49,13 @@ impl Bounds {
         piece: Duration::from_secs(limits::HTTP_PIECE_SECONDS),
     };
 
-    /// Of a server whom only this run's own processes ask. They keep their connections, and close them before this does.
-    pub const PRIVATE: Self =
-        Self { connections: limits::HTTP_CONNECTIONS / 2, head: Duration::from_secs(150), ..Self::PUBLIC };
+    /// Of a server whom only this run's own processes ask. They keep their connections, and close them before this does;
+    /// one that reads a file may be held up by another service.
+    pub const PRIVATE: Self = Self {
+        connections: limits::HTTP_CONNECTIONS / 2,
+        head: Duration::from_secs(150),
+        piece: Duration::from_secs(600),
+    };
 }
 
 /// A running server. Dropping it tells it to stop, without waiting.

@@ -69,7 +69,9 @@ async fn run(
     let mut imports: BTreeMap<(AccountId, ImportId), Told> = BTreeMap::new();
     loop {
         tokio::select! {
-            Some(import) = followed.recv() => drop(imports.entry(import).or_default()),
+            Some(import) = followed.recv() => {
+                imports.entry(import).or_default();
+            }
             Ok(()) = changes.changed(), if !imports.is_empty() => {}
             () = host.stopped() => return,
             else => return,
@@ -86,7 +88,9 @@ async fn run(
                 ended.push((account.clone(), import.clone()));
             }
         }
-        ended.iter().for_each(|import| drop(imports.remove(import)));
+        for import in &ended {
+            imports.remove(import);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use penstock_client::Client;
 use penstock_local::{LocalCloud, Options};
 
-use crate::{LOCAL_ACCOUNT, local_key, program};
+use crate::{LOCAL_ACCOUNT, own_key, program};
 
 /// A service that takes imports.
 pub(super) struct Destination {
@@ -22,7 +22,7 @@ impl Destination {
         if let Some(client) = named {
             return Ok(Self { client, local: None });
         }
-        let key = local_key();
+        let key = own_key();
         let keys = vec![(LOCAL_ACCOUNT.to_owned(), key.id.clone(), key.secret.clone())];
         let cloud = LocalCloud::start(Options { keys, ..Options::new(program()?) }).await?;
         Ok(Self { client: Client::new(cloud.url(), &key.token())?, local: Some(cloud) })
