@@ -12,11 +12,12 @@ use serde::Deserialize;
 
 use penstock_model::KindName;
 
-use crate::{output, schema_file::name_of, service::Service, show::OutputArgs, terminal};
+use crate::{help, output, schema_file::name_of, service::Service, show::OutputArgs, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum KindsCommand {
     /// Lists the bundled kinds and the account's own.
+    #[command(after_help = help::KINDS_LIST)]
     List {
         /// Prints each as a JSON object on a line.
         #[arg(long)]
@@ -25,6 +26,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Prints a kind's schema, a Table Schema document in JSON.
+    #[command(after_help = help::KINDS_SHOW)]
     Show {
         /// The kind's name.
         kind: String,
@@ -34,6 +36,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Registers a schema as the newest version of the account's kind of its name, or of its file's.
+    #[command(after_help = help::KINDS_PUT)]
     Put {
         /// The schema's file; `-` is standard input.
         file: PathBuf,
@@ -44,6 +47,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Prints the first line of a CSV of the kind's records, with a column for each field.
+    #[command(after_help = help::KINDS_TEMPLATE)]
     Template {
         /// The kind's name.
         kind: String,
