@@ -31,7 +31,7 @@ pub struct Difference {
     pub is: fn(&Disagreement) -> bool,
 }
 
-pub const DIFFERENCES: [Difference; 36] = [
+pub const DIFFERENCES: [Difference; 37] = [
     Difference {
         name: "NaN and INF",
         reason: "neither a price nor a stock is one, and the table cannot store them",
@@ -59,6 +59,11 @@ pub const DIFFERENCES: [Difference; 36] = [
             let digits = Decimal::parse(it.number().trim()) == Err(DecimalError::Digits);
             it.refused("invalid_number") && it.of("number") && digits
         },
+    },
+    Difference {
+        name: "groups of digits that are none",
+        reason: "`1,5` with the groupChar `,` is not 15: three digits stand before the decimal character, none behind it",
+        is: |it| it.is_number() && it.refused_as_number() && it.text().contains(it.option("groupChar").unwrap_or("\0")),
     },
     Difference {
         name: "a sign beside a number that is not bare",
@@ -315,7 +320,7 @@ impl Disagreement {
     }
 
     fn refused_as_number(&self) -> bool {
-        self.refused("invalid_number") || self.refused("invalid_integer")
+        ["invalid_number", "invalid_integer", "other_decimal_char"].iter().any(|code| self.refused(code))
     }
 
     fn refused_as_temporal(&self) -> bool {
