@@ -316,7 +316,7 @@ async fn cells_that_are_no_value_of_their_field_are_all_named() {
             (1, 2, Some("sku"), "required"),
             (2, 3, Some("name"), "required"),
             (2, 3, Some("brand"), "required"),
-            (2, 3, Some("cost"), "invalid_number"),
+            (2, 3, Some("cost"), "other_decimal_char"),
             (2, 3, Some("active"), "invalid_boolean"),
             (2, 3, Some("base_units_per_sales_unit"), "invalid_integer"),
             (3, 4, Some("cost"), "invalid_number"),

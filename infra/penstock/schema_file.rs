@@ -21,7 +21,7 @@ impl SchemaFile {
     /// The file cannot be read, or is no kind.
     pub(crate) fn read(path: &str) -> anyhow::Result<Self> {
         let document = std::fs::read(path)
-            .with_context(|| format!("`{path}` is neither the name of a kind nor a schema's file that can be read"))?;
+            .with_context(|| format!("`{path}` is no bundled kind, and cannot be read as a schema's file"))?;
         let schema = match name_of(Path::new(path)) {
             Some(name) => Kind::parse_as(&document, &name),
             None => Kind::parse(&document),

@@ -61,6 +61,11 @@ pub const DIFFERENCES: [Difference; 37] = [
         },
     },
     Difference {
+        name: "groups of digits that are none",
+        reason: "`1,5` with the groupChar `,` is not 15: three digits stand before the decimal character, none behind it",
+        is: |it| it.is_number() && it.refused_as_number() && it.text().contains(it.option("groupChar").unwrap_or("\0")),
+    },
+    Difference {
         name: "a sign beside a number that is not bare",
         reason: "`5-` and `(5)` are negative to bookkeepers: they do not become 5 silently",
         is: |it| {
@@ -323,7 +328,7 @@ impl Disagreement {
     }
 
     fn refused_as_number(&self) -> bool {
-        self.refused("invalid_number") || self.refused("invalid_integer")
+        ["invalid_number", "invalid_integer", "other_decimal_char"].iter().any(|code| self.refused(code))
     }
 
     fn refused_as_temporal(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, Tally, limits,
+    AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally, limits,
 };
 
 /// Where an import stands. The last five are final.
@@ -114,7 +114,7 @@ impl Abort {
 
 /// How an import is to be done, as its creator chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(from = "AllOptions")]
 pub struct ImportOptions {
     /// The byte between two cells; detected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +146,50 @@ pub struct ImportOptions {
     /// How the file is read, where its kind or its content does not say so.
     #[serde(flatten)]
     pub reading: ReadOptions,
+}
+
+/// The options as they are read, side by side: so a member that is none is refused with the names of those that are.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "an object")]
+struct AllOptions {
+    delimiter: Option<char>,
+    quoting: Option<bool>,
+    encoding: Option<String>,
+    sheet: Option<String>,
+    mapping: BTreeMap<String, String>,
+    mode: Mode,
+    empty_cells: EmptyCells,
+    dry_run: bool,
+    abort: Option<Abort>,
+    decimal_char: Option<char>,
+    group_char: Option<char>,
+    date_format: Option<String>,
+    true_values: Vec<String>,
+    false_values: Vec<String>,
+    header_line: Option<u64>,
+    comment: Option<char>,
+    escape: Option<char>,
+    short_rows: Option<ShortRows>,
+    rows_at: Option<String>,
+}
+
+impl From<AllOptions> for ImportOptions {
+    fn from(all: AllOptions) -> Self {
+        let reading = ReadOptions {
+            decimal_char: all.decimal_char,
+            group_char: all.group_char,
+            date_format: all.date_format,
+            true_values: all.true_values,
+            false_values: all.false_values,
+            header_line: all.header_line,
+            comment: all.comment,
+            escape: all.escape,
+            short_rows: all.short_rows,
+            rows_at: all.rows_at,
+        };
+        let AllOptions { delimiter, quoting, encoding, sheet, mapping, mode, empty_cells, dry_run, abort, .. } = all;
+        Self { delimiter, quoting, encoding, sheet, mapping, mode, empty_cells, dry_run, abort, reading }
+    }
 }
 
 /// The stored object that an import reads, pinned when the upload is accepted.

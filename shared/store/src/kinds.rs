@@ -135,8 +135,9 @@ impl Store {
             let name = schema.name.as_str();
             let counted = self
                 .update_action(kind_names_key(account))
-                .update_expression("ADD names :names")
-                .condition_expression("attribute_not_exists(names) OR size(names) < :most OR contains(names, :name)")
+                .update_expression("ADD #names :names")
+                .condition_expression("attribute_not_exists(#names) OR size(#names) < :most OR contains(#names, :name)")
+                .expression_attribute_names("#names", "names")
                 .expression_attribute_values(":names", AttributeValue::Ss(vec![name.to_owned()]))
                 .expression_attribute_values(":name", s(name))
                 .expression_attribute_values(":most", n(limits::ACCOUNT_KINDS));

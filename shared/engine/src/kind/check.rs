@@ -64,7 +64,7 @@ pub(super) enum Rule {
     Number(NumberRule),
     Integer(NumberRule),
     Boolean { true_values: Vec<String>, false_values: Vec<String> },
-    Temporal(TemporalRule),
+    Temporal(Box<TemporalRule>),
     Year(NumberRule),
     Array { length: Length, items: Option<Items> },
     List { length: Length, delimiter: String, item: Box<Rule> },

@@ -57,11 +57,6 @@ impl Kind {
     /// # Errors
     /// The place of the first member that is not supported or has the wrong form.
     pub fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
-        let json = document::without_mark(json);
-        if json.len() > limits::SCHEMA_BYTES {
-            let message = format!("the document has {} bytes, the limit is {}", json.len(), limits::SCHEMA_BYTES);
-            return At(String::new()).fail(message);
-        }
         parse(json)
     }
 
@@ -84,6 +79,11 @@ impl Kind {
 }
 
 fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
+    let json = document::without_mark(json);
+    if json.len() > limits::SCHEMA_BYTES {
+        let message = format!("the document has {} bytes, the limit is {}", json.len(), limits::SCHEMA_BYTES);
+        return At(String::new()).fail(message);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let schema = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let at = error.path().iter().fold(At(String::new()), |at, segment| match segment {
@@ -405,9 +405,9 @@ fn rule(field: &Field, at: &At, common: &Common<'_>, depth: usize) -> Result<Rul
         FieldType::Integer => Rule::Integer(number(field, at, NumberRule::integer)?),
         FieldType::Year => Rule::Year(number(field, at, NumberRule::integer)?),
         FieldType::Boolean => boolean(field, at)?,
-        FieldType::Date => Rule::Temporal(temporal(field, at, Temporal::Date)?),
-        FieldType::Datetime => Rule::Temporal(temporal(field, at, Temporal::Datetime)?),
-        FieldType::Time => Rule::Temporal(temporal(field, at, Temporal::Time)?),
+        FieldType::Date => Rule::Temporal(Box::new(temporal(field, at, Temporal::Date)?)),
+        FieldType::Datetime => Rule::Temporal(Box::new(temporal(field, at, Temporal::Datetime)?)),
+        FieldType::Time => Rule::Temporal(Box::new(temporal(field, at, Temporal::Time)?)),
         FieldType::Array => Rule::Array { length, items: items(field, at, common, depth)? },
         FieldType::List => list(field, at, common, length)?,
         FieldType::Object => Rule::Object { length },
