@@ -397,6 +397,8 @@ struct RowReader<'a> {
     /// Whether cells that are missing at a row's end are absent.
     takes_short: bool,
     takes_escapes: bool,
+    /// The column by which a row that is no record is told, and the first byte of its name.
+    landmark: (usize, u8),
     /// The columns of a header that hold texts of the key, and their fields.
     text_keys: Vec<(usize, usize)>,
     /// For each field the record that named it last, counted from 1 as records are begun.
@@ -432,7 +434,10 @@ impl<'a> RowReader<'a> {
         let is_text_key = |field: &usize| kind.key_fields().contains(field) && kind.field(*field).is_text();
         let columns = plan.columns().iter().enumerate();
         let text_keys = columns.filter_map(|(at, field)| field.filter(is_text_key).map(|field| (at, field))).collect();
+        let (landmark, name) = plan.landmark();
+        let landmark = (landmark, name.bytes().next().unwrap_or(b'-'));
         Self {
+            landmark,
             plan,
             empty_cells: job.options.empty_cells,
             takes_short: job.reading.short_rows == Some(ShortRows::Absent),
@@ -508,9 +513,11 @@ impl<'a> RowReader<'a> {
             }
         }
         // What the row does not say is left as it is.
-        for field in self.plan.columns().iter().skip(cells.len()).flatten() {
-            if self.plan.kind().field(*field).is_required() {
-                self.cell(buffer, *field, Input::Null, b"");
+        if cells.len() < self.plan.columns().len() {
+            for field in self.plan.columns()[cells.len()..].iter().flatten() {
+                if self.plan.kind().field(*field).is_required() {
+                    self.cell(buffer, *field, Input::Null, b"");
+                }
             }
         }
         for &(column, field) in &self.text_keys {

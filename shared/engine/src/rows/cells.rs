@@ -77,6 +77,19 @@ impl<'a> RecordCells<'a> {
         self.spans.get(at).map(|span| self.table.bytes_of(*span))
     }
 
+    /// The first byte of a cell; 0 of one that is empty or not there.
+    #[inline]
+    pub(super) fn first_byte(&self, at: usize) -> u8 {
+        match self.spans.get(at) {
+            Some(Span { start, end }) if start < end => {
+                let start = *start as usize;
+                let bytes = self.table.bytes;
+                bytes.get(start).or_else(|| self.table.unescaped.get(start - bytes.len())).copied().unwrap_or_default()
+            }
+            _ => 0,
+        }
+    }
+
     /// The cells in their order, without their quotes.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         self.texts().map(|(_, cell)| cell)

@@ -100,7 +100,7 @@ impl RowReader<'_> {
     pub(super) fn sheet_row<'r>(&mut self, buffer: &mut RowBuffer<'r>, bytes: &'r [u8]) -> Result<(), Finding> {
         let row = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         let row: Vec<&RawValue> = serde_json::from_str(row).map_err(|error| not_an_object(row, &error))?;
-        self.sheet_shape(row.get(self.plan.landmark().0).map(|cell| cell.get()), bytes)?;
+        self.sheet_shape(row.get(self.landmark.0).map(|cell| cell.get()), bytes)?;
         let columns = self.plan.columns().len();
         if row.len() > columns {
             let message = format!(

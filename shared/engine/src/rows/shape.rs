@@ -14,12 +14,10 @@ use crate::{
 };
 
 impl RowReader<'_> {
-    /// Whether a row's first cells look like those of no record, so that it is worth a look at all of them.
+    /// Whether a row whose landmark begins with this byte may be no record, so that it is worth a look at all of it.
     #[inline]
-    fn may_be_no_record(&self, first: Option<&u8>) -> bool {
-        first.is_some_and(|first| {
-            !first.is_ascii_graphic() || *first == b'-' || Some(first) == self.plan.landmark().1.as_bytes().first()
-        })
+    fn may_be_no_record(&self, first: u8) -> bool {
+        !first.is_ascii_graphic() || first == b'-' || first == self.landmark.1
     }
 
     /// Checks that a delimited row has the cells that the header names. Surplus cells that say nothing are as good as
@@ -27,8 +25,7 @@ impl RowReader<'_> {
     #[inline]
     pub(super) fn delimited_shape(&self, cells: RecordCells<'_>) -> Result<(), Finding> {
         let columns = self.plan.columns().len();
-        let landmark = cells.get(self.plan.landmark().0);
-        if cells.len() == columns && !self.may_be_no_record(landmark.and_then(<[u8]>::first)) {
+        if cells.len() == columns && !self.may_be_no_record(cells.first_byte(self.landmark.0)) {
             return Ok(());
         }
         self.odd_shape(cells)
@@ -42,7 +39,10 @@ impl RowReader<'_> {
         };
         let columns = self.plan.columns().len();
         let is_short = cells.len() < self.plan.least_cells() && !self.takes_short;
-        if is_short || (columns..cells.len()).any(|at| !is_blank(&text(at))) {
+        // `Screws, 100 pieces` without quotes moves all cells behind it, and the last, which may be empty, is one too many.
+        let is_moved = || (1..columns).any(|at| text(at).starts_with(' '));
+        let says_more = || (columns..cells.len()).any(|at| !is_blank(&text(at)));
+        if is_short || cells.len() > columns && (says_more() || is_moved()) {
             let is_escaped =
                 cells.texts().any(|(_, cell)| cell.ends_with(b"\\") || memchr::memmem::find(cell, b"\\\"").is_some());
             let mut message = ragged(cells.len(), columns);
@@ -58,8 +58,8 @@ impl RowReader<'_> {
     /// Checks that a sheet's row is a record.
     #[inline]
     pub(super) fn sheet_shape(&self, landmark: Option<&str>, bytes: &[u8]) -> Result<(), Finding> {
-        let first = landmark.and_then(|cell| cell.strip_prefix('"').unwrap_or(cell).as_bytes().first());
-        if !self.may_be_no_record(first) {
+        let first = landmark.and_then(|cell| cell.strip_prefix('"').unwrap_or(cell).bytes().next());
+        if !first.is_some_and(|first| self.may_be_no_record(first)) {
             return Ok(());
         }
         let cells = sheet::cells_as_text(bytes);
