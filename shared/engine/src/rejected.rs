@@ -174,7 +174,7 @@ impl Form {
         };
         let whole: Option<&RawValue> = serde_json::from_slice(row).ok();
         let ([b'{', members @ .., b'}'], Some(_)) = (row, whole) else { return file.extend(row) };
-        let is_added = |name: &str| ADDED.contains(&name) && !self.own.iter().any(|own| *own == name);
+        let is_added = |name: &str| ADDED.contains(&name) && !self.own.contains(&name);
         let has_added = memchr::memmem::find(row, b"\"_").is_some()
             && serde_json::from_slice(row)
                 .is_ok_and(|Members::<IgnoredAny>(members)| members.iter().any(|(name, _)| is_added(name)));

@@ -320,14 +320,16 @@ pub(super) fn number(rule: &NumberRule, cell: &str, is_integer: bool) -> Option<
             }
         }
         None => {
-            // A currency or a unit: what is left is a number, and no sign or percentage is lost.
+            // A currency: what is left is a number, and no sign or percentage is lost.
             let start = cell.find(|c: char| c.is_ascii_digit())?;
             let end = cell.rfind(|c: char| c.is_ascii_digit())? + 1;
             let (before, behind) = (cell[..start].trim(), cell[end..].trim());
-            let is_unit = |text: &str| {
-                text.chars().count() <= 4
-                    && text.chars().all(|c| c.is_alphabetic() || matches!(c, '€' | '$' | '£' | '¥'))
+            // A sign, or a code of ISO 4217.
+            let is_currency = |text: &str| {
+                matches!(text, "€" | "$" | "£" | "¥")
+                    || text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
             };
+            let has_currency = is_currency(before) && behind.is_empty() || before.is_empty() && is_currency(behind);
             let inner = &cell[start..end];
             let is_plain =
                 inner.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && inner.matches('.').count() <= 1;
@@ -337,12 +339,7 @@ pub(super) fn number(rule: &NumberRule, cell: &str, is_integer: bool) -> Option<
                 Some(NumberStyle::Point(_)) => plain(inner, Some('.')),
                 Some(NumberStyle::Either(_)) | None => return None,
             };
-            let has_unit = is_unit(before) && is_unit(behind) && !(before.is_empty() && behind.is_empty());
-            // `E12`, `12e`, `1e5`: not what a price looks like.
-            let has_word = |text: &str| !text.is_empty() && (text.chars().count() > 1 || !text.is_ascii());
-            (has_unit && (has_word(before) || has_word(behind) || before == "$"))
-                .then(|| form(&inner))?
-                .map(|write| advise(write, String::new()))
+            has_currency.then(|| form(&inner))?.map(|write| advise(write, String::new()))
         }
     }
 }
