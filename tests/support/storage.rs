@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::{
     Client,
-    config::{BehaviorVersion, Credentials, Region},
+    config::{BehaviorVersion, Region},
 };
 
 use super::Stack;
@@ -13,7 +13,7 @@ pub fn s3(stack: &Stack) -> Client {
     let mut config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.region.clone()))
-        .credentials_provider(Credentials::from(settings.credentials.clone()))
+        .credentials_provider(settings.credentials.clone())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .force_path_style(true);
     config.set_endpoint_url(settings.s3_endpoint.clone());
