@@ -103,3 +103,63 @@ Examples:
   penstock completions bash > ~/.local/share/bash-completion/completions/penstock
   penstock completions fish > ~/.config/fish/completions/penstock.fish
   penstock completions zsh > ~/.zfunc/_penstock                         a folder of $fpath";
+
+pub(crate) const CANCEL: &str = "\
+Examples:
+  penstock cancel imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F            what has been applied stays applied";
+
+pub(crate) const DELETE: &str = "\
+Examples:
+  penstock delete imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock list --status failed --json | jq -r .id | xargs -n 1 penstock delete --yes";
+
+pub(crate) const LOGOUT: &str = "\
+Examples:
+  penstock logout
+  penstock logout --profile shop                            the key itself stays valid: `penstock keys revoke` ends it";
+
+pub(crate) const SERVE: &str = "\
+Examples:
+  penstock serve                                            at 127.0.0.1:9000, over the tables and buckets that the
+                                                            environment names
+  penstock serve --listen 0.0.0.0:8080                      for all that reach this machine, as in a container";
+
+pub(crate) const COST: &str = "\
+Examples:
+  penstock cost
+  penstock cost --rows 1000000 --measured measured.json";
+
+pub(crate) const KINDS_LIST: &str = "\
+Examples:
+  penstock kinds list --json | jq -r .name";
+
+pub(crate) const KINDS_SHOW: &str = "\
+Examples:
+  penstock kinds show products | jq .fields
+  penstock kinds show gadgets -o gadgets.schema.json";
+
+pub(crate) const KINDS_PUT: &str = "\
+Examples:
+  penstock kinds put gadgets.schema.json
+  jq '.title = \"Gadgets\"' gadgets.schema.json | penstock kinds put -";
+
+pub(crate) const KINDS_TEMPLATE: &str = "\
+Examples:
+  penstock kinds template orders -o orders.csv";
+
+pub(crate) const KEYS_CREATE: &str = "\
+Examples:
+  penstock keys create --account shop --label nightly
+  penstock keys create --scopes import:read --json | jq -r .token";
+
+pub(crate) const KEYS_BOOTSTRAP: &str = "\
+Examples:
+  penstock keys bootstrap --stack penstock";
+
+pub(crate) const KEYS_LIST: &str = "\
+Examples:
+  penstock keys list --account shop";
+
+pub(crate) const KEYS_REVOKE: &str = "\
+Examples:
+  penstock keys revoke key_0123456789abcdef0123";

@@ -9,11 +9,12 @@ use penstock_model::{AccountId, Scope};
 use penstock_store::{Store, keys};
 use serde_json::json;
 
-use crate::{LOCAL_ACCOUNT, service::Service, stack, terminal};
+use crate::{LOCAL_ACCOUNT, help, service::Service, stack, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
     /// Makes a key and prints its token, once: only its hash is stored.
+    #[command(after_help = help::KEYS_CREATE)]
     Create {
         /// Whose it is to be; the account of --token if not given.
         #[arg(long)]
@@ -32,6 +33,7 @@ pub(crate) enum KeysCommand {
     },
     /// Makes a deployed stack's first key, before there is one to ask with: writes it to the stack's table, with the AWS credentials and the
     /// region of the environment, and prints its token, once.
+    #[command(after_help = help::KEYS_BOOTSTRAP)]
     Bootstrap {
         /// The stack's name.
         #[arg(long)]
@@ -50,6 +52,7 @@ pub(crate) enum KeysCommand {
         json: bool,
     },
     /// Lists an account's keys, revoked ones too; never a secret.
+    #[command(after_help = help::KEYS_LIST)]
     List {
         /// Whose; those of the account of --token if not given.
         #[arg(long)]
@@ -61,6 +64,7 @@ pub(crate) enum KeysCommand {
         service: Service,
     },
     /// Revokes a key. The last admin key of its account, with which keys are managed, it revokes only when asked twice.
+    #[command(after_help = help::KEYS_REVOKE)]
     Revoke {
         /// The key's id.
         id: String,

@@ -10,11 +10,12 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde::Deserialize;
 
-use crate::{output, service::Service, show::OutputArgs, terminal};
+use crate::{help, output, service::Service, show::OutputArgs, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum KindsCommand {
     /// Lists the bundled kinds and the account's own.
+    #[command(after_help = help::KINDS_LIST)]
     List {
         /// Prints each as a JSON object on a line.
         #[arg(long)]
@@ -23,6 +24,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Prints a kind's schema, a Table Schema document in JSON.
+    #[command(after_help = help::KINDS_SHOW)]
     Show {
         /// The kind's name.
         kind: String,
@@ -32,6 +34,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Registers a schema as the newest version of the account's kind of its name.
+    #[command(after_help = help::KINDS_PUT)]
     Put {
         /// The schema's file; `-` is standard input.
         file: PathBuf,
@@ -42,6 +45,7 @@ pub(crate) enum KindsCommand {
         service: Service,
     },
     /// Prints the first line of a CSV of the kind's records, with a column for each field.
+    #[command(after_help = help::KINDS_TEMPLATE)]
     Template {
         /// The kind's name.
         kind: String,

@@ -115,6 +115,7 @@ enum Command {
     #[command(after_help = help::LIST)]
     List(show::ListArgs),
     /// Cancels an import: what has not begun is not applied any more.
+    #[command(after_help = help::CANCEL)]
     Cancel {
         /// The import's id.
         id: String,
@@ -125,6 +126,7 @@ enum Command {
         service: Service,
     },
     /// Deletes an import that does not run, with its errors and files, never its records. On a terminal it asks first.
+    #[command(after_help = help::DELETE)]
     Delete {
         /// The import's id.
         id: String,
@@ -162,6 +164,7 @@ enum Command {
     #[command(after_help = help::LOGIN)]
     Login(profile::LoginArgs),
     /// Removes a profile.
+    #[command(after_help = help::LOGOUT)]
     Logout {
         /// Its name.
         #[arg(long, default_value = profile::DEFAULT)]
@@ -171,8 +174,10 @@ enum Command {
     #[command(after_help = help::DEV)]
     Dev(dev::DevArgs),
     /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
+    #[command(after_help = help::SERVE)]
     Serve(serve::ServeArgs),
     /// Imports rows through a local cloud and says what that would cost on AWS.
+    #[command(after_help = help::COST)]
     Cost(cost::CostArgs),
     /// Prints a script by which a shell completes this command.
     #[command(after_help = help::COMPLETIONS)]

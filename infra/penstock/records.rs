@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::{output, service::Service, show::OutputArgs, terminal};
+use crate::{help, output, service::Service, show::OutputArgs, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum RecordsCommand {
     /// Prints a record as JSON.
+    #[command(after_help = help::RECORDS)]
     Get {
         /// Its kind.
         kind: String,
