@@ -322,6 +322,70 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
+fn a_check_takes_standard_input_as_an_import_does() {
+    for name in ["-", "/dev/stdin"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rejected = folder.path().join("bad.csv");
+        let mut command = penstock(&["check", name, "--json", "--rejected", text(&rejected)]);
+        let mut running = Running::start({
+            command.stdin(Stdio::piped()).current_dir(folder.path());
+            command
+        });
+        running.says("into a temporary file in");
+        assert!(running.said.last().expect("a line").ends_with("at most 5368709120 bytes"), "{:?}", running.said);
+        let mut input = running.child.stdin.take().expect("piped");
+        input.write_all(SOME_BAD.as_bytes()).expect("it is read");
+        drop(input);
+        let (code, printed, said) = running.ends();
+        assert_eq!(code, Some(2), "{said:?}");
+        let checked: Value = serde_json::from_str(&printed).expect("JSON");
+        assert_eq!((&checked["rows"]["total"], &checked["rows"]["failed"]), (&json!(3), &json!(2)));
+        assert_eq!(checked["file"], if name == "-" { "standard input" } else { name });
+        assert!(std::fs::read_to_string(&rejected).expect("the rejected rows").contains(",B,b"));
+        assert_eq!(names(folder.path()), ["bad.csv"]);
+    }
+    // A workbook shows what it is at its end, and comes through a pipe all the same.
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (column, cells) in [["sku", "A"], ["name", "a"], ["brand", "b"]].iter().enumerate() {
+        for (row, cell) in cells.iter().enumerate() {
+            sheet.write_string(row as u32, column as u16, *cell).expect("a cell");
+        }
+    }
+    let bytes = workbook.save_to_buffer().expect("a workbook");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let child = penstock(&["check", text(&pipe)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    std::fs::write(&pipe, bytes).expect("the command reads it");
+    let output = child.expect("the command runs").wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("xlsx") && stdout(&output).contains("1 rows: 1 accepted, 0 failed"));
+}
+
+#[test]
+fn a_preview_is_json_for_programs() {
+    let (_folder, file) = folder_with("some bad.csv", SOME_BAD);
+    let output = run(&["import", &file, "--preview", "--json"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    let preview = import_of(&output);
+    assert_eq!((&preview["detected"]["format"], &preview["detected"]["delimiter"]), (&json!("csv"), &json!(",")));
+    assert_eq!(preview["columns"][0], json!({ "column": "sku", "field": "sku" }));
+    assert_eq!(preview["columns"][3], json!({ "column": "colour", "field": null }));
+    assert_eq!((&preview["rows"][0]["row"], &preview["rows"][0]["fields"]["sku"]), (&json!(1), &json!("A")));
+    assert_eq!((&preview["rows"][2]["errors"][0]["code"], &preview["failure"]), (&json!("required"), &json!(null)));
+    // A file that no import would take says why, and the exit code does too.
+    let (_folder, hopeless) = folder_with("hopeless.csv", HOPELESS);
+    for (file, code, rows) in [(hopeless.as_str(), "missing_column", 0), ("/dev/null", "empty_file", 0)] {
+        let output = run(&["import", file, "--preview", "--json"]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let preview = import_of(&output);
+        assert_eq!(preview["failure"]["code"], code, "{file}");
+        assert_eq!(preview["rows"].as_array().map(Vec::len), Some(rows), "{file}");
+    }
+}
+
+#[test]
 fn errors_show_the_record_and_the_cell_and_how_many_more_there_are() {
     let rows: String = (1..=13).map(|row| format!("S-{row},name,brand,x{row}\n")).collect();
     let (_folder, file) = folder_with("bad.csv", &format!("sku,name,brand,cost\n{rows}"));
@@ -392,37 +456,23 @@ fn help_shows_examples_and_what_exit_codes_mean() {
         assert!(printed.contains(&format!("  penstock {command} ")), "{printed}");
         assert!(printed.contains("Exit codes: 0 ") && printed.contains(" 2 ") && printed.contains(" 1 "), "{printed}");
     }
-    for command in
-        ["status", "errors", "rejected", "list", "listen", "records", "kinds", "keys", "login", "dev", "completions"]
-    {
-        let help = run(&[command, "--help"]);
-        assert!(stdout(&help).contains(&format!("  penstock {command}")), "{}", stdout(&help));
+    // Every command, and every command of a command.
+    let mut groups: Vec<Vec<String>> = vec![Vec::new()];
+    let mut seen = 0;
+    while let Some(group) = groups.pop() {
+        let words: Vec<&str> = group.iter().map(String::as_str).collect();
+        let help = run(&[&words[..], &["--help"]].concat());
+        let (printed, name) = (stdout(&help), [&["penstock"], &words[..]].concat().join(" "));
+        let examples = printed.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{name}: {printed}")).1;
+        assert!(examples.lines().next().is_some_and(|line| line.contains(&name)), "{name}: {examples}");
+        seen += 1;
+        let commands = printed.split_once("\nCommands:\n").and_then(|(_, rest)| rest.split_once("\n\n"));
+        for line in commands.map_or("", |(commands, _)| commands).lines() {
+            let command = line.split_whitespace().next().expect("a name");
+            if command != "help" {
+                groups.push([&group[..], &[command.to_owned()]].concat());
+            }
+        }
     }
-}
-
-#[test]
-fn shells_complete_the_command() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for shell in ["bash", "zsh", "fish"] {
-        let output = run(&["completions", shell]);
-        assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""), "{shell}");
-        assert!(stdout(&output).contains("penstock") && stdout(&output).contains("empty-cells"), "{shell}");
-        std::fs::write(folder.path().join(shell), &output.stdout).expect("a file");
-    }
-    assert_eq!(run(&["completions", "cmd"]).status.code(), Some(1));
-    // As bash does when somebody presses the tabulator.
-    let complete = |words: &str, at: usize| {
-        let script = format!(
-            "source {}; COMP_WORDS=({words}); COMP_CWORD={at}; \
-             _penstock penstock \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{at} - 1]}}\"; echo \"${{COMPREPLY[*]}}\"",
-            folder.path().join("bash").display()
-        );
-        let output = Command::new("bash").args(["-c", &script]).output().expect("bash");
-        assert!(output.status.success(), "{}", stderr(&output));
-        stdout(&output).trim().to_owned()
-    };
-    assert_eq!(complete("penstock rej", 1), "rejected");
-    assert_eq!(complete("penstock import --mo", 2), "--mode");
-    assert_eq!(complete("penstock import --mode ''", 3), "upsert create fill");
-    assert_eq!(complete("penstock kinds te", 2), "template");
+    assert!(seen > 25, "{seen} commands");
 }

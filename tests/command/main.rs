@@ -1,5 +1,6 @@
 //! The `penstock` command, as a process.
 
+mod completions;
 mod gate;
 mod imports;
 mod line;
