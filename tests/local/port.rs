@@ -43,6 +43,23 @@ async fn api_and_uploads_share_one_port() {
     stack.stop().await;
 }
 
+/// The texts of the Rust files below a folder of the repository.
+fn sources(folder: &str) -> Vec<String> {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                texts.push(std::fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    texts
+}
+
 #[test]
 fn no_route_and_no_base_is_the_storages() {
     let first = |path: &str| path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default().to_owned();
@@ -50,23 +67,27 @@ fn no_route_and_no_base_is_the_storages() {
     let bases = DIALECTS.iter().flat_map(|dialect| dialect.bases);
     assert_eq!(bases.filter(|base| is_of_storage(base)).collect::<Vec<_>>(), [&""; 0]);
     let route = Regex::new(r#"\.route\(\s*"([^"]*)""#).expect("a pattern");
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("functions/api/src")];
-    let mut routes = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).expect("text");
-                routes.extend(route.captures_iter(&text).map(|found| found[1].to_owned()));
-            }
-        }
-    }
-    assert!(routes.iter().any(|route| route == "/v1/imports/{id}"), "{routes:?}");
-    let wrong: Vec<&String> =
+    let texts = sources("functions/api/src");
+    let routes: Vec<&str> =
+        texts.iter().flat_map(|text| route.captures_iter(text)).map(|found| found.extract::<1>().1[0]).collect();
+    assert!(routes.contains(&"/v1/imports/{id}"), "{routes:?}");
+    let wrong: Vec<&&str> =
         routes.iter().filter(|route| is_of_storage(route) || first(route).starts_with('{')).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What the store signs for clients is signed for the way by which they reach the storage, not for its own.
+#[test]
+fn whatever_is_presigned_is_signed_for_clients() {
+    let client = Regex::new(r"\.inner\s*\.(\w+)").expect("a pattern");
+    let mut clients = Vec::new();
+    for text in sources("shared/store/src") {
+        let pieces: Vec<&str> = text.split(".presigned(").collect();
+        // What comes before each call: the last client that is named there makes it.
+        let before = pieces.iter().take(pieces.len() - 1);
+        clients.extend(before.filter_map(|piece| Some(client.captures_iter(piece).last()?[1].to_owned())));
+    }
+    assert!(clients.len() >= 2 && clients.iter().all(|client| client == "storage"), "{clients:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

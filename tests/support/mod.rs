@@ -176,7 +176,9 @@ fn canonical(sku: &str) -> String {
 /// Puts bytes to an import's upload URL as its creation told; the status.
 pub async fn upload(import: &Import, file: &[u8]) -> u16 {
     let upload = import.upload.as_ref().expect("an upload URL");
-    let mut request = reqwest::Client::new().put(&upload.url).body(file.to_vec());
+    // An empty one says so as well.
+    let request = reqwest::Client::new().put(&upload.url).header("content-length", file.len());
+    let mut request = request.body(file.to_vec());
     for (name, value) in &upload.headers {
         request = request.header(name, value);
     }

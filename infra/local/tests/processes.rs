@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{Credentials, Region};
 use aws_sdk_s3::presigning::PresigningConfig;
 use lambda_runtime::{LambdaEvent, service_fn};
 use penstock_local::{FunctionError, LocalCloud, Options, ProcessInfo};
+use penstock_store::keys::NewKey;
 use serde_json::{Value, json};
 
 fn main() {
@@ -155,12 +156,17 @@ async fn the_data_folder_outlives_a_restart() {
     let data = || Options { data: Some(folder.path().to_owned()), keys: Vec::new(), ..options() };
     let key = ("account".to_owned(), "key".to_owned(), "secret".to_owned());
     let cloud = LocalCloud::start(Options { keys: vec![key], ..data() }).await.unwrap();
+    let account = "account".parse().unwrap();
+    let made = NewKey { id: "made".to_owned(), secret: "secret".to_owned(), account, scopes: Vec::new(), label: None };
+    cloud.store().put_key(&made).await.unwrap();
     let before = cloud.clock().now_ms();
     cloud.advance(Duration::from_secs(3600)).unwrap();
     cloud.stop().await;
 
     let cloud = LocalCloud::start(data()).await.unwrap();
-    assert!(cloud.store().authenticate("key", "secret").await.unwrap().is_some());
+    assert!(cloud.store().authenticate("made", "secret").await.unwrap().is_some());
+    // One that was given and is not any more.
+    assert!(cloud.store().authenticate("key", "secret").await.unwrap().is_none());
     assert!(cloud.clock().now_ms() >= before + 3_600_000);
     cloud.stop().await;
 }
