@@ -31,7 +31,7 @@ pub struct Difference {
     pub is: fn(&Disagreement) -> bool,
 }
 
-pub const DIFFERENCES: [Difference; 37] = [
+pub const DIFFERENCES: [Difference; 38] = [
     Difference {
         name: "NaN and INF",
         reason: "neither a price nor a stock is one, and the table cannot store them",
