@@ -410,6 +410,8 @@ async fn records_are_found_by_any_key() {
     let import = stack.import(file.as_bytes()).await;
     assert_eq!(import.rows.created, skus.len() as u64, "{import:#?}");
     for (place, sku) in skus.iter().enumerate() {
+        // What is invisible at the ends of a key does not count.
+        let sku = sku.trim();
         let key = sku.replace('%', "%25").replace(',', "%2C");
         let record = stack.client.record("products", &key).await.expect("answers").expect(sku);
         let wanted = json!({

@@ -155,7 +155,7 @@ fn a_preview_tells_what_a_file_would_be_taken_for() {
             "  \"Titel\" is name",
             "  \"brand\" is brand",
             r#"row 1: {"brand":"b","name":"a","sku":"A"}"#,
-            "row 2, line 3: `name` must hold a value (required)",
+            "row 2, line 3: `name` must hold a value (required); key \"B\"; cell \"\"",
         ]
     );
     let output = run(&["import", &file, "--preview"]);

@@ -28,7 +28,7 @@ pub(super) struct Numbers {
 }
 
 impl JsonShape for Numbers {
-    const ARRAYS: &'static [&'static str] = &["numbers"];
+    const ARRAYS: &'static [&'static str] = &["/numbers"];
 }
 
 /// The body of `POST /v1/imports/{id}/complete`.
@@ -46,7 +46,7 @@ struct NamedPart {
 }
 
 impl JsonShape for NamedParts {
-    const ARRAYS: &'static [&'static str] = &["parts"];
+    const ARRAYS: &'static [&'static str] = &["/parts"];
     const BYTES: usize = limits::COMPLETE_BYTES;
 }
 

@@ -139,22 +139,12 @@ impl NumberRule {
 
     /// Why a text is refused that is no number.
     fn refused(&self, text: &str, what: &str) -> CellError {
-        let evidence = self.evidence(text);
-        let group = match evidence {
-            Some(Evidence::Other { group }) => group,
-            Some(Evidence::Own { group: Some(group) }) if Some(group) != self.group_char => {
-                let CellError { message, .. } = self.no_number(what);
-                return CellError::new("invalid_number", format!("{message}, or give group_char `{group}`"));
-            }
-            _ => return self.no_number(what),
+        let code = match self.evidence(text) {
+            Some(Evidence::Other { .. }) => OTHER_DECIMAL_CHAR,
+            _ => "invalid_number",
         };
-        let (own, other) = (self.decimal_char, if self.decimal_char == '.' { ',' } else { '.' });
-        let group = group.map_or(String::new(), |group| format!(" and group_char `{group}`"));
-        let message = format!(
-            "its decimal character is `{other}`, and the file is read with `{own}`: write it as 1234{own}56, or give \
-             decimal_char `{other}`{group}"
-        );
-        CellError::new(OTHER_DECIMAL_CHAR, message)
+        let message = advice::number(self, text, false).unwrap_or_else(|| self.no_number(what).message);
+        CellError::new(code, message)
     }
 
     /// What the way in which a number is written says of the decimal character of its file; `None` where it says
