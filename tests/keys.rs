@@ -2,8 +2,12 @@
 
 mod support;
 
+use axum::{
+    extract::RawQuery,
+    http::{HeaderMap, StatusCode},
+};
 use penstock_client::{Client, NewKey};
-use penstock_model::Scope;
+use penstock_model::{QueueName, Scope};
 use reqwest::Method;
 use serde_json::json;
 use support::{
@@ -118,6 +122,66 @@ async fn what_is_no_key_is_refused() {
         let answer = send(stack.request(Method::POST, "/v1/keys").bearer_auth(TOKEN).json(&body)).await;
         assert_eq!(answer.refusal(), (wanted.0, wanted.1.to_owned()), "{body}");
     }
+    stack.stop().await;
+}
+
+/// CloudFormation, as far as `keys bootstrap` asks it: the outputs of one stack, for a signed request.
+async fn cloudformation(outputs: String) -> String {
+    let answer = async move |RawQuery(query): RawQuery, headers: HeaderMap| {
+        let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        assert!(signed.starts_with("AWS4-HMAC-SHA256 ") && signed.contains("/cloudformation/"), "{signed}");
+        if query.is_some_and(|query| query.contains("StackName=imports")) {
+            return (StatusCode::OK, outputs);
+        }
+        let refused = "<ErrorResponse><Error><Code>ValidationError</Code><Message>no such stack</Message></Error></ErrorResponse>";
+        (StatusCode::BAD_REQUEST, refused.to_owned())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_key_of_a_stack_is_made_with_its_outputs() {
+    let stack = Stack::start().await;
+    let variables = [
+        ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName".to_owned()),
+        ("PENSTOCK_RECORDS_TABLE", "RecordsTableName".to_owned()),
+        ("PENSTOCK_UPLOADS_BUCKET", "UploadsBucketName".to_owned()),
+        ("PENSTOCK_RESULTS_BUCKET", "ResultsBucketName".to_owned()),
+    ];
+    let queues = QueueName::ALL.iter().map(|queue| (queue.row().variable, format!("{}Url", queue.logical_id())));
+    let environment = stack.cloud.environment();
+    let value = |name: &str| environment.iter().find(|(found, _)| found == name).map(|(_, value)| value).expect("set");
+    let output = |(variable, output): (&str, String)| {
+        format!("<member><OutputKey>{output}</OutputKey><OutputValue>{}</OutputValue></member>", value(variable))
+    };
+    let outputs: String = variables.into_iter().chain(queues).map(output).collect();
+    let described = format!(
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><Outputs>{outputs}</Outputs></member></Stacks>\
+         </DescribeStacksResult></DescribeStacksResponse>"
+    );
+    let endpoint = cloudformation(described).await;
+    let bootstrap = async |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+        command.args(["keys", "bootstrap", "--stack", name]).env("AWS_ENDPOINT_URL_CLOUDFORMATION", &endpoint);
+        // What the stack's outputs say is asked of nobody else.
+        let others = environment.iter().filter(|(name, _)| !name.starts_with("PENSTOCK_"));
+        command.envs(others.map(|(name, value)| (name, value))).output().await.expect("it runs")
+    };
+    let made = bootstrap("imports").await;
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    let token = String::from_utf8(made.stdout).expect("text");
+    let client = Client::new(stack.cloud.url(), token.trim()).expect("a client");
+    assert!(client.keys(None).await.is_ok(), "it is an admin's");
+    let refused = bootstrap("other").await;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(1) && said.contains("the stack other") && said.contains("no such stack"),
+        "{said}"
+    );
     stack.stop().await;
 }
 

@@ -198,7 +198,7 @@ struct Forward {
 
 impl Forward {
     fn to(url: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(FORWARD_TIMEOUT);
+        let http = penstock_client::http().timeout(FORWARD_TIMEOUT);
         Ok(Self { http: http.build()?, url: base_url(url)? })
     }
 

@@ -121,16 +121,22 @@ impl ClientError {
 /// A call's result.
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
+/// A builder of HTTP clients that speak TLS by the one provider that is compiled in, and follow no redirect: a request may
+/// carry a credential. Every client of this process is made of one; another would find no provider and panic.
+pub fn http() -> reqwest::ClientBuilder {
+    // Installing it again changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(Policy::none())
+}
+
 impl Client {
     /// A client of the service at a base URL (see [`base_url`]) with a key (see [`Credential`]).
     ///
     /// # Errors
     /// The URL or the key is none, or the system's certificates cannot be read.
     pub fn new(url: &str, token: &str) -> Result<Self> {
-        // The only provider that is compiled in; installing it again changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let (url, credential) = (base_url(url)?, token.parse::<Credential>()?);
-        let http = reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).build()?;
+        let http = http().connect_timeout(CONNECT_TIMEOUT).build()?;
         Ok(Self { http, url, token: credential.token() })
     }
 
