@@ -22,11 +22,26 @@ use crate::{
     upload::{self, Upload, cannot_be_read},
 };
 
+/// What an upload is, and the text from which that was told.
+pub(crate) struct Detected {
+    pub(crate) layout: Layout,
+    /// `None` for a workbook.
+    pub(crate) sample: Option<Sample>,
+}
+
+/// The start of an upload's text.
+pub(crate) struct Sample {
+    /// The first [`limits::DETECT_BYTES`] of it before it was decoded, at most.
+    pub(crate) text: String,
+    /// Whether that is the whole text.
+    pub(crate) complete: bool,
+}
+
 /// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
 ///
 /// # Errors
 /// A permanent failure: `unsupported_format`, `ambiguous_rows`, those of [`encoding::encoding`], those of [`decode::each_piece`].
-pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
+pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Detected, Failure> {
     let mut magic = Vec::new();
     upload.by_ref().take(foreign::SIGNATURE_BYTES as u64).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;
     upload::rewind(&mut upload)?;
@@ -38,7 +53,7 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
             if is_workbook(&mut upload)? {
-                return workbook(upload, bytes, hints);
+                return Ok(Detected { layout: workbook(upload, bytes, hints)?, sample: None });
             }
             Some(Compression::Zip)
         }
@@ -73,7 +88,8 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     let (format, grammar) = grammar(&text, complete, hints, &reading)?;
     let plain = Layout::plain(format, grammar);
     let layout = Layout { compression, encoding: encoding.name().to_owned(), reading, ..plain };
-    Ok(noting_contradictions(layout, hints))
+    let sample = Sample { text: text.into_owned(), complete };
+    Ok(Detected { layout: noting_contradictions(layout, hints), sample: Some(sample) })
 }
 
 /// Whether an archive is an Excel workbook rather than one that holds a file.

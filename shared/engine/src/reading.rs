@@ -11,13 +11,15 @@
 
 mod numbers;
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, io::Cursor, ops::ControlFlow};
 
-use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, advice::Setting, limits};
+use penstock_model::{Body, Checkpoint, Chunk, Chunking, Failure, Layout, UTF_8, advice::Setting, limits};
 
 pub use crate::hints::Hints;
 use crate::{
-    decode, detect, header,
+    decode,
+    detect::{self, Detected, Sample},
+    header,
     kind::Kind,
     options,
     plan::Plan,
@@ -26,7 +28,6 @@ use crate::{
     suggestions,
     upload::{self, Upload},
 };
-use numbers::NumberWatch;
 
 /// Checks that a file of `bytes` bytes is not over the limit.
 ///
@@ -48,20 +49,31 @@ pub fn check_size(bytes: u64) -> Result<(), Failure> {
 /// when the upload is accepted: everything behind it goes by the layout alone.
 ///
 /// # Errors
-/// A permanent failure: `file_too_large`, `unsupported_format`, those of [`options::check`], those of [`decode::each_piece`].
+/// A permanent failure: `file_too_large`, `unsupported_format`, `ambiguous_numbers`, those of [`options::check`], those
+/// of [`decode::each_piece`].
 pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     check_size(bytes)?;
     options::check(hints.options)?;
-    let layout = detect::detect(&mut upload, bytes, hints)?;
+    let Detected { layout, sample } = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
     options::apply(&hints.options.reading, &layout)?;
+    match sample {
+        Some(Sample { text, complete }) => {
+            let layout = Layout { compression: None, encoding: UTF_8.to_owned(), ..layout.clone() };
+            let hints = Hints { partial: !complete, ..*hints };
+            numbers::check(&layout, Cursor::new(&text), text.len() as u64, &hints)?;
+        }
+        None => {
+            numbers::check(&layout, &mut upload, bytes, hints)?;
+            upload::rewind(&mut upload)?;
+        }
+    }
     Ok(layout)
 }
 
 /// A file that is being read: it is pushed the file's text and gives the file's columns, then its chunks.
 ///
-/// The same text in pieces of any size gives the same parts. No more than a chunk and a record are held, and the chunks
-/// of the first [`limits::DETECT_BYTES`] while it is open whether their numbers contradict one another.
+/// The same text in pieces of any size gives the same parts. No more than a chunk and a record are held.
 #[derive(Debug)]
 pub struct Reading {
     layout: Layout,
@@ -75,9 +87,6 @@ pub struct Reading {
     has_header: bool,
     /// Where the chunk that was given last ends.
     next: Checkpoint,
-    /// The look at the numbers of the first chunks, while it goes on, and those chunks.
-    watch: Option<NumberWatch>,
-    held: Vec<Part>,
     /// Whether the file goes on behind the text that there is.
     partial: bool,
 }
@@ -131,8 +140,6 @@ impl Reading {
             names: Vec::new(),
             has_header: false,
             next: from,
-            watch: None,
-            held: Vec::new(),
             partial: false,
         }
     }
@@ -151,8 +158,7 @@ impl Reading {
     ///
     /// # Errors
     /// Why the file fails as a whole. Where the columns do, no chunk came before: `header_too_large`,
-    /// `unterminated_quote`, `no_rows`, those of [`header::columns`], of [`Kind::read_by`] and of [`Plan::compile`]. Nor
-    /// did one come where its numbers do: `ambiguous_numbers`.
+    /// `unterminated_quote`, `no_rows`, those of [`header::columns`], of [`Kind::read_by`] and of [`Plan::compile`].
     pub fn push(&mut self, text: &[u8]) -> Result<Vec<Part>, Failure> {
         let pieces = self.splitter.push(text).map_err(|error| self.failed(error))?;
         self.parts(pieces)
@@ -179,7 +185,6 @@ impl Reading {
         }
         // A file without a row names no member.
         parts.extend(self.columns(None)?);
-        parts.extend(self.release()?);
         Ok(parts)
     }
 
@@ -223,8 +228,7 @@ impl Reading {
             && !self.partial
         {
             let failure = self.broken_off(failure);
-            let _ = self.columns_so_far()?.into_iter().try_for_each(&mut *take);
-            let _ = self.release()?.into_iter().try_for_each(take);
+            let _ = self.columns_so_far()?.into_iter().try_for_each(take);
             return Err(failure);
         }
         let _ = self.finish()?.into_iter().try_for_each(take);
@@ -259,25 +263,11 @@ impl Reading {
                         parts.extend(self.columns(Some(&chunk))?);
                     }
                     self.next = next;
-                    let Some(watch) = &mut self.watch else {
-                        parts.push(Part::Chunk(chunk, next));
-                        continue;
-                    };
-                    let is_enough = watch.look(&chunk);
-                    self.held.push(Part::Chunk(chunk, next));
-                    if is_enough {
-                        parts.extend(self.release()?);
-                    }
+                    parts.push(Part::Chunk(chunk, next));
                 }
             }
         }
         Ok(parts)
-    }
-
-    /// Ends the look at numbers and gives the chunks that were held for it.
-    fn release(&mut self) -> Result<Vec<Part>, Failure> {
-        let verdict = self.watch.take().map_or(Ok(()), |watch| watch.verdict());
-        verdict.map(|()| std::mem::take(&mut self.held))
     }
 
     /// The columns, unless they are given already, with the first rows, if there are any.
@@ -290,7 +280,6 @@ impl Reading {
             suggestions::header_line(of_kind, required, syntax, chunk?)
         })
         .map_err(|failure| with_sheets(failure, &self.layout.other_sheets))?;
-        self.watch = NumberWatch::new(&plan, &self.layout.reading, syntax);
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
         let notes = chunk.map_or(Vec::new(), |chunk| suggestions::notes(&plan, syntax, &names, chunk));
         Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan, notes }))))

@@ -19,7 +19,7 @@ fn detected(
     options: &ImportOptions,
 ) -> Result<Layout, Failure> {
     let hints = Hints { format, filename, options, kind: &kind(), partial: false };
-    detect(Cursor::new(file), file.len() as u64, &hints)
+    Ok(detect(Cursor::new(file), file.len() as u64, &hints)?.layout)
 }
 
 fn plain(file: &[u8]) -> Layout {
@@ -186,7 +186,7 @@ fn what_is_packed_is_told_by_content() {
     assert_eq!(detected(&cut, None, None, &ImportOptions::default()).expect_err("cut").code, "damaged_file");
     let (options, kind) = (ImportOptions::default(), kind());
     let partial = Hints { format: None, filename: None, options: &options, kind: &kind, partial: true };
-    assert_eq!(detect(Cursor::new(&cut), 1, &partial).expect("a part is enough").format, Format::Csv);
+    assert_eq!(detect(Cursor::new(&cut), 1, &partial).expect("a part is enough").layout.format, Format::Csv);
     let old_excel = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more";
     assert_eq!(detected(old_excel, None, None, &ImportOptions::default()).expect_err("XLS").code, "unsupported_format");
 }

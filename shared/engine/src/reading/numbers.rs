@@ -4,23 +4,55 @@
 //! the first [`limits::DETECT_BYTES`] of a file hold such numbers beside ones that can only be written with the other
 //! decimal character, such as `1.234,56`, reading on would store wrong values: the file fails before its first row.
 
-use penstock_model::{Body, Chunk, Failure, ReadOptions, RowError, limits};
+use std::ops::ControlFlow;
+
+use penstock_model::{Body, Chunk, Chunking, Failure, Layout, RowError, limits};
 use serde_json::value::RawValue;
 
+use super::{Hints, Part, Reading};
 use crate::{
     kind::{Evidence, FieldCheck},
     members::{JsonString, Members},
     plan::Plan,
     rows::{self, Content, Syntax},
+    upload::Upload,
 };
 
-/// Looks at the first chunks of a file.
+/// Reads the start of a file as its import would, and checks that its numbers do not contradict the way in which they
+/// would be read. What else is wrong with the file is left to its import.
+///
+/// # Errors
+/// A permanent failure, `ambiguous_numbers`.
+pub(super) fn check(layout: &Layout, upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<(), Failure> {
+    let has_numbers = hints.kind.fields().iter().any(FieldCheck::is_number);
+    if layout.reading.decimal_char.is_some() || !has_numbers {
+        return Ok(());
+    }
+    let syntax = Syntax::of(layout.grammar, &layout.reading);
+    let (mut look, mut looked_at) = (None, 0);
+    let mut reading = Reading::start(layout, hints, &Chunking::default());
+    let _ = reading.read(upload, bytes, &mut |part| {
+        match part {
+            Part::Columns(columns) => look = Some(Look { plan: columns.plan, found: Default::default() }),
+            Part::Chunk(Chunk { first_row, first_line, body: Body::Rows(rows), .. }, next) => {
+                rows::for_each_record(syntax, first_row, first_line, &rows, |record| {
+                    if let Some(look) = &mut look {
+                        look.record(record.row, record.content, record.bytes);
+                    }
+                });
+                looked_at = next.offset;
+            }
+            Part::Chunk(..) => {}
+        }
+        if looked_at >= limits::DETECT_BYTES as u64 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    look.map_or(Ok(()), |look| look.verdict())
+}
+
+/// What is found in the rows of a file.
 #[derive(Debug)]
-pub(super) struct NumberWatch {
+struct Look {
     plan: Plan,
-    syntax: Syntax,
-    /// Bytes of chunks that are still to be looked at.
-    left: usize,
     /// What was found of fields with a decimal point, and of those with a decimal comma.
     found: [Found; 2],
 }
@@ -48,30 +80,7 @@ struct Shown {
     cell: String,
 }
 
-impl NumberWatch {
-    /// A look at a file with this plan; `None` where there is nothing to find: its import says the decimal character, or
-    /// none of its columns holds numbers.
-    pub(super) fn new(plan: &Plan, reading: &ReadOptions, syntax: Syntax) -> Option<Self> {
-        let kind = plan.kind();
-        let has_numbers = match syntax.grammar.has_header() {
-            true => plan.columns().iter().flatten().any(|field| kind.field(*field).is_number()),
-            false => kind.fields().iter().any(FieldCheck::is_number),
-        };
-        let is_open = reading.decimal_char.is_none() && has_numbers;
-        is_open.then(|| Self { plan: plan.clone(), syntax, left: limits::DETECT_BYTES, found: Default::default() })
-    }
-
-    /// Looks at the next chunk. Whether it has seen enough.
-    pub(super) fn look(&mut self, chunk: &Chunk) -> bool {
-        if let Body::Rows(bytes) = &chunk.body {
-            rows::for_each_record(self.syntax, chunk.first_row, chunk.first_line, bytes, |record| {
-                self.record(record.row, record.content, record.bytes);
-            });
-        }
-        self.left = self.left.saturating_sub(usize::try_from(chunk.bytes).unwrap_or(usize::MAX));
-        self.left == 0
-    }
-
+impl Look {
     fn record(&mut self, row: u64, content: Content<'_>, bytes: &[u8]) {
         match content {
             Content::Cells(cells) if cells.len() < self.plan.columns().len() => {}
@@ -135,7 +144,7 @@ impl NumberWatch {
     ///
     /// # Errors
     /// A permanent failure, `ambiguous_numbers`.
-    pub(super) fn verdict(&self) -> Result<(), Failure> {
+    fn verdict(&self) -> Result<(), Failure> {
         for (found, [own, other]) in self.found.iter().zip([['.', ','], [',', '.']]) {
             if let (Some(either), Some(contrary)) = (&found.first_either, &found.first_other)
                 && found.other >= found.own
@@ -156,30 +165,19 @@ impl NumberWatch {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Cursor, ops::ControlFlow};
+    use std::io::Cursor;
 
-    use penstock_model::{Chunking, ImportOptions};
+    use penstock_model::{ImportOptions, ReadOptions};
 
     use super::*;
-    use crate::{
-        kinds,
-        reading::{Hints, Part, Reading, resolve},
-    };
+    use crate::{kinds, reading::resolve};
 
-    /// Chunks that a file of products gives, and the failure.
-    fn read(file: &str, decimal_char: Option<char>) -> (usize, Option<Failure>) {
+    /// The failure of a file of products, if it fails for its numbers.
+    fn failure(file: &str, decimal_char: Option<char>) -> Option<Failure> {
         let reading = ReadOptions { decimal_char, ..ReadOptions::default() };
         let (options, kind) = (ImportOptions { reading, ..ImportOptions::default() }, kinds::compiled("products"));
         let hints = Hints { format: None, filename: None, options: &options, kind: &kind, partial: false };
-        let bytes = file.len() as u64;
-        let layout = resolve(Cursor::new(file), bytes, &hints).expect("a layout");
-        let mut reading = Reading::start(&layout, &hints, &Chunking { rows: 2, ..Chunking::default() });
-        let mut chunks = 0;
-        let ended = reading.read(Cursor::new(file), bytes, &mut |part| {
-            chunks += usize::from(matches!(part, Part::Chunk(..)));
-            ControlFlow::Continue(())
-        });
-        (chunks, ended.err())
+        resolve(Cursor::new(file), file.len() as u64, &hints).err()
     }
 
     fn costs(costs: &[&str]) -> String {
@@ -189,9 +187,8 @@ mod tests {
 
     #[test]
     fn numbers_that_would_be_read_wrong_fail_the_file_before_any_row() {
-        let (chunks, failure) = read(&costs(&["7", "1.234", "12.500", "1.234,56"]), None);
-        assert_eq!(chunks, 0);
-        let Failure { code, message } = failure.expect("fails");
+        let contrary = failure(&costs(&["7", "1.234", "12.500", "1.234,56"]), None);
+        let Failure { code, message } = contrary.expect("fails");
         assert_eq!(code, "ambiguous_numbers");
         assert_eq!(
             message,
@@ -200,9 +197,9 @@ mod tests {
              that after all"
         );
         // Whoever has said it is believed.
-        assert_eq!(read(&costs(&["1.234", "1.234,56"]), Some('.')), (1, None));
+        assert_eq!(failure(&costs(&["1.234", "1.234,56"]), Some('.')), None);
         let in_json = r#"[{"sku":1,"cost":"1.234"},{"sku":2,"cost":"0,5"}]"#;
-        assert_eq!(read(in_json, None).1.expect("fails").code, "ambiguous_numbers");
+        assert_eq!(failure(in_json, None).expect("fails").code, "ambiguous_numbers");
     }
 
     #[test]
@@ -215,16 +212,16 @@ mod tests {
             // Numbers of JSON's own, and what is no number.
             &["1.234", "a,b", ",", "1,234"],
         ] {
-            assert_eq!(read(&costs(cells), None).1, None, "{cells:?}");
+            assert_eq!(failure(&costs(cells), None), None, "{cells:?}");
         }
-        assert_eq!(read(r#"[{"sku":1,"cost":1.234},{"sku":2,"cost":"0,5"}]"#, None).1, None);
+        assert_eq!(failure(r#"[{"sku":1,"cost":1.234},{"sku":2,"cost":"0,5"}]"#, None), None);
     }
 
     #[test]
-    fn all_chunks_are_given_whether_the_look_ends_before_the_file_or_not() {
-        for rows in [5, 200_000] {
-            let file = costs(&vec!["1.5"; rows]);
-            assert_eq!(read(&file, None), (rows.div_ceil(2), None));
-        }
+    fn rows_behind_the_start_of_a_file_do_not_fail_it() {
+        let many = "1.234\n".repeat(limits::DETECT_BYTES / 8);
+        let cells: Vec<&str> = many.lines().chain(["1.234,56"]).collect();
+        assert_eq!(failure(&costs(&cells), None), None);
+        assert!(failure(&costs(&cells[cells.len() - 9..]), None).is_some());
     }
 }
