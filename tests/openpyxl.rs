@@ -4,13 +4,13 @@
 //! compared here: the file that `PENSTOCK_OPENPYXL` names, or else the committed sample. Any cell that differs fails.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{BufRead, BufReader, Cursor, Write},
     ops::ControlFlow,
 };
 
-use penstock_engine::sheet;
+use penstock_engine::{invisible, sheet};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -42,13 +42,33 @@ fn openpyxl_and_penstock_agree_on_every_cell() {
             let place = format!("seed {}, workbook {}, sheet {name}", workbook.seed, workbook.workbook);
             let theirs: Cells =
                 theirs.iter().map(|(row, column, of, value)| ((*row, *column), said(of, value))).collect();
-            assert_eq!(ours(&bytes, name, &place), theirs, "{place}");
+            let width = first_width(&theirs);
+            let theirs = without_surplus(theirs, width);
+            assert_eq!(without_surplus(ours(&bytes, name, &place), width), theirs, "{place}");
             cells += theirs.len();
         }
         workbooks += 1;
     }
     println!("{workbooks} workbooks, {cells} cells, none differs");
     assert!(cells > 500, "{cells} cells are none to speak of");
+}
+
+/// Columns of the first row that says something.
+fn first_width(cells: &Cells) -> usize {
+    let first = cells.iter().find(|(_, said)| !is_blank(said)).map(|((row, _), _)| *row);
+    cells.keys().filter(|(row, _)| Some(*row) == first).map(|(_, column)| column + 1).max().unwrap_or(0)
+}
+
+/// The cells but for texts that show nothing where no column is named, and rows of such texts: Penstock drops them, and
+/// openpyxl does not.
+fn without_surplus(mut cells: Cells, width: usize) -> Cells {
+    let saying: BTreeSet<usize> = cells.iter().filter(|(_, said)| !is_blank(said)).map(|((row, _), _)| *row).collect();
+    cells.retain(|(row, column), said| !is_blank(said) || (*column < width && saying.contains(row)));
+    cells
+}
+
+fn is_blank(said: &str) -> bool {
+    said.strip_prefix("text ").is_some_and(invisible::is_blank)
 }
 
 fn archive(workbook: &Workbook) -> Vec<u8> {

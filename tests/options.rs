@@ -79,7 +79,8 @@ async fn a_number_that_contradicts_the_reading_rejects_its_row_and_adds_a_note()
     assert_eq!((ended.rows.created, ended.rows.failed), (50, 2));
     let errors = stack.errors(&ended.id).await;
     assert_eq!(codes(&errors), [(51, "other_decimal_char"), (52, "other_decimal_char")]);
-    assert!(errors[0].message.contains("give decimal_char `,` and group_char `.`"), "{}", errors[0].message);
+    let advice = "give the option `decimal_char` = \",\" and the option `group_char` = \".\"";
+    assert!(errors[0].message.ends_with(advice), "{}", errors[0].message);
     let notes = ended.detected.expect("a layout").notes;
     assert_eq!(notes.len(), 1, "one, however many rows and chunks: {notes:?}");
     assert!(notes[0].contains("decimal_char"), "{notes:?}");

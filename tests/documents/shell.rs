@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::markdown::{Document, Mark};
 
 /// How the documents call the command in a checkout. Here it is built already.
-pub(crate) const CARGO: &str = "cargo run --release -- ";
+pub(crate) const CARGO: &str = "cargo run -- ";
 
 /// How it is called where it is installed.
 pub(crate) const COMMAND: &str = "penstock ";

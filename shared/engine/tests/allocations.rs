@@ -17,8 +17,8 @@ fn taken(name: &str, rows: u64) -> AllocationInfo {
 
 #[test]
 fn a_good_row_takes_its_key_and_a_place_for_its_cells_and_nothing_where_no_row_is_wanted() {
-    // One row in 200 is bad, and its errors are some twenty allocations.
-    let bad = ROWS / 200 * 20;
+    // One row in 200 is bad, and its errors are some thirty allocations.
+    let bad = ROWS / 200 * 30;
     let (parsed, validated) = (taken("csv/parse", ROWS).count_total, taken("csv/validate", ROWS).count_total);
     assert!(parsed < 2 * ROWS + bad, "{parsed} allocations for {ROWS} rows of 19 cells");
     assert!(validated < bad, "{validated} allocations for {ROWS} rows of 19 cells");

@@ -119,6 +119,12 @@ pub fn for_command(message: &str) -> Cow<'_, str> {
 
 /// The JSON value that a text starts with, and what is behind it.
 fn value(text: &str) -> Option<(Value, &str)> {
+    // The point of a sentence is none of its number's.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 {
+        let (number, behind) = text.split_at(digits);
+        return Some((serde_json::from_str(number).ok()?, behind));
+    }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let value = values.next()?.ok()?;
     Some((value, &text[values.byte_offset()..]))
