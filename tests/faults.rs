@@ -1,6 +1,6 @@
 //! Only what tests run has crash points, a clock that can be shifted and conditions that can be switched off.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, fs::DirEntry, process::Command};
 
 use penstock_store::{FAULT_VARIABLES, crash};
 
@@ -23,7 +23,13 @@ fn features(packages: &[&str], edges: &str) -> BTreeSet<String> {
 /// The functions are built from their packages alone (`infra/release/build`), the command by `cargo build`.
 #[test]
 fn what_is_built_to_be_used_has_no_faults() {
-    let functions = ["penstock-api", "penstock-split", "penstock-validate", "penstock-report", "penstock-sweep"];
+    let folders = std::fs::read_dir(format!("{}/functions", env!("CARGO_MANIFEST_DIR"))).expect("the functions");
+    let package = |folder: std::io::Result<DirEntry>| {
+        format!("penstock-{}", folder.expect("a folder").file_name().to_str().expect("a name"))
+    };
+    let functions: Vec<String> = folders.map(package).collect();
+    let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
+    assert!(functions.contains(&"penstock-validate"), "{functions:?}");
     assert!(!features(&functions, "normal").contains("faults"));
     assert!(!features(&["penstock"], "normal").contains("faults"));
     assert!(features(&["penstock"], "normal,dev").contains("faults"), "what the tests run has them");

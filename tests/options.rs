@@ -148,7 +148,7 @@ async fn options_that_cannot_be_are_refused_by_their_names() {
     ] {
         let (status, code, detail) = post(&stack, json!({ "options": options })).await;
         assert_eq!((status, code.as_str()), (422, "invalid_option"), "{options}: {detail}");
-        assert!(detail.contains(&format!("options.{option} ")), "{options}: {detail}");
+        assert!(detail.contains(&format!("the option `{option}` ")), "{options}: {detail}");
     }
     for options in [json!({ "true_values": "ja" }), json!({ "short_rows": "drop" }), json!({ "decimals": "," })] {
         let (status, code, _) = post(&stack, json!({ "options": options })).await;

@@ -159,30 +159,35 @@ fn bombs() -> Vec<Bomb> {
 /// The most memory that a check may hold, in bytes: what is held of a workbook, and what the program takes for anything.
 const MOST: u64 = limits::WORKBOOK_HELD_BYTES as u64 + 48 * MIB;
 
-/// What `penstock check` says of a file, and the most memory that it was seen to hold.
+/// Runs a command, and prints the most memory in KiB that it held, as the system counts it for an ended child. More than
+/// the first argument says, in bytes, it does not get.
+const MEASURED: &str = "
+import resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]), int(sys.argv[1])))
+ended = subprocess.run(sys.argv[2:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(ended.returncode)
+";
+
+/// What `penstock check` says of a file, and the most memory, in bytes, that it held.
 ///
-/// How much a process has held at most is told until it ends, so it is asked for all the time. What it might take in between is bounded by the
-/// system: more than twice as much, with what is reserved and never touched, it does not get.
+/// The system lets it have twice as much as it may hold: some is reserved and never touched.
 fn checked(folder: &Path, file: &[u8]) -> (Value, u64) {
     let path = folder.join("bomb.xlsx");
     std::fs::write(&path, file).expect("written");
-    let mut child = Command::new("sh")
-        .args(["-c", "ulimit -d \"$0\" && exec \"$@\"", &(2 * MOST / 1024).to_string(), env!("CARGO_BIN_EXE_penstock")])
+    let output = Command::new("python3")
+        .args(["-c", MEASURED, &(2 * MOST).to_string(), env!("CARGO_BIN_EXE_penstock")])
         .args(["check", "--json", "--threads", "1"])
         .arg(&path)
         .env_remove("PENSTOCK_URL")
         .env_remove("PENSTOCK_TOKEN")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
+        .output()
         .expect("the command runs");
-    let mut peak = 0;
-    while child.try_wait().expect("it is told").is_none() {
-        peak = peak_of(&child.id().to_string()).unwrap_or(0).max(peak);
-    }
-    let output = child.wait_with_output().expect("it has ended");
     let said = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    (said, peak)
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let peak = printed.lines().last().and_then(|line| line.trim().parse::<u64>().ok());
+    (said, peak.unwrap_or_else(|| panic!("{output:?}")) * 1024)
 }
 
 /// The most memory, in bytes, that a process has held, while it is there.
@@ -194,6 +199,11 @@ fn peak_of(process: &str) -> Option<u64> {
 
 #[test]
 fn a_workbooks_memory_is_bounded_whatever_it_is_made_of() {
+    if Command::new("python3").arg("-V").output().is_err() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "python3 is not installed, and CI leaves nothing out");
+        println!("python3 is not installed: the memory of a check is not measured");
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let mut seen = 0;
     for bomb in bombs() {

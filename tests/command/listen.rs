@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, until};
+use crate::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, support::lines::Lines, until};
 
 #[test]
 fn every_change_is_printed_and_forwarded_once() {
@@ -49,18 +49,18 @@ fn every_change_is_printed_and_forwarded_once() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
-    let first = said.next().expect("a line").expect("text");
+    let mut said = Lines::of(child.stderr.take().expect("piped"));
+    let first = said.next().expect("a line");
     assert!(first.starts_with(&format!("listening to the imports of {}", dev.url)), "{first}");
     let (one, two) = (import(&good), import(&bad));
     // Events until both have ended.
     let mut events: Vec<Value> = Vec::new();
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut lines = Lines::of(child.stdout.take().expect("piped"));
     let ended = |events: &[Value], id: &str| {
         events.iter().any(|event| event["data"]["id"] == id && !event["data"]["completed_at"].is_null())
     };
     while !(ended(&events, &one) && ended(&events, &two)) {
-        let line = lines.next().expect("a line").expect("text");
+        let line = lines.next().expect("a line");
         events.push(serde_json::from_str(&line).expect("JSON"));
     }
     for event in &events {
@@ -84,7 +84,7 @@ fn every_change_is_printed_and_forwarded_once() {
     let forwarded: Vec<Value> = events.iter().map(|_| posts.recv().expect("a post")).collect();
     assert_eq!(forwarded, events);
     // One that was not taken is said.
-    let refused = said.next().expect("a line").expect("text");
+    let refused = said.next().expect("a line");
     assert!(refused.contains("was not taken") && refused.contains("500"), "{refused}");
     signal(&child, "INT");
     assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));
@@ -112,12 +112,12 @@ fn a_person_reads_a_line_an_event() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
-    said.next().expect("a line").expect("text");
+    let mut said = Lines::of(child.stderr.take().expect("piped"));
+    said.next().expect("a line");
     let id = import_of(&dev.run("local.secret", &["import", &bad, "--json"]))["id"].as_str().expect("an id").to_owned();
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let last = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("completed_with_errors")));
-    let last = last.expect("a line").expect("text");
+    let mut lines = Lines::of(child.stdout.take().expect("piped"));
+    let last = lines.find(|line| line.contains("completed_with_errors"));
+    let last = last.expect("a line");
     assert!(last.contains(&id) && last.contains("3 rows, 2 failed") && last.ends_with("some bad.csv"), "{last}");
     signal(&child, "TERM");
     assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));

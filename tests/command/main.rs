@@ -16,13 +16,13 @@ mod terminal;
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Lines},
     path::Path,
-    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use support::lines::Lines;
 use tempfile::TempDir;
 
 /// Within this time something that has to happen has happened, or never will.
@@ -102,13 +102,13 @@ fn signal(child: &Child, signal: &str) {
 struct Running {
     child: Child,
     said: Vec<String>,
-    lines: Lines<BufReader<ChildStderr>>,
+    lines: Lines,
 }
 
 impl Running {
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
-        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let lines = Lines::of(child.stderr.take().expect("piped"));
         Self { child, said: Vec::new(), lines }
     }
 
@@ -116,13 +116,13 @@ impl Running {
     fn says(&mut self, part: &str) {
         while !self.said.last().is_some_and(|line| line.contains(part)) {
             let line = self.lines.next().unwrap_or_else(|| panic!("{part:?} is not in {:#?}", self.said));
-            self.said.push(line.expect("text"));
+            self.said.push(line);
         }
     }
 
     /// Waits for its end: its exit code, standard output, and the lines of standard error.
     fn ends(mut self) -> (Option<i32>, String, Vec<String>) {
-        self.said.extend(self.lines.by_ref().map_while(Result::ok));
+        self.said.extend(self.lines.by_ref());
         let output = self.child.wait_with_output().expect("it ends");
         (output.status.code(), String::from_utf8(output.stdout).expect("text"), self.said)
     }
@@ -160,8 +160,8 @@ impl Dev {
             .expect("the command runs");
         let mut said = Vec::new();
         // It prints the URL first and says at the end how to end it.
-        for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
-            said.push(line.expect("text"));
+        for line in Lines::of(child.stdout.take().expect("piped")) {
+            said.push(line);
             if said.last().is_some_and(|line| line.starts_with("Interrupt")) {
                 break;
             }

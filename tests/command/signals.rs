@@ -14,7 +14,7 @@ use crate::{
     Dev, GOOD, Running, SOME_BAD, descendants, folder_with,
     gate::{Fate, Gate},
     names, penstock, signal as send_signal, stderr, still_there,
-    support::{self, Stack, TOKEN},
+    support::{self, Stack, TOKEN, lines::Lines},
     until,
 };
 
@@ -29,12 +29,12 @@ fn a_signal_ends_an_import_with_its_local_cloud() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it runs");
-        let mut progress = BufReader::new(child.stderr.take().expect("piped")).lines();
-        while !progress.next().expect("a line").expect("text").starts_with("processing") {}
+        let mut progress = Lines::of(child.stderr.take().expect("piped"));
+        while !progress.next().expect("a line").starts_with("processing") {}
         let children = descendants(child.id());
         assert!(!children.is_empty());
         send_signal(&child, signal);
-        let rest: Vec<String> = progress.map_while(Result::ok).collect();
+        let rest: Vec<String> = progress.collect();
         let status = until("the end", || child.try_wait().expect("a child"));
         assert_eq!(status.code(), Some(1), "{rest:?}");
         assert!(rest.last().is_some_and(|line| line.contains("interrupted")), "{rest:?}");
@@ -95,8 +95,8 @@ fn who_has_hangups_ignored_is_not_ended_by_one() {
         "127.0.0.1:0",
     ]);
     let mut child = shell.stdout(Stdio::piped()).spawn().expect("a shell");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let first = lines.next().expect("a line").expect("text");
+    let mut lines = Lines::of(child.stdout.take().expect("piped"));
+    let first = lines.next().expect("a line");
     let url = first.split_whitespace().last().expect("a URL").to_owned();
     send_signal(&child, "HUP");
     // A process gets its signals in the order of their numbers: what comes after the first has been dealt with comes after it.

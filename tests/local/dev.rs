@@ -1,9 +1,9 @@
 //! `penstock dev`: who may start it how, what it says, and what it leaves.
 
 use std::{
-    io::{BufRead, BufReader, Lines, Write as _},
+    io::Write as _,
     path::Path,
-    process::{Child, ChildStderr, Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,10 @@ use serde_json::Value;
 use crate::{
     closed::rights,
     products,
-    support::http::{client, send},
+    support::{
+        http::{client, send},
+        lines::Lines,
+    },
 };
 
 /// Within this time something that has to happen has happened, or never will.
@@ -40,19 +43,19 @@ struct Dev {
     child: Child,
     url: String,
     said: Vec<String>,
-    lines: Lines<BufReader<ChildStderr>>,
+    lines: Lines,
 }
 
 impl Dev {
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
         let mut said: Vec<String> = Vec::new();
-        let mut printed = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut printed = Lines::of(child.stdout.take().expect("piped"));
         while !said.last().is_some_and(|line| line.starts_with("Interrupt")) {
-            said.push(printed.next().expect("more").expect("text"));
+            said.push(printed.next().expect("more"));
         }
         let url = said[0].strip_prefix("Penstock listens on ").expect("its address").to_owned();
-        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let lines = Lines::of(child.stderr.take().expect("piped"));
         Self { child, url, said, lines }
     }
 
@@ -63,7 +66,7 @@ impl Dev {
     /// Reads lines until one has this in it: that one.
     fn tells(&mut self, part: &str) -> String {
         loop {
-            let line = self.lines.next().unwrap_or_else(|| panic!("nothing of {part:?}")).expect("text");
+            let line = self.lines.next().unwrap_or_else(|| panic!("nothing of {part:?}"));
             if line.contains(part) {
                 return line;
             }
@@ -74,7 +77,7 @@ impl Dev {
     fn end(mut self) -> Vec<String> {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
-        let rest = self.lines.by_ref().map_while(Result::ok).collect();
+        let rest = self.lines.by_ref().collect();
         assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
         rest
     }
@@ -182,7 +185,7 @@ async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
     assert_eq!(health.status, 200);
     let answer = send(client().put(format!("{}/uploads/uploads/1/{id}", dev.url)).body("x")).await;
     assert_eq!(answer.status, 403);
-    let told = dev.lines.next().expect("a line").expect("text");
+    let told = dev.lines.next().expect("a line");
     assert!(
         told.starts_with(&format!("PUT /uploads/uploads/1/{id} 403 ")) && told.ends_with(" AccessDenied"),
         "{told}"
@@ -197,7 +200,7 @@ async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
     write!(stream, "PUT /{path} HTTP/1.1\r\nhost: {address}\r\nif-none-match: *\r\ncontent-length: 1000\r\n\r\nsku,")
         .expect("sent");
     drop(stream);
-    let told = dev.lines.next().expect("a line").expect("text");
+    let told = dev.lines.next().expect("a line");
     assert!(told.starts_with(&format!("PUT /uploads/uploads/1/{} ", import.id)) && !told.contains(" 200 "), "{told}");
     assert_eq!(dev.end(), [""; 0]);
 }

@@ -1,7 +1,7 @@
 //! Clients that open connections and send nothing do not shut out those that ask.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{Stack, TOKEN};
+use crate::support::{Stack, TOKEN, lines::Lines};
 
 /// More than a process may open of files, the limit of most systems.
 const SILENT: usize = 1_100;
@@ -35,8 +35,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("text");
+        let line = Lines::of(child.stdout.take().expect("piped")).next().expect("a line");
         let address = line.trim().rsplit_once("http://").and_then(|(_, address)| address.parse().ok());
         Self { address: address.unwrap_or_else(|| panic!("no address: {line:?}")), child }
     }

@@ -7,6 +7,7 @@ pub mod crashes;
 pub mod files;
 pub mod held;
 pub mod http;
+pub mod lines;
 pub mod reference;
 pub mod rng;
 pub mod storage;

@@ -155,11 +155,11 @@ async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let room = tokio::select! {
+        let slot = tokio::select! {
             () = &mut stopped => break,
-            room = Connections::room(&connections) => room,
+            slot = Connections::slot(&connections) => slot,
         };
-        tasks.spawn(connection::serve(stream, peer, router.clone(), room, stopping.clone()));
+        tasks.spawn(connection::serve(stream, peer, router.clone(), slot, stopping.clone()));
     }
     drop(listener);
     stop.send_replace(true);

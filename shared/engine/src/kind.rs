@@ -27,6 +27,7 @@ mod example;
 pub(crate) mod habits;
 mod nested;
 mod number;
+mod number_style;
 mod reading;
 mod strptime;
 mod temporal;

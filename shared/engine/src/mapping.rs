@@ -15,7 +15,7 @@ use penstock_model::{
 use serde_json::{Map, Value};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use crate::{invisible::is_invisible, suggestions::HeaderLine};
+use crate::invisible::is_invisible;
 
 /// A name without its case, accents, spaces and other invisible characters, `_`, `-` and `.`, which people write
 /// differently.
@@ -39,6 +39,13 @@ pub struct Names<'a> {
     /// The fields by their normalised names; of several with the same one, the first.
     normal: HashMap<String, usize>,
     mapping: &'a BTreeMap<String, String>,
+}
+
+/// A line that looks like the header: its number, from 1, and what it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderLine {
+    pub(crate) line: u64,
+    pub(crate) columns: Vec<String>,
 }
 
 /// How a column was matched to a field, the weakest first.

@@ -1,6 +1,10 @@
 //! The check of an import's options: whether any file could be read with them.
 
-use penstock_model::{Failure, Grammar, ImportOptions, Layout, ReadOptions, delimiter_byte, limits};
+use penstock_model::{
+    Failure, Grammar, ImportOptions, InvalidOption, Layout, ReadOptions,
+    advice::{Setting, option},
+    delimiter_byte, limits,
+};
 
 use crate::{detect, kind};
 
@@ -10,12 +14,12 @@ use crate::{detect, kind};
 /// A permanent failure: `invalid_delimiter`, `invalid_abort`, `unknown_encoding`, `too_many_columns`, `invalid_option`.
 pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
-        return Err(Failure::new("invalid_delimiter", format!("options.delimiter {rule}")));
+        return Err(Failure::new("invalid_delimiter", format!("{} {rule}", Setting::Delimiter)));
     }
     if let Some(abort) = options.abort
         && (!(1..=limits::ABORT_ROWS).contains(&abort.rows) || abort.percent > 99)
     {
-        let message = format!("options.abort.rows is 1 to {}, options.abort.percent 0 to 99", limits::ABORT_ROWS);
+        let message = format!("{} takes 1 to {} rows, and 0 to 99 percent", option("abort"), limits::ABORT_ROWS);
         return Err(Failure::new("invalid_abort", message));
     }
     if let Some(label) = &options.encoding {
@@ -23,7 +27,7 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     }
     if options.mapping.len() > limits::COLUMNS {
         let message =
-            format!("options.mapping names {} columns, the limit is {}", options.mapping.len(), limits::COLUMNS);
+            format!("{} names {} columns, the limit is {}", Setting::Mapping, options.mapping.len(), limits::COLUMNS);
         return Err(Failure::new("too_many_columns", message));
     }
     options.reading.check(options.delimiter, options.quoting).map_err(|error| invalid(&error))?;
@@ -42,13 +46,13 @@ pub(crate) fn apply(given: &ReadOptions, layout: &Layout) -> Result<(), Failure>
     let (is_delimited, has_header) = (matches!(layout.grammar, Grammar::Delimited { .. }), layout.grammar.has_header());
     let is_document = layout.grammar == Grammar::Elements { enveloped: true };
     let uses = [
-        ("header_line", given.header_line.is_some(), has_header, "files with a header"),
-        ("comment", given.comment.is_some(), is_delimited, "delimited files"),
-        ("escape", given.escape.is_some(), is_delimited, "delimited files"),
-        ("short_rows", given.short_rows.is_some(), is_delimited, "delimited files"),
-        ("rows_at", given.rows_at.is_some(), is_document, "JSON documents in which an object holds the rows"),
+        (Setting::HeaderLine, given.header_line.is_some(), has_header, "files with a header"),
+        (Setting::Comment, given.comment.is_some(), is_delimited, "delimited files"),
+        (Setting::Escape, given.escape.is_some(), is_delimited, "delimited files"),
+        (Setting::ShortRows, given.short_rows.is_some(), is_delimited, "delimited files"),
+        (Setting::RowsAt, given.rows_at.is_some(), is_document, "JSON documents in which an object holds the rows"),
     ];
-    for (option, is_given, is_usable, usable) in uses {
+    for (setting, is_given, is_usable, usable) in uses {
         if is_given && !is_usable {
             let what = match layout.grammar {
                 Grammar::Delimited { .. } => "a delimited file",
@@ -57,14 +61,14 @@ pub(crate) fn apply(given: &ReadOptions, layout: &Layout) -> Result<(), Failure>
                 Grammar::Elements { enveloped: false } => "a JSON array",
                 Grammar::Elements { enveloped: true } => "a JSON document",
             };
-            let message = format!("options.{option} is for {usable}, and this file is {what}: leave it out");
+            let message = format!("{setting} is for {usable}, and this file is {what}: leave it out");
             return Err(Failure::new("unusable_option", message));
         }
     }
     let Grammar::Delimited { delimiter, .. } = layout.grammar else { return Ok(()) };
-    for (option, byte) in [("comment", layout.reading.comment), ("escape", layout.reading.escape)] {
+    for (setting, byte) in [(Setting::Comment, layout.reading.comment), (Setting::Escape, layout.reading.escape)] {
         if byte.is_some_and(|byte| delimiter_byte(byte) == Ok(delimiter)) {
-            let message = format!("options.{option} is the delimiter that the file has: `delimiter` names another");
+            let message = format!("{setting} is the delimiter that the file has: {} names another", Setting::Delimiter);
             return Err(Failure::new("invalid_option", message));
         }
     }
@@ -72,6 +76,6 @@ pub(crate) fn apply(given: &ReadOptions, layout: &Layout) -> Result<(), Failure>
 }
 
 /// The failure of an import with an option that cannot be.
-pub(crate) fn invalid(error: &penstock_model::InvalidOption) -> Failure {
-    Failure::new("invalid_option", format!("options.{} {}", error.option, error.rule))
+pub(crate) fn invalid(error: &InvalidOption) -> Failure {
+    Failure::new("invalid_option", format!("{} {}", option(error.option), error.rule))
 }

@@ -10,9 +10,8 @@ use penstock_model::{Failure, Grammar, limits};
 use crate::{
     invisible::{is_blank, trimmed},
     kind::{FieldCheck, Kind},
-    mapping::{ADDED, Names, normalised, shown},
+    mapping::{ADDED, HeaderLine, Names, normalised, shown},
     strings::quoted,
-    suggestions::HeaderLine,
 };
 
 /// How the columns of a file become the fields of a kind.

@@ -239,7 +239,7 @@ impl Reading {
         let Failure { code, message } = error.into();
         match &self.layout.reading.rows_at {
             Some(path) if code == "no_rows" => {
-                Failure { code, message: format!("{message}; options.rows_at says that its rows are at `{path}`") }
+                Failure { code, message: format!("{message}; {} says that its rows are at `{path}`", Setting::RowsAt) }
             }
             _ => Failure { code, message },
         }

@@ -13,19 +13,12 @@ use serde_json::value::RawValue;
 use crate::{
     detect::DELIMITERS,
     kind::habits::Habits,
-    mapping::Names,
+    mapping::{HeaderLine, Names},
     members::{JsonString, Members},
     plan::Plan,
     rows::{Content, Syntax, for_each_record},
     sheet,
 };
-
-/// A line that looks like the header: its number, from 1, and what it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeaderLine {
-    pub(crate) line: u64,
-    pub(crate) columns: Vec<String>,
-}
 
 /// The line among the first rows of a file that looks like its header: the first one by which every wanted field has a
 /// column. The delimiter of a title may have been taken for the file's, so each is tried.

@@ -80,8 +80,13 @@ impl Setting {
 /// The option without a value: "the option `sheet`".
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{START}{}`", self.name())
+        f.write_str(&option(self.name()))
     }
+}
+
+/// An option of an import as a message names it: "the option `sheet`".
+pub fn option(name: &str) -> String {
+    format!("{START}{name}`")
 }
 
 /// A message as the command says it: with flags for options. What names no option stays as it is.

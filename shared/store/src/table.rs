@@ -7,6 +7,7 @@
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `schema#<kind>`, `schema-version#<kind>#<version>` | a kind of the account's own |
+//! | `account#<account>` | `kinds` | the names of the account's own kinds, which are counted |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
 //! | `key#<id>` | `key` | an API key |
 //! | `block#<import>#<number>` | `block` | a block of an import |

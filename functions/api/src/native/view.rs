@@ -54,7 +54,7 @@ impl From<Layout> for Detected {
     fn from(layout: Layout) -> Self {
         let (delimiter, quoting) = match layout.grammar {
             Grammar::Delimited { delimiter, quoting } => (Some(char::from(delimiter)), Some(quoting)),
-            _ => (None, None),
+            Grammar::Lines | Grammar::Elements { .. } | Grammar::Concatenated | Grammar::Sheet => (None, None),
         };
         Self {
             format: layout.format,

@@ -46,7 +46,7 @@ pub(super) struct Turn {
 
 /// A connection's place among the others, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Slot {
     number: u64,
     turn: Arc<Turn>,
     connections: Arc<Connections>,
@@ -61,8 +61,8 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for one more connection: at once, or when another has been closed for it.
-    pub(super) async fn room(connections: &Arc<Self>) -> Room {
+    /// A slot for one more connection: at once, or when another has been closed for it.
+    pub(super) async fn slot(connections: &Arc<Self>) -> Slot {
         loop {
             let changed = connections.changed.notified();
             {
@@ -71,7 +71,7 @@ impl Connections {
                     let number = connections.newest.fetch_add(1, Ordering::Relaxed);
                     let turn = Arc::new(Turn { client_since: Mutex::new(Some(Instant::now())), close: Notify::new() });
                     open.insert(number, turn.clone());
-                    return Room { number, turn, connections: connections.clone() };
+                    return Slot { number, turn, connections: connections.clone() };
                 }
             }
             connections.close_longest_waiting();
@@ -89,7 +89,7 @@ impl Connections {
     }
 }
 
-impl Drop for Room {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.open().remove(&self.number);
         self.connections.changed.notify_one();
@@ -102,7 +102,7 @@ impl Turn {
     }
 }
 
-impl Room {
+impl Slot {
     fn is_clients(&self) {
         self.turn.client_since().get_or_insert_with(Instant::now);
         self.connections.changed.notify_one();
@@ -122,26 +122,26 @@ pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    room: Room,
+    slot: Slot,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let head = room.connections.bounds.head;
-    let room = Arc::new(room);
+    let head = slot.connections.bounds.head;
+    let slot = Arc::new(slot);
     let answer = service_fn({
-        let room = room.clone();
+        let slot = slot.clone();
         move |request: hyper::Request<Incoming>| {
-            room.is_servers();
-            let (room, mut router) = (room.clone(), router.clone());
-            let mut request = request.map(|body| Body::new(Received { body, room: room.clone(), silence: None }));
+            slot.is_servers();
+            let (slot, mut router) = (slot.clone(), router.clone());
+            let mut request = request.map(|body| Body::new(Received { body, slot: slot.clone(), silence: None }));
             // Who asks is told by the connection: rate limits go by it.
             request.extensions_mut().insert(ConnectInfo(peer));
             async move {
                 let answer = router.call(request).await?;
-                Ok::<_, Infallible>(answer.map(|body| Sent { body, room }))
+                Ok::<_, Infallible>(answer.map(|body| Sent { body, slot }))
             }
         }
     });
-    let io = TokioIo::new(Paced { stream, room: room.clone(), silence: None });
+    let io = TokioIo::new(Paced { stream, slot: slot.clone(), silence: None });
     let mut builder = http1::Builder::new();
     let mut connection =
         std::pin::pin!(builder.timer(TokioTimer::new()).header_read_timeout(head).serve_connection(io, answer));
@@ -150,7 +150,7 @@ pub(super) async fn serve(
         tokio::select! {
             // Its end, good or bad, is the client's to know.
             _ = connection.as_mut() => return,
-            () = room.turn.close.notified() => return,
+            () = slot.turn.close.notified() => return,
             _ = stopping.wait_for(|stopping| *stopping), if !is_ending => {
                 is_ending = true;
                 connection.as_mut().graceful_shutdown();
@@ -173,7 +173,7 @@ fn too_slow() -> io::Error {
 /// The body of a request, whose client has its time for each piece.
 struct Received {
     body: Incoming,
-    room: Arc<Room>,
+    slot: Arc<Slot>,
     silence: Silence,
 }
 
@@ -189,12 +189,12 @@ impl HttpBody for Received {
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(frame) => {
                 this.silence = None;
-                this.room.is_servers();
+                this.slot.is_servers();
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                this.room.is_clients();
-                ready!(poll_silence(&mut this.silence, this.room.piece(), context));
+                this.slot.is_clients();
+                ready!(poll_silence(&mut this.silence, this.slot.piece(), context));
                 Poll::Ready(Some(Err(too_slow().into())))
             }
         }
@@ -212,7 +212,7 @@ impl HttpBody for Received {
 /// The body of an answer. When it has been sent, it is the client's turn.
 struct Sent {
     body: Body,
-    room: Arc<Room>,
+    slot: Arc<Slot>,
 }
 
 impl HttpBody for Sent {
@@ -223,7 +223,7 @@ impl HttpBody for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.room.is_servers();
+        self.slot.is_servers();
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -238,14 +238,14 @@ impl HttpBody for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.room.is_clients();
+        self.slot.is_clients();
     }
 }
 
 /// A connection whose client has its time to take each piece of an answer.
 struct Paced {
     stream: TcpStream,
-    room: Arc<Room>,
+    slot: Arc<Slot>,
     silence: Silence,
 }
 
@@ -255,8 +255,8 @@ impl Paced {
             self.silence = None;
             return poll;
         }
-        self.room.is_clients();
-        ready!(poll_silence(&mut self.silence, self.room.piece(), context));
+        self.slot.is_clients();
+        ready!(poll_silence(&mut self.silence, self.slot.piece(), context));
         Poll::Ready(Err(too_slow()))
     }
 }

@@ -94,13 +94,16 @@ async fn a_body_that_does_not_go_on_ends_its_request() {
 
 #[tokio::test]
 async fn a_body_that_goes_on_has_all_the_time_it_needs() {
-    let bounds = Bounds { head: LONG, piece: 4 * SHORT, ..Bounds::PUBLIC };
+    // A piece has eight times as long as the client takes for one, so that a busy machine may stand for a while; all of
+    // them together take longer than one may.
+    let (pause, pieces) = (3 * SHORT, 10);
+    let bounds = Bounds { head: LONG, piece: 8 * pause, ..Bounds::PUBLIC };
     let (server, address) = started(bounds).await;
-    let mut stream = connected(address, HALF_A_BODY).await;
-    for piece in [b"5", b"6", b"7", b"8", b"9"] {
-        // Together they take longer than one may.
-        tokio::time::sleep(SHORT).await;
-        stream.write_all(piece).await.expect("sent");
+    let head = format!("POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: {pieces}\r\n\r\n");
+    let mut stream = connected(address, head.as_bytes()).await;
+    for _ in 0..pieces {
+        tokio::time::sleep(pause).await;
+        stream.write_all(b"x").await.expect("sent");
     }
     read_until(&mut stream, "10 bytes").await;
     server.stop().await;
@@ -112,8 +115,9 @@ async fn an_answer_that_nobody_takes_ends_its_connection() {
     let (server, address) = started(bounds).await;
     let mut stream = connected(address, b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     read_until(&mut stream, "200").await;
-    // The server has written what fits on the way, and waits.
-    tokio::time::sleep(3 * SHORT).await;
+    // The server has written what fits on the way, and waits. Nothing tells from outside that it has given up: reading
+    // would be what it waits for.
+    tokio::time::sleep(25 * SHORT).await;
     assert!(closed(&mut stream).await.len() < 64 << 20);
     server.stop().await;
 }

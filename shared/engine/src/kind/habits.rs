@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::{
     FieldCheck,
-    advice::{NumberStyle, date_readings, meant, number_style},
+    advice::{date_readings, meant},
     check::Rule,
     components::Temporal,
+    number_style::NumberStyle,
 };
 use crate::cell::Input;
 
@@ -104,7 +105,7 @@ fn such_as((field, cell): &Example) -> String {
 
 impl Numbers {
     fn see(&mut self, text: &str, is_integer: bool, example: impl Fn() -> Example) {
-        match number_style(text) {
+        match NumberStyle::of(text) {
             Some(NumberStyle::Comma(group)) => {
                 // In a whole number nothing is a fraction.
                 if !is_integer || group.is_some() {
@@ -115,7 +116,7 @@ impl Numbers {
                     self.comma_group = Some(group);
                 }
             }
-            Some(NumberStyle::Point(Some(group))) => {
+            Some(NumberStyle::Point(Some(group)) | NumberStyle::Grouped(group)) => {
                 self.is_mixed |= self.point_group.as_ref().is_some_and(|(other, _)| *other != group);
                 self.point_group.get_or_insert_with(|| (group, example()));
             }

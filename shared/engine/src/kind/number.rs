@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use penstock_model::Decimal;
 
-use super::advice;
+use super::{
+    advice,
+    number_style::{Groups, NumberStyle},
+};
 use crate::{cell::CellError, notes::OTHER_DECIMAL_CHAR};
 
 /// How a field's numbers are written, and their bounds.
@@ -55,7 +58,7 @@ impl NumberRule {
     /// A whole number in text, without a point: `5.0` is none.
     pub(super) fn integer(&self, text: &str) -> Result<Decimal, CellError> {
         let plain = self.plain(trimmed(text)).and_then(|plain| plain.parse::<i64>().ok());
-        let refused = || match advice::number(self, text, true) {
+        let refused = || match advice::number(self.decimal_char, self.group_char, text, true) {
             Some(advice) => CellError::new("invalid_integer", advice),
             // What is made of digits alone is too large.
             None if trimmed(text).bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => no_integer(),
@@ -143,7 +146,8 @@ impl NumberRule {
             Some(Evidence::Other { .. }) => OTHER_DECIMAL_CHAR,
             _ => "invalid_number",
         };
-        let message = advice::number(self, text, false).unwrap_or_else(|| self.no_number(what).message);
+        let message = advice::number(self.decimal_char, self.group_char, text, false)
+            .unwrap_or_else(|| self.no_number(what).message);
         CellError::new(code, message)
     }
 
@@ -151,41 +155,18 @@ impl NumberRule {
     /// nothing: it has neither a point nor a comma, or is no number.
     pub(super) fn evidence(&self, text: &str) -> Option<Evidence> {
         let own = self.decimal_char;
-        let other = match own {
-            '.' => ',',
-            ',' => '.',
-            _ => return None,
-        };
         let is_digit = |c: char| c.is_ascii_digit();
         let text = match self.bare {
-            true => trimmed(text).trim_start_matches(['-', '+']),
+            true => trimmed(text),
             false => text.get(text.find(is_digit)?..=text.rfind(is_digit)?)?,
         };
-        let (at, last) = text.char_indices().rev().find(|(_, c)| *c == own || *c == other)?;
-        let (whole, fraction) = (&text[..at], &text[at + 1..]);
-        if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
+        let seems = |decimal: char, group| if decimal == own { Evidence::Own } else { Evidence::Other { group } };
+        match NumberStyle::of(text).filter(|_| matches!(own, '.' | ','))? {
+            NumberStyle::Comma(group) => Some(seems(',', group)),
+            NumberStyle::Point(group) => Some(seems('.', group)),
+            NumberStyle::Either(decimal) => Some(Evidence::Either { decimal }),
+            NumberStyle::Grouped(_) => None,
         }
-        let seems = |decimal: char, group: Option<char>| match decimal == own {
-            true => Some(Evidence::Own { group }),
-            false => Some(Evidence::Other { group }),
-        };
-        let opposite = if last == own { other } else { own };
-        if whole.bytes().all(|b| b.is_ascii_digit()) {
-            // `1.234` may be a thousand and more. `0.234`, `1234.567` and `1.2` are not.
-            let may_be_grouped = fraction.len() == 3 && (1..=3).contains(&whole.len()) && !whole.starts_with('0');
-            return if may_be_grouped { Some(Evidence::Either { decimal: last }) } else { seems(last, None) };
-        }
-        let group = whole.chars().find(|c| !c.is_ascii_digit())?;
-        let mut groups = Groups::default();
-        let grouped = whole.chars().try_for_each(|c| if c == group { groups.separate() } else { groups.take(c) });
-        if group == last {
-            // `1.234.567`: what stands twice is no decimal character.
-            let is_grouped = grouped.is_some() && fraction.len() == 3;
-            return is_grouped.then(|| seems(opposite, Some(last)))?;
-        }
-        let is_group = group == opposite || matches!(group, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '\u{2019}');
-        (is_group && grouped.and_then(|()| groups.end()).is_some()).then(|| seems(last, Some(group)))?
     }
 
     /// Takes what options say in place of what the rule says.
@@ -238,11 +219,8 @@ impl NumberRule {
 /// What a number says of the decimal character of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// It can only have the decimal character of its field, and has this character between groups of digits.
-    Own {
-        /// The character between groups.
-        group: Option<char>,
-    },
+    /// It can only have the decimal character of its field.
+    Own,
     /// It can only have the other one of point and comma, and has this character between groups of digits.
     Other {
         /// The character between groups.
@@ -253,41 +231,6 @@ pub(crate) enum Evidence {
         /// The character.
         decimal: char,
     },
-}
-
-/// Digits in groups, before the fraction of a number, as they are met.
-#[derive(Debug, Default)]
-struct Groups {
-    /// Digits since the start or the last separator.
-    digits: usize,
-    is_separated: bool,
-    has_ended: bool,
-}
-
-impl Groups {
-    /// Takes what is no separator: a digit, or something that the number's own grammar judges.
-    fn take(&mut self, c: char) -> Option<()> {
-        match c.is_ascii_digit() {
-            true => self.digits += 1,
-            // An exponent.
-            false if self.digits > 0 => self.end()?,
-            false => {}
-        }
-        Some(())
-    }
-
-    fn separate(&mut self) -> Option<()> {
-        let most = if self.is_separated { 2..=3 } else { 1..=3 };
-        let is_group = !self.has_ended && most.contains(&self.digits);
-        (self.is_separated, self.digits) = (true, 0);
-        is_group.then_some(())
-    }
-
-    fn end(&mut self) -> Option<()> {
-        let is_group = self.has_ended || !self.is_separated || self.digits == 3;
-        self.has_ended = true;
-        is_group.then_some(())
-    }
 }
 
 /// Whether a text is a number like most: a digit, and at most 17 more characters, digits and at most one point.

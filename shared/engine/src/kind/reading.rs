@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(failure.code, "invalid_option");
         assert_eq!(
             failure.message,
-            "options.group_char is the decimal character of the field `number`: give decimal_char too"
+            "the option `group_char` is the decimal character of the field `number`: give decimal_char too"
         );
         assert_eq!(refused(r#"{ "date_format": "31.12.2024" }"#).code, "invalid_option");
         assert_eq!(refused(r#"{ "date_format": "%d.%m." }"#).code, "invalid_option");

@@ -125,7 +125,7 @@ impl Look {
         let found = &mut self.found[usize::from(own == ',')];
         let shown = || Shown { row, field: check.name().to_owned(), cell: RowError::shown(text.as_bytes()) };
         match evidence {
-            Evidence::Own { .. } => found.own += 1,
+            Evidence::Own => found.own += 1,
             Evidence::Other { group } => {
                 found.other += 1;
                 found.first_other.get_or_insert_with(shown);
