@@ -33,7 +33,12 @@ pub async fn run(
     object: Option<&StoredObject>,
     deadline: Deadline,
 ) -> Result<()> {
-    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+    let Some(import) = store.import(account, id).await? else {
+        return match object {
+            Some(object) => store.turn_away(account, id, object).await,
+            None => Ok(()),
+        };
+    };
     // What the import is about already goes before what is stored under its key now: a form may have stored another
     // version since.
     let found = match (object, import.object) {
@@ -51,7 +56,7 @@ pub async fn run(
             info!(import.id = %id, reason, "an upload changes nothing");
             // Whoever ended the import may have died before asking for its report.
             store.settle(account, id).await?;
-            return Ok(());
+            return store.turn_away(account, id, &object).await;
         }
     };
     if import.stage() != Stage::Splitting {
