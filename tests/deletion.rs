@@ -341,7 +341,6 @@ async fn a_data_folder_holds_nothing_of_a_deleted_imports_files() {
 fn is_held_name(folder: &Path, name: &str) -> bool {
     std::fs::read_dir(folder).expect("a folder").any(|entry| {
         let entry = entry.expect("an entry");
-        entry.file_name().to_string_lossy().contains(name)
-            || entry.path().is_dir() && is_held_name(&entry.path(), name)
+        entry.file_name().to_string_lossy().contains(name) || entry.path().is_dir() && is_held_name(&entry.path(), name)
     })
 }

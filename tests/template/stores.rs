@@ -66,7 +66,8 @@ fn nobody_but_the_sweeper_removes_files() {
         text.contains("s3:DeleteObject") || text.contains("s3:*")
     };
     let roles = template.of_type("AWS::IAM::Role");
-    let removers: Vec<&str> = roles.iter().filter(|(_, properties)| removes(properties)).map(|(role, _)| *role).collect();
+    let removers: Vec<&str> =
+        roles.iter().filter(|(_, properties)| removes(properties)).map(|(role, _)| *role).collect();
     assert_eq!(removers, ["SweepRole"]);
 }
 

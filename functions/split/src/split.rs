@@ -22,7 +22,8 @@ use tracing::info;
 use crate::hand_on::hand_on;
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the
-/// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end.
+/// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end. An upload that the
+/// import does not keep is turned away: it is removed.
 ///
 /// # Errors
 /// What may be different next time. What will not, ends the import with a reason and is no error here.

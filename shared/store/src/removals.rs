@@ -47,8 +47,8 @@
 //! - *An import is deleted while its rejected rows are written, or a chunk is delivered again.* What they leave is removed
 //!   at the last look, which comes after the longest invocation.
 //!
-//! What is left: an upload that began in the last moments of its URL, took longer than the order lives, and whose event is
-//! lost; and a form's second object of an import that has run, whose event is lost. The bucket's lifecycle rule removes
+//! What is left, all with a lost event: an upload that began in the last moments of its URL and took longer than the order
+//! lives; a late upload of an import that has expired; and a form's second object of an import that has run. The bucket's lifecycle rule removes
 //! these, as it removes any upload: after `UploadRetentionDays`, and once more as many as a version that is not current.
 //! Parts on their way while their upload was given up go two days after it began.
 
@@ -102,8 +102,8 @@ impl Store {
                 Deletion::Refused => return Ok(false),
                 Deletion::Remove => {}
             }
-            let gone = Change::at(&[Stage::Expired, Stage::Ended])
-                .in_deletion(self.imports_table(), import_key(account, id));
+            let gone =
+                Change::at(&[Stage::Expired, Stage::Ended]).in_deletion(self.imports_table(), import_key(account, id));
             let removal = import.removal(self.now_ms(), mark());
             let ordered = putting(self.put_action(item(&removal)?));
             let Some(reasons) = self.transact(vec![gone, ordered]).await? else {
