@@ -587,6 +587,8 @@ async fn a_deleted_import_is_gone_and_its_records_stay() {
         assert_eq!(stack.get(&format!("{path}{below}")).await.refusal(), (404, "not_found".into()), "{below}");
     }
     assert_eq!(refused(stack.client.cancel(&import.id).await), (404, "not_found".into()));
+    // Its files go a moment later.
+    stack.cloud.sweep_now().await.expect("the sweeper looks");
     assert_eq!(send(http::client().get(&file)).await.storage_refusal(), (404, "NoSuchKey"));
     let left: Vec<String> =
         stack.client.list(None, 100).await.expect("a list").imports.into_iter().map(|i| i.id).collect();

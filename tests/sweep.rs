@@ -150,6 +150,11 @@ async fn a_death_after_any_named_step_changes_nothing() {
             "sweep.resent",
             "sweep.chunk_failed",
             "sweep.expired",
+            "delete.ordered",
+            "removal.ordered",
+            "removal.versions",
+            "removal.noted",
+            "removal.closed",
         ];
         assert_eq!(reached, !elsewhere.contains(point), "{point}");
         stack.stop().await;

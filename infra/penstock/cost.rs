@@ -102,6 +102,7 @@ fn is_put(name: &str) -> bool {
             | "CreateMultipartUpload"
             | "UploadPart"
             | "CompleteMultipartUpload"
+            | "ListObjectVersions"
             | "ListObjectsV2"
     )
 }

@@ -239,25 +239,6 @@ pub(crate) async fn due_imports_are_found_until_they_are_swept(bench: Bench) {
     due(&bench, &clock.store, vec![&first.id]).await;
 }
 
-pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
-    let Bench { store, account, .. } = &bench;
-    let running = bench.accepted().await;
-    assert_eq!(store.open_block(&running, 0).await.expect("answers"), Step::Made);
-    assert!(!store.delete(account, &running.id).await.expect("answers"), "it runs");
-    store.order_halt(account, &running.id, &Halt::cancelled()).await.expect("answers");
-    let ended = store.settle(account, &running.id).await.expect("answers").expect("the import is there");
-    assert_eq!(ended.status, Status::Cancelled);
-    let mut upload = store.upload(account, &running.id, 100);
-    upload.write(b"sku\nA\n").await.expect("taken");
-    upload.finish().await.expect("stored");
-    for _ in 0..2 {
-        assert!(store.delete(account, &running.id).await.expect("answers"));
-        assert_eq!(store.import(account, &running.id).await.expect("answers"), None);
-        assert!(store.blocks(&running.id, &[0]).await.expect("answers").is_empty());
-        assert_eq!(store.find_upload(account, &running.id).await.expect("answers"), None);
-    }
-}
-
 pub(crate) async fn a_quota_is_never_exceeded(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let quota = Quota { name: "conformance", max: 2 };

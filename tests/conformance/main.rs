@@ -13,6 +13,7 @@ mod names;
 mod parts;
 mod queues;
 mod records;
+mod removals;
 
 use std::{
     any::Any,
@@ -49,7 +50,6 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_order_to_end_stops_the_splitter,
         an_import_expires_once_and_a_late_upload_counts,
         due_imports_are_found_until_they_are_swept,
-        a_deleted_import_leaves_nothing,
         a_quota_is_never_exceeded,
     }
     blocks {
@@ -96,6 +96,12 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_upload_in_parts_that_is_given_up_leaves_nothing,
         an_upload_in_parts_is_no_second_object,
         parts_that_are_no_file_change_nothing,
+    }
+    removals {
+        a_deleted_import_leaves_nothing,
+        what_an_import_is_about_is_kept,
+        an_upload_of_no_import_waits_for_it,
+        an_order_that_comes_meanwhile_is_carried_out,
     }
     queues {
         chunks_arrive_as_they_were_sent,

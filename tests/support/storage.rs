@@ -27,3 +27,45 @@ pub async fn uploads_under_way(stack: &Stack) -> Vec<String> {
     assert_ne!(listed.is_truncated(), Some(true));
     listed.uploads().iter().filter_map(|upload| upload.upload_id().map(str::to_owned)).collect()
 }
+
+/// The versions under a key of the bucket of uploads, the newest first.
+pub async fn versions(stack: &Stack, key: &str) -> Vec<String> {
+    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    let mut versions = Vec::new();
+    let mut after = None;
+    loop {
+        let page = s3(stack).list_object_versions().bucket(bucket).prefix(key);
+        let page = match after.take() {
+            Some((key, version)) => page.key_marker(key).version_id_marker(version),
+            None => page,
+        };
+        let page = page.send().await.expect("S3 lists them");
+        versions.extend(page.versions().iter().filter_map(|version| version.version_id().map(str::to_owned)));
+        match (page.next_key_marker, page.next_version_id_marker) {
+            (Some(key), Some(version)) => after = Some((key, version)),
+            _ => return versions,
+        }
+    }
+}
+
+/// Stores so many versions under a key of the bucket of uploads.
+pub async fn put_versions(stack: &Stack, key: &str, count: usize) {
+    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    let s3 = s3(stack);
+    let numbers: Vec<usize> = (0..count).collect();
+    for group in numbers.chunks(50) {
+        let put = |number: &usize| {
+            s3.put_object().bucket(bucket).key(key).body(number.to_string().into_bytes().into()).send()
+        };
+        for stored in futures::future::join_all(group.iter().map(put)).await {
+            stored.expect("stored");
+        }
+    }
+}
+
+/// The keys of the rejected rows files that there are.
+pub async fn rejected_files(stack: &Stack) -> Vec<String> {
+    let bucket = &stack.cloud.store().settings().results_bucket;
+    let page = s3(stack).list_objects_v2().bucket(bucket).send().await.expect("S3 lists them");
+    page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+}

@@ -20,7 +20,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 23] = [
+const ACTIONS: [&str; 25] = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -33,9 +33,11 @@ const ACTIONS: [&str; 23] = [
     "logs:PutLogEvents",
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:ListBucket",
+    "s3:ListBucketVersions",
     "s3:ListMultipartUploadParts",
     "s3:PutObject",
     "sqs:DeleteMessage",

@@ -57,6 +57,20 @@ fn files_lie_where_the_buckets_rules_look_for_them() {
     assert_eq!(template.properties("UploadsBucket")["VersioningConfiguration"]["Status"], "Enabled");
 }
 
+/// The function that reads hostile files, and the one that strangers talk to, can remove no file.
+#[test]
+fn nobody_but_the_sweeper_removes_files() {
+    let template = Template::read();
+    let removes = |properties: &Value| {
+        let text = shown(&properties["Policies"]);
+        text.contains("s3:DeleteObject") || text.contains("s3:*")
+    };
+    let roles = template.of_type("AWS::IAM::Role");
+    let removers: Vec<&str> =
+        roles.iter().filter(|(_, properties)| removes(properties)).map(|(role, _)| *role).collect();
+    assert_eq!(removers, ["SweepRole"]);
+}
+
 #[test]
 fn tables_have_the_keys_that_the_store_uses() {
     let template = Template::read();

@@ -22,7 +22,8 @@ use tracing::info;
 use crate::hand_on::hand_on;
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the
-/// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end.
+/// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end. An upload that the
+/// import does not keep is turned away: it is removed.
 ///
 /// # Errors
 /// What may be different next time. What will not, ends the import with a reason and is no error here.
@@ -33,7 +34,12 @@ pub async fn run(
     object: Option<&StoredObject>,
     deadline: Deadline,
 ) -> Result<()> {
-    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+    let Some(import) = store.import(account, id).await? else {
+        return match object {
+            Some(object) => store.turn_away(account, id, object).await,
+            None => Ok(()),
+        };
+    };
     // What the import is about already goes before what is stored under its key now: a form may have stored another
     // version since.
     let found = match (object, import.object) {
@@ -51,7 +57,7 @@ pub async fn run(
             info!(import.id = %id, reason, "an upload changes nothing");
             // Whoever ended the import may have died before asking for its report.
             store.settle(account, id).await?;
-            return Ok(());
+            return store.turn_away(account, id, &object).await;
         }
     };
     if import.stage() != Stage::Splitting {

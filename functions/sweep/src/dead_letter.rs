@@ -61,6 +61,7 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
                 if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(&object)) {
                     split(store, &account, &id, None).await?;
                 }
+                store.turn_away(&account, &id, &object).await?;
             }
             Ok(())
         }

@@ -1,7 +1,7 @@
-//! Dead letters, expiry, lost events: every import ends.
+//! Dead letters, expiry, lost events: every import ends. Deletions: what is gone is gone.
 //!
 //! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those
-//! that have not ended. From the dead-letter queues it takes the orders that were tried often enough, and settles them.
+//! that have not ended; then it removes what deleted imports have left. From the dead-letter queues it takes the orders that were tried often enough, and settles them.
 
 mod dead_letter;
 mod look;
@@ -10,11 +10,11 @@ pub use dead_letter::DeadLetter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 pub use look::{Sight, look};
 use penstock_runtime::{
-    answer, each_message,
+    Deadline, answer, each_message,
     event::Event,
     metrics::{self, Metric},
 };
-use penstock_store::Store;
+use penstock_store::{Store, removals::Removed};
 use serde_json::{Value, json};
 
 /// Serves invocations until the process is ended.
@@ -27,11 +27,12 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at.
+/// were looked at, and of removals that were carried out.
 ///
 /// # Errors
-/// When the list of due imports cannot be read, or every look failed.
+/// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.
 pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let deadline = Deadline::of(&event.context);
     if let Event::Messages(batch) = Event::read(event.payload)? {
         metrics::write(&[(Metric::DeadLetters, batch.records.len() as u64)], &[]);
         return answer(each_message(batch, |body| async move { dead_letter::settle(store, &body).await }).await?);
@@ -46,8 +47,47 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
         }
     }
     metrics::write(&[(Metric::ImportsSwept, due.len() as u64)], &[]);
-    if failed > 0 && failed == due.len() {
-        return Err("no import could be looked at".into());
+    // Imports go first: nobody waits for a removal.
+    let removals = remove(store, deadline).await?;
+    let (all, all_failed) = (due.len() + removals.done + removals.failed, failed + removals.failed);
+    if all_failed > 0 && all_failed == all {
+        return Err("no import could be looked at, and nothing removed".into());
     }
-    answer(json!({ "looked_at": due.len() - failed, "failed": failed }))
+    answer(json!({ "looked_at": due.len() - failed, "failed": failed, "removed": removals.done }))
+}
+
+/// What became of the removals of one sweep.
+#[derive(Debug, Default)]
+struct Removals {
+    done: usize,
+    failed: usize,
+}
+
+/// Carries removals out until none is due or the invocation's time is near its end. What is left is due at the next
+/// sweep. A repeat goes on where this one stopped.
+async fn remove(store: &Store, deadline: Deadline) -> Result<Removals, Error> {
+    let mut removals = Removals::default();
+    loop {
+        let mut has_more = false;
+        for due in store.due_removals().await? {
+            if deadline.is_near() {
+                return Ok(removals);
+            }
+            match store.remove(&due).await {
+                Ok(Removed::All) => (removals.done, has_more) = (removals.done + 1, true),
+                Ok(Removed::Part) => has_more = true,
+                Ok(Removed::Nothing) => {}
+                Err(error) => {
+                    removals.failed += 1;
+                    let error = penstock_runtime::chain(&error);
+                    tracing::warn!(import.id = %due.import, error, "what an import has left could not be removed");
+                    // One that cannot be removed now does not keep the others waiting.
+                    store.put_off_removal(&due).await?;
+                }
+            }
+        }
+        if !has_more {
+            return Ok(removals);
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
             store.note_swept(account, id, Some("ended")).await?;
             Sight::Reported
         }
+        Stage::Ended if import.object.is_none() => cancelled(store, &import).await?,
         Stage::Expired | Stage::Ended => {
             store.note_swept(account, id, None).await?;
             Sight::Done
@@ -64,6 +65,19 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
     }
     store.note_swept(&import.account, &import.id, Some("awaiting")).await?;
     Ok(Sight::Fine)
+}
+
+/// An import that ended before anything was uploaded. Its URLs may store an object yet, and the event of that may be
+/// lost: when they have expired, whatever is there is removed.
+async fn cancelled(store: &Store, import: &Import) -> Result<Sight> {
+    let (account, id) = (&import.account, &import.id);
+    if store.now_ms() <= import.uploads_end_at() {
+        store.look_again_at(account, id, import.uploads_end_at() + 1).await?;
+        return Ok(Sight::Fine);
+    }
+    store.order_removal(account, id).await?;
+    store.note_swept(account, id, None).await?;
+    Ok(Sight::Done)
 }
 
 async fn running(store: &Store, import: &Import) -> Result<Sight> {

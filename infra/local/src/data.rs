@@ -41,6 +41,15 @@ enum Place {
     Temporary(TempDir),
 }
 
+/// Closing the file would not do: a child that is being started holds it, too, until it is a program of its own.
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
+    }
+}
+
 impl DataFolder {
     /// The folder `data`, made if it is missing; a temporary one if none is given.
     ///

@@ -18,6 +18,7 @@ pub mod parts;
 mod pipeline;
 mod read_options;
 mod record;
+mod removal;
 mod row_error;
 mod schema;
 mod scope;
@@ -39,6 +40,7 @@ pub use parts::{Closed, Part, PartsFault, PartsUpload, StoredPart};
 pub use pipeline::{FunctionName, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
 pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
+pub use removal::{Kept, Removal};
 pub use row_error::RowError;
 pub use schema::{
     AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,

@@ -167,6 +167,20 @@ pub const ROWS_AT_NAMES: usize = 16;
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
 
+/// How long after an import's deletion its files are removed once more, at least, in milliseconds: 15 minutes, longer than
+/// whoever was at work on it when it was deleted may take.
+pub const REMOVAL_AGAIN_MS: i64 = 15 * 60 * 1000;
+
+/// How long an upload may lie under the key of an import that does not exist, in milliseconds: 15 minutes. A form's file
+/// is stored before its import is made, a moment later.
+pub const STRAY_MS: i64 = 15 * 60 * 1000;
+
+/// Versions of an upload, and parts of row errors, that are removed at one look, at most: then it is another's turn.
+pub const REMOVED_AT_ONCE: usize = 1_000;
+
+/// Removals that the sweeper takes up together, at most, from each of four partitions.
+pub const REMOVALS_AT_ONCE: usize = 100;
+
 /// Bytes of a schema's document, at most.
 pub const SCHEMA_BYTES: usize = 64 * 1024;
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{AttributeValue, TransactWriteItem, builders::UpdateBuilder},
+    types::{AttributeValue, Delete, TransactWriteItem, builders::UpdateBuilder},
 };
 use penstock_model::{Import, Marks, Stage, Status, Transition};
 
 use crate::{
     Result,
-    dynamo::{s, updating, value},
+    dynamo::{Item, s, updating, value},
 };
 
 /// A change of one item. Attributes are named by placeholders, `status` as `#status`, since many of their names are
@@ -148,6 +148,19 @@ impl Change {
             .set_condition_expression(self.condition_expression())
             .set_expression_attribute_names(Some(self.names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
+    }
+
+    /// The conditions of the change, under which a transaction deletes the item instead.
+    pub(crate) fn in_deletion(self, table: &str, key: Item) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(table)
+            .set_key(Some(key))
+            .set_condition_expression(self.condition_expression())
+            .set_expression_attribute_names(Some(self.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
+            .build()
+            .expect("table and key are set");
+        TransactWriteItem::builder().delete(delete).build()
     }
 
     /// The change as an action of a transaction.

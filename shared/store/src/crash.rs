@@ -44,6 +44,11 @@ pub const POINTS: &[&str] = &[
     "sweep.resent",
     "sweep.chunk_failed",
     "sweep.expired",
+    "delete.ordered",
+    "removal.ordered",
+    "removal.versions",
+    "removal.noted",
+    "removal.closed",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

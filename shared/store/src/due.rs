@@ -1,15 +1,15 @@
 //! The sweeper's list: imports for which there may be something to do carry `due_at`, by which the index `due` finds
-//! them.
+//! them. So do orders to remove what is left of imports, in partitions of their own.
 
 use aws_sdk_dynamodb::types::Select;
-use penstock_model::{AccountId, Import, ImportId, Stage};
+use penstock_model::{AccountId, Import, ImportId, Stage, limits::REMOVALS_AT_ONCE};
 
 use crate::{
     Result, Store, StoreError,
     change::Change,
     crash,
     dynamo::{is_made, n, s},
-    table::{DUE_SHARDS, import_key, import_of},
+    table::{DUE_SHARDS, import_key, import_of, removal_of},
 };
 
 /// Where an import is found, as the index tells it.
@@ -36,36 +36,59 @@ impl Store {
     async fn due_until(&self, at_ms: i64) -> Result<Vec<Due>> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
-            let mut start = None;
-            loop {
-                let page = self
-                    .dynamodb()
-                    .query()
-                    .table_name(self.imports_table())
-                    .index_name("due")
-                    .select(Select::AllProjectedAttributes)
-                    .key_condition_expression("due_shard = :shard AND due_at <= :at")
-                    .expression_attribute_values(":shard", s(shard.to_string()))
-                    .expression_attribute_values(":at", n(at_ms))
-                    .set_exclusive_start_key(start)
-                    .send()
-                    .await
-                    .map_err(StoreError::unavailable("dynamodb:Query"))?;
-                for item in page.items.unwrap_or_default() {
-                    let part = |name: &str| item.get(name)?.as_s().ok();
-                    if let (Some(pk), Some(sk)) = (part("pk"), part("sk"))
-                        && let Some((account, import)) = import_of(pk, sk)
-                    {
-                        due.push(Due { account, import });
-                    }
-                }
-                start = page.last_evaluated_key;
-                if start.is_none() {
-                    break;
-                }
-            }
+            due.extend(self.due_in(shard.to_string(), at_ms, None, import_of).await?);
         }
         Ok(due)
+    }
+
+    /// Removals that are due, the longest due first within each partition of the index: at most
+    /// [`REMOVALS_AT_ONCE`] of each. The index may lag behind; an order that is not due is not carried out.
+    pub async fn due_removals(&self) -> Result<Vec<Due>> {
+        let mut due = Vec::new();
+        for shard in 0..DUE_SHARDS {
+            let shard = format!("removal-{shard}");
+            due.extend(self.due_in(shard, self.now_ms(), Some(REMOVALS_AT_ONCE), removal_of).await?);
+        }
+        Ok(due)
+    }
+
+    /// What is due in a partition of the index, or the first of it.
+    async fn due_in(
+        &self,
+        shard: String,
+        at_ms: i64,
+        most: Option<usize>,
+        read: fn(&str, &str) -> Option<(AccountId, ImportId)>,
+    ) -> Result<Vec<Due>> {
+        let (mut due, mut start) = (Vec::new(), None);
+        loop {
+            let page = self
+                .dynamodb()
+                .query()
+                .table_name(self.imports_table())
+                .index_name("due")
+                .select(Select::AllProjectedAttributes)
+                .key_condition_expression("due_shard = :shard AND due_at <= :at")
+                .expression_attribute_values(":shard", s(&shard))
+                .expression_attribute_values(":at", n(at_ms))
+                .set_limit(most.and_then(|most| i32::try_from(most).ok()))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:Query"))?;
+            for item in page.items.unwrap_or_default() {
+                let part = |name: &str| item.get(name)?.as_s().ok();
+                if let (Some(pk), Some(sk)) = (part("pk"), part("sk"))
+                    && let Some((account, import)) = read(pk, sk)
+                {
+                    due.push(Due { account, import });
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || most.is_some_and(|most| due.len() >= most) {
+                return Ok(due);
+            }
+        }
     }
 
     /// How far an import is, as the sweeper tells one look from the next: the same text means that nothing has happened.
@@ -95,6 +118,12 @@ impl Store {
             None => Change::at(&[Stage::Expired, Stage::Ended]).remove("due_at").remove("due_shard"),
         };
         let change = change.only_if("attribute_exists(due_at)");
+        is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
+    }
+
+    /// Has an import that has ended looked at again at this moment, in Unix milliseconds. A repeat does the same.
+    pub async fn look_again_at(&self, account: &AccountId, id: &ImportId, at_ms: i64) -> Result<()> {
+        let change = Change::at(&[Stage::Ended]).only_if("attribute_exists(due_at)").set("due_at", n(at_ms));
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 

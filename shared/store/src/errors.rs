@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use penstock_model::{
     Block, Import, ImportId, RowError,
-    limits::{ERROR_PART_BYTES, READ_BATCH},
+    limits::{ERROR_PART_BYTES, READ_BATCH, REMOVED_AT_ONCE},
 };
 use serde::{Deserialize, Serialize};
 
@@ -224,13 +224,19 @@ impl Store {
         }
     }
 
-    /// Removes an import's errors. A repeat goes on where the last one stopped.
-    pub(crate) async fn delete_errors(&self, import: &ImportId) -> Result<()> {
+    /// Removes an import's errors; whether that is all of them: no more than some [`REMOVED_AT_ONCE`] parts are removed in
+    /// one call. A repeat goes on where the last one stopped.
+    pub(crate) async fn delete_errors(&self, import: &ImportId) -> Result<bool> {
+        let mut removed = 0;
         loop {
             let parts = self.error_parts(import, ErrorCursor::default(), 25).await?;
             if parts.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
+            if removed >= REMOVED_AT_ONCE {
+                return Ok(false);
+            }
+            removed += parts.len();
             for part in parts {
                 self.delete_item(error_part_key(import, part.cursor.chunk, part.cursor.part)).await?;
             }

@@ -2,7 +2,7 @@
 //! carries `due_at`, by which the sweeper finds it through the index `due`.
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use penstock_model::{AccountId, Deletion, Import, ImportId, KindName, Report, Status, limits};
+use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -166,25 +166,5 @@ impl Store {
         is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
         crash::point("report.recorded");
         Ok(())
-    }
-
-    /// Removes an import with its errors, blocks and files; `false`, with nothing removed, while it runs. A repeat goes
-    /// on where the last one stopped.
-    pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
-        let import = loop {
-            let Some(import) = self.import(account, id).await? else { return Ok(true) };
-            match import.delete() {
-                Deletion::End(transition) => self.make(&import, &transition).await?,
-                Deletion::Refused => return Ok(false),
-                Deletion::Remove => break import,
-            };
-        };
-        self.delete_errors(id).await?;
-        for block in 0..import.opened_blocks {
-            self.delete_block(id, block).await?;
-        }
-        self.delete_files(&import).await?;
-        self.delete_item(import_key(account, id)).await?;
-        Ok(true)
     }
 }

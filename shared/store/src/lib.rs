@@ -23,6 +23,7 @@ pub mod parts;
 mod queues;
 pub mod rate;
 pub mod records;
+pub mod removals;
 mod settings;
 mod table;
 pub mod text;

@@ -15,7 +15,8 @@
 //!  ▼ † parts.closed
 //! ```
 //!
-//! Whoever ends an import leaves it on the sweeper's list while it has an open upload in parts. A part that was on its
+//! Whoever ends an import leaves it on the sweeper's list while it has an open upload in parts; whoever deletes it leaves
+//! the upload in the order to remove what is left ([`crate::removals`]). A part that was on its
 //! way while its upload was given up may outlive that (Amazon S3 API Reference, AbortMultipartUpload); the bucket's
 //! lifecycle removes it.
 
@@ -105,7 +106,7 @@ impl Store {
             // Another call was first, or this one had had its effect before it was repeated on its way.
             let now = self.import(account, id).await?;
             if now.and_then(|now| now.parts).is_none_or(|parts| parts.id != upload.id) {
-                self.abort(&import, &upload).await?;
+                self.abort(account, id, &upload).await?;
             }
         }
     }
@@ -251,18 +252,19 @@ impl Store {
     /// Removes the parts of the import's upload in parts, if it has an open one. A repeat finds none.
     pub async fn remove_parts(&self, import: &Import) -> Result<()> {
         let Some(upload) = import.parts.as_ref().filter(|upload| upload.is_open()) else { return Ok(()) };
-        self.abort(import, upload).await?;
+        self.abort(&import.account, &import.id, upload).await?;
         crash::point("parts.removed");
         self.close_parts(import, upload, Closed::Removed).await
     }
 
-    async fn abort(&self, import: &Import, upload: &PartsUpload) -> Result<()> {
+    /// Gives an upload in parts up. A repeat finds it gone, and parts that were on their way at the first time are removed.
+    pub(crate) async fn abort(&self, account: &AccountId, id: &ImportId, upload: &PartsUpload) -> Result<()> {
         let sent = self
             .inner
             .s3
             .abort_multipart_upload()
             .bucket(&self.settings().uploads_bucket)
-            .key(upload_key(&import.account, &import.id))
+            .key(upload_key(account, id))
             .upload_id(&upload.id)
             .send()
             .await;

@@ -3,6 +3,7 @@
 //! | partition | sort key | what |
 //! | --- | --- | --- |
 //! | `account#<account>` | `import#<id>` | an import |
+//! | `account#<account>` | `removal#<import>` | an order to remove what no import keeps |
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
@@ -44,6 +45,21 @@ pub(crate) fn import_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
 pub(crate) fn due_shard(id: &ImportId) -> String {
     let last = id.as_str().bytes().last().unwrap_or(0);
     (u32::from(last) % DUE_SHARDS).to_string()
+}
+
+pub(crate) fn removal_key(account: &AccountId, id: &ImportId) -> Item {
+    dynamo::key(account_pk(account), format!("removal#{id}"))
+}
+
+/// The account and import of the removal that the item of this partition and sort key is, if it is one.
+pub(crate) fn removal_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
+    let account = pk.strip_prefix("account#")?.parse().ok()?;
+    Some((account, sk.strip_prefix("removal#")?.parse().ok()?))
+}
+
+/// The partition of the index `due` in which a removal is found: none of those of imports.
+pub(crate) fn removal_shard(id: &ImportId) -> String {
+    format!("removal-{}", due_shard(id))
 }
 
 pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! api                                   S3            imports table       splits queue      splitter
-//!  │ the body ─────────────────────────▶ object ── event ─────────────────────────────────▶ no such import: nothing to do
-//!  │ † upload.stored: an object without an import; the bucket's lifecycle removes it
+//!  │ the body ─────────────────────────▶ object ── event ─────────────────────────────────▶ no such import: removed later
+//!  │ † upload.stored: an object without an import; the sweeper removes it after a while ([`crate::removals`])
 //!  │ create_uploaded_import ────────────────────────▶ import, due_at
 //!  │ † upload.import_made: the sweeper finds the import due, finds its object, and orders the split
 //!  │ send ─────────────────────────────────────────────────────────────▶ Continue ───────▶ finds the object, accepts it

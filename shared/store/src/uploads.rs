@@ -227,27 +227,6 @@ impl Store {
         let target = Target { bucket, key, content_type: None, once: true };
         Upload { limit, writer: ObjectWriter::new(self, target) }
     }
-
-    /// Removes an upload for which no import is made. A repeat finds it gone.
-    pub async fn discard_upload(&self, account: &AccountId, import: &ImportId) -> Result<()> {
-        self.delete_file(&self.settings().uploads_bucket, upload_key(account, import)).await
-    }
-
-    /// Removes the import's upload, the parts of one, and its rejected rows file. A repeat finds them gone. In a bucket
-    /// that keeps versions this hides the upload; the bucket's lifecycle removes it.
-    pub(crate) async fn delete_files(&self, import: &Import) -> Result<()> {
-        self.remove_parts(import).await?;
-        self.discard_upload(&import.account, &import.id).await?;
-        self.delete_file(&self.settings().results_bucket, rejected_key(&import.account, &import.id)).await
-    }
-
-    async fn delete_file(&self, bucket: &str, key: String) -> Result<()> {
-        match self.inner.s3.delete_object().bucket(bucket).key(key).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.meta().code() == Some("NoSuchKey")) => Ok(()),
-            Err(error) => Err(StoreError::unavailable("s3:DeleteObject")(error)),
-        }
-    }
 }
 
 /// A rejected rows file that is being written: in one piece when it is small, in parts as it grows. It becomes visible

@@ -92,9 +92,11 @@ pub(super) fn of_s3(operation: &str, path: &str, query: &str, found: bool) -> Ve
         "GetObject" | "HeadObject" if versioned => "GetObjectVersion",
         "GetObject" | "HeadObject" => "GetObject",
         "AbortMultipartUpload" => "AbortMultipartUpload",
+        "DeleteObject" if versioned => "DeleteObjectVersion",
         "DeleteObject" => "DeleteObject",
         "ListParts" => "ListMultipartUploadParts",
         "ListObjectsV2" | "HeadBucket" => return vec![("s3:ListBucket".to_owned(), bucket.to_owned())],
+        "ListObjectVersions" => return vec![("s3:ListBucketVersions".to_owned(), bucket.to_owned())],
         "ListMultipartUploads" => return vec![("s3:ListBucketMultipartUploads".to_owned(), bucket.to_owned())],
         _ => "PutObject",
     };
@@ -139,6 +141,9 @@ mod tests {
         assert_eq!(of_json(Service::Sqs, "SendMessageBatch", &send), [pair("sqs:SendMessage", "chunks")]);
         assert_eq!(of_s3("UploadPart", "/b/p/k", "partNumber=1", true), [pair("s3:PutObject", "b/p")]);
         assert_eq!(of_s3("ListParts", "/b/p/k", "uploadId=1", true), [pair("s3:ListMultipartUploadParts", "b/p")]);
+        assert_eq!(of_s3("ListObjectVersions", "/b", "versions=", true), [pair("s3:ListBucketVersions", "b")]);
+        let versions = ["", "versionId=1"].map(|query| of_s3("DeleteObject", "/b/p/k", query, true).remove(0));
+        assert_eq!(versions, [pair("s3:DeleteObject", "b/p"), pair("s3:DeleteObjectVersion", "b/p")]);
         let absent = of_s3("HeadObject", "/b/p/k", "", false);
         assert_eq!(absent, [pair("s3:GetObject", "b/p"), pair("s3:ListBucket", "b")]);
     }

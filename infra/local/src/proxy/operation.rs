@@ -26,6 +26,7 @@ pub(super) fn name<B>(service: Service, request: &Request<B>) -> String {
         (&Method::POST, true) if has("uploads") => "CreateMultipartUpload",
         (&Method::POST, true) => "CompleteMultipartUpload",
         (&Method::GET, false) if has("uploads") => "ListMultipartUploads",
+        (&Method::GET, false) if has("versions") => "ListObjectVersions",
         (&Method::GET, false) => "ListObjectsV2",
         (&Method::HEAD, false) => "HeadBucket",
         (&Method::POST, false) if has("delete") => "DeleteObjects",
@@ -80,6 +81,7 @@ mod tests {
         assert_eq!(s3("GET", "/uploads?list-type=2"), "ListObjectsV2");
         assert_eq!(s3("POST", "/uploads/x?uploads="), "CreateMultipartUpload");
         assert_eq!(s3("GET", "/uploads?uploads="), "ListMultipartUploads");
+        assert_eq!(s3("GET", "/uploads?versions=&prefix=uploads%2Fx"), "ListObjectVersions");
         let request = Request::builder().header("x-amz-target", "DynamoDB_20120810.GetItem").body(()).unwrap();
         assert_eq!(name(Service::DynamoDb, &request), "GetItem");
     }

@@ -12,9 +12,9 @@ use s3s::dto::{
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput, GetBucketLocationOutput,
     GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, StreamingBlob,
-    UploadPartInput, UploadPartOutput,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput, ListObjectVersionsOutput,
+    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
+    ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -25,6 +25,9 @@ use super::Setup;
 use super::multipart::Multipart;
 use super::notification::{Notifier, StoredObject};
 use super::versions::{BUCKET, Version, Versions};
+
+/// Versions of one list, at most.
+const LISTED: i32 = 1000;
 
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -329,6 +332,46 @@ impl S3 for Objects {
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
         self.know(&req.input.bucket)?;
         self.files.list_objects_v2(req).await
+    }
+
+    /// Of the one key that the prefix is; delete markers are not kept here.
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let ListObjectVersionsInput { bucket, prefix, max_keys, version_id_marker, .. } = req.input;
+        self.know(&bucket)?;
+        let key = prefix.unwrap_or_default();
+        let (versions, has_current) = self.versions.list(&bucket, &key).await?;
+        let most = usize::try_from(max_keys.unwrap_or(LISTED)).unwrap_or(0).min(LISTED as usize);
+        let newest = versions.first().filter(|_| has_current).map(|version| version.id.clone());
+        // Ids ascend, and the newest come first.
+        let mut left = versions.iter().filter(|version| version_id_marker.as_ref().is_none_or(|at| version.id < *at));
+        let mut listed = Vec::new();
+        for version in left.by_ref().take(most) {
+            let Ok(metadata) = tokio::fs::metadata(self.versions.file(version)).await else { continue };
+            listed.push(ObjectVersion {
+                key: Some(key.clone()),
+                version_id: Some(if self.versioned(&bucket) { version.id.clone() } else { "null".to_owned() }),
+                is_latest: Some(newest.as_ref() == Some(&version.id)),
+                e_tag: self.etag(version).await?,
+                size: i64::try_from(metadata.len()).ok(),
+                last_modified: metadata.modified().ok().map(Into::into),
+                ..Default::default()
+            });
+        }
+        let is_truncated = left.next().is_some();
+        let next = listed.last().filter(|_| is_truncated).and_then(|last| last.version_id.clone());
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            name: Some(bucket),
+            next_key_marker: next.as_ref().map(|_| key.clone()),
+            next_version_id_marker: next,
+            prefix: Some(key),
+            max_keys: Some(most as i32),
+            is_truncated: Some(is_truncated),
+            versions: Some(listed),
+            ..Default::default()
+        }))
     }
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {

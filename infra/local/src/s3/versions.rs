@@ -116,6 +116,17 @@ impl Versions {
         Ok(ids.into_iter().max().map(|id| Version { id, folder: folder.to_owned() }))
     }
 
+    /// The ids of an object's committed versions, the newest first, and whether that one is the current object. An object
+    /// that was deleted has versions and no current one; S3 has a delete marker beside them, which is not kept here.
+    pub(super) async fn list(&self, bucket: &str, key: &str) -> S3Result<(Vec<Version>, bool)> {
+        let _current = self.current.lock().await;
+        let has_current = self.find_current(bucket, key).await?.is_some();
+        let folder = folder(bucket, key);
+        let mut ids = self.ids(&folder).await.map_err(internal)?;
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        Ok((ids.into_iter().map(|id| Version { id, folder: folder.clone() }).collect(), has_current))
+    }
+
     /// The ids of the committed versions. One that is still being stored, or that its condition forbade, has no mark.
     async fn ids(&self, folder: &str) -> io::Result<Vec<String>> {
         let mut entries = match fs::read_dir(self.root.join(BUCKET).join(folder)).await {

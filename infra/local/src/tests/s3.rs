@@ -129,6 +129,44 @@ async fn a_version_outlives_the_next_object_of_its_key() {
 }
 
 #[tokio::test]
+async fn the_versions_of_a_key_are_listed_in_pages_until_they_are_removed() {
+    let rig = Rig::start().await;
+    let client = rig.s3();
+    let mut stored = Vec::new();
+    for key in ["uploads/x", "uploads/xy", "uploads/x", "uploads/x"] {
+        let put = client.put_object().bucket("uploads").key(key).body(body(key)).send().await.unwrap();
+        if key == "uploads/x" {
+            stored.insert(0, put.version_id.unwrap());
+        }
+    }
+    let list = || client.list_object_versions().bucket("uploads").prefix("uploads/x").max_keys(2);
+    let shown = |page: &aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput| {
+        let shown = page.versions().iter().filter(|version| version.key() == Some("uploads/x"));
+        shown
+            .map(|version| (version.version_id().unwrap().to_owned(), version.is_latest().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let first = list().send().await.unwrap();
+    assert_eq!(first.is_truncated(), Some(true));
+    assert_eq!(shown(&first), [(stored[0].clone(), true), (stored[1].clone(), false)]);
+    // What a page has named may be gone when the next one is asked for.
+    let remove =
+        |version: &String| client.delete_object().bucket("uploads").key("uploads/x").version_id(version).send();
+    remove(&stored[1]).await.unwrap();
+    let next = list().key_marker(first.next_key_marker().unwrap());
+    let second = next.version_id_marker(first.next_version_id_marker().unwrap()).send().await.unwrap();
+    assert_eq!((second.is_truncated(), shown(&second)), (Some(false), vec![(stored[2].clone(), false)]));
+    // A deleted object has its versions, and no latest one.
+    client.delete_object().bucket("uploads").key("uploads/x").send().await.unwrap();
+    assert_eq!(shown(&list().send().await.unwrap()), [(stored[0].clone(), false), (stored[2].clone(), false)]);
+    for version in [&stored[0], &stored[2]] {
+        remove(version).await.unwrap();
+    }
+    assert_eq!(shown(&list().send().await.unwrap()), []);
+    assert!(client.head_object().bucket("uploads").key("uploads/xy").send().await.is_ok());
+}
+
+#[tokio::test]
 async fn reads_honour_ranges_and_conditions() {
     let rig = Rig::start().await;
     let client = rig.s3();

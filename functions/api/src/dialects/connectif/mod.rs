@@ -144,7 +144,7 @@ async fn create(
     let import = Import { id, counted, format: Some(Format::Csv), ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     if !store.create_uploaded_import(&import, Some(QUOTA)).await? {
-        store.discard_upload(&account, &import.id).await?;
+        store.order_removal(&account, &import.id).await?;
         return Err(full());
     }
     Ok((StatusCode::CREATED, Json(view(&store, &import).await?)).into_response())

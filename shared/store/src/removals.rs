@@ -1,0 +1,322 @@
+//! Deleted imports, and uploads that no import is about: what is said to be gone is gone, with every version of it.
+//!
+//! Only the sweeper removes versions. Everybody else leaves an order, [`Removal`], an item of the imports table that the
+//! sweeper finds by the index `due`. So the one who reads hostile files cannot remove any, a death after the answer loses
+//! nothing, and a request takes no longer for a large import than for a small one.
+//!
+//! ```text
+//! api                       imports table                        sweeper                    S3
+//!  │ delete ──────────────▶ the import goes, its order comes
+//!  │ † delete.ordered       (one transaction)
+//!  ▼ 204                       │ due now ────────────────────────▶ remove ─────────────────▶ parts, every version,
+//!                              │                                   † removal.versions        rejected rows file
+//!                              ◀── due at `last_at` ────────────── row errors, blocks
+//!                              │                                   † removal.noted
+//!                              │ due at `last_at` ───────────────▶ remove: all of it again
+//!                              ◀── the order goes ────────────────
+//! splitter                     ▲                                   † removal.closed
+//!  │ an event of an object     │
+//!  │ that is not kept: turn_away
+//! ```
+//!
+//! What is removed is decided when an order is carried out, from the import as it is then ([`Import::kept`]):
+//!
+//! - **The import awaits its upload, or has expired**: nothing. An upload that S3 took in time counts, however late it is
+//!   stored.
+//! - **It is about an object**: every version but that one. The object is pinned in the transaction that accepts it and
+//!   never changes, so nothing that is removed can be accepted afterwards.
+//! - **It has ended without an object**: every version. It never accepts one any more.
+//! - **It is missing**: everything, once it cannot be one that is about to be made: see below.
+//!
+//! The interleavings, one by one:
+//!
+//! - *An upload arrives while the import is being accepted.* Of two objects one is pinned. The event of the other one, in
+//!   whichever order they come, finds the import about another object, and orders a removal; the sweeper keeps what is
+//!   pinned. As long as neither is pinned, nothing is removed.
+//! - *An import is accepted while an order is carried out.* The order found it awaiting or expired, and removes nothing.
+//! - *A late upload of an expired import is accepted while the import is deleted.* The deletion's transaction is refused,
+//!   because the import has moved on, and the deletion decides anew: the import runs, and cannot be deleted.
+//! - *An upload is cancelled or deleted and stored all the same.* Its event orders the removal. Where the event is lost,
+//!   the sweeper, which has the import or the order on its list until the URLs have expired, looks then.
+//! - *An object is stored while the sweeper removes the others.* Its event changes the order's mark, so that the sweeper
+//!   cannot close the order or put it off: it is carried out once more.
+//! - *An import is deleted while an order about it is carried out.* The deletion replaces the order and its mark.
+//! - *A form's file is stored before its import is made* ([`crate::uploaded`]), and its event finds no import. The order
+//!   waits for [`STRAY_MS`](penstock_model::limits::STRAY_MS); if there is an import by then, it keeps its object. A
+//!   repeat of the event does not shorten the wait.
+//! - *An import is deleted while its rejected rows are written, or a chunk is delivered again.* What they leave is removed
+//!   at the last look, which comes after the longest invocation.
+//!
+//! What is left, all with a lost event: an upload that began in the last moments of its URL and took longer than the order
+//! lives; a late upload of an import that has expired; and a form's second object of an import that has run. The bucket's lifecycle rule removes
+//! these, as it removes any upload: after `UploadRetentionDays`, and once more as many as a version that is not current.
+//! Parts on their way while their upload was given up go two days after it began.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use penstock_model::{
+    AccountId, Deletion, Import, ImportId, Kept, Removal, Stage, StoredObject, Uploaded,
+    limits::{REMOVED_AT_ONCE, STRAY_MS},
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    Backoff, Result, Store, StoreError,
+    change::Change,
+    crash,
+    due::Due,
+    dynamo::{Item, is_made, n, putting, s, value},
+    table::{import_key, removal_key, removal_shard},
+    uploads::{rejected_key, upload_key},
+};
+
+/// Requests that are under way at once while versions are removed.
+const AT_ONCE: usize = 16;
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// Everything is removed. The order is closed, or comes again when nothing can be stored any more.
+    All,
+    /// As much as is removed at once; the order is due again.
+    Part,
+    /// It is not due: the index lags behind, or another sweeper was first.
+    Nothing,
+}
+
+fn mark() -> String {
+    crate::hex(&crate::random::<16>())
+}
+
+impl Store {
+    /// Deletes an import: from now on it is missing, and what is left of it is ordered to be removed, in one
+    /// transaction. `false`, with nothing changed, while it runs. A repeat finds it missing.
+    pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
+        let mut pause = Backoff::default();
+        loop {
+            let Some(import) = self.import(account, id).await? else { return Ok(true) };
+            match import.delete() {
+                Deletion::End(transition) => {
+                    self.make(&import, &transition).await?;
+                    continue;
+                }
+                Deletion::Refused => return Ok(false),
+                Deletion::Remove => {}
+            }
+            let gone =
+                Change::at(&[Stage::Expired, Stage::Ended]).in_deletion(self.imports_table(), import_key(account, id));
+            let removal = import.removal(self.now_ms(), mark());
+            let ordered = putting(self.put_action(item(&removal)?));
+            let Some(reasons) = self.transact(vec![gone, ordered]).await? else {
+                crash::point("delete.ordered");
+                return Ok(true);
+            };
+            // Where it has moved on or is gone, the next round decides.
+            if reasons[0] != "ConditionalCheckFailed" {
+                pause.wait("dynamodb:TransactWriteItems").await?;
+            }
+        }
+    }
+
+    /// What becomes of an object that was stored under an import's key and is not its upload: its removal is ordered. An
+    /// object that the import may still accept, or has accepted, stays. A repeat orders the same again.
+    pub async fn turn_away(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<()> {
+        match self.import(account, id).await? {
+            Some(import) if import.object.as_ref().is_some_and(|pinned| pinned.is(object)) => Ok(()),
+            Some(import) => match import.on_upload(object) {
+                Uploaded::Ignored(_) => self.order_removal(account, id).await,
+                Uploaded::Expected | Uploaded::Known => Ok(()),
+            },
+            None => self.order_removal_of_stray(account, id).await,
+        }
+    }
+
+    /// Orders the removal of what is stored under the import's key and is not kept, now. An order that is there comes
+    /// now; a repeat does the same again.
+    pub async fn order_removal(&self, account: &AccountId, id: &ImportId) -> Result<()> {
+        let now = self.now_ms();
+        let change = self.removal_change(account, id, now)?;
+        let change = change.set("missing_from", n(now)).set_to("#last_at = if_not_exists(#last_at, :missing_from)");
+        let change = change.named("last_at", "last_at");
+        is_made(change.in_update(self.update(removal_key(account, id)))).await?;
+        crash::point("removal.ordered");
+        Ok(())
+    }
+
+    /// Orders the removal of what is stored for an import that does not exist: now, if it has been deleted; after a
+    /// while, if it may be about to be made. A repeat does not change when.
+    async fn order_removal_of_stray(&self, account: &AccountId, id: &ImportId) -> Result<()> {
+        let now = self.now_ms();
+        let of_deleted = self.removal_change(account, id, now)?.only_if("missing_from <= :due_at");
+        if !is_made(of_deleted.in_update(self.update(removal_key(account, id)))).await? {
+            let from = now + STRAY_MS;
+            let waits = self.removal_change(account, id, from)?.only_if("attribute_not_exists(pk)");
+            let waits = waits.set("missing_from", n(from)).set("last_at", n(from));
+            is_made(waits.in_update(self.update(removal_key(account, id)))).await?;
+        }
+        crash::point("removal.ordered");
+        Ok(())
+    }
+
+    fn removal_change(&self, account: &AccountId, id: &ImportId, due_at: i64) -> Result<Change> {
+        Ok(Change::default()
+            .set("account", value("an account", account)?)
+            .set("import", value("an import's id", id)?)
+            .set("mark", s(mark()))
+            .set("due_shard", s(removal_shard(id)))
+            .set("due_at", n(due_at)))
+    }
+
+    /// The order about an import, if there is one.
+    pub async fn removal(&self, account: &AccountId, id: &ImportId) -> Result<Option<Removal>> {
+        self.get_item("a removal", removal_key(account, id)).await
+    }
+
+    /// Carries an order out. A repeat goes on where the last one stopped, and finds removed what was removed.
+    ///
+    /// # Errors
+    /// What may be different next time: the order stays due.
+    pub async fn remove(&self, due: &Due) -> Result<Removed> {
+        let Due { account, import: id } = due;
+        let Some(removal) = self.removal(account, id).await?.filter(|removal| removal.due_at <= self.now_ms()) else {
+            return Ok(Removed::Nothing);
+        };
+        let import = self.import(account, id).await?;
+        let is_gone = import.is_none();
+        let is_all = match import.as_ref().map(Import::kept) {
+            Some(Kept::All) => true,
+            Some(Kept::Only(object)) => self.remove_versions(account, id, Some(object)).await?,
+            Some(Kept::Nothing) => self.remove_versions(account, id, None).await?,
+            None => self.remove_traces(&removal).await?,
+        };
+        crash::point("removal.versions");
+        let now = self.now_ms();
+        let again_at = match is_all {
+            false => Some(now),
+            true if is_gone && now < removal.last_at => Some(removal.last_at),
+            true => None,
+        };
+        // An order that came meanwhile stays as it is.
+        let unchanged = Change::default().only_if("#mark = :mark").named("mark", "mark");
+        let unchanged = unchanged.value("mark", s(&removal.mark));
+        match again_at {
+            Some(at) => {
+                let put_off = unchanged.set("due_at", n(at));
+                is_made(put_off.in_update(self.update(removal_key(account, id)))).await?;
+                crash::point("removal.noted");
+            }
+            None => {
+                self.transact(vec![unchanged.in_deletion(self.imports_table(), removal_key(account, id))]).await?;
+                crash::point("removal.closed");
+            }
+        }
+        Ok(if is_all { Removed::All } else { Removed::Part })
+    }
+
+    /// Puts an order off that could not be carried out, so that it keeps no others waiting. A repeat does so again.
+    pub async fn put_off_removal(&self, due: &Due) -> Result<()> {
+        let change = Change::of_existing().set("due_at", n(self.next_look()));
+        is_made(change.in_update(self.update(removal_key(&due.account, &due.import)))).await.map(drop)
+    }
+
+    /// Removes what an import that is missing has left; whether that is all of it.
+    async fn remove_traces(&self, removal: &Removal) -> Result<bool> {
+        let Removal { account, import: id, .. } = removal;
+        if let Some(upload) = &removal.parts {
+            self.abort(account, id, upload).await?;
+        }
+        // The files first: they are the most that is left, and what is waited for.
+        let mut is_all = self.remove_versions(account, id, None).await?;
+        self.remove_rejected(account, id).await?;
+        is_all &= self.delete_errors(id).await?;
+        for block in 0..removal.opened_blocks {
+            self.delete_block(id, block).await?;
+        }
+        Ok(is_all)
+    }
+
+    async fn remove_rejected(&self, account: &AccountId, id: &ImportId) -> Result<()> {
+        let bucket = &self.settings().results_bucket;
+        let sent = self.inner.s3.delete_object().bucket(bucket).key(rejected_key(account, id)).send().await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) => Err(StoreError::unavailable("s3:DeleteObject")(error)),
+        }
+    }
+
+    /// Removes every version that is stored under the import's key, and every delete marker; or, if one is to be kept, every
+    /// other version. Whether that is all there is: no more than [`REMOVED_AT_ONCE`] are removed in one call. A repeat
+    /// removes what is there then.
+    async fn remove_versions(&self, account: &AccountId, id: &ImportId, kept: Option<&StoredObject>) -> Result<bool> {
+        if kept.is_some_and(|kept| kept.version.is_none()) {
+            // The bucket keeps no versions: there is one object, and it cannot be told which.
+            return Ok(true);
+        }
+        let kept = kept.and_then(|kept| kept.version.as_deref());
+        let key = upload_key(account, id);
+        let (mut key_marker, mut version_marker) = (None, None);
+        let mut removed = 0;
+        loop {
+            let page = self
+                .inner
+                .s3
+                .list_object_versions()
+                .bucket(&self.settings().uploads_bucket)
+                .prefix(&key)
+                .set_key_marker(key_marker.take())
+                .set_version_id_marker(version_marker.take())
+                .send()
+                .await
+                .map_err(StoreError::unavailable("s3:ListObjectVersions"))?;
+            let versions = page.versions.unwrap_or_default().into_iter();
+            let mut unwanted: Vec<String> = versions
+                .filter(|version| version.key.as_ref() == Some(&key))
+                .filter_map(|version| version.version_id)
+                .filter(|version| Some(version.as_str()) != kept)
+                .collect();
+            if kept.is_none() {
+                let markers = page.delete_markers.unwrap_or_default().into_iter();
+                let markers = markers.filter(|marker| marker.key.as_ref() == Some(&key));
+                unwanted.extend(markers.filter_map(|marker| marker.version_id));
+            }
+            removed += unwanted.len();
+            self.delete_versions(&key, unwanted).await?;
+            if page.is_truncated != Some(true) {
+                return Ok(true);
+            }
+            if removed >= REMOVED_AT_ONCE {
+                return Ok(false);
+            }
+            (key_marker, version_marker) = (page.next_key_marker, page.next_version_id_marker);
+        }
+    }
+
+    async fn delete_versions(&self, key: &str, versions: Vec<String>) -> Result<()> {
+        for group in versions.chunks(AT_ONCE) {
+            let mut requests = JoinSet::new();
+            for version in group {
+                let delete = self.inner.s3.delete_object().bucket(&self.settings().uploads_bucket);
+                let delete = delete.key(key).version_id(version);
+                requests.spawn(async move {
+                    match delete.send().await {
+                        Ok(_) => Ok(()),
+                        Err(error) if matches!(error.code(), Some("NoSuchVersion" | "NoSuchKey")) => Ok(()),
+                        Err(error) => Err(StoreError::unavailable("s3:DeleteObject")(error)),
+                    }
+                });
+            }
+            while let Some(done) = requests.join_next().await {
+                done.map_err(|error| StoreError::Unavailable { call: "s3:DeleteObject", reason: error.to_string() })??;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A removal as it is stored, on the sweeper's list.
+fn item(removal: &Removal) -> Result<Item> {
+    let mut item: Item = serde_dynamo::to_item(removal).map_err(StoreError::unreadable("a removal"))?;
+    item.extend(removal_key(&removal.account, &removal.import));
+    item.insert("due_shard".into(), s(removal_shard(&removal.import)));
+    Ok(item)
+}
