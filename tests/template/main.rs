@@ -38,6 +38,7 @@ const ACTIONS: [&str; 23] = [
     "s3:ListBucket",
     "s3:ListMultipartUploadParts",
     "s3:PutObject",
+    "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
@@ -161,6 +162,8 @@ fn queues_behave_as_the_table_has_them() {
         assert_eq!(properties["VisibilityTimeout"].as_u64(), visibility(row.function), "{queue}");
         let redrive = &properties["RedrivePolicy"];
         assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(row.max_receive_count.into()), "{queue}");
+        let most_seconds = u64::from(row.max_receive_count) * limits::RETRY_MOST_SECONDS;
+        assert!(properties["MessageRetentionPeriod"].as_u64() > Some(most_seconds), "{queue}: all its receives fit");
         assert_eq!(shown(&redrive["deadLetterTargetArn"]), format!("!GetAtt {dead}.Arn"));
         assert_eq!(dead_properties["VisibilityTimeout"].as_u64(), visibility(FunctionName::Sweep), "{dead}");
         assert_eq!(dead_properties["MessageRetentionPeriod"].as_u64(), Some(14 * 24 * 60 * 60), "{dead}");

@@ -58,6 +58,30 @@ pub const PARTS_ABOVE_BYTES: u64 = 64 * 1024 * 1024;
 /// [`PARTS`] of them has larger ones.
 pub const SENT_PART_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How long a chunk's rows may be worked out beside other chunks of the same batch, in seconds. One that takes longer goes
+/// back, and is worked off alone when it comes again.
+pub const CHUNK_TOGETHER_SECONDS: u64 = 3;
+
+/// How long a chunk's rows may be worked out that is worked off alone, in seconds.
+pub const CHUNK_ALONE_SECONDS: u64 = 10;
+
+/// How many tries of a chunk that came again may begin and get no further: then its rows fail.
+pub const CHUNK_TRIES: usize = 3;
+
+/// How long a message stays hidden that goes back to its queue for the first time, in seconds, at most. The time doubles
+/// each time it goes back.
+pub const RETRY_FIRST_SECONDS: u64 = 2;
+
+/// How long a message stays hidden that goes back to its queue, in seconds, at most: 5 minutes.
+pub const RETRY_MOST_SECONDS: u64 = 5 * 60;
+
+/// For how long at a time the message of a split or a report stays hidden that is worked on, in seconds. When its
+/// receiver dies it comes again after that.
+pub const KEPT_HIDDEN_SECONDS: u64 = 30;
+
+/// How many times the splitting of a file may begin and get no further: the next one fails the import.
+pub const SPLIT_TRIES: usize = 8;
+
 /// Largest item of a DynamoDB table, in bytes (Amazon DynamoDB Developer Guide, "Constraints").
 pub const ITEM_BYTES: usize = 400 * 1024;
 

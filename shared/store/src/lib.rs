@@ -5,7 +5,7 @@
 
 pub mod accept;
 mod backoff;
-mod blocks;
+pub mod blocks;
 mod change;
 pub mod clock;
 pub mod conditions;

@@ -50,6 +50,9 @@ pub struct Settings {
     /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined;
     /// [`limits::STALL_SECONDS`] if not set.
     pub stall_seconds: u64,
+    /// `PENSTOCK_CHUNK_SECONDS`: how long a chunk's rows may be worked out that is worked off alone;
+    /// [`limits::CHUNK_ALONE_SECONDS`], which it cannot exceed, if not set.
+    pub chunk_seconds: u64,
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
@@ -137,6 +140,8 @@ impl Settings {
                 .collect::<Result<_, SettingsError>>()?,
             upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
             stall_seconds: number("PENSTOCK_STALL_SECONDS", limits::STALL_SECONDS)?,
+            chunk_seconds: number("PENSTOCK_CHUNK_SECONDS", limits::CHUNK_ALONE_SECONDS)?
+                .min(limits::CHUNK_ALONE_SECONDS),
             chunking: Chunking {
                 bytes: number("PENSTOCK_CHUNK_BYTES", most.bytes as u64)?.min(most.bytes as u64) as usize,
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
