@@ -23,9 +23,11 @@ pub async fn serve() -> Result<(), Error> {
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
     let home = Some((store, QueueName::Reports));
-    penstock_runtime::each_message(home, event.payload, |body| async move {
-        take_up(store, Order::decode(&body)?).await
-    })
+    penstock_runtime::each_message(
+        home,
+        event.payload,
+        |body| async move { take_up(store, Order::decode(&body)?).await },
+    )
     .await
 }
 

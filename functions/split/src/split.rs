@@ -8,7 +8,8 @@ use penstock_engine::{
 };
 use penstock_model::{
     AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order, Repeats,
-    Stage, StoredObject, limits::{MESSAGE_BYTES, SPLIT_TRIES},
+    Stage, StoredObject,
+    limits::{MESSAGE_BYTES, SPLIT_TRIES},
 };
 use penstock_runtime::{Deadline, chain};
 use penstock_store::{

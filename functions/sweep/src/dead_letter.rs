@@ -90,9 +90,7 @@ async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
             chunk_end::give_up(store, job, chunk, GivenUp::NotProcessed).await
         }
         // A validator gave it up, and may have died before its rows were accounted for.
-        Begin::Verdict { verdict: Verdict::Stuck, .. } => {
-            chunk_end::give_up(store, job, chunk, GivenUp::Stuck).await
-        }
+        Begin::Verdict { verdict: Verdict::Stuck, .. } => chunk_end::give_up(store, job, chunk, GivenUp::Stuck).await,
         Begin::Tallied(block) => chunk_end::after_tally(store, job, chunk, &block).await,
         Begin::Closed => store.settle(&job.account, &job.import).await.map(drop),
     }

@@ -53,7 +53,7 @@ pub(crate) async fn work_off(store: &Store, event: SqsEvent, left: Duration) -> 
                 }
                 Ok(Again::Turn { turn, died: false }) => {
                     is_first = false;
-                    run(store, turn, time.clone()).await
+                    run(store, *turn, time.clone()).await
                 }
                 Ok(Again::Done) => Ok(()),
                 Err(error) => Err(error),
@@ -68,9 +68,9 @@ pub(crate) async fn work_off(store: &Store, event: SqsEvent, left: Duration) -> 
         let result = match time.has_room(is_first) {
             true => {
                 is_first = false;
-                run(store, turn, time.clone()).await
+                run(store, *turn, time.clone()).await
             }
-            false => Err(give_back(store, turn).await),
+            false => Err(give_back(store, *turn).await),
         };
         time.done();
         answer.take(&delivery, result).await;

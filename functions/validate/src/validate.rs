@@ -45,7 +45,7 @@ impl Turn {
 #[derive(Debug)]
 pub(crate) enum Again {
     /// It is worked off in this turn. `died` is whether a try of it got no further before.
-    Turn { turn: Turn, died: bool },
+    Turn { turn: Box<Turn>, died: bool },
     /// Nothing any more.
     Done,
 }
@@ -67,12 +67,13 @@ pub(crate) async fn take_up_again(store: &Store, message: ChunkMessage, time: &T
             give_up(store, job, chunk, tries).await?;
             Ok(Again::Done)
         }
-        Try::Begun { name, tries } => {
-            Ok(Again::Turn { died: tries > 1, turn: Turn { message, noted: Some(name), work_out_for: time.together(1) } })
-        }
+        Try::Begun { name, tries } => Ok(Again::Turn {
+            died: tries > 1,
+            turn: Box::new(Turn { message, noted: Some(name), work_out_for: time.together(1) }),
+        }),
         // All its accepted rows will be applied, however long that takes.
         Try::Decided(Begin::Verdict { verdict: Verdict::Begun, .. }) => {
-            Ok(Again::Turn { died: false, turn: Turn { message, noted: None, work_out_for: time.left() } })
+            Ok(Again::Turn { died: false, turn: Box::new(Turn { message, noted: None, work_out_for: time.left() }) })
         }
         Try::Decided(begin) => {
             after_decision(store, job, chunk, begin).await?;

@@ -213,6 +213,16 @@ pub const PATTERN_BYTES: usize = 512 * 1024;
 /// field takes, which are [`RECORD_BYTES`] unless the field has a `maxLength`. So much takes some two seconds at worst.
 pub const PATTERN_WORK: u64 = 40_000_000_000;
 
+/// Imports of an account that are unfinished at once, at most, when the deployment says nothing else.
+pub const ACCOUNT_IMPORTS: usize = 1_000;
+
+/// Bytes of uploads that an account may have accepted on one day (UTC) before it gets no further import, when the
+/// deployment says nothing else: 1 TiB.
+pub const ACCOUNT_DAY_BYTES: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// The most that a deployment can allow of [`ACCOUNT_IMPORTS`]: their ids share one item.
+pub const ACCOUNT_IMPORTS_MOST: usize = 10_000;
+
 /// Kinds of an account's own, at most.
 pub const ACCOUNT_KINDS: usize = 200;
 

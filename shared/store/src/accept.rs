@@ -48,7 +48,8 @@ impl Default for KindOrder {
 
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
-    /// the order of its account and kind, in one transaction, which also records whether an older import runs.
+    /// the order of its account and kind, in one transaction, which also records whether an older import runs, and counts
+    /// the upload's bytes for the day.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -85,7 +86,8 @@ impl Store {
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":next", n(order + 1))
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
-            match self.transact(vec![accepted, updating(ordered)]).await? {
+            let counted = self.count_bytes_action(account, object.bytes);
+            match self.transact(vec![accepted, updating(ordered), counted]).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,

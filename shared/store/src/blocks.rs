@@ -102,9 +102,7 @@ impl Store {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(match send(update).await? {
-            Updated::Made(item) => {
-                Try::Begun { name, tries: from_item::<Block>("a block", item)?.tries(chunk.index) }
-            }
+            Updated::Made(item) => Try::Begun { name, tries: from_item::<Block>("a block", item)?.tries(chunk.index) },
             Updated::Unmet(item) if item.is_empty() => Try::Decided(Begin::Closed),
             Updated::Unmet(item) => Try::Decided(from_item::<Block>("a block", item)?.begin(chunk.index)),
         })

@@ -21,6 +21,7 @@ pub mod kinds;
 mod objects;
 pub mod parts;
 mod queues;
+pub mod quota;
 pub mod rate;
 pub mod records;
 mod settings;
