@@ -244,12 +244,25 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
     finish(stack, calls).await;
     // A chunk that no validator can finish, and a split that gets nowhere.
-    let stack = with(|_| {}).await;
+    let stack = with(|options| options.queues[QueueName::Chunks].max_receive_count = 5).await;
     for point in ["validate.received.always", "split.columns.always"] {
         arm(crashes, point);
         assert!(stack.import(&files::plain(1000, 250, "1")).await.status.is_final());
         std::fs::remove_file(crashes.join(point)).expect("removed");
     }
+    finish(stack, calls).await;
+    // A chunk that is begun again and again, and never worked out.
+    let stack = with(|_| {}).await;
+    arm(crashes, "validate.working_out.always");
+    let import = stack.import(&files::plain(1000, 50, "1")).await;
+    assert_eq!(import.status, Status::CompletedWithErrors);
+    std::fs::remove_file(crashes.join("validate.working_out.always")).expect("removed");
+    // A message that goes back is told when to come again, and so is a split that a service keeps from its work.
+    let event = json!({ "Records": [{
+        "messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "body": "no order",
+        "attributes": { "ApproximateReceiveCount": "1" } }] });
+    let answer = stack.cloud.invoke("validate", event.to_string()).await.expect("validate answers");
+    assert_eq!(answer, r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#);
     finish(stack, calls).await;
     // Reports that nobody asked for, since whoever ended the import died: a late event, and a client who cancels, find that.
     for by_client in [false, true] {

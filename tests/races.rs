@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use penstock_model::{Abort, ImportOptions, Status, limits};
+use penstock_model::{Abort, ImportOptions, QueueName, Status, limits};
 use support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
@@ -151,6 +151,7 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_chunks_last_try() {
         options.faults.seed = 5;
         options.faults.message_twice = 1.0;
         options.scheduled = false;
+        options.queues[QueueName::Chunks].max_receive_count = 5;
     })
     .await;
     arm(folder.path(), "validate.received.always");

@@ -170,14 +170,16 @@ def poison(api, cloud, resources):
     functions, queues = cloud.client("lambda"), cloud.client("sqs")
     name = resources["ValidateFunction"]
     environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    told("ValidateFunction looks for a table that is not there; ChunksQueue hides messages for 1 s instead of 360")
+    told("ValidateFunction looks for a table that is not there; ChunksQueue gives a message up after 5 receives instead of 1,000")
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**environment, "PENSTOCK_IMPORTS_TABLE": "absent"}})
     queue = resources["ChunksQueue"]
-    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    dead = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
+    sooner = json.dumps({**json.loads(dead), "maxReceiveCount": 5})
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1", "RedrivePolicy": sooner})
     created = upload(api, b"sku,name,brand\nP-1,One,Acme\nP-2,Two,Acme\n")
     ended = api.ended(created["id"], 180)
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
-    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60", "RedrivePolicy": dead})
     errors = api.want(200, "GET", f"/v1/imports/{created['id']}/errors")["errors"]
     assert ended["status"] == "completed_with_errors" and ended["rows"]["failed"] == 2, ended
     assert [(error["row"], error["code"]) for error in errors] == [(1, "not_processed"), (2, "not_processed")], errors

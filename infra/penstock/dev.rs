@@ -51,6 +51,12 @@ pub(crate) struct DevArgs {
     /// How long an upload URL is valid.
     #[arg(long, env = "PENSTOCK_UPLOAD_TTL_SECONDS", default_value_t = penstock_model::limits::UPLOAD_TTL_SECONDS)]
     upload_ttl_seconds: u64,
+    /// How many unfinished imports an account may have at once, 10,000 at most; a further one is refused with 429.
+    #[arg(long, value_name = "N", env = "PENSTOCK_ACCOUNT_IMPORTS", default_value_t = penstock_model::limits::ACCOUNT_IMPORTS)]
+    account_imports: usize,
+    /// How many bytes an account may upload on one day (UTC) before further imports are refused with 429.
+    #[arg(long, value_name = "BYTES", env = "PENSTOCK_ACCOUNT_DAY_BYTES", default_value_t = penstock_model::limits::ACCOUNT_DAY_BYTES)]
+    account_day_bytes: u64,
     /// How often the API may be asked, over the defaults: `<api>.<imports|all>.<address|account>=<requests>/<seconds>` or `=off`, separated
     /// by commas.
     #[arg(long, env = "PENSTOCK_RATE_LIMITS", default_value = "")]
@@ -95,6 +101,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         keys: vec![(args.account.clone(), id.clone(), secret.clone())],
         environment: vec![
             ("PENSTOCK_UPLOAD_TTL_SECONDS".to_owned(), args.upload_ttl_seconds.to_string()),
+            ("PENSTOCK_ACCOUNT_IMPORTS".to_owned(), args.account_imports.to_string()),
+            ("PENSTOCK_ACCOUNT_DAY_BYTES".to_owned(), args.account_day_bytes.to_string()),
             ("PENSTOCK_RATE_LIMITS".to_owned(), args.rate_limits),
         ],
         verbose: args.verbose,

@@ -7,7 +7,7 @@ use penstock_store::{
     Store,
     accept::{Acceptance, Step},
     imports::{Creation, Filter, Idempotency},
-    uploaded::Quota,
+    quota::Quota,
 };
 use tokio::time::{Instant, sleep};
 
@@ -72,7 +72,7 @@ pub(crate) async fn an_idempotency_key_stands_for_one_request(bench: Bench) {
             match bench.store.create_import(&import, Some(&key)).await.expect("answers") {
                 Creation::Created => import.id,
                 Creation::Repeated(id) => id,
-                Creation::OtherRequest => panic!("the same request"),
+                Creation::OtherRequest | Creation::NoPlace => panic!("the same request"),
             }
         }
     })

@@ -20,7 +20,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 26] = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -40,6 +40,7 @@ const ACTIONS: [&str; 25] = [
     "s3:ListBucketVersions",
     "s3:ListMultipartUploadParts",
     "s3:PutObject",
+    "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
@@ -163,6 +164,8 @@ fn queues_behave_as_the_table_has_them() {
         assert_eq!(properties["VisibilityTimeout"].as_u64(), visibility(row.function), "{queue}");
         let redrive = &properties["RedrivePolicy"];
         assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(row.max_receive_count.into()), "{queue}");
+        let most_seconds = u64::from(row.max_receive_count) * limits::RETRY_MOST_SECONDS;
+        assert!(properties["MessageRetentionPeriod"].as_u64() > Some(most_seconds), "{queue}: all its receives fit");
         assert_eq!(shown(&redrive["deadLetterTargetArn"]), format!("!GetAtt {dead}.Arn"));
         assert_eq!(dead_properties["VisibilityTimeout"].as_u64(), visibility(FunctionName::Sweep), "{dead}");
         assert_eq!(dead_properties["MessageRetentionPeriod"].as_u64(), Some(14 * 24 * 60 * 60), "{dead}");
@@ -257,6 +260,8 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_RESULTS_BUCKET", "!Ref ResultsBucket"),
         ("PENSTOCK_UPLOAD_TTL_SECONDS", "!Ref UploadTtlSeconds"),
         ("PENSTOCK_STALL_SECONDS", "!Ref StallSeconds"),
+        ("PENSTOCK_ACCOUNT_IMPORTS", "!Ref AccountImports"),
+        ("PENSTOCK_ACCOUNT_DAY_BYTES", "!Ref AccountDayBytes"),
         ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
         ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
@@ -281,13 +286,17 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
 
 #[test]
 fn defaults_of_parameters_are_those_of_the_settings() {
-    let settings = Settings::from_vars(|name| (!name.ends_with("_SECONDS")).then(|| a_value(name)));
+    let by_default = |name: &str| name.ends_with("_SECONDS") || name.contains("_ACCOUNT_");
+    let settings = Settings::from_vars(|name| (!by_default(name)).then(|| a_value(name)));
     let settings = settings.expect("what is required is set");
     let parameters = &Template::read().0["Parameters"];
     let default = |name: &str| parameters[name]["Default"].as_u64();
     assert_eq!(default("UploadTtlSeconds"), Some(settings.upload_ttl_seconds));
     assert_eq!(default("UploadTtlSeconds"), Some(limits::UPLOAD_TTL_SECONDS));
     assert_eq!(default("StallSeconds"), Some(settings.stall_seconds));
+    assert_eq!(default("AccountImports"), Some(settings.account_imports as u64));
+    assert_eq!(parameters["AccountImports"]["MaxValue"].as_u64(), Some(limits::ACCOUNT_IMPORTS_MOST as u64));
+    assert_eq!(default("AccountDayBytes"), Some(settings.account_day_bytes));
     // Nothing over the defaults.
     assert_eq!(parameters["RateLimits"]["Default"], "");
     let by_default =

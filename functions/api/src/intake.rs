@@ -4,7 +4,7 @@
 use axum::{
     body::{Body, Bytes},
     extract::rejection::BytesRejection,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use futures::StreamExt;
 use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName};
@@ -98,6 +98,57 @@ pub(crate) async fn store_body(mut upload: Upload<'_>, limit: BodyLimit, body: B
     }
     upload.finish().await.map_err(|error| limit.refusal(error))?;
     Ok(())
+}
+
+/// Refuses a further import of an account that has used up its day's bytes, or will with a file of this size.
+///
+/// # Errors
+/// 429 with `Retry-After`.
+pub(crate) async fn admit(store: &Store, account: &AccountId, bytes: Option<u64>) -> Result<(), Refusal> {
+    let today = store.today(account).await?;
+    if today.has_room(bytes) {
+        return Ok(());
+    }
+    let message = format!(
+        "the account has uploaded {} bytes today, the limit is {} bytes a day; it begins anew in {} seconds, at midnight UTC",
+        today.bytes, today.most, today.left_seconds
+    );
+    Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_bytes", message)
+        .with(header::RETRY_AFTER, today.left_seconds.into()))
+}
+
+/// The same before a body is received: the import that it makes must also have a place among the account's unfinished ones.
+/// The transaction that makes the import decides that.
+///
+/// # Errors
+/// 429 with `Retry-After`.
+pub(crate) async fn admit_body(store: &Store, account: &AccountId) -> Result<(), Refusal> {
+    if !store.has_place(account, store.account_quota()).await? {
+        return Err(no_place(store));
+    }
+    admit(store, account, None).await
+}
+
+/// 429: the account has as many unfinished imports as it may have.
+pub(crate) fn no_place(store: &Store) -> Refusal {
+    let message = format!(
+        "the account has {} unfinished imports, the most that it may have; wait for one to end, or cancel one",
+        store.settings().account_imports
+    );
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_imports", message)
+        .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
+}
+
+/// Makes an import whose upload is stored; without a place for it the upload goes. A repeat changes nothing.
+///
+/// # Errors
+/// 429 with `Retry-After`.
+pub(crate) async fn create_uploaded(store: &Store, import: &Import) -> Result<(), Refusal> {
+    if store.create_uploaded_import(import, None).await? {
+        return Ok(());
+    }
+    store.discard_upload(&import.account, &import.id).await?;
+    Err(no_place(store))
 }
 
 /// A new id, by the clock of the store.

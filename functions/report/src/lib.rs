@@ -4,7 +4,7 @@ mod report;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_model::Order;
+use penstock_model::{Order, QueueName};
 use penstock_store::{Result, Store};
 pub use report::run;
 
@@ -22,8 +22,13 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await })
-        .await
+    let home = Some((store, QueueName::Reports));
+    penstock_runtime::each_message(
+        home,
+        event.payload,
+        |body| async move { take_up(store, Order::decode(&body)?).await },
+    )
+    .await
 }
 
 /// Does what a message of the reports queue orders.

@@ -9,7 +9,7 @@ mod resend;
 mod split;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_model::Order;
+use penstock_model::{Order, QueueName};
 use penstock_runtime::{
     Deadline, answer, each_message,
     event::{Event, UploadEvent},
@@ -33,9 +33,11 @@ pub async fn serve() -> Result<(), Error> {
 pub async fn handle(store: &Store, event: LambdaEvent<serde_json::Value>) -> Result<serde_json::Value, Error> {
     let deadline = Deadline::of(&event.context);
     match Event::read(event.payload)? {
-        Event::Messages(batch) => answer(
-            each_message(batch, |body| async move { take_up(store, Order::decode(&body)?, deadline).await }).await?,
-        ),
+        Event::Messages(batch) => {
+            let home = Some((store, QueueName::Splits));
+            let work = |body: String| async move { take_up(store, Order::decode(&body)?, deadline).await };
+            answer(each_message(home, batch, work).await?)
+        }
         Event::Other(payload) => {
             for upload in UploadEvent::read(payload)? {
                 run(store, &upload.account, &upload.import, Some(&upload.object), deadline).await?;

@@ -8,16 +8,18 @@ use penstock_engine::{
 };
 use penstock_model::{
     AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order, Repeats,
-    Stage, StoredObject, limits::MESSAGE_BYTES,
+    Stage, StoredObject,
+    limits::{MESSAGE_BYTES, SPLIT_TRIES},
 };
-use penstock_runtime::Deadline;
+use penstock_runtime::{Deadline, chain};
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
     conditions::Conditions,
+    crash,
     text::TextError,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::hand_on::hand_on;
 
@@ -64,21 +66,38 @@ pub async fn run(
         store.settle(account, id).await?;
         return Ok(());
     }
-    match split(store, *import, deadline).await {
+    let Some((import, begun)) = store.begin_split(&import).await? else {
+        store.settle(account, id).await?;
+        return Ok(());
+    };
+    // A file that ends the program that reads it, or takes longer than an invocation, says nothing: its splits begin, and
+    // are never heard of again.
+    if import.splits_begun_here() > SPLIT_TRIES {
+        return fail(store, &import, import.split_failure()).await;
+    }
+    crash::point("split.begun");
+    match split(store, import.clone(), deadline).await {
         Ok(()) => Ok(()),
-        Err(Stop::Failed(failure)) => {
-            info!(import.id = %id, failure.code, "the import fails");
-            store.order_halt(account, id, &Halt::failed(failure)).await?;
-            store.settle(account, id).await?;
-            Ok(())
+        Err(Stop::Failed(failure)) => fail(store, &import, failure).await,
+        Err(Stop::Transient(error)) => {
+            if let Err(error) = store.take_back_split(&import, &begun).await {
+                warn!(import.id = %id, error = chain(&error), "a split that stopped stays noted");
+            }
+            Err(error)
         }
-        Err(Stop::Transient(error)) => Err(error),
         Err(Stop::Overtaken) => {
             info!(import.id = %id, "another splitter went on, or the import is to end");
             store.settle(account, id).await?;
             Ok(())
         }
     }
+}
+
+/// Fails an import. A repeat changes nothing.
+async fn fail(store: &Store, import: &Import, failure: Failure) -> Result<()> {
+    info!(import.id = %import.id, failure.code, "the import fails");
+    store.order_halt(&import.account, &import.id, &Halt::failed(failure)).await?;
+    store.settle(&import.account, &import.id).await.map(drop)
 }
 
 /// Why a splitter stops before the end of the file.

@@ -2,7 +2,7 @@
 
 use penstock_model::{AccountId, Begin, ChunkMessage, Failure, Halt, ImportId, Order, Stage, Verdict};
 use penstock_runtime::{
-    chunk_end,
+    chunk_end::{self, GivenUp},
     event::{FailedInvocation, UploadEvent},
 };
 use penstock_store::{Result, Store, StoreError, crash};
@@ -88,8 +88,10 @@ async fn chunk(store: &Store, message: &ChunkMessage) -> Result<()> {
         Begin::Verdict { verdict: Verdict::Failed, .. } => {
             crash::point("sweep.chunk_failed");
             info!(import.id = %job.import, chunk.index, "a chunk is given up");
-            chunk_end::give_up(store, job, chunk).await
+            chunk_end::give_up(store, job, chunk, GivenUp::NotProcessed).await
         }
+        // A validator gave it up, and may have died before its rows were accounted for.
+        Begin::Verdict { verdict: Verdict::Stuck, .. } => chunk_end::give_up(store, job, chunk, GivenUp::Stuck).await,
         Begin::Tallied(block) => chunk_end::after_tally(store, job, chunk, &block).await,
         Begin::Closed => store.settle(&job.account, &job.import).await.map(drop),
     }

@@ -35,7 +35,7 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let deadline = Deadline::of(&event.context);
     if let Event::Messages(batch) = Event::read(event.payload)? {
         metrics::write(&[(Metric::DeadLetters, batch.records.len() as u64)], &[]);
-        return answer(each_message(batch, |body| async move { dead_letter::settle(store, &body).await }).await?);
+        return answer(each_message(None, batch, |body| async move { dead_letter::settle(store, &body).await }).await?);
     }
     let due = store.due_imports().await?;
     let mut failed = 0;

@@ -4,13 +4,14 @@
 //! two steps.
 
 mod apply;
+mod batch;
+mod turn;
 mod validate;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use penstock_model::Order;
-use penstock_store::{Result, Store};
-pub use validate::run;
+use penstock_runtime::Deadline;
+use penstock_store::Store;
 
 /// Serves invocations until the process is ended.
 ///
@@ -26,14 +27,5 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    penstock_runtime::each_message(event.payload, |body| async move { take_up(store, Order::decode(&body)?).await })
-        .await
-}
-
-/// Does what a message of the chunks queue orders.
-async fn take_up(store: &Store, order: Order) -> Result<()> {
-    match order {
-        Order::Chunk(message) => run(store, *message).await,
-        other => Err(other.misplaced().into()),
-    }
+    batch::work_off(store, event.payload, Deadline::of(&event.context).left()).await
 }

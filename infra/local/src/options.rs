@@ -149,7 +149,7 @@ pub struct QueueOptions {
     pub batch_size: usize,
     /// After how many receives a message goes to the dead-letter queue.
     pub max_receive_count: u32,
-    /// How long a received message stays hidden. Default `None`: six times the timeout of the function that it is for.
+    /// How long a received message stays hidden. Default `None`: twice the timeout of the function that it is for.
     pub visibility_timeout: Option<Duration>,
 }
 

@@ -1,8 +1,10 @@
 //! One standard queue, in memory: visibility timeouts, receive counts, redrive.
 //!
 //! Source: the Amazon SQS Developer Guide, "Amazon SQS visibility timeout" and "Using dead-letter queues in Amazon
-//! SQS". Delivery is at least once and in no promised order; here it is once and oldest first, unless the weather says
-//! otherwise.
+//! SQS". Delivery is at least once and in no promised order; here it is once, in turn among the message groups and oldest
+//! first within one, unless the weather says otherwise.
+
+mod visible;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use crate::clock::LocalClock;
 use crate::faults::{Source, Weather};
 use crate::pulse::Pulse;
+use visible::Visible;
 
 /// How a queue behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ struct State {
     /// By order of arrival.
     messages: BTreeMap<u64, Queued>,
     /// Arrival numbers of the messages that may be received now.
-    visible: BTreeSet<u64>,
+    visible: Visible,
     /// The others, by the time at which they become visible.
     hidden: BTreeSet<(i64, u64)>,
     /// Where the live receipts point.
@@ -225,19 +228,21 @@ impl Queue {
             let mut bytes = 0;
             while taken.len() < max {
                 let reorder = state.visible.len() > 1 && weather.strikes(Source::Queues, faults.message_reordered);
-                let nth = if reorder {
-                    usize::try_from(weather.below(Source::Queues, state.visible.len().min(64) as u64)).unwrap_or(0)
+                let next = if reorder {
+                    let place = weather.below(Source::Queues, state.visible.len().min(64) as u64);
+                    state.visible.nth(usize::try_from(place).unwrap_or(0))
                 } else {
-                    0
+                    state.visible.next()
                 };
-                let Some(arrival) = state.visible.iter().nth(nth).copied() else { break };
+                let Some(arrival) = next else { break };
                 let message = state.messages.get_mut(&arrival).expect("a visible message is stored");
                 bytes += json_bytes(&message.body);
                 if bytes > max_bytes && !taken.is_empty() {
                     break;
                 }
-                let receipt = message.receipt.take();
-                state.visible.remove(&arrival);
+                let (receipt, group) = (message.receipt.take(), message.group.clone());
+                state.visible.remove(&group, arrival);
+                state.visible.had_turn(&group);
                 if let Some(receipt) = receipt {
                     state.receipts.remove(&receipt);
                 }
@@ -259,7 +264,7 @@ impl Queue {
                 if timeout_ms > 0 {
                     message.visible_at_ms = now + timeout_ms;
                 } else {
-                    passed_over.push(arrival);
+                    passed_over.push((group, arrival));
                 }
                 taken.push(Message {
                     id: message.id.clone(),
@@ -274,12 +279,14 @@ impl Queue {
                 });
                 let visible_at_ms = message.visible_at_ms;
                 state.receipts.insert(receipt, arrival);
-                if passed_over.last() != Some(&arrival) {
+                if passed_over.last().is_none_or(|(_, passed_over)| *passed_over != arrival) {
                     state.hidden.insert((visible_at_ms, arrival));
                 }
             }
             // Still visible, but not twice to the same receiver at once.
-            state.visible.extend(passed_over);
+            for (group, arrival) in passed_over {
+                state.visible.insert(&group, arrival);
+            }
         }
         for double in doubles {
             self.insert(double);
@@ -359,7 +366,7 @@ impl Queue {
             if let Some(arrival) = state.receipts.remove(receipt)
                 && let Some(message) = state.messages.remove(&arrival)
             {
-                state.visible.remove(&arrival);
+                state.visible.remove(&message.group, arrival);
                 state.hidden.remove(&(message.visible_at_ms, arrival));
             }
         }
@@ -378,7 +385,8 @@ impl Queue {
             let now = self.inner.clock.now_ms();
             state.show_due(now);
             let arrival = *state.receipts.get(receipt).ok_or(ReceiptError::Expired)?;
-            if state.visible.contains(&arrival) {
+            let group = state.messages.get(&arrival).and_then(|message| message.group.clone());
+            if state.visible.contains(&group, arrival) {
                 return Err(ReceiptError::NotInFlight);
             }
             let visible_at_ms = now + millis(timeout);
@@ -444,7 +452,8 @@ impl State {
                 break;
             }
             self.hidden.pop_first();
-            self.visible.insert(arrival);
+            let group = &self.messages.get(&arrival).expect("a hidden message is stored").group;
+            self.visible.insert(group, arrival);
         }
     }
 }

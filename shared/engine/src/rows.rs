@@ -188,25 +188,37 @@ pub struct Validated {
 /// Validates every row of a chunk. The same chunk always gives the same answer. The plan learns the members of rows
 /// that are JSON objects.
 pub fn parse<'r>(plan: &mut Plan, job: &Job, records: &'r Records<'_>) -> Parsed<'r> {
+    parse_unless(plan, job, records, || false).expect("nothing stops it")
+}
+
+/// Validates every row of a chunk as [`parse`] does, unless `stopped` says between two rows that it shall stop: then
+/// there is no answer.
+pub fn parse_unless<'r>(
+    plan: &mut Plan,
+    job: &Job,
+    records: &'r Records<'_>,
+    stopped: impl Fn() -> bool,
+) -> Option<Parsed<'r>> {
     let mut rows = Vec::with_capacity(records.chunk.rows.min(records.bytes.len() as u64) as usize);
     let mut room = 0;
-    let errors = each_row(plan, job, records, true, |plan, row, cells| {
+    let errors = each_row(plan, job, records, true, stopped, |plan, row, cells| {
         let key = plan.kind().key_of(cells);
         // The length of the longest row so far, which decays, so that one very long row does not count for ever.
         room = cells.len().max(room - room / 32);
         rows.push(Row { row, key, cells: std::mem::replace(cells, Vec::with_capacity(room)) });
-    });
-    Parsed { rows, errors }
+    })?;
+    Some(Parsed { rows, errors })
 }
 
 /// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted.
 pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Validated {
     let mut accepted = 0;
-    let errors = each_row(plan, job, records, false, |_, _, _| accepted += 1);
-    Validated { accepted, errors }
+    let errors = each_row(plan, job, records, false, || false, |_, _, _| accepted += 1);
+    Validated { accepted, errors: errors.expect("nothing stops it") }
 }
 
-/// Calls `accept` with every row that is accepted, and returns the errors of the others. `accept` may take the cells;
+/// Calls `accept` with every row that is accepted, and returns the errors of the others; nothing, if `stopped` said
+/// before a row that it shall stop. `accept` may take the cells;
 /// the next row's go into what it leaves. Unless `keeps_cells`, there are none, and a cell is read only as far as it
 /// takes to know that it is good.
 fn each_row<'r>(
@@ -214,10 +226,11 @@ fn each_row<'r>(
     job: &Job,
     records: &'r Records<'_>,
     keeps_cells: bool,
+    stopped: impl Fn() -> bool,
     mut accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
-) -> Vec<RowError> {
+) -> Option<Vec<RowError>> {
     if let Body::Refused(refusal) = records.chunk.body {
-        return vec![refused(refusal, records.chunk)];
+        return Some(vec![refused(refusal, records.chunk)]);
     }
     let mut errors = Vec::new();
     let mut reader = RowReader::new(plan, job);
@@ -226,6 +239,9 @@ fn each_row<'r>(
     match &records.places {
         RecordPlaces::Cut(cut) => {
             for Place { row, line, bytes, cells } in &cut.places {
+                if stopped() {
+                    return None;
+                }
                 let cells = cut.table.record(cells.clone());
                 reader.begin(&mut buffer);
                 let read = reader.delimited(&mut buffer, cells);
@@ -244,6 +260,9 @@ fn each_row<'r>(
             };
             let mut row = records.chunk.first_row;
             while let Some(start) = values.start() {
+                if stopped() {
+                    return None;
+                }
                 reader.begin(&mut buffer);
                 let flat = text.and_then(|text| reader.flat(&mut buffer, &text[start..values.reach(start)]));
                 let (read, bytes) = match flat {
@@ -266,7 +285,7 @@ fn each_row<'r>(
             }
         }
     }
-    errors
+    Some(errors)
 }
 
 /// Row errors that reject these rows of a chunk, which were accepted before.

@@ -1,10 +1,10 @@
 //! Blocks: the fates and tallies of a bounded number of chunks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Tally;
+use crate::{Tally, limits::CHUNK_TRIES};
 
 /// A block as it is stored. Its maps are keyed by a chunk's number in the file, written as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Block {
     /// Chunks that were dead-lettered before they began and have been sent once more.
     #[serde(default)]
     pub resent: HashMap<String, bool>,
+    /// Tries of chunks that came again: each names its chunk and itself, `<chunk>:<try>`. A try that went back for a
+    /// reason that passes is taken off again; one that got no further stays.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tries: BTreeSet<String>,
 }
 
 /// What was decided of a chunk, once.
@@ -42,6 +46,8 @@ pub enum Verdict {
     Begun,
     /// All its rows have failed: it could not be processed.
     Failed,
+    /// All its rows have failed: it was begun again and again, and never got further.
+    Stuck,
 }
 
 /// What a chunk finds when it asks for its fate.
@@ -74,6 +80,17 @@ impl Block {
     /// Whether a chunk was dead-lettered before it began, and has been sent once more.
     pub fn was_resent(&self, chunk: u32) -> bool {
         self.resent.contains_key(&chunk.to_string())
+    }
+
+    /// How many tries of a chunk have begun and got no further, as far as is known.
+    pub fn tries(&self, chunk: u32) -> usize {
+        let of_chunk = |entry: &&String| entry.split_once(':').is_some_and(|(index, _)| index == chunk.to_string());
+        self.tries.iter().filter(of_chunk).count()
+    }
+
+    /// Whether a chunk with this many tries, the one that begins among them, is given up.
+    pub fn is_stuck(tries: usize) -> bool {
+        tries > CHUNK_TRIES
     }
 
     /// What a chunk finds here that comes second, since it has a fate already or the block is closed.
@@ -113,5 +130,20 @@ impl Block {
     /// The last row of the last chunk with a fate; 0 without one.
     pub fn last_row(&self) -> u64 {
         self.fates.values().map(|fate| fate.last_row).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_counted_for_each_chunk_and_a_repeat_of_one_is_one() {
+        let mut block = Block::default();
+        for entry in ["1:a", "1:b", "1:b", "11:a"] {
+            block.tries.insert(entry.to_owned());
+        }
+        assert_eq!([0, 1, 11].map(|chunk| block.tries(chunk)), [0, 2, 1]);
+        assert!(!Block::is_stuck(CHUNK_TRIES) && Block::is_stuck(CHUNK_TRIES + 1));
     }
 }

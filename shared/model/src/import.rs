@@ -376,6 +376,10 @@ pub struct Import {
     /// The chunk at which its checkpoint stood when its splitter was last dead-lettered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_died_at: Option<u32>,
+    /// Splits of its file that have begun: each names how far splitting was ([`Import::split_stands`]) and itself,
+    /// `<stands>:<split>`. One that stopped for a reason that passes is taken off again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub split_begun: BTreeSet<String>,
     /// What the sweeper saw when it last looked: how far the splitter was, and how many rows were accounted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_swept: Option<String>,
@@ -418,8 +422,35 @@ impl Import {
             rows: None,
             report: None,
             split_died_at: None,
+            split_begun: BTreeSet::new(),
             last_swept: None,
         }
+    }
+
+    /// How far splitting is: a text that is another one after every step of it that lasts.
+    pub fn split_stands(&self) -> String {
+        let has_layout = if self.layout.is_some() { "read" } else { "unread" };
+        format!("{}.{}.{has_layout}", self.checkpoint.chunk, self.opened_blocks)
+    }
+
+    /// How many splits have begun where splitting stands now, and got no further as far as is known.
+    pub fn splits_begun_here(&self) -> usize {
+        let here = self.split_stands();
+        let began_here = |entry: &&String| entry.rsplit_once(':').is_some_and(|(stands, _)| stands == here);
+        self.split_begun.iter().filter(began_here).count()
+    }
+
+    /// Why an import fails whose splits begin and get no further.
+    pub fn split_failure(&self) -> Failure {
+        Failure::new(
+            "split_failed",
+            format!(
+                "the file could not be read beyond row {}: reading it was begun {} times and ended the program each \
+                 time, or took longer than it may; save the file anew, as CSV, or send it in parts",
+                self.checkpoint.row - 1,
+                limits::SPLIT_TRIES
+            ),
+        )
     }
 
     /// Whether rows of an ended import were rejected, so that there is a file of them to write.

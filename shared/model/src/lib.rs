@@ -19,6 +19,7 @@ mod pipeline;
 mod read_options;
 mod record;
 mod removal;
+pub mod retry;
 mod row_error;
 mod schema;
 mod scope;
@@ -37,7 +38,7 @@ pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, 
 pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition, Uploaded};
 pub use order::{ChunkMessage, MessageError, Order};
 pub use parts::{Closed, Part, PartsFault, PartsUpload, StoredPart};
-pub use pipeline::{FunctionName, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
+pub use pipeline::{FunctionName, MOST_RECEIVES, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
 pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use removal::{Kept, Removal};

@@ -58,6 +58,30 @@ pub const PARTS_ABOVE_BYTES: u64 = 64 * 1024 * 1024;
 /// [`PARTS`] of them has larger ones.
 pub const SENT_PART_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How long a chunk's rows may be worked out beside other chunks of the same batch, in seconds. One that takes longer goes
+/// back, and is worked off alone when it comes again.
+pub const CHUNK_TOGETHER_SECONDS: u64 = 3;
+
+/// How long a chunk's rows may be worked out that is worked off alone, in seconds.
+pub const CHUNK_ALONE_SECONDS: u64 = 10;
+
+/// How many tries of a chunk that came again may begin and get no further: then its rows fail.
+pub const CHUNK_TRIES: usize = 3;
+
+/// How long a message stays hidden that goes back to its queue for the first time, in seconds, at most. The time doubles
+/// each time it goes back.
+pub const RETRY_FIRST_SECONDS: u64 = 2;
+
+/// How long a message stays hidden that goes back to its queue, in seconds, at most: 5 minutes.
+pub const RETRY_MOST_SECONDS: u64 = 5 * 60;
+
+/// For how long at a time the message of a split or a report stays hidden that is worked on, in seconds. When its
+/// receiver dies it comes again after that.
+pub const KEPT_HIDDEN_SECONDS: u64 = 30;
+
+/// How many times the splitting of a file may begin and get no further: the next one fails the import.
+pub const SPLIT_TRIES: usize = 8;
+
 /// Largest item of a DynamoDB table, in bytes (Amazon DynamoDB Developer Guide, "Constraints").
 pub const ITEM_BYTES: usize = 400 * 1024;
 
@@ -202,6 +226,16 @@ pub const PATTERN_BYTES: usize = 512 * 1024;
 /// Work of a pattern on one text, at most: the bytes of the compiled pattern times those of the longest text that its
 /// field takes, which are [`RECORD_BYTES`] unless the field has a `maxLength`. So much takes some two seconds at worst.
 pub const PATTERN_WORK: u64 = 40_000_000_000;
+
+/// Imports of an account that are unfinished at once, at most, when the deployment says nothing else.
+pub const ACCOUNT_IMPORTS: usize = 1_000;
+
+/// Bytes of uploads that an account may have accepted on one day (UTC) before it gets no further import, when the
+/// deployment says nothing else: 1 TiB.
+pub const ACCOUNT_DAY_BYTES: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// The most that a deployment can allow of [`ACCOUNT_IMPORTS`]: their ids share one item.
+pub const ACCOUNT_IMPORTS_MOST: usize = 10_000;
 
 /// Kinds of an account's own, at most.
 pub const ACCOUNT_KINDS: usize = 200;

@@ -45,7 +45,8 @@ impl FunctionName {
             Self::Api => 30,
             Self::Authorize => 10,
             Self::Split | Self::Report => 300,
-            Self::Validate | Self::Sweep => 60,
+            Self::Validate => 30,
+            Self::Sweep => 60,
         }
     }
 
@@ -107,21 +108,21 @@ impl QueueName {
                 variable: "PENSTOCK_CHUNKS_QUEUE_URL",
                 function: FunctionName::Validate,
                 batch_size: 4,
-                max_receive_count: 5,
+                max_receive_count: MOST_RECEIVES,
             },
             Self::Splits => QueueRow {
                 name: "splits",
                 variable: "PENSTOCK_SPLITS_QUEUE_URL",
                 function: FunctionName::Split,
                 batch_size: 1,
-                max_receive_count: 3,
+                max_receive_count: MOST_RECEIVES,
             },
             Self::Reports => QueueRow {
                 name: "reports",
                 variable: "PENSTOCK_REPORTS_QUEUE_URL",
                 function: FunctionName::Report,
                 batch_size: 1,
-                max_receive_count: 3,
+                max_receive_count: 20,
             },
         }
     }
@@ -153,9 +154,15 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// How many times its function's timeout a received message stays hidden from others (AWS Lambda Developer Guide,
-/// "Using Lambda with Amazon SQS").
-pub const VISIBILITY_PER_TIMEOUT: u32 = 6;
+/// How many times its function's timeout a received message stays hidden from others whose function has said nothing,
+/// since it died. AWS asks for at least once, and recommends six times for the sake of invocations that are throttled
+/// (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS"). Those cost a receive here and nothing else, since
+/// receives decide nothing; so a death is made good sooner.
+pub const VISIBILITY_PER_TIMEOUT: u32 = 2;
+
+/// The most receives that SQS takes before it moves a message to the dead-letter queue (Amazon SQS API Reference,
+/// "SetQueueAttributes"). A message that cannot be worked off ends by its tries, not by its receives.
+pub const MOST_RECEIVES: u32 = 1_000;
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();

@@ -4,19 +4,55 @@
 //! before, so that whoever comes second carries on.
 
 use penstock_engine::rows;
-use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally};
+use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally, limits};
 use penstock_store::{Result, Store, errors::Extent};
 use tracing::info;
 
 use crate::metrics::{self, Metric};
 
+/// Why a chunk's rows failed as a whole; its fate says it, so that whoever accounts for them says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// [`penstock_model::Verdict::Failed`].
+    NotProcessed,
+    /// [`penstock_model::Verdict::Stuck`].
+    Stuck,
+}
+
+impl GivenUp {
+    /// The code of the rows' errors.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotProcessed => "not_processed",
+            Self::Stuck => "row_takes_too_long",
+        }
+    }
+
+    fn message(self, chunk: &Chunk, alone_seconds: u64) -> String {
+        match self {
+            Self::NotProcessed => {
+                "the row could not be processed, repeatedly, for a reason that lies with the service; send it again"
+                    .to_owned()
+            }
+            Self::Stuck => format!(
+                "the rows {} to {} were begun {} times and never worked out: a row among them takes longer than {} seconds \
+                 with this kind, or ends the program; shorten its cells or simplify the kind's patterns, and send the rows \
+                 again",
+                chunk.first_row,
+                chunk.first_row + chunk.rows - 1,
+                limits::CHUNK_TRIES + 1,
+                alone_seconds
+            ),
+        }
+    }
+}
+
 /// Accounts for the rows of a chunk that was given up: each has failed. A repeat finds the tally and goes on behind it.
 ///
 /// # Errors
 /// What may be different next time.
-pub async fn give_up(store: &Store, job: &Job, chunk: &Chunk) -> Result<()> {
-    let message = "the row could not be processed, repeatedly, for a reason that lies with the service; send it again";
-    let errors = rows::reject_all(job, chunk, "not_processed", message);
+pub async fn give_up(store: &Store, job: &Job, chunk: &Chunk, why: GivenUp) -> Result<()> {
+    let errors = rows::reject_all(job, chunk, why.code(), &why.message(chunk, store.settings().chunk_seconds));
     finish(store, job, chunk, Tally::default(), &errors).await
 }
 

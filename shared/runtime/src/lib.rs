@@ -2,17 +2,14 @@
 //! that is left; and of their work, what more than one of them does.
 
 pub mod chunk_end;
+pub mod delivery;
 pub mod event;
 pub mod metrics;
 
-use std::{
-    future::Future,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+pub use delivery::each_message;
 use lambda_runtime::{Context, Error};
-use metrics::Metric;
 use penstock_store::{Settings, Store};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -38,33 +35,6 @@ pub fn start() -> Result<Store, Error> {
     let settings = Settings::from_env()?;
     metrics::start(&settings.stack);
     Ok(Store::new(settings))
-}
-
-/// Works through a batch, one message after the other; those that fail are named in the answer, so that only they are
-/// delivered again (AWS Lambda Developer Guide, "Implementing partial batch responses").
-///
-/// A message without an id would, named as an empty one, fail the whole batch: it fails it openly.
-///
-/// # Errors
-/// When a message has no id.
-pub async fn each_message<E, F>(event: SqsEvent, mut work: impl FnMut(String) -> F) -> Result<SqsBatchResponse, Error>
-where
-    E: std::error::Error,
-    F: Future<Output = Result<(), E>>,
-{
-    let mut response = SqsBatchResponse::default();
-    for message in event.records {
-        let id = message.message_id.filter(|id| !id.is_empty()).ok_or("a message without an id")?;
-        if let Err(error) = work(message.body.unwrap_or_default()).await {
-            tracing::warn!(message.id = id, error = chain(&error), "a message goes back to its queue");
-            response.add_failure(id);
-        }
-    }
-    let returned = response.batch_item_failures.len() as u64;
-    if returned > 0 {
-        metrics::write(&[(Metric::MessagesReturned, returned)], &[]);
-    }
-    Ok(response)
 }
 
 /// An error and its sources in one line.
@@ -102,42 +72,13 @@ impl Deadline {
         Self { stop_at: end - (left / 4).min(Duration::from_secs(30)) }
     }
 
+    /// How much time is left until then.
+    pub fn left(&self) -> Duration {
+        self.stop_at.duration_since(SystemTime::now()).unwrap_or_default()
+    }
+
     /// Whether it is time to hand on.
     pub fn is_near(&self) -> bool {
         SystemTime::now() >= self.stop_at
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_lambda_events::sqs::SqsMessage;
-
-    use super::*;
-
-    fn message(id: Option<&str>, body: &str) -> SqsMessage {
-        let mut message = SqsMessage::default();
-        message.message_id = id.map(str::to_owned);
-        message.body = Some(body.to_owned());
-        message
-    }
-
-    async fn run(messages: Vec<SqsMessage>) -> Result<Vec<String>, Error> {
-        let mut event = SqsEvent::default();
-        event.records = messages;
-        let work = |body: String| async move { if body == "bad" { Err(std::fmt::Error) } else { Ok(()) } };
-        let response = each_message(event, work).await?;
-        Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
-    }
-
-    #[tokio::test]
-    async fn only_the_messages_that_fail_are_named() {
-        let messages = vec![message(Some("1"), "good"), message(Some("2"), "bad"), message(Some("3"), "good")];
-        assert_eq!(run(messages).await.expect("answers"), ["2"]);
-    }
-
-    #[tokio::test]
-    async fn a_message_without_an_id_fails_the_batch_openly() {
-        assert!(run(vec![message(None, "bad")]).await.is_err());
-        assert!(run(vec![message(Some(""), "good")]).await.is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded};
 use serde::Deserialize;
 
@@ -48,7 +48,8 @@ impl Default for KindOrder {
 
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
-    /// the order of its account and kind, in one transaction, which also records whether an older import runs.
+    /// the order of its account and kind, in one transaction, which also records whether an older import runs, and counts
+    /// the upload's bytes for the day.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -85,12 +86,41 @@ impl Store {
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":next", n(order + 1))
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
-            match self.transact(vec![accepted, updating(ordered)]).await? {
+            let counted = self.count_bytes_action(account, object.bytes);
+            match self.transact(vec![accepted, updating(ordered), counted]).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
             }
         }
+    }
+
+    /// Notes in the import that a split of its file begins where splitting stands; the import as it is then, and the name
+    /// of the entry. `None` if the import is not being split any more.
+    ///
+    /// Each call is a split of its own. The entry is added to a set, so a request that is sent again by the client after
+    /// it had its effect adds nothing.
+    pub async fn begin_split(&self, import: &Import) -> Result<Option<(Import, String)>> {
+        let name = format!("{}:{}", import.split_stands(), crate::hex(&crate::random::<6>()));
+        let update = Change::at(&[Stage::Splitting])
+            .in_update(self.update(import_key(&import.account, &import.id)))
+            .update_expression("ADD split_begun :begun")
+            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.clone()]))
+            .return_values(ReturnValue::AllNew);
+        match send(update).await? {
+            Updated::Made(item) => Ok(Some((from_item("an import", item)?, name))),
+            Updated::Unmet(_) => Ok(None),
+        }
+    }
+
+    /// Takes a split that has stopped for a reason that passes off its import again. A repeat finds it gone.
+    pub async fn take_back_split(&self, import: &Import, name: &str) -> Result<()> {
+        let update = self
+            .update(import_key(&import.account, &import.id))
+            .update_expression("DELETE split_begun :begun")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.to_owned()]));
+        is_made(update).await.map(drop)
     }
 
     /// Records what an accepted import's upload is, and its columns where it names them. A repeat writes the same.

@@ -27,6 +27,20 @@ use crate::{
     table::{block_key, block_pk, import_key},
 };
 
+/// What a try of a chunk finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Try {
+    /// It is noted under this name, and is one of so many that got no further.
+    Begun {
+        /// Its entry in the block.
+        name: String,
+        /// Tries of the chunk that are noted, this one among them.
+        tries: usize,
+    },
+    /// The chunk's fate was decided before, and nothing is noted.
+    Decided(Begin),
+}
+
 impl Store {
     /// Makes a block before its first chunk is sent, and counts it in the import, in one transaction.
     ///
@@ -68,6 +82,40 @@ impl Store {
         let update = change.in_update(self.update(block_key(&import.id, block))).return_values(ReturnValue::AllNew);
         let output = update.send().await.map_err(StoreError::unavailable("dynamodb:UpdateItem"))?;
         from_item("a block", output.attributes.unwrap_or_default())
+    }
+
+    /// Notes in a chunk's block that a try of it begins, unless its fate is decided. For chunks that came again: the first
+    /// delivery of a chunk notes nothing, so that a file that goes well costs no write more.
+    ///
+    /// Each call is a try of its own and has a name of its own: the entry is added to a set, so a request that is sent
+    /// again by the client after it had its effect adds nothing. A block that has been closed, or is gone, and a fate that
+    /// is decided take no entry; so there are never many.
+    pub async fn begin_try(&self, job: &Job, chunk: &Chunk) -> Result<Try> {
+        let name = format!("{}:{}", chunk.index, crate::hex(&crate::random::<6>()));
+        let update = self
+            .update(block_key(&job.import, job.chunking.block_of(chunk.index)))
+            .update_expression("ADD tries :tries")
+            .condition_expression("attribute_exists(pk) AND closed = :open AND attribute_not_exists(fates.#chunk)")
+            .expression_attribute_names("#chunk", chunk.index.to_string())
+            .expression_attribute_values(":open", AttributeValue::Bool(false))
+            .expression_attribute_values(":tries", AttributeValue::Ss(vec![name.clone()]))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match send(update).await? {
+            Updated::Made(item) => Try::Begun { name, tries: from_item::<Block>("a block", item)?.tries(chunk.index) },
+            Updated::Unmet(item) if item.is_empty() => Try::Decided(Begin::Closed),
+            Updated::Unmet(item) => Try::Decided(from_item::<Block>("a block", item)?.begin(chunk.index)),
+        })
+    }
+
+    /// Takes a try off its chunk's block again: it went back for a reason that passes. A repeat finds it gone.
+    pub async fn take_back_try(&self, job: &Job, chunk: &Chunk, name: &str) -> Result<()> {
+        let update = self
+            .update(block_key(&job.import, job.chunking.block_of(chunk.index)))
+            .update_expression("DELETE tries :tries")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":tries", AttributeValue::Ss(vec![name.to_owned()]));
+        is_made(update).await.map(drop)
     }
 
     /// Decides a chunk's fate, unless it has been decided: the first wins, and everyone finds what it decided.

@@ -137,7 +137,7 @@ impl Store {
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
         let ended = Change::by(&import, end, self.now_ms())?
             .in_action(self.update_action(import_key(&import.account, &import.id)));
-        let actions = vec![ended, updating(left)];
+        let actions = vec![ended, updating(left), self.leave_place_action(&import)];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
             // Someone else ended it.

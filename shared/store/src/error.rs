@@ -27,6 +27,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The work was not done in the time that it had.
+    #[error("{0} took longer than the time that it had")]
+    OutOfTime(&'static str),
     /// The accepted object has been removed or replaced.
     #[error("the uploaded object is no longer there")]
     ObjectGone,

@@ -31,6 +31,8 @@ pub enum Creation {
     Repeated(ImportId),
     /// The key has been used for another request.
     OtherRequest,
+    /// The account has as many unfinished imports as it may have; nothing is stored.
+    NoPlace,
 }
 
 /// Which imports to list.
@@ -50,7 +52,8 @@ struct Remembered {
 }
 
 impl Store {
-    /// Stores a new import, and what its `Idempotency-Key` stands for, in one transaction.
+    /// Stores a new import, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in one
+    /// transaction.
     ///
     /// A repeat with the same key and request gives the import of the first time; without a key it makes another
     /// import.
@@ -68,6 +71,9 @@ impl Store {
                 .expression_attribute_values(":now", n(import.created_at));
             actions.push(putting(put));
         }
+        let quota = self.account_quota();
+        let place = actions.len();
+        actions.push(self.take_place_action(import, quota));
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { return Ok(Creation::Created) };
@@ -82,6 +88,8 @@ impl Store {
             } else if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
                 return Ok(Creation::Created);
+            } else if reasons[place] == "ConditionalCheckFailed" && !self.has_place(&import.account, quota).await? {
+                return Ok(Creation::NoPlace);
             }
             pause.wait("dynamodb:TransactWriteItems").await?;
         }

@@ -5,7 +5,7 @@
 
 pub mod accept;
 mod backoff;
-mod blocks;
+pub mod blocks;
 mod change;
 pub mod clock;
 pub mod conditions;
@@ -21,6 +21,7 @@ pub mod kinds;
 mod objects;
 pub mod parts;
 mod queues;
+pub mod quota;
 pub mod rate;
 pub mod records;
 pub mod removals;

@@ -81,6 +81,21 @@ impl Store {
         Ok(())
     }
 
+    /// Has a received message come again after this many seconds from now. A repeat counts from its own moment. A receipt
+    /// that has expired is refused by the queue: the message has come again already.
+    pub async fn postpone(&self, queue: QueueName, receipt: &str, seconds: u64) -> Result<()> {
+        self.inner
+            .sqs
+            .change_message_visibility()
+            .queue_url(self.settings().queue_url(queue))
+            .receipt_handle(receipt)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(StoreError::unavailable("sqs:ChangeMessageVisibility"))?;
+        Ok(())
+    }
+
     /// Sends an order to its queue.
     pub async fn send(&self, order: &Order) -> Result<()> {
         self.inner

@@ -50,6 +50,15 @@ pub struct Settings {
     /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined;
     /// [`limits::STALL_SECONDS`] if not set.
     pub stall_seconds: u64,
+    /// `PENSTOCK_CHUNK_SECONDS`: how long a chunk's rows may be worked out that is worked off alone;
+    /// [`limits::CHUNK_ALONE_SECONDS`], which it cannot exceed, if not set.
+    pub chunk_seconds: u64,
+    /// `PENSTOCK_ACCOUNT_IMPORTS`: unfinished imports of an account, at most; [`limits::ACCOUNT_IMPORTS`] if not set, and
+    /// never more than [`limits::ACCOUNT_IMPORTS_MOST`].
+    pub account_imports: usize,
+    /// `PENSTOCK_ACCOUNT_DAY_BYTES`: bytes of an account's uploads on one day, at most; [`limits::ACCOUNT_DAY_BYTES`] if
+    /// not set.
+    pub account_day_bytes: u64,
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
@@ -137,6 +146,11 @@ impl Settings {
                 .collect::<Result<_, SettingsError>>()?,
             upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
             stall_seconds: number("PENSTOCK_STALL_SECONDS", limits::STALL_SECONDS)?,
+            account_imports: number("PENSTOCK_ACCOUNT_IMPORTS", limits::ACCOUNT_IMPORTS as u64)?
+                .min(limits::ACCOUNT_IMPORTS_MOST as u64) as usize,
+            account_day_bytes: number("PENSTOCK_ACCOUNT_DAY_BYTES", limits::ACCOUNT_DAY_BYTES)?,
+            chunk_seconds: number("PENSTOCK_CHUNK_SECONDS", limits::CHUNK_ALONE_SECONDS)?
+                .min(limits::CHUNK_ALONE_SECONDS),
             chunking: Chunking {
                 bytes: number("PENSTOCK_CHUNK_BYTES", most.bytes as u64)?.min(most.bytes as u64) as usize,
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
@@ -282,7 +296,9 @@ mod tests {
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
         let all = |name: &str| match name {
-            _ if name.ends_with("SECONDS") || name.contains("_CHUNK") => Some("60".to_owned()),
+            _ if name.ends_with("SECONDS") || name.contains("_CHUNK") || name.contains("_ACCOUNT_") => {
+                Some("60".to_owned())
+            }
             _ => Some("x".to_owned()),
         };
         assert_eq!(Settings::from_vars(all).expect("complete").upload_ttl_seconds, 60);

@@ -7,6 +7,7 @@
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
+//! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
 //! | `account#<account>` | `schema#<kind>`, `schema-version#<kind>#<version>` | a kind of the account's own |
 //! | `account#<account>` | `kinds` | the names of the account's own kinds, which are counted |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
@@ -72,6 +73,11 @@ pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {
 
 pub(crate) fn unfinished_key(account: &AccountId, quota: &str) -> Item {
     dynamo::key(account_pk(account), format!("unfinished#{quota}"))
+}
+
+/// A day is counted from 1970-01-01, in UTC.
+pub(crate) fn day_bytes_key(account: &AccountId, day: i64) -> Item {
+    dynamo::key(account_pk(account), format!("bytes#{day}"))
 }
 
 pub(crate) fn newest_schema_key(account: &AccountId, kind: &KindName) -> Item {

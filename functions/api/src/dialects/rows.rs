@@ -88,6 +88,7 @@ pub(super) async fn import(
     rows: &[&RawValue],
     limit: BodyLimit,
 ) -> Result<Import, Refusal> {
+    intake::admit_body(store, account).await?;
     let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
     let import = intake::import(store, account, kind, None, options);
     let import = Import { format: Some(Format::Json), counted: Some(rows.len() as u64), ..import };
@@ -100,7 +101,7 @@ pub(super) async fn import(
     }
     upload.write(b"]").await.map_err(|error| limit.refusal(error))?;
     upload.finish().await.map_err(|error| limit.refusal(error))?;
-    store.create_uploaded_import(&import, None).await?;
+    intake::create_uploaded(store, &import).await?;
     Ok(import)
 }
 

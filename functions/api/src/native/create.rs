@@ -63,7 +63,7 @@ pub(super) async fn create(
             Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
         }
     };
-    let NewImport { kind, format, filename, options } = NewImport::check(body.value)?;
+    let NewImport { kind, format, filename, size, options } = NewImport::check(body.value)?;
     let found = store.kind(&account, &kind).await?;
     let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
     check_mapping(&found.schema, &options)?;
@@ -72,10 +72,12 @@ pub(super) async fn create(
     {
         kind.read_by(&options.reading).map_err(refused)?;
     }
+    intake::admit(&store, &account, size).await?;
     let import = intake::import(&store, &account, kind, filename, options);
     let import = Import { kind_version: found.version, format, ..import };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {
         Creation::Created => import,
+        Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => {
             return Err(Refusal::unprocessable(
                 "idempotency_key_reused",
@@ -97,6 +99,7 @@ struct NewImport {
     kind: KindName,
     format: Option<Format>,
     filename: Option<String>,
+    size: Option<u64>,
     options: ImportOptions,
 }
 
@@ -117,7 +120,7 @@ impl NewImport {
             ));
         }
         options::check(&options).map_err(refused)?;
-        Ok(Self { kind, format, filename, options })
+        Ok(Self { kind, format, filename, size, options })
     }
 }
 

@@ -92,3 +92,32 @@ async fn foul_weather_delivers_every_message_exactly_twice_and_undoes_every_dele
     }
     assert_eq!(queue.depth().total(), 0);
 }
+
+#[tokio::test]
+async fn a_burst_of_one_group_does_not_keep_the_others_waiting() {
+    let rig = Rig::start().await;
+    let queue = &rig.queues["chunks"];
+    for n in 0..1_000 {
+        queue.send(format!("burst {n}"), Some("loud".to_owned()), Duration::ZERO);
+    }
+    queue.send("single".to_owned(), Some("quiet".to_owned()), Duration::ZERO);
+    let taken: Vec<String> = (0..2).flat_map(|_| queue.take(1, None)).map(|message| message.body).collect();
+    assert_eq!(taken, ["burst 0", "single"]);
+    // A batch is shared out too.
+    queue.send("another".to_owned(), Some("quiet".to_owned()), Duration::ZERO);
+    let batch: Vec<String> = queue.take(4, None).into_iter().map(|message| message.body).collect();
+    assert_eq!(batch, ["burst 1", "another", "burst 2", "burst 3"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_postponed_comes_again_then_and_counts_its_receives() {
+    let rig = Rig::start().await;
+    let queue = &rig.queues["chunks"];
+    queue.send("body".to_owned(), None, Duration::ZERO);
+    let taken = queue.take(1, None);
+    queue.change_visibility(&taken[0].receipt, Duration::from_secs(2)).unwrap();
+    rig.clock.advance(Duration::from_secs(1)).unwrap();
+    assert!(queue.take(1, None).is_empty());
+    rig.clock.advance(Duration::from_secs(1)).unwrap();
+    assert_eq!(queue.take(1, None)[0].receive_count, 2);
+}

@@ -109,8 +109,10 @@ async fn create(
     };
     let import = intake::import(&store, &account, bundled_kind(KIND), None, options);
     let import = Import { format: Some(Format::Csv), ..import };
+    intake::admit(&store, &account, None).await?;
     match store.create_import(&import, None).await? {
         Creation::Created | Creation::Repeated(_) | Creation::OtherRequest => {}
+        Creation::NoPlace => return Err(intake::no_place(&store)),
     }
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }

@@ -20,7 +20,7 @@ use penstock_engine::{
     reading::{self, Hints},
 };
 use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
-use penstock_store::{Store, imports::Filter, uploaded::Quota};
+use penstock_store::{Store, imports::Filter, quota::Quota};
 use serde_json::{Value, json};
 
 use self::total::Total;
@@ -91,6 +91,7 @@ async fn create(
     if !store.has_place(&account, QUOTA).await? {
         return Err(full());
     }
+    intake::admit_body(&store, &account).await?;
     let id = intake::new_id(&store);
     let mut total = Total::default();
     let names = ["type", "delimiter", "overrideExisting", "updateOnlyEmptyFields"];
@@ -145,6 +146,8 @@ async fn create(
     file.finish().await.map_err(|error| limit.refusal(error))?;
     if !store.create_uploaded_import(&import, Some(QUOTA)).await? {
         store.order_removal(&account, &import.id).await?;
+        // One of the two is full.
+        intake::admit_body(&store, &account).await?;
         return Err(full());
     }
     Ok((StatusCode::CREATED, Json(view(&store, &import).await?)).into_response())

@@ -86,6 +86,7 @@ async fn create(
     let kind = bundled_kind(KIND);
     let limit = bodies.of(limits::UPLOAD_BYTES);
     limit.check(request.headers())?;
+    intake::admit_body(&store, &account).await?;
     let id = intake::new_id(&store);
     let names = ["format", "mapping", "update_existing"];
     let upload = store.upload(&account, &id, limit.bytes);
@@ -115,7 +116,7 @@ async fn create(
     let import = intake::import(&store, &account, kind, form.filename, options);
     let import = Import { id, format: declared, ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
-    store.create_uploaded_import(&import, None).await?;
+    intake::create_uploaded(&store, &import).await?;
     let view = json!({
         "id": import.id, "status": "pending", "format": format.as_str(), "total_rows": 0,
         "created_at": rfc3339(import.created_at),
