@@ -127,6 +127,18 @@ pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
 /// Rows that a preview shows, at most.
 pub const PREVIEW_ROWS: u64 = 10;
 
+/// Requests whose work a process does at once, each on a thread of its own, at most.
+pub const WORK_AT_ONCE: usize = 4;
+
+/// Requests of one account among them, at most.
+pub const WORK_OF_ACCOUNT: usize = 2;
+
+/// Requests of one account whose work is being done or waits for that, at most.
+pub const WORK_ASKED: usize = 16;
+
+/// Bytes of memory that the previews of a process take together, at most: 384 MiB.
+pub const PREVIEW_MEMORY_BYTES: u64 = 384 * 1024 * 1024;
+
 /// Items on a page when the client names no limit.
 pub const PAGE_DEFAULT: usize = 20;
 

@@ -110,7 +110,7 @@ async fn create(
     let import = intake::import(&store, &account, bundled_kind(KIND), None, options);
     let import = Import { format: Some(Format::Csv), ..import };
     match store.create_import(&import, None).await? {
-        Creation::Created | Creation::Repeated(_) | Creation::OtherRequest => {}
+        Creation::Created | Creation::Repeated(_) | Creation::OtherRequest | Creation::NoKind => {}
     }
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }
