@@ -230,8 +230,11 @@ async fn kinds_are_bounded() {
         (with(json!({ "pattern": "[01]*1[01]{7269}", "maxLength": 1000 })), Some("/fields/1/constraints/pattern")),
         (with(json!({ "pattern": "[01]*1[01]{200}" })), None),
         (with(json!({ "pattern": "[A-Z0-9]{1,1000}" })), None),
-        (json!({ "primaryKey": "k", "missingValues": values(limits::VALUE_TEXTS + 1), "fields": [{ "name": "k" }] })
-            .to_string(), Some("/missingValues")),
+        (
+            json!({ "primaryKey": "k", "missingValues": values(limits::VALUE_TEXTS + 1), "fields": [{ "name": "k" }] })
+                .to_string(),
+            Some("/missingValues"),
+        ),
         (with(json!({ "pattern": "x".repeat(limits::PATTERN_CHARS + 1) })), Some("/fields/1/constraints/pattern")),
         (with(json!({ "enum": values(limits::ENUM_VALUES) })), None),
         (with(json!({ "enum": values(limits::ENUM_VALUES + 1) })), Some("/fields/1/constraints/enum")),

@@ -160,11 +160,12 @@ pub(crate) fn has_escaped_quotes(text: &[u8], delimiter: u8) -> bool {
                     return true;
                 }
             }
-            b'"' if at == 0 || text[at - 1] == b'\n' || text[at - 1] == delimiter => (opened, is_closed) = (Some(at), false),
+            b'"' if at == 0 || text[at - 1] == b'\n' || text[at - 1] == delimiter => {
+                (opened, is_closed) = (Some(at), false)
+            }
             byte if byte == delimiter => {
-                is_closed |= opened.is_some_and(|opened| {
-                    at > opened + 1 && text[at - 1] == b'"' && text[at - 2] != b'\\'
-                });
+                is_closed |=
+                    opened.is_some_and(|opened| at > opened + 1 && text[at - 1] == b'"' && text[at - 2] != b'\\');
             }
             _ => {}
         }
@@ -185,9 +186,8 @@ mod tests {
         let opens = |place: usize| before[place] == b'"' && (place == 0 || before[place - 1] == delimiter);
         let closes = |place: usize| before[place] == b'"' && before.get(place + 1) == Some(&delimiter);
         let opened = (0..before.len()).rev().find(|place| opens(*place));
-        opened.is_some_and(|opened| {
-            !(opened + 1..before.len()).any(|place| closes(place) && before[place - 1] != b'\\')
-        })
+        opened
+            .is_some_and(|opened| !(opened + 1..before.len()).any(|place| closes(place) && before[place - 1] != b'\\'))
     }
 
     proptest! {

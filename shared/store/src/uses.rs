@@ -116,7 +116,9 @@ impl Store {
                 }
                 match self.import(account, &id).await? {
                     // The rejected rows are written as the kind reads the file.
-                    Some(import) if !import.status.is_final() || (import.has_rejected_rows() && import.report.is_none()) => {
+                    Some(import)
+                        if !import.status.is_final() || (import.has_rejected_rows() && import.report.is_none()) =>
+                    {
                         return Ok(true);
                     }
                     _ => self.delete_item(kind_use_key(account, kind, &id)).await?,
@@ -218,7 +220,8 @@ impl Store {
 
     /// Closes a schema's item to new imports, if it is still this version; whether it is closed now.
     async fn set_closed(&self, key: Item, version: u32) -> Result<bool> {
-        let update = self.update(key).update_expression("SET closed = :closed").condition_expression("version = :version");
+        let update =
+            self.update(key).update_expression("SET closed = :closed").condition_expression("version = :version");
         let update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
         is_made(update.expression_attribute_values(":version", n(version))).await
     }

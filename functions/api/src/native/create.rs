@@ -69,8 +69,7 @@ pub(super) async fn create(
     if !options.reading.values().is_empty() {
         // It may have to be compiled.
         let _share = work.share(&account, 0).await?;
-        if let Some(kind) = store.compiled_kind(&account, &kind, found.version).await?
-    {
+        if let Some(kind) = store.compiled_kind(&account, &kind, found.version).await? {
             kind.read_by(&options.reading).map_err(refused)?;
         }
     }

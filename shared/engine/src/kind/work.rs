@@ -40,7 +40,8 @@ impl Walk {
     pub(super) fn check(&mut self, pattern: &str) -> Result<(), String> {
         let config = Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(PATTERN_BYTES));
         let automaton = NFA::compiler().configure(config).build(&format!(r"\A(?:{pattern})\z"));
-        let automaton = automaton.map_err(|_| format!("compiles to more than {PATTERN_BYTES} bytes: repeat less in it"))?;
+        let automaton =
+            automaton.map_err(|_| format!("compiles to more than {PATTERN_BYTES} bytes: repeat less in it"))?;
         let all: u64 = automaton.states().iter().map(steps).sum();
         if all <= PATTERN_STEPS {
             return Ok(());
@@ -59,8 +60,7 @@ impl Walk {
     /// The steps of the largest set of states in which the automaton can be at once; `None` where the budget ends
     /// before the sets do.
     fn most_at_once(&mut self, automaton: &NFA) -> Option<u64> {
-        let bytes: Vec<u8> =
-            automaton.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
+        let bytes: Vec<u8> = automaton.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
         let mut closing = Closing::new(automaton);
         let (start, mut most) = closing.of([automaton.start_anchored()], &mut self.0)?;
         let mut held = start.len();

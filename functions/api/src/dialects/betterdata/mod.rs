@@ -4,8 +4,8 @@
 //! envelope can fail a request.
 
 use axum::{
-    body::Bytes,
     Json, Router,
+    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     routing::{get, post},

@@ -7,8 +7,8 @@
 mod sentence;
 
 use axum::{
-    body::Bytes,
     Json, Router,
+    body::Bytes,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     routing::{get, post},
