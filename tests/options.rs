@@ -226,9 +226,16 @@ async fn kinds_are_bounded() {
     let values = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
     let name = |chars: usize| json!({ "primaryKey": "k", "fields": [{ "name": "k" }, { "name": "ﷺ".repeat(chars) }] });
     for (document, pointer) in [
-        // With 240 KB of 0 and 1 it would take seconds.
+        // With 240 KB of 0 and 1 it would take seconds, in one cell or in many.
         (with(json!({ "pattern": "[01]*1[01]{7269}" })), Some("/fields/1/constraints/pattern")),
-        (with(json!({ "pattern": "[01]*1[01]{7269}", "maxLength": 1000 })), None),
+        (with(json!({ "pattern": "[01]*1[01]{7269}", "maxLength": 1000 })), Some("/fields/1/constraints/pattern")),
+        (with(json!({ "pattern": "[01]*1[01]{200}" })), None),
+        (with(json!({ "pattern": "[A-Z0-9]{1,1000}" })), None),
+        (
+            json!({ "primaryKey": "k", "missingValues": values(limits::VALUE_TEXTS + 1), "fields": [{ "name": "k" }] })
+                .to_string(),
+            Some("/missingValues"),
+        ),
         (with(json!({ "pattern": "x".repeat(limits::PATTERN_CHARS + 1) })), Some("/fields/1/constraints/pattern")),
         (with(json!({ "enum": values(limits::ENUM_VALUES) })), None),
         (with(json!({ "enum": values(limits::ENUM_VALUES + 1) })), Some("/fields/1/constraints/enum")),

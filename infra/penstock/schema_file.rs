@@ -28,6 +28,7 @@ impl SchemaFile {
         };
         let schema = schema.with_context(|| format!("the schema in {path}"))?;
         Kind::compile(&schema, &crate::LOCAL_ACCOUNT.parse()?).with_context(|| format!("the schema in {path}"))?;
+        Kind::check_work(&schema).with_context(|| format!("the schema in {path}"))?;
         Ok(Self { schema, path: path.to_owned(), document })
     }
 

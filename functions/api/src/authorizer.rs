@@ -43,7 +43,7 @@ const UPLOADS: &str = "uploads";
 pub async fn serve() -> Result<(), Error> {
     let store = penstock_runtime::start()?;
     let rate_limits = Arc::new(dialects::rate_limits(|name| std::env::var(name).ok())?);
-    let api = Api { store, bodies: BodyLimits::LAMBDA, rate_limits };
+    let api = Api { store, bodies: BodyLimits::LAMBDA, rate_limits, work: crate::work::Work::new() };
     lambda_runtime::run(service_fn(|event| handle(&api, event))).await
 }
 

@@ -17,6 +17,7 @@ mod page;
 mod rate_limits;
 mod refusal;
 mod server;
+mod work;
 
 use std::sync::Arc;
 
@@ -44,7 +45,8 @@ pub mod limits {
 /// limits tell clients apart.
 pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Router {
     let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge((dialect.router)()));
-    answer::formed(routes.with_state(api::Api { store, bodies, rate_limits: Arc::new(rate_limits) }))
+    let (rate_limits, work) = (Arc::new(rate_limits), work::Work::new());
+    answer::formed(routes.with_state(api::Api { store, bodies, rate_limits, work }))
 }
 
 /// Serves invocations until the process is ended.

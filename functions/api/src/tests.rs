@@ -58,7 +58,7 @@ async fn a_table_that_does_not_answer_is_told_in_the_form_of_its_base() {
     async fn authenticates(_: Caller<Read>) {}
     let store = limiter::tests::store_without_tables();
     let rate_limits = Arc::new(rate_limits(|_| None).expect("the defaults"));
-    let api = Api { store, bodies: BodyLimits::STREAMED, rate_limits };
+    let api = Api { store, bodies: BodyLimits::STREAMED, rate_limits, work: crate::work::Work::new() };
     let routes =
         bases().fold(Router::new(), |routes, (_, base)| routes.route(&format!("{base}/keys"), get(authenticates)));
     let router = answer::formed(routes.with_state(api));

@@ -284,7 +284,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn kinds(&self) -> Result<Vec<KindLine>> {
-        read::<KindList>(self.request(Method::GET, "/v1/kinds").send().await?).await.map(|list| list.kinds)
+        let (mut kinds, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let found: KindList = page(self.request(Method::GET, "/v1/kinds"), cursor.as_deref(), 100).await?;
+            kinds.extend(found.kinds);
+            cursor = found.next_cursor;
+            if cursor.is_none() {
+                return Ok(kinds);
+            }
+        }
     }
 
     /// The text of a kind's schema, in its newest version, as it was registered.

@@ -152,6 +152,7 @@ pub struct KindLine {
 #[derive(Debug, Deserialize)]
 pub(crate) struct KindList {
     pub(crate) kinds: Vec<KindLine>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// A page of imports.

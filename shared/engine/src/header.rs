@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::{
     invisible::trimmed,
+    mapping::shown,
     members::Members,
     rows::{self, Syntax},
     sheet,
@@ -18,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// A permanent failure: `not_csv` where the bytes are no text, `too_many_columns` over [`limits::COLUMNS`],
-/// `header_too_large` over [`limits::HEADER_BYTES`].
+/// `name_too_long` over [`limits::COLUMN_NAME_CHARS`], `header_too_large` over [`limits::HEADER_BYTES`].
 pub fn columns(header: &[u8], syntax: impl Into<Syntax>) -> Result<Vec<String>, Failure> {
     let syntax = syntax.into();
     if header.len() > limits::HEADER_BYTES {
@@ -41,6 +42,17 @@ pub fn columns(header: &[u8], syntax: impl Into<Syntax>) -> Result<Vec<String>, 
     if columns.len() > limits::COLUMNS {
         let message = format!("the header names {} columns, the limit is {}", columns.len(), limits::COLUMNS);
         return Err(Failure::new("too_many_columns", message));
+    }
+    let is_long = |name: &String| name.chars().count() > limits::COLUMN_NAME_CHARS;
+    if let Some(at) = columns.iter().position(is_long) {
+        let message = format!(
+            "column {} of the header, `{}`, has a name of {} characters, the limit is {}: give it a shorter one",
+            at + 1,
+            shown(&columns[at]),
+            columns[at].chars().count(),
+            limits::COLUMN_NAME_CHARS
+        );
+        return Err(Failure::new("name_too_long", message));
     }
     Ok(columns)
 }
@@ -95,6 +107,17 @@ mod tests {
         for bytes in [&b"\x89PNG\r\n"[..], b"PK\x03\x04\0\0", b"\xff\xfes\0k\0u\0"] {
             assert_eq!(columns(bytes, Grammar::CSV).expect_err("no text").code, "not_csv");
         }
+    }
+
+    #[test]
+    fn a_name_has_a_length() {
+        let named = |chars: usize| columns(format!("sku,{}\n", "é".repeat(chars)).as_bytes(), Grammar::CSV);
+        assert_eq!(named(limits::COLUMN_NAME_CHARS).expect("two columns").len(), 2);
+        let failure = named(limits::COLUMN_NAME_CHARS + 1).expect_err("too long");
+        assert_eq!(failure.code, "name_too_long");
+        let said = format!("has a name of 1001 characters, the limit is {}", limits::COLUMN_NAME_CHARS);
+        assert!(failure.message.starts_with("column 2 of the header, `éé") && failure.message.contains(&said));
+        assert!(failure.message.len() < 400, "{}", failure.message);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod reading;
 mod strptime;
 mod temporal;
 mod text;
+mod work;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -5,7 +5,7 @@
 //! names. Only the rows of a file without a header, JSON objects, may name different columns; there each member is a
 //! column.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use penstock_model::{
     Failure, KindName,
@@ -29,6 +29,33 @@ pub fn normalised(name: &str) -> String {
 /// The columns that a rejected rows file has beside those of the upload. They are no fields unless a kind or a mapping
 /// has exactly these names, so that the file can be imported again as it is.
 pub const ADDED: [&str; 3] = ["_row", "_line", "_errors"];
+
+/// Checks how many columns a mapping names, and how long its names are.
+///
+/// # Errors
+/// `too_many_columns`, `name_too_long`.
+pub fn check_size(mapping: &BTreeMap<String, String>) -> Result<(), Failure> {
+    if mapping.len() > limits::COLUMNS {
+        let message = format!("{} names {} columns, the limit is {}", Setting::Mapping, mapping.len(), limits::COLUMNS);
+        return Err(Failure::new("too_many_columns", message));
+    }
+    for (column, field) in mapping {
+        for (what, name, limit) in
+            [("column", column, limits::COLUMN_NAME_CHARS), ("field", field, limits::FIELD_NAME_CHARS)]
+        {
+            let chars = name.chars().count();
+            if chars > limit {
+                let message = format!(
+                    "{} names the {what} `{}`, of {chars} characters, the limit is {limit}: give it a shorter name",
+                    Setting::Mapping,
+                    shown(name)
+                );
+                return Err(Failure::new("name_too_long", message));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Finds the fields of columns by their names.
 #[derive(Debug, Clone)]
@@ -135,7 +162,8 @@ impl<'a> Names<'a> {
     /// have, and `duplicate_column` where two columns of a header would be one field.
     pub fn fields(&self, columns: &[String], are_header: bool) -> Result<Vec<Option<usize>>, Failure> {
         self.check()?;
-        if let Some(column) = self.mapping.keys().find(|column| !columns.contains(column)) {
+        let named: HashSet<&String> = columns.iter().collect();
+        if let Some(column) = self.mapping.keys().find(|column| !named.contains(column)) {
             let near = Near::of(columns.iter().map(String::as_str)).find(column);
             let hint = near.map_or(String::new(), |near| format!("; did you mean `{}`?", shown(near)));
             let message = format!(
@@ -252,10 +280,10 @@ pub(crate) fn header(columns: &[String]) -> String {
     format!("{count}: {}", listed(columns.iter().map(String::as_str), ", "))
 }
 
-/// Names among which the one nearest to another is looked for. It takes time in proportion to their number: what is
-/// longer than a name that somebody typed is near to nothing.
+/// Names among which the one nearest to another is looked for, [`limits::COLUMNS`] of them at most. What is longer than
+/// a name that somebody typed is near to nothing.
 struct Near<'a> {
-    names: Vec<(&'a str, String, usize)>,
+    names: Vec<(&'a str, String, Vec<char>)>,
 }
 
 /// Characters of a name that may have been meant for another, normalised, at most.
@@ -263,19 +291,19 @@ const NEAR_CHARS: usize = 64;
 
 impl<'a> Near<'a> {
     fn of(names: impl Iterator<Item = &'a str>) -> Self {
-        let short = |name: &'a str| normalised_short(name).map(|normal| (name, normal.chars().count(), normal));
-        Self { names: names.filter_map(short).map(|(name, chars, normal)| (name, normal, chars)).collect() }
+        let short = |name: &'a str| normalised_short(name).map(|normal| (name, normal.chars().collect(), normal));
+        let names = names.take(limits::COLUMNS).filter_map(short);
+        Self { names: names.map(|(name, chars, normal)| (name, normal, chars)).collect() }
     }
 
     /// The name nearest to another one, if at most two characters differ, and at most one in three; else one that is a
     /// word of it, such as `name` of `name (english)`.
     fn find(&self, name: &str) -> Option<&'a str> {
         let wanted = normalised_short(name)?;
-        let chars = wanted.chars().count();
-        let near = self.names.iter().filter_map(|(name, normal, length)| {
-            let most = (chars.min(*length) / 3).min(2);
-            let distance = (length.abs_diff(chars) <= most).then(|| strsim::osa_distance(&wanted, normal))?;
-            (distance <= most).then_some((distance, *name))
+        let wanted: Vec<char> = wanted.chars().collect();
+        let near = self.names.iter().filter_map(|(name, _, chars)| {
+            let most = (wanted.len().min(chars.len()) / 3).min(2);
+            distance(&wanted, chars, most).map(|distance| (distance, *name))
         });
         let near = near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name);
         near.or_else(|| {
@@ -284,6 +312,34 @@ impl<'a> Near<'a> {
             self.names.iter().find(|(_, normal, _)| is_word(normal)).map(|(name, ..)| *name)
         })
     }
+}
+
+/// How many characters of two texts differ, if at most so many: one that is another, is too many, is missing, or has
+/// changed places with the next one (the optimal string alignment distance). It takes time in proportion to the length,
+/// where a table of both texts would take the square of it: what is equal is passed over, and there are few ways to
+/// differ by one or two.
+fn distance(one: &[char], other: &[char], most: usize) -> Option<usize> {
+    if one.len().abs_diff(other.len()) > most {
+        return None;
+    }
+    let equal = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let (one, other) = (&one[equal..], &other[equal..]);
+    let Some(left) = most.checked_sub(1) else { return (one.is_empty() && other.is_empty()).then_some(0) };
+    let changed = match (one, other) {
+        ([], []) => return Some(0),
+        ([], rest) | (rest, []) => return Some(rest.len()),
+        ([_, one_rest @ ..], [_, other_rest @ ..]) => {
+            let swapped = match (one, other) {
+                ([a, b, one_rest @ ..], [c, d, other_rest @ ..]) if a == d && b == c => {
+                    distance(one_rest, other_rest, left)
+                }
+                _ => None,
+            };
+            let ways = [(one_rest, other_rest), (one_rest, other), (one, other_rest)];
+            ways.into_iter().filter_map(|(one, other)| distance(one, other, left)).chain(swapped).min()
+        }
+    };
+    changed.map(|distance| distance + 1)
 }
 
 /// As [`normalised`], of what is not longer than [`NEAR_CHARS`] then.
@@ -299,7 +355,18 @@ fn normalised_short(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_small_distance_is_the_one_of_a_whole_table(one in "[abc]{0,8}", other in "[abc]{0,8}", most in 0_usize..4) {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            let wanted = Some(strsim::osa_distance(&one, &other)).filter(|distance| *distance <= most);
+            prop_assert_eq!(distance(&chars(&one), &chars(&other), most), wanted);
+        }
+    }
 
     const FIELDS: [&str; 4] = ["sku", "name", "base_price", "größe"];
 

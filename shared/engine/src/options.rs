@@ -6,12 +6,13 @@ use penstock_model::{
     delimiter_byte, limits,
 };
 
-use crate::{detect, kind};
+use crate::{detect, kind, mapping};
 
 /// Checks an import's options, by themselves and against one another.
 ///
 /// # Errors
-/// A permanent failure: `invalid_delimiter`, `invalid_abort`, `unknown_encoding`, `too_many_columns`, `invalid_option`.
+/// A permanent failure: `invalid_delimiter`, `invalid_abort`, `unknown_encoding`, `too_many_columns`, `name_too_long`,
+/// `invalid_option`.
 pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     if let Some(Err(rule)) = options.delimiter.map(delimiter_byte) {
         return Err(Failure::new("invalid_delimiter", format!("{} {rule}", Setting::Delimiter)));
@@ -25,11 +26,7 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     if let Some(label) = &options.encoding {
         detect::known_encoding(label)?;
     }
-    if options.mapping.len() > limits::COLUMNS {
-        let message =
-            format!("{} names {} columns, the limit is {}", Setting::Mapping, options.mapping.len(), limits::COLUMNS);
-        return Err(Failure::new("too_many_columns", message));
-    }
+    mapping::check_size(&options.mapping)?;
     options.reading.check(options.delimiter, options.quoting).map_err(|error| invalid(&error))?;
     if let Some(format) = &options.reading.date_format {
         kind::date_format(format).map_err(|rule| invalid(&rule))?;

@@ -81,8 +81,11 @@ impl Plan {
             if kind.fields_match().wants_no_other()
                 && let Some((column, _)) = columns.iter().zip(&places).find(is_other)
             {
-                let message =
-                    format!("`{column}` is no field of kind `{}`, whose fieldsMatch takes no others", kind.name());
+                let message = format!(
+                    "`{}` is no field of kind `{}`, whose fieldsMatch takes no others",
+                    shown(column),
+                    kind.name()
+                );
                 return Err(Failure::new("unexpected_column", message));
             }
             (places, names.normal())

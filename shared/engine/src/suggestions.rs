@@ -3,10 +3,12 @@
 //!
 //! Nothing of it is applied. It is told to the import's creator, who knows what is meant.
 
+use std::collections::{HashMap, HashSet};
+
 use penstock_model::{
     Body, Chunk, Grammar,
     advice::Setting,
-    limits::{NOTED_ROWS, SOUGHT_RECORDS},
+    limits::{COLUMNS, NOTED_ROWS, SOUGHT_RECORDS},
 };
 use serde_json::value::RawValue;
 
@@ -48,7 +50,10 @@ pub(crate) fn header_line(names: &Names<'_>, wanted: &[usize], syntax: Syntax, c
                 Content::SheetRow => sheet::cells_as_text(record.bytes),
                 Content::Object => Vec::new(),
             };
-            let fields = names.each(&columns);
+            if columns.len() > COLUMNS {
+                return;
+            }
+            let fields: HashSet<Option<usize>> = names.each(&columns).into_iter().collect();
             if wanted.iter().all(|field| fields.contains(&Some(*field))) {
                 found = Some(HeaderLine { line: record.line, columns });
             }
@@ -61,6 +66,8 @@ pub(crate) fn header_line(names: &Names<'_>, wanted: &[usize], syntax: Syntax, c
 pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chunk) -> Vec<String> {
     let Body::Rows(bytes) = &chunk.body else { return Vec::new() };
     let fields = plan.fields_of(columns);
+    let of_member: HashMap<&str, Option<usize>> =
+        columns.iter().rev().zip(fields.iter().rev()).map(|(name, field)| (name.as_str(), *field)).collect();
     let (mut habits, mut rows, mut widths) = (Habits::default(), 0, None);
     for_each_record(syntax, chunk.first_row, chunk.first_line, bytes, |record| {
         rows += 1;
@@ -90,7 +97,7 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
             Content::Object => {
                 let Ok(Members::<&RawValue>(members)) = serde_json::from_slice(record.bytes) else { return };
                 for (name, value) in members {
-                    let field = columns.iter().position(|column| *column == name).and_then(|at| fields[at]);
+                    let field = of_member.get(name.as_ref()).copied().flatten();
                     see(&mut habits, plan, field, value);
                 }
             }
@@ -131,28 +138,66 @@ fn see(habits: &mut Habits, plan: &Plan, field: Option<usize>, value: &RawValue)
 /// a delimiter says so: as PHP's `fputcsv` writes a quote.
 pub(crate) fn has_escaped_quotes(text: &[u8], delimiter: u8) -> bool {
     let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || matches!(byte, b'\n' | b'\r'));
-    memchr::memmem::find_iter(text, b"\\\"").any(|at| {
-        let behind = &text[at + 2..];
-        let starts_cell = at == 0 || is_end(text.get(at - 1));
-        let in_middle = !is_end(behind.first()) && behind.first() != Some(&b'"');
-        let at_end = behind.first() == Some(&b'"') && is_end(behind.get(1)) && behind.len() > 1;
-        !starts_cell && (in_middle || at_end) && is_in_quoted_cell(text, at, delimiter)
-    })
-}
-
-/// Whether a place in a text is in a cell of its line that a quote has opened.
-fn is_in_quoted_cell(text: &[u8], at: usize, delimiter: u8) -> bool {
-    let line = text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let before = &text[line..at];
-    let opens = |place: usize| before[place] == b'"' && (place == 0 || before[place - 1] == delimiter);
-    let closes = |place: usize| before[place] == b'"' && before.get(place + 1) == Some(&delimiter);
-    let opened = (0..before.len()).rev().find(|place| opens(*place));
-    opened.is_some_and(|opened| !(opened + 1..before.len()).any(|place| closes(place) && before[place - 1] != b'\\'))
+    // The quote that opened a cell of this line last, and whether one has closed it since. Each byte is looked at once:
+    // a line may be as long as a chunk, and full of such quotes.
+    let (mut opened, mut is_closed) = (None, false);
+    for (at, byte) in text.iter().enumerate() {
+        match *byte {
+            b'\n' => (opened, is_closed) = (None, false),
+            b'\\' if text.get(at + 1) == Some(&b'"') => {
+                let behind = &text[at + 2..];
+                let starts_cell = at == 0 || is_end(text.get(at - 1));
+                let in_middle = !is_end(behind.first()) && behind.first() != Some(&b'"');
+                let at_end = behind.first() == Some(&b'"') && is_end(behind.get(1)) && behind.len() > 1;
+                if opened.is_some() && !is_closed && !starts_cell && (in_middle || at_end) {
+                    return true;
+                }
+            }
+            b'"' if at == 0 || text[at - 1] == b'\n' || text[at - 1] == delimiter => {
+                (opened, is_closed) = (Some(at), false)
+            }
+            byte if byte == delimiter => {
+                is_closed |=
+                    opened.is_some_and(|opened| at > opened + 1 && text[at - 1] == b'"' && text[at - 2] != b'\\');
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Whether a place in a text is in a cell of its line that a quote has opened, told by a look back at the line.
+    fn is_in_quoted_cell(text: &[u8], at: usize, delimiter: u8) -> bool {
+        let line = text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let before = &text[line..at];
+        let opens = |place: usize| before[place] == b'"' && (place == 0 || before[place - 1] == delimiter);
+        let closes = |place: usize| before[place] == b'"' && before.get(place + 1) == Some(&delimiter);
+        let opened = (0..before.len()).rev().find(|place| opens(*place));
+        opened
+            .is_some_and(|opened| !(opened + 1..before.len()).any(|place| closes(place) && before[place - 1] != b'\\'))
+    }
+
+    proptest! {
+        #[test]
+        fn one_look_at_each_byte_tells_what_a_look_back_from_each_place_tells(text in "[\"\\\\,a\n\r]{0,40}") {
+            let text = text.as_bytes();
+            let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| matches!(byte, b',' | b'\n' | b'\r'));
+            let wanted = (0..text.len().saturating_sub(1)).filter(|at| &text[*at..*at + 2] == b"\\\"").any(|at| {
+                let behind = &text[at + 2..];
+                let starts_cell = at == 0 || is_end(text.get(at - 1));
+                let in_middle = !is_end(behind.first()) && behind.first() != Some(&b'"');
+                let at_end = behind.first() == Some(&b'"') && is_end(behind.get(1)) && behind.len() > 1;
+                !starts_cell && (in_middle || at_end) && is_in_quoted_cell(text, at, b',')
+            });
+            prop_assert_eq!(has_escaped_quotes(text, b','), wanted);
+        }
+    }
 
     #[test]
     fn quotes_behind_backslashes_are_noticed_where_they_are_no_csv() {

@@ -29,6 +29,9 @@ pub const HEADER_BYTES: usize = 64 * 1024;
 /// Columns of a file, at most.
 pub const COLUMNS: usize = 1_000;
 
+/// Characters of a column's name, in a header or in an import's mapping, at most.
+pub const COLUMN_NAME_CHARS: usize = 1_000;
+
 /// Largest upload, in bytes: 5 GiB, what one PUT to S3 stores.
 pub const UPLOAD_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -148,6 +151,18 @@ pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
 /// Rows that a preview shows, at most.
 pub const PREVIEW_ROWS: u64 = 10;
 
+/// Requests whose work a process does at once, each on a thread of its own, at most.
+pub const WORK_AT_ONCE: usize = 4;
+
+/// Requests of one account among them, at most.
+pub const WORK_OF_ACCOUNT: usize = 2;
+
+/// Requests of one account whose work is being done or waits for that, at most.
+pub const WORK_ASKED: usize = 16;
+
+/// Bytes of memory that the previews of a process take together, at most: 384 MiB.
+pub const PREVIEW_MEMORY_BYTES: u64 = 384 * 1024 * 1024;
+
 /// Items on a page when the client names no limit.
 pub const PAGE_DEFAULT: usize = 20;
 
@@ -217,15 +232,19 @@ pub const ENUM_VALUES: usize = 1_000;
 /// Bytes of an enumeration's texts, at most.
 pub const ENUM_BYTES: usize = 32 * 1024;
 
+/// Texts that a schema or a field names as missing, as true or as false, at most: a cell is compared with each.
+pub const VALUE_TEXTS: usize = 100;
+
 /// Characters of a pattern, at most.
 pub const PATTERN_CHARS: usize = 2_000;
 
 /// Bytes of a compiled pattern, at most.
 pub const PATTERN_BYTES: usize = 512 * 1024;
 
-/// Work of a pattern on one text, at most: the bytes of the compiled pattern times those of the longest text that its
-/// field takes, which are [`RECORD_BYTES`] unless the field has a `maxLength`. So much takes some two seconds at worst.
-pub const PATTERN_WORK: u64 = 40_000_000_000;
+/// Steps that one byte of a cell may take in a pattern's automaton, at most: looks at a state, and at each way out of it.
+/// The cells of a chunk, of [`CHUNK_BYTES`] together, take some 250 million then. That was 0.7 s on a machine that did
+/// other work beside it, at 2.5 ns a step.
+pub const PATTERN_STEPS: u64 = 1_000;
 
 /// Imports of an account that are unfinished at once, at most, when the deployment says nothing else.
 pub const ACCOUNT_IMPORTS: usize = 1_000;

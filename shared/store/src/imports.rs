@@ -33,6 +33,8 @@ pub enum Creation {
     OtherRequest,
     /// The account has as many unfinished imports as it may have; nothing is stored.
     NoPlace,
+    /// The import's kind is being removed, or its version is.
+    NoKind,
 }
 
 /// Which imports to list.
@@ -74,25 +76,30 @@ impl Store {
         let quota = self.account_quota();
         let place = actions.len();
         actions.push(self.take_place_action(import, quota));
+        actions.extend(self.use_action(import));
         let mut pause = Backoff::default();
         loop {
-            let Some(reasons) = self.transact(actions.clone()).await? else { return Ok(Creation::Created) };
+            let Some(reasons) = self.transact(actions.clone()).await? else { return self.created(import).await };
             if let Some(idempotency) = idempotency.filter(|_| reasons[1] == "ConditionalCheckFailed") {
                 let key = idempotency_key(&import.account, &idempotency.key);
                 match self.get_item::<Remembered>("a request", key).await? {
                     Some(first) if first.request != idempotency.request => return Ok(Creation::OtherRequest),
-                    Some(first) if first.import == import.id => return Ok(Creation::Created),
+                    Some(first) if first.import == import.id => return self.created(import).await,
                     Some(first) => return Ok(Creation::Repeated(first.import)),
                     None => {}
                 }
             } else if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
-                return Ok(Creation::Created);
+                return self.created(import).await;
             } else if reasons[place] == "ConditionalCheckFailed" && !self.has_place(&import.account, quota).await? {
                 return Ok(Creation::NoPlace);
             }
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
+    }
+
+    async fn created(&self, import: &Import) -> Result<Creation> {
+        Ok(if self.has_kind(import).await? { Creation::Created } else { Creation::NoKind })
     }
 
     /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall

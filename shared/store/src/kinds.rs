@@ -12,11 +12,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_engine::{kind::Kind, kinds};
 use penstock_model::{AccountId, KindName, Schema, limits};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::{
     Backoff, Result, Store, StoreError,
     dynamo::{Item, from_item, n, putting, s, updating},
-    table::{self, account_pk, kind_names_key, newest_schema_key, schema_version_key},
+    table::{
+        account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
+        version_of,
+    },
 };
 
 /// A kind and which version of it.
@@ -33,8 +37,13 @@ pub struct KindVersion {
 /// What became of a schema that was to be registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// It is this version of its kind.
-    Version(u32),
+    /// It is this version of its kind. `is_first` where the kind was not there.
+    Version {
+        /// The version's number.
+        version: u32,
+        /// Whether the kind is new.
+        is_first: bool,
+    },
     /// The account has as many kinds as it may have.
     TooManyKinds,
     /// The kind has as many versions as it may have.
@@ -44,13 +53,59 @@ pub enum Registration {
 /// Kinds that are kept at once, at most.
 const KEPT: usize = 16;
 
+/// Kinds that are compiled at once in a process, at most.
+const COMPILED_AT_ONCE: usize = 2;
+
 /// Kinds that have been read and compiled.
-#[derive(Debug, Default)]
-pub(crate) struct Versions(Mutex<HashMap<(AccountId, KindName, u32), Arc<Kind>>>);
+#[derive(Debug)]
+pub(crate) struct Versions {
+    kept: Mutex<HashMap<(AccountId, KindName, u32), Arc<Kind>>>,
+    compiling: Arc<Semaphore>,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), compiling: Arc::new(Semaphore::new(COMPILED_AT_ONCE)) }
+    }
+}
+
+/// A line of the list of an account's kinds, or of the versions of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindEntry {
+    /// The kind's name.
+    pub name: KindName,
+    /// The version, the newest one in a list of kinds.
+    pub version: u32,
+    /// Its title.
+    pub title: String,
+}
+
+#[derive(Deserialize)]
+struct StoredEntry {
+    sk: String,
+    version: u32,
+    #[serde(default)]
+    title: String,
+}
+
+/// The number of the last version of a kind that was removed.
+#[derive(Default, Deserialize)]
+struct LastVersion {
+    version: u32,
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredSchema {
     version: u32,
+    /// The versions that there are of the kind, in the item of its newest one.
+    #[serde(default)]
+    kept: u32,
+    /// The schema's title, which lists show.
+    #[serde(default)]
+    title: String,
+    /// Whether it takes no more imports, since it is being removed: see [`crate::uses`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
     /// The schema's JSON as it was registered.
     document: String,
 }
@@ -90,7 +145,7 @@ impl Store {
     /// compiles.
     pub async fn compiled_kind(&self, account: &AccountId, kind: &KindName, version: u32) -> Result<Option<Kind>> {
         let name = (account.clone(), kind.clone(), version);
-        if let Some(kind) = self.inner.versions.0.lock().expect("no holder panics").get(&name) {
+        if let Some(kind) = self.inner.versions.kept.lock().expect("no holder panics").get(&name) {
             return Ok(Some(Kind::clone(kind)));
         }
         let schema = match version {
@@ -100,8 +155,17 @@ impl Store {
                 self.get_item::<StoredSchema>("a schema", key).await?.map(|stored| stored.schema(kind)).transpose()?
             }
         };
-        let Some(Ok(kind)) = schema.map(|schema| Kind::compile(&schema, account)) else { return Ok(None) };
-        let mut versions = self.inner.versions.0.lock().expect("no holder panics");
+        let Some(schema) = schema else { return Ok(None) };
+        // Patterns take some time to compile. One that is asked for by a request that is gone is still one of those at
+        // once.
+        let permit = self.inner.versions.compiling.clone().acquire_owned().await.expect("it is never closed");
+        let account = account.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            Kind::compile(&schema, &account)
+        });
+        let Ok(kind) = compiled.await.expect("compiling does not panic") else { return Ok(None) };
+        let mut versions = self.inner.versions.kept.lock().expect("no holder panics");
         if versions.len() == KEPT {
             versions.clear();
         }
@@ -117,20 +181,35 @@ impl Store {
         loop {
             let newest: Option<StoredSchema> =
                 self.get_item("a schema", newest_schema_key(account, &schema.name)).await?;
-            if let Some(newest) = newest.as_ref().filter(|newest| newest.says(schema, document)) {
-                return Ok(Registration::Version(newest.version));
+            let says = |newest: &&StoredSchema| !newest.closed && newest.says(schema, document);
+            if let Some(newest) = newest.as_ref().filter(says) {
+                return Ok(Registration::Version { version: newest.version, is_first: false });
             }
-            let before = newest.map_or(0, |newest| newest.version);
-            if before >= limits::KIND_VERSIONS {
+            let number_key = kind_number_key(account, &schema.name);
+            let (before, kept) = match &newest {
+                Some(newest) => (newest.version, newest.kept),
+                None => {
+                    let last: Option<LastVersion> = self.get_item("a number", number_key.clone()).await?;
+                    (last.unwrap_or_default().version, 0)
+                }
+            };
+            if kept >= limits::KIND_VERSIONS {
                 return Ok(Registration::TooManyVersions);
             }
-            let stored = StoredSchema { version: before + 1, document: document.to_owned() };
+            let title = schema.title.clone();
+            let document = document.to_owned();
+            let stored = StoredSchema { version: before + 1, kept: kept + 1, title, closed: false, document };
             let item: Item = serde_dynamo::to_item(&stored).map_err(StoreError::unreadable("a schema"))?;
             let with_key = |key: Item| item.clone().into_iter().chain(key).collect::<Item>();
-            let newest = self
-                .put_action(with_key(newest_schema_key(account, &schema.name)))
-                .condition_expression("attribute_not_exists(pk) OR version = :before")
-                .expression_attribute_values(":before", n(before));
+            let is_first = newest.is_none();
+            let newest = self.put_action(with_key(newest_schema_key(account, &schema.name)));
+            let newest = match is_first {
+                true => newest.condition_expression("attribute_not_exists(pk)"),
+                false => newest
+                    .condition_expression("version = :before AND kept = :kept")
+                    .expression_attribute_values(":before", n(before))
+                    .expression_attribute_values(":kept", n(kept)),
+            };
             let version = self.put_action(with_key(schema_version_key(account, &schema.name, stored.version)));
             let name = schema.name.as_str();
             let counted = self
@@ -141,8 +220,18 @@ impl Store {
                 .expression_attribute_values(":names", AttributeValue::Ss(vec![name.to_owned()]))
                 .expression_attribute_values(":name", s(name))
                 .expression_attribute_values(":most", n(limits::ACCOUNT_KINDS));
-            match self.transact(vec![putting(newest), putting(version), updating(counted)]).await? {
-                None => return Ok(Registration::Version(stored.version)),
+            let mut actions = vec![putting(newest), putting(version), updating(counted)];
+            if is_first {
+                // The kind may have been registered and removed since its number was read.
+                let numbered = self
+                    .update_action(number_key)
+                    .update_expression("SET version = :before")
+                    .condition_expression("attribute_not_exists(version) OR version = :before")
+                    .expression_attribute_values(":before", n(before));
+                actions.push(updating(numbered));
+            }
+            match self.transact(actions).await? {
+                None => return Ok(Registration::Version { version: stored.version, is_first }),
                 Some(reasons) if reasons[2] == "ConditionalCheckFailed" => return Ok(Registration::TooManyKinds),
                 // Somebody registered another one meanwhile, or this call had had its effect: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
@@ -150,14 +239,81 @@ impl Store {
         }
     }
 
-    /// The account's own kinds, by name.
-    pub async fn kinds(&self, account: &AccountId) -> Result<Vec<KindVersion>> {
-        let items = self.items_of(account_pk(account), "schema#").await?;
-        let kind_of = |item: &Item| item.get("sk").and_then(|sk| table::kind_of(sk.as_s().ok()?));
-        let read = |item: Item| {
-            let kind = kind_of(&item)?;
-            Some(from_item::<StoredSchema>("a schema", item).and_then(|stored| stored.read(&kind)))
-        };
-        items.into_iter().filter_map(read).collect()
+    /// The account's own kinds by name, at most `limit` of them, after the one that `after` names.
+    pub async fn list_kinds(
+        &self,
+        account: &AccountId,
+        after: Option<&KindName>,
+        limit: usize,
+    ) -> Result<Vec<KindEntry>> {
+        let start = after.map(|kind| newest_schema_key(account, kind));
+        let found = self.entries(account, "schema#".to_owned(), true, start, limit).await?;
+        Ok(found.into_iter().filter_map(|entry| Some(entry_of(kind_of(&entry.sk)?, entry))).collect())
     }
+
+    /// The versions of an account's kind, newest first, at most `limit` of them, older than `before`.
+    pub async fn list_kind_versions(
+        &self,
+        account: &AccountId,
+        kind: &KindName,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<KindEntry>> {
+        let start = before.map(|version| schema_version_key(account, kind, version));
+        let found = self.entries(account, schema_versions(kind), false, start, limit).await?;
+        let is_version = |entry: &StoredEntry| version_of(&entry.sk) == Some(entry.version);
+        Ok(found.into_iter().filter(is_version).map(|entry| entry_of(kind.clone(), entry)).collect())
+    }
+
+    /// A version of an account's kind; `None` where it is not there, or not any more.
+    pub async fn kind_version(
+        &self,
+        account: &AccountId,
+        kind: &KindName,
+        version: u32,
+    ) -> Result<Option<KindVersion>> {
+        let stored: Option<StoredSchema> =
+            self.get_item("a schema", schema_version_key(account, kind, version)).await?;
+        stored.map(|stored| stored.read(kind)).transpose()
+    }
+
+    /// Titles and versions of schemas whose sort keys begin so. Their documents stay in the table.
+    async fn entries(
+        &self,
+        account: &AccountId,
+        prefix: String,
+        forward: bool,
+        mut start: Option<Item>,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>> {
+        let mut entries = Vec::new();
+        loop {
+            let page = self
+                .dynamodb()
+                .query()
+                .table_name(self.imports_table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", s(account_pk(account)))
+                .expression_attribute_values(":prefix", s(&prefix))
+                .projection_expression("sk, version, title")
+                .scan_index_forward(forward)
+                .consistent_read(true)
+                .limit((limit - entries.len()) as i32)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::unavailable("dynamodb:Query"))?;
+            for item in page.items.unwrap_or_default() {
+                entries.push(from_item("a schema", item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || entries.len() >= limit {
+                return Ok(entries);
+            }
+        }
+    }
+}
+
+fn entry_of(name: KindName, StoredEntry { version, title, .. }: StoredEntry) -> KindEntry {
+    KindEntry { name, version, title }
 }

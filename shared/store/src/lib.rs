@@ -30,6 +30,7 @@ mod table;
 pub mod text;
 pub mod uploaded;
 pub mod uploads;
+pub mod uses;
 
 use std::sync::Arc;
 

@@ -9,7 +9,8 @@
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
 //! | `account#<account>` | `schema#<kind>`, `schema-version#<kind>#<version>` | a kind of the account's own |
-//! | `account#<account>` | `kinds` | the names of the account's own kinds, which are counted |
+//! | `account#<account>` | `kinds`, `schema-number#<kind>` | the names of those; the last version of one that was removed |
+//! | `account#<account>` | `use#<kind>#<import>` | that an import uses a kind of the account's own |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
 //! | `key#<id>` | `key` | an API key |
 //! | `block#<import>#<number>` | `block` | a block of an import |
@@ -94,8 +95,32 @@ pub(crate) fn kind_names_key(account: &AccountId) -> Item {
     dynamo::key(account_pk(account), "kinds")
 }
 
+/// The number of a kind's last version, which outlives the kind.
+pub(crate) fn kind_number_key(account: &AccountId, kind: &KindName) -> Item {
+    dynamo::key(account_pk(account), format!("schema-number#{kind}"))
+}
+
 pub(crate) fn schema_version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
-    dynamo::key(account_pk(account), format!("schema-version#{kind}#{version:010}"))
+    dynamo::key(account_pk(account), format!("{}{version:010}", schema_versions(kind)))
+}
+
+/// What the sort keys of all versions of a kind begin with.
+pub(crate) fn schema_versions(kind: &KindName) -> String {
+    format!("schema-version#{kind}#")
+}
+
+/// The version of a kind that stands under a sort key.
+pub(crate) fn version_of(sk: &str) -> Option<u32> {
+    sk.strip_prefix("schema-version#")?.rsplit_once('#')?.1.parse().ok()
+}
+
+pub(crate) fn kind_use_key(account: &AccountId, kind: &KindName, import: &ImportId) -> Item {
+    dynamo::key(account_pk(account), format!("{}{import}", kind_uses(kind)))
+}
+
+/// What the sort keys of all marks of imports of a kind begin with.
+pub(crate) fn kind_uses(kind: &KindName) -> String {
+    format!("use#{kind}#")
 }
 
 pub(crate) fn listed_api_key(account: &AccountId, id: &str) -> Item {

@@ -1,7 +1,7 @@
 //! Rows in the body of a request: an array that is a member of a JSON object. They are stored as they are written, so that a number keeps
 //! every digit, and become the upload of an import.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use axum::body::{Body, Bytes};
 use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8, limits::JSON_DEPTH};
@@ -79,25 +79,48 @@ pub(super) fn text(value: Option<&&RawValue>) -> Option<String> {
     }
 }
 
+/// The rows of a body: where each stands in it.
+#[derive(Debug)]
+pub(super) struct Rows {
+    body: Bytes,
+    places: Vec<Range<usize>>,
+}
+
+impl Rows {
+    /// Rows that were read from this body.
+    pub(super) fn new(body: &Bytes, rows: &[&RawValue]) -> Self {
+        let from = body.as_ptr().addr();
+        let place = |row: &&RawValue| {
+            let start = row.get().as_ptr().addr() - from;
+            start..start + row.get().len()
+        };
+        Self { body: body.clone(), places: rows.iter().map(place).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
 /// Creates an import of rows. Its upload is a JSON array with a row on each line, so that the number of a row is its place in the array. A
 /// repeat creates another import.
 pub(super) async fn import(
     store: &Store,
     account: &AccountId,
     kind: KindName,
-    rows: &[&RawValue],
+    rows: &Rows,
     limit: BodyLimit,
 ) -> Result<Import, Refusal> {
     intake::admit_body(store, account).await?;
     let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
     let import = intake::import(store, account, kind, None, options);
-    let import = Import { format: Some(Format::Json), counted: Some(rows.len() as u64), ..import };
+    let import = Import { format: Some(Format::Json), counted: Some(rows.places.len() as u64), ..import };
     // The body, which is in memory, has kept to the limit already; the bytes between the rows are not the client's.
     let mut upload = store.upload(account, &import.id, u64::MAX);
-    for (at, row) in rows.iter().enumerate() {
+    for (at, row) in rows.places.iter().enumerate() {
         let before: &[u8] = if at == 0 { b"[" } else { b",\n" };
         upload.write(before).await.map_err(|error| limit.refusal(error))?;
-        upload.write(row.get().as_bytes()).await.map_err(|error| limit.refusal(error))?;
+        upload.write(&rows.body[row.clone()]).await.map_err(|error| limit.refusal(error))?;
     }
     upload.write(b"]").await.map_err(|error| limit.refusal(error))?;
     upload.finish().await.map_err(|error| limit.refusal(error))?;

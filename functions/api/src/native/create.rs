@@ -8,10 +8,7 @@ use axum::{
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
 use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat};
-use penstock_store::{
-    Store,
-    imports::{Creation, Idempotency},
-};
+use penstock_store::imports::{Creation, Idempotency};
 use serde::Deserialize;
 
 use super::{
@@ -19,6 +16,7 @@ use super::{
     view::ImportView,
 };
 use crate::{
+    api::Api,
     auth::{Caller, Create},
     intake,
     refusal::Refusal,
@@ -47,7 +45,7 @@ const FILENAME_CHARS: usize = 255;
 const IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 pub(super) async fn create(
-    State(store): State<Store>,
+    State(Api { store, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Create>,
     headers: HeaderMap,
     body: JsonBody<ImportRequest>,
@@ -65,18 +63,22 @@ pub(super) async fn create(
     };
     let NewImport { kind, format, filename, size, options } = NewImport::check(body.value)?;
     let found = store.kind(&account, &kind).await?;
-    let found = found.ok_or_else(|| Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`")))?;
+    let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
+    let found = found.ok_or_else(no_kind)?;
     check_mapping(&found.schema, &options)?;
-    if !options.reading.values().is_empty()
-        && let Some(kind) = store.compiled_kind(&account, &kind, found.version).await?
-    {
-        kind.read_by(&options.reading).map_err(refused)?;
+    if !options.reading.values().is_empty() {
+        // It may have to be compiled.
+        let _share = work.share(&account, 0).await?;
+        if let Some(kind) = store.compiled_kind(&account, &kind, found.version).await? {
+            kind.read_by(&options.reading).map_err(refused)?;
+        }
     }
     intake::admit(&store, &account, size).await?;
-    let import = intake::import(&store, &account, kind, filename, options);
+    let import = intake::import(&store, &account, kind.clone(), filename, options);
     let import = Import { kind_version: found.version, format, ..import };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {
         Creation::Created => import,
+        Creation::NoKind => return Err(no_kind()),
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => {
             return Err(Refusal::unprocessable(

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,15 +14,18 @@ use penstock_engine::{
 use penstock_model::{AccountId, KindName, Schema, limits};
 use penstock_store::{
     Store,
-    kinds::{KindVersion, Registration},
+    kinds::{KindEntry, KindVersion, Registration},
+    uses::Removal,
 };
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    auth::{Caller, Read, Write},
+    api::Api,
+    auth::{Caller, Delete, Read, Write},
     intake,
     named::Named,
+    page::{Page, invalid_cursor},
     refusal::Refusal,
 };
 
@@ -42,19 +45,139 @@ impl KindLine {
     }
 }
 
+impl From<KindEntry> for KindLine {
+    fn from(KindEntry { name, version, title }: KindEntry) -> Self {
+        Self { name, title, version: Some(version) }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct KindList {
     kinds: Vec<KindLine>,
+    /// The name behind which the next page starts.
+    next_cursor: Option<KindName>,
 }
 
-/// `GET /v1/kinds`: the bundled kinds, then the account's own by name.
+/// `GET /v1/kinds`: the bundled kinds, then the account's own by name, by page.
 pub(super) async fn list(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Read>,
+    page: Page,
 ) -> Result<Json<KindList>, Refusal> {
-    let mut lines: Vec<KindLine> = kinds::all().iter().map(|schema| KindLine::new(0, schema)).collect();
-    lines.extend(store.kinds(&account).await?.iter().map(|kind| KindLine::new(kind.version, &kind.schema)));
-    Ok(Json(KindList { kinds: lines }))
+    let limit = page.limit(limits::PAGE_DEFAULT)?;
+    let after: Option<KindName> =
+        page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
+    let of_bundled = after.as_ref().map(|after| kinds::all().iter().position(|schema| schema.name == *after));
+    let (bundled, after) = match of_bundled {
+        None => (kinds::all(), None),
+        Some(Some(at)) => (&kinds::all()[at + 1..], None),
+        Some(None) => (&[][..], after),
+    };
+    // One more tells whether there is another page.
+    let mut lines: Vec<KindLine> = bundled.iter().take(limit + 1).map(|schema| KindLine::new(0, schema)).collect();
+    if lines.len() <= limit {
+        let own = store.list_kinds(&account, after.as_ref(), limit + 1 - lines.len()).await?;
+        lines.extend(own.into_iter().map(KindLine::from));
+    }
+    let more = lines.len() > limit;
+    lines.truncate(limit);
+    let next_cursor = lines.last().filter(|_| more).map(|line| line.name.clone());
+    Ok(Json(KindList { kinds: lines, next_cursor }))
+}
+
+/// `GET /v1/kinds/{kind}/versions`: the versions of an account's own kind, newest first, by page.
+pub(super) async fn versions(
+    State(store): State<Store>,
+    Caller { account, .. }: Caller<Read>,
+    name: Named<KindName>,
+    page: Page,
+) -> Result<Response, Refusal> {
+    let limit = page.limit(limits::PAGE_DEFAULT)?;
+    let before: Option<u32> =
+        page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
+    let kind = find(&store, &account, &name).await?;
+    let mut found = match kind.version {
+        0 => Vec::new(),
+        _ => store.list_kind_versions(&account, &kind.schema.name, before, limit + 1).await?,
+    };
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|entry| entry.version.to_string());
+    let versions: Vec<KindLine> = found.into_iter().map(KindLine::from).collect();
+    Ok(Json(json!({ "versions": versions, "next_cursor": next_cursor })).into_response())
+}
+
+/// `GET /v1/kinds/{kind}/versions/{version}`: the schema of a version, as it was registered.
+pub(super) async fn show_version(
+    State(store): State<Store>,
+    Caller { account, .. }: Caller<Read>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let (kind, version) = version_in(path)?;
+    let found = store.kind_version(&account, &kind, version).await?;
+    Ok(document(found.ok_or_else(no_version)?))
+}
+
+/// `DELETE /v1/kinds/{kind}`: removes an account's own kind with all its versions, unless an import of it is unfinished. A repeat finds
+/// no kind.
+pub(super) async fn delete(
+    State(store): State<Store>,
+    Caller { account, .. }: Caller<Delete>,
+    name: Named<KindName>,
+) -> Result<StatusCode, Refusal> {
+    let missing = || Refusal::not_found("there is no such kind");
+    let name = name.get().ok_or_else(missing)?;
+    let removal = match kinds::bundled(name) {
+        Some(_) => return Err(Refusal::conflict("bundled_kind", format!("`{name}` is a bundled kind, which stays"))),
+        None => store.delete_kind(&account, name).await?,
+    };
+    removed(removal, name, missing)
+}
+
+/// `DELETE /v1/kinds/{kind}/versions/{version}`: removes an older version of an account's own kind, unless an import of it is unfinished. A
+/// repeat finds no version.
+pub(super) async fn delete_version(
+    State(store): State<Store>,
+    Caller { account, .. }: Caller<Delete>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<StatusCode, Refusal> {
+    let (kind, version) = version_in(path)?;
+    removed(store.delete_kind_version(&account, &kind, version).await?, &kind, no_version)
+}
+
+fn removed(removal: Removal, kind: &KindName, missing: impl FnOnce() -> Refusal) -> Result<StatusCode, Refusal> {
+    match removal {
+        Removal::Removed => Ok(StatusCode::NO_CONTENT),
+        Removal::Missing => Err(missing()),
+        Removal::Newest => Err(Refusal::conflict(
+            "newest_version",
+            format!("it is the newest version of `{kind}`: register another one first, or delete the kind"),
+        )),
+        Removal::InUse => Err(Refusal::conflict(
+            "kind_in_use",
+            format!("imports of `{kind}` are unfinished, or were a moment ago: wait for their end, or cancel them"),
+        )),
+    }
+}
+
+fn no_version() -> Refusal {
+    Refusal::not_found("there is no such version of such a kind")
+}
+
+/// The kind and the version that a path names.
+fn version_in(path: Result<Path<(String, String)>, PathRejection>) -> Result<(KindName, u32), Refusal> {
+    let Path((kind, version)) = path.map_err(|_| no_version())?;
+    let version = version.parse().ok().filter(|version| *version > 0);
+    Ok((kind.parse().map_err(|_| no_version())?, version.ok_or_else(no_version)?))
+}
+
+/// The document of a kind, as it was registered.
+fn document(kind: KindVersion) -> Response {
+    let headers = [
+        ("penstock-kind-version", kind.version.to_string()),
+        (header::CONTENT_TYPE.as_str(), "application/json".to_owned()),
+    ];
+    (headers, kind.document.to_string()).into_response()
 }
 
 /// `GET /v1/kinds/{kind}`: its schema, in the newest version, as it was registered.
@@ -63,12 +186,7 @@ pub(super) async fn show(
     Caller { account, .. }: Caller<Read>,
     name: Named<KindName>,
 ) -> Result<Response, Refusal> {
-    let kind = find(&store, &account, &name).await?;
-    let headers = [
-        ("penstock-kind-version", kind.version.to_string()),
-        (header::CONTENT_TYPE.as_str(), "application/json".to_owned()),
-    ];
-    Ok((headers, kind.document.to_string()).into_response())
+    Ok(document(find(&store, &account, &name).await?))
 }
 
 /// `GET /v1/kinds/{kind}/template.csv`: the header of a file, with a column for each field.
@@ -91,7 +209,7 @@ pub(super) async fn template(
 /// `PUT /v1/kinds/{kind}`: registers the schema in the body as the account's kind of this name. Imports keep the version that they were
 /// created with. A repeat of the newest version makes no new one. The path names a schema that does not name itself.
 pub(super) async fn put(
-    State(store): State<Store>,
+    State(Api { store, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Write>,
     name: Named<KindName>,
     body: Result<Bytes, BytesRejection>,
@@ -105,28 +223,38 @@ pub(super) async fn put(
             format!("`{name}` is a bundled kind; register yours under another name"),
         ));
     }
-    let schema = Kind::parse_as(&body, name).map_err(invalid_schema)?;
-    if schema.name != *name {
-        let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
-        return Err(invalid_schema(SchemaError { pointer: "/name".to_owned(), message }));
-    }
-    Kind::compile(&schema, &account).map_err(invalid_schema)?;
+    let (of, called, sent) = (account.clone(), name.clone(), body.clone());
+    let schema = work.run(&account, move || check(&sent, &called, &of)).await?.map_err(invalid_schema)?;
     // It has been parsed, so it is text.
     let document = String::from_utf8_lossy(&body);
     let document = document.trim_start_matches('\u{feff}');
-    let version = match store.put_kind(&account, &schema, document).await? {
-        Registration::Version(version) => version,
+    let (version, is_first) = match store.put_kind(&account, &schema, document).await? {
+        Registration::Version { version, is_first } => (version, is_first),
         Registration::TooManyKinds => {
-            let message = format!("the account has {} kinds, the most there may be", limits::ACCOUNT_KINDS);
+            let most = limits::ACCOUNT_KINDS;
+            let message = format!("the account has {most} kinds, the limit: delete one that is not in use");
             return Err(Refusal::conflict("too_many_kinds", message));
         }
         Registration::TooManyVersions => {
-            let message = format!("`{name}` has {} versions, the most there may be", limits::KIND_VERSIONS);
+            let most = limits::KIND_VERSIONS;
+            let message = format!("`{name}` has {most} versions, the limit: delete those that are not in use");
             return Err(Refusal::conflict("too_many_versions", message));
         }
     };
-    let status = if version == 1 { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if is_first { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(KindLine::new(version, &schema))).into_response())
+}
+
+/// The schema in a document, of which a kind of this name is made. It takes a while: its patterns are compiled, and their automata counted.
+fn check(document: &[u8], name: &KindName, account: &AccountId) -> Result<Schema, SchemaError> {
+    let schema = Kind::parse_as(document, name)?;
+    if schema.name != *name {
+        let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
+        return Err(SchemaError { pointer: "/name".to_owned(), message });
+    }
+    Kind::compile(&schema, account)?;
+    Kind::check_work(&schema)?;
+    Ok(schema)
 }
 
 /// The rule for the name of a kind.

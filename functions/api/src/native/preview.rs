@@ -14,11 +14,12 @@ use penstock_engine::{
     upload::Upload,
 };
 use penstock_model::{Failure, Import, ImportId, RowError, Value, limits};
-use penstock_store::{Store, text::TextError};
+use penstock_store::text::TextError;
 use serde::{Deserialize, Serialize};
 
 use super::view::Detected;
 use crate::{
+    api::Api,
     auth::{Caller, Read},
     intake,
     named::Named,
@@ -73,7 +74,7 @@ impl From<Preview> for PreviewView {
 /// `POST /v1/imports/{id}/preview`: how the body, a file or its first part, is read under the options of the import. Without a body, the
 /// upload of the import is previewed. Writes nothing.
 pub(super) async fn preview(
-    State(store): State<Store>,
+    State(Api { store, work, .. }): State<Api>,
     caller: Caller<Read>,
     id: Named<ImportId>,
     query: Result<Query<PreviewQuery>, QueryRejection>,
@@ -85,20 +86,26 @@ pub(super) async fn preview(
         query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
     let import = caller.import(&store, id.get()).await?;
     let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
+    if body.is_empty() && import.object.is_none() {
+        return Err(Refusal::conflict(
+            "nothing_uploaded",
+            "nothing has been uploaded; send the file's first part as the body",
+        ));
+    }
+    let share = work.share(&caller.account, memory(&body)).await?;
     let kind = store.compiled_kind(&caller.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
     let looked = if body.is_empty() {
-        if import.object.is_none() {
-            return Err(Refusal::conflict(
-                "nothing_uploaded",
-                "nothing has been uploaded; send the file's first part as the body",
-            ));
-        }
         let about = import.clone();
-        store.look_at_upload(&import, move |upload, bytes| look(upload, bytes, &about, &kind, false)).await
+        let look = move |upload: &mut dyn Upload, bytes| {
+            let _share = share;
+            look(upload, bytes, &about, &kind, false)
+        };
+        store.look_at_upload(&import, look).await
     } else {
-        // Unpacking and decoding keep a thread busy.
-        let looked =
-            tokio::task::spawn_blocking(move || look(Cursor::new(&body), body.len() as u64, &import, &kind, !whole));
+        let looked = tokio::task::spawn_blocking(move || {
+            let _share = share;
+            look(Cursor::new(&body), body.len() as u64, &import, &kind, !whole)
+        });
         looked.await.expect("a preview does not panic").map_err(TextError::Failed)
     };
     match looked {
@@ -107,6 +114,22 @@ pub(super) async fn preview(
         Err(TextError::Store(error)) => Err(error.into()),
     }
 }
+
+/// Bytes of memory that a preview takes at most, by how the file begins; an upload that is not at hand may be anything.
+///
+/// Whatever it is, the first chunk of its rows is read, each cell of which may be an error with a sentence. On top of
+/// that a workbook holds its shared texts, and a Zstandard frame its window.
+fn memory(body: &[u8]) -> u64 {
+    let more = match body {
+        [] | [b'P', b'K', ..] => limits::WORKBOOK_HELD_BYTES as u64,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => limits::ZSTD_WINDOW_BYTES,
+        _ => 0,
+    };
+    ROWS_BYTES + more
+}
+
+/// Bytes of memory in which the rows of one chunk are read, at most.
+const ROWS_BYTES: u64 = 64 * 1024 * 1024;
 
 fn look(upload: impl Upload, bytes: u64, import: &Import, kind: &Kind, partial: bool) -> Result<Preview, Failure> {
     preview::preview(upload, bytes, &Hints { partial, ..Hints::of(import, kind) }, &import.account)

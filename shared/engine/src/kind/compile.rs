@@ -17,8 +17,12 @@ use super::{
     number::NumberRule,
     temporal::TemporalRule,
     text::{Length, Pattern, StringFormat, TextRule},
+    work::Walk,
 };
-use crate::cell::{CellError, Input};
+use crate::{
+    cell::{CellError, Input},
+    mapping::shown,
+};
 
 /// Cells that are true and cells that are false where a schema does not say (Table Schema v1, "boolean").
 const TRUE_VALUES: [&str; 4] = ["true", "True", "TRUE", "1"];
@@ -76,6 +80,28 @@ impl Kind {
     pub fn compile(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
         compile(schema, account)
     }
+
+    /// Checks a schema that compiles, where it is registered: that no cell can keep its patterns at work for long. What
+    /// was registered before a limit was lowered still compiles, so that its imports end.
+    ///
+    /// # Errors
+    /// The place of the first pattern that may take more than [`limits::PATTERN_STEPS`] for a byte.
+    pub fn check_work(schema: &Schema) -> Result<(), SchemaError> {
+        work(&schema.fields, &At::root().then("fields"), &mut Walk::new())
+    }
+}
+
+fn work(fields: &[Field], at: &At, walk: &mut Walk) -> Result<(), SchemaError> {
+    for (place, field) in fields.iter().enumerate() {
+        let at = at.then(place);
+        if let Some(pattern) = &field.constraints.pattern {
+            walk.check(pattern).map_err(|error| at.then("constraints").then("pattern").error(error))?;
+        }
+        if let Some(items) = &field.item_schema {
+            work(&items.fields, &at.then("itemSchema").then("fields"), walk)?;
+        }
+    }
+    Ok(())
 }
 
 fn parse(json: &[u8]) -> Result<Schema, SchemaError> {
@@ -107,6 +133,7 @@ struct Common<'a> {
 fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
     document::spelt(schema)?;
     few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
+    few_texts(&schema.missing_values, &At::root().then("missingValues"))?;
     let common = Common {
         account,
         missing: schema.missing_values.as_slice().into(),
@@ -118,9 +145,6 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
     let places = places(&schema.fields, &at_fields)?;
     if schema.primary_key.is_empty() {
         return root.then("primaryKey").fail("a kind says which fields name a record: `\"primaryKey\": [\"id\"]`");
-    }
-    if schema.unique_keys.iter().any(|key| !document::is_same(key, &schema.primary_key)) {
-        return root.then("uniqueKeys").fail("only the fields of the primaryKey are unique, together");
     }
     if schema.fields_match == Some(FieldsMatch::Exact) {
         return root.then("fieldsMatch").fail("columns are found by their names, not by their order; write `equal`");
@@ -137,6 +161,9 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
             return at.fail("an array, an object or anything cannot name a record");
         }
         key.push(place);
+    }
+    if schema.unique_keys.iter().any(|key| !document::is_same(key, &schema.primary_key)) {
+        return root.then("uniqueKeys").fail("only the fields of the primaryKey are unique, together");
     }
     let mut fields = Vec::with_capacity(schema.fields.len());
     for (place, field) in schema.fields.iter().enumerate() {
@@ -183,6 +210,12 @@ fn reading(schema: &Schema, at: &At) -> Result<(), SchemaError> {
     checked.map_err(|error| at.then(error.option).error(error.rule))
 }
 
+/// Checks the number of the texts that hold nothing, and are true and false: each cell is compared with each.
+fn few_texts(texts: &[String], at: &At) -> Result<(), SchemaError> {
+    let most = limits::VALUE_TEXTS;
+    if texts.len() > most { at.fail(format!("names {} texts, the limit is {most}", texts.len())) } else { Ok(()) }
+}
+
 /// Checks the number of patterns: each is compiled wherever the kind is used, and takes memory there.
 fn few_patterns(fields: &[Field], at: &At, found: &mut usize) -> Result<(), SchemaError> {
     for (place, field) in fields.iter().enumerate() {
@@ -214,7 +247,7 @@ fn places(fields: &[Field], at: &At) -> Result<HashMap<String, usize>, SchemaErr
             return at.fail(format!("has more than {} characters", limits::FIELD_NAME_CHARS));
         }
         if places.insert(field.name.clone(), place).is_some() {
-            return at.fail(format!("another field is called `{}` too", field.name));
+            return at.fail(format!("another field is called `{}` too", shown(&field.name)));
         }
     }
     Ok(places)
@@ -327,6 +360,14 @@ fn compile_field(
     depth: usize,
 ) -> Result<FieldCheck, SchemaError> {
     supported(field, at)?;
+    let texts = [
+        ("missingValues", &field.missing_values),
+        ("trueValues", &field.true_values),
+        ("falseValues", &field.false_values),
+    ];
+    for (name, texts) in texts {
+        few_texts(texts.as_deref().unwrap_or_default(), &at.then(name))?;
+    }
     let required = matches!(presence, Presence::Required | Presence::Key { required: true });
     if required && field.default.is_some() {
         return at.then("default").fail("a required field never takes a default");
@@ -428,7 +469,7 @@ fn text(field: &Field, at: &At, length: Length) -> Result<TextRule, SchemaError>
             return at.then("format").fail(message);
         }
     };
-    let pattern = field.constraints.pattern.as_deref().map(|pattern| Pattern::compile(pattern, length)).transpose();
+    let pattern = field.constraints.pattern.as_deref().map(Pattern::compile).transpose();
     let pattern = pattern.map_err(|error| at.then("constraints").then("pattern").error(error))?;
     Ok(TextRule { format, length, pattern })
 }

@@ -110,9 +110,10 @@ fn fields(all: &[Field], at: &At) -> Result<(), SchemaError> {
 }
 
 fn check(others: &Others, known: &[&str], at: &At) -> Result<(), SchemaError> {
+    let known: Vec<(&str, String)> = known.iter().map(|known| (*known, normalised(known))).collect();
     for name in &others.0 {
         let plain = normalised(name);
-        if let Some(meant) = known.iter().find(|known| normalised(known) == plain) {
+        if let Some((meant, _)) = known.iter().find(|(_, known)| *known == plain) {
             return at.then(name).fail(format!("means nothing here; did you mean `{meant}`?"));
         }
     }

@@ -4,6 +4,7 @@
 //! As in Python a pattern becomes a regular expression, so that a directive takes as few digits as it must for the rest
 //! to fit: `%d%m%Y` reads `3112023`.
 
+use penstock_model::limits::DATE_FORMAT_CHARS;
 use regex::{Regex, RegexBuilder};
 
 use super::components::{Components, Temporal};
@@ -37,6 +38,9 @@ impl DatePattern {
     /// # Errors
     /// Why the pattern is not one for this type.
     pub(super) fn compile(pattern: &str, what: Temporal) -> Result<Self, String> {
+        if pattern.chars().count() > DATE_FORMAT_CHARS {
+            return Err(format!("has more than {DATE_FORMAT_CHARS} characters"));
+        }
         let (mut expression, mut directives) = ("^".to_owned(), Vec::new());
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {

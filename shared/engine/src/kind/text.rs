@@ -1,6 +1,6 @@
 //! Text: lengths, patterns, and the formats of strings.
 
-use penstock_model::limits::{PATTERN_BYTES, PATTERN_CHARS, PATTERN_WORK, RECORD_BYTES};
+use penstock_model::limits::{PATTERN_BYTES, PATTERN_CHARS};
 use regex::Regex;
 
 use super::example;
@@ -60,22 +60,19 @@ impl Length {
 }
 
 impl Pattern {
-    /// Compiles a pattern that must match a whole text of a field with these bounds. Matching takes time linear in the
-    /// text, and at worst in the compiled pattern too, so their product is bounded.
-    pub(super) fn compile(pattern: &str, length: Length) -> Result<Self, String> {
+    /// Compiles a pattern that must match a whole text. What matching may take is another question:
+    /// [`super::work::Walk::check`].
+    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
         if pattern.chars().count() > PATTERN_CHARS {
             return Err(format!("has more than {PATTERN_CHARS} characters"));
         }
-        // A character takes four bytes at most.
-        let longest = length.most.map_or(RECORD_BYTES, |most| most.saturating_mul(4)).clamp(1, RECORD_BYTES);
-        let most = PATTERN_BYTES.min(usize::try_from(PATTERN_WORK / longest as u64).unwrap_or(usize::MAX));
         let build = |pattern: &str| {
-            let built = regex::RegexBuilder::new(pattern).size_limit(most).dfa_size_limit(PATTERN_BYTES).build();
+            let built =
+                regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
             built.map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => format!(
-                    "compiles to more than {most} bytes, the most for a field whose texts have up to {longest} bytes: repeat \
-                     less in it, or give the field a smaller maxLength"
-                ),
+                regex::Error::CompiledTooBig(_) => {
+                    format!("compiles to more than {PATTERN_BYTES} bytes, the limit: repeat less in it")
+                }
                 error => error.to_string(),
             })
         };

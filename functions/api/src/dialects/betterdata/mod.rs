@@ -5,6 +5,7 @@
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     routing::{get, post},
@@ -14,7 +15,7 @@ use penstock_store::{Store, errors::ErrorCursor};
 use serde_json::{Value, json};
 
 use super::{
-    rows,
+    rows::{self, Rows},
     shown::{Counts, SHOWN_ERRORS},
 };
 use crate::{
@@ -63,7 +64,7 @@ fn error(refusal: &Refusal) -> Value {
 
 /// A repeat creates another job.
 async fn create(
-    State(Api { store, bodies, .. }): State<Api>,
+    State(Api { store, bodies, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Create>,
     request: Request,
     array: &'static str,
@@ -72,14 +73,20 @@ async fn create(
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
-    let document =
-        rows::document(&body).ok_or_else(|| Refusal::bad_request("invalid_body", "the body is not valid JSON"))?;
-    let members = rows::members(document).unwrap_or_default();
-    let rows = members.get(array).and_then(|rows| rows::elements(rows)).filter(|rows| !rows.is_empty());
-    let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
+    let rows = work.run(&account, move || rows_of(&body, array)).await??;
     let import = rows::import(&store, &account, bundled_kind(kind), &rows, limit).await?;
     let envelope = json!({ "jobId": import.id, "status": "PENDING", "rowCount": rows.len() });
     Ok((StatusCode::ACCEPTED, Json(envelope)))
+}
+
+/// The rows of a body, which are in this array.
+fn rows_of(body: &Bytes, array: &str) -> Result<Rows, Refusal> {
+    let document =
+        rows::document(body).ok_or_else(|| Refusal::bad_request("invalid_body", "the body is not valid JSON"))?;
+    let members = rows::members(document).unwrap_or_default();
+    let rows = members.get(array).and_then(|rows| rows::elements(rows)).filter(|rows| !rows.is_empty());
+    let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
+    Ok(Rows::new(body, &rows))
 }
 
 fn status(status: Status) -> &'static str {

@@ -13,7 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use penstock_engine::{kinds, mapping::Names};
+use penstock_engine::{
+    kinds,
+    mapping::{self, Names},
+};
 use penstock_model::{Format, Import, ImportId, ImportOptions, KindName, Mode, RowError, Status, limits, rfc3339};
 use penstock_store::Store;
 use serde::Deserialize;
@@ -126,9 +129,7 @@ async fn create(
 
 /// Refuses a mapping to a field that a product does not have.
 fn check_mapping(kind: &KindName, mapping: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if mapping.len() > limits::COLUMNS {
-        return Err(invalid("mapping", &format!("The mapping names more than {} columns.", limits::COLUMNS)));
-    }
+    mapping::check_size(mapping).map_err(|failure| invalid("mapping", &failure.message))?;
     let fields = kinds::bundled(kind).into_iter().flat_map(|schema| &schema.fields);
     let names = Names::new(kind, fields.map(|field| field.name.as_str()), mapping);
     names.check().map_err(|failure| invalid("mapping", &failure.message))

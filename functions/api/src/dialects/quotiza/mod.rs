@@ -8,6 +8,7 @@ mod sentence;
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     routing::{get, post},
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::sentence::sentence;
 use super::{
-    rows,
+    rows::{self, Rows},
     shown::{Counts, SHOWN_ERRORS, key_cell},
 };
 use crate::{
@@ -86,15 +87,23 @@ fn check_account(named: Option<&str>, account: &AccountId) -> Result<(), Refusal
 
 /// A repeat creates another job, which leaves the same catalogue.
 async fn create(
-    State(Api { store, bodies, .. }): State<Api>,
+    State(Api { store, bodies, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Create>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
-    let body = rows::document(&body).and_then(rows::members).ok_or_else(invalid)?;
-    check_account(rows::text(body.get("account_id")).as_deref(), &account)?;
+    let of = account.clone();
+    let products = work.run(&account, move || products(&body, &of)).await??;
+    let import = rows::import(&store, &account, bundled_kind(KIND), &products, limit).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
+}
+
+/// The products of a body of this account's.
+fn products(sent: &Bytes, account: &AccountId) -> Result<Rows, Refusal> {
+    let body = rows::document(sent).and_then(rows::members).ok_or_else(invalid)?;
+    check_account(rows::text(body.get("account_id")).as_deref(), account)?;
     let products = body.get("products").and_then(|products| rows::elements(products)).ok_or_else(invalid)?;
     if products.len() > PRODUCTS {
         let message = format!("Too many products. Maximum allowed is {PRODUCTS}.");
@@ -103,8 +112,7 @@ async fn create(
     if products.is_empty() || !products.iter().all(|product| rows::is_object(product)) {
         return Err(invalid());
     }
-    let import = rows::import(&store, &account, bundled_kind(KIND), &products, limit).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
+    Ok(Rows::new(sent, &products))
 }
 
 /// The parameters of a status.
