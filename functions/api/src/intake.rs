@@ -139,7 +139,8 @@ pub(crate) fn no_place(store: &Store) -> Refusal {
         .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
 }
 
-/// Makes an import whose upload is stored; without a place for it the upload goes. A repeat changes nothing.
+/// Makes an import whose upload is stored; without a place for it the removal of the upload is ordered. A repeat changes
+/// nothing.
 ///
 /// # Errors
 /// 429 with `Retry-After`.
@@ -147,7 +148,7 @@ pub(crate) async fn create_uploaded(store: &Store, import: &Import) -> Result<()
     if store.create_uploaded_import(import, None).await? {
         return Ok(());
     }
-    store.discard_upload(&import.account, &import.id).await?;
+    store.order_removal(&import.account, &import.id).await?;
     Err(no_place(store))
 }
 

@@ -280,7 +280,7 @@ impl Store {
                 unwanted.extend(markers.filter_map(|marker| marker.version_id));
             }
             removed += unwanted.len();
-            self.delete_versions(&key, unwanted).await?;
+            self.delete_object_versions(&key, unwanted).await?;
             if page.is_truncated != Some(true) {
                 return Ok(true);
             }
@@ -291,7 +291,7 @@ impl Store {
         }
     }
 
-    async fn delete_versions(&self, key: &str, versions: Vec<String>) -> Result<()> {
+    async fn delete_object_versions(&self, key: &str, versions: Vec<String>) -> Result<()> {
         for group in versions.chunks(AT_ONCE) {
             let mut requests = JoinSet::new();
             for version in group {

@@ -141,7 +141,7 @@ impl Store {
         let mut pause = Backoff::default();
         loop {
             let Some(Open { version, .. }) = self.get_item("a schema", newest.clone()).await? else {
-                let left = self.delete_versions(account, kind).await?;
+                let left = self.delete_kind_versions(account, kind).await?;
                 return Ok(if left { Removal::Removed } else { Removal::Missing });
             };
             if !self.set_closed(newest.clone(), version).await? {
@@ -171,7 +171,7 @@ impl Store {
                 .expression_attribute_values(":version", n(version));
             match self.transact(vec![removed, updating(uncounted), updating(numbered)]).await? {
                 None => {
-                    self.delete_versions(account, kind).await?;
+                    self.delete_kind_versions(account, kind).await?;
                     return Ok(Removal::Removed);
                 }
                 // A version was registered meanwhile, or this call had had its effect: look again.
@@ -232,7 +232,7 @@ impl Store {
     }
 
     /// Removes the versions of a kind that has no newest one any more; whether there was any.
-    async fn delete_versions(&self, account: &AccountId, kind: &KindName) -> Result<bool> {
+    async fn delete_kind_versions(&self, account: &AccountId, kind: &KindName) -> Result<bool> {
         let items = self.sort_keys(account, schema_versions(kind)).await?;
         for sk in &items {
             self.delete_item(crate::dynamo::key(account_pk(account), sk)).await?;
