@@ -5,9 +5,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use penstock_api::{DIALECTS, Requests, limits as api, rate_limits};
+use penstock_api::{DIALECTS, Requests, rate_limits};
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
 use support::{Stack, adds_up};
@@ -72,13 +75,7 @@ fn constants(source: &str) -> BTreeMap<&str, Limit> {
 
 /// Every limit that has to be printed: those of the model, and what the dialects add.
 fn printed() -> BTreeMap<&'static str, Limit> {
-    let more = [
-        ("Decimal::DIGITS", Decimal::DIGITS as u64),
-        ("SHOWN_ERRORS", api::SHOWN_ERRORS as u64),
-        ("FORM_PARTS", api::FORM_PARTS as u64),
-        ("FORM_TEXT_BYTES", api::FORM_TEXT_BYTES as u64),
-        ("LAMBDA_BODY_BYTES", api::LAMBDA_BODY_BYTES),
-    ];
+    let more = [("Decimal::DIGITS", Decimal::DIGITS as u64)];
     let of_dialects = DIALECTS.iter().flat_map(|dialect| dialect.limits).map(|limit| (limit.name, limit.value));
     let mut printed = constants(LIMITS);
     printed.extend(more.into_iter().chain(of_dialects).map(|(name, value)| (name, Limit::new(name, value))));
@@ -98,6 +95,47 @@ fn limits_are_read_as_they_stand() {
     assert!(hours.is_said_by(24, " hours") && !hours.is_said_by(24, " minutes") && !hours.is_said_by(24, ""));
     let bytes = Limit::new("FORM_BYTES", 7);
     assert!(bytes.is_said_by(7, " bytes, or") && !bytes.is_said_by(7, " KB") && !bytes.is_said_by(8, " bytes"));
+}
+
+/// The sources of what answers clients and of what they store.
+fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            sources(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push((entry.clone(), std::fs::read_to_string(&entry).expect("text")));
+        }
+    }
+}
+
+/// A bound that a client may meet stands in the file of limits or among those of its dialect. What is left are sizes of
+/// buffers, and pages as a dialect's document has them.
+#[test]
+fn limits_stand_in_one_place() {
+    const BUFFERS: [&str; 8] = [
+        "BYTES",
+        "LARGE_PAGE_BYTES",
+        "PAGE_DEFAULT",
+        "PAGE_MAX",
+        "PIECE_BYTES",
+        "ROWS_BYTES",
+        "START_BYTES",
+        "WINDOW_BYTES",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["functions", "shared/runtime", "shared/store"] {
+        sources(&root.join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "{} sources", found.len());
+    for (path, source) in found.iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
+        let constants = source.lines().filter_map(|line| line.trim_start().split_once("const ")?.1.split_once(": "));
+        for (name, _) in constants {
+            let is_bound = ["BYTES", "CHARS", "PARTS", "MAX", "MOST", "DEFAULT"].iter().any(|end| name.ends_with(end));
+            let is_printed = source.contains(&format!("value: {name}"));
+            assert!(!is_bound || is_printed || BUFFERS.contains(&name), "{}: {name}", path.display());
+        }
+    }
 }
 
 /// The rows of every table of limits: limit, value, constant.

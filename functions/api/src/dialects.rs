@@ -13,8 +13,6 @@ mod quotiza;
 mod rows;
 mod shown;
 
-pub use shown::SHOWN_ERRORS;
-
 use crate::{
     dialect::Dialect,
     native,

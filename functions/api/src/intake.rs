@@ -7,16 +7,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use futures::StreamExt;
-use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName};
+use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName, limits};
 use penstock_store::{
     Store,
     uploads::{Upload, UploadError},
 };
 
 use crate::refusal::Refusal;
-
-/// Bytes of a body behind Lambda, at most.
-pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
 
 /// How large the body of a request may be where this process runs, whatever a dialect documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +22,8 @@ pub struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// Behind API Gateway and Lambda: 4.5 MB. The payload of 6 MB holds the file in base64, and the rest of the request (AWS Lambda Developer
-    /// Guide, "Lambda quotas").
-    pub const LAMBDA: Self = Self { bytes: Some(LAMBDA_BODY_BYTES) };
+    /// Behind API Gateway and Lambda.
+    pub const LAMBDA: Self = Self { bytes: Some(limits::LAMBDA_BODY_BYTES) };
 
     /// Where bodies are streamed: what the dialect documents.
     pub const STREAMED: Self = Self { bytes: None };
@@ -150,6 +146,18 @@ pub(crate) async fn create_uploaded(store: &Store, import: &Import) -> Result<()
     }
     store.order_removal(&import.account, &import.id).await?;
     Err(no_place(store))
+}
+
+/// The name of an uploaded file, as it is stored.
+///
+/// # Errors
+/// 422 for a name of more than [`limits::FILENAME_CHARS`].
+pub(crate) fn filename(name: &str) -> Result<String, Refusal> {
+    if name.chars().count() > limits::FILENAME_CHARS {
+        let detail = format!("a filename has at most {} characters", limits::FILENAME_CHARS);
+        return Err(Refusal::unprocessable("filename_too_long", detail));
+    }
+    Ok(name.to_owned())
 }
 
 /// A new id, by the clock of the store.

@@ -32,15 +32,6 @@ pub use intake::BodyLimits;
 pub use rate_limits::{Per, RateLimit, RateLimits, RateLimitsError, Requests};
 pub use server::{Bounds, Server};
 
-/// The limits of the API that are no single dialect's; the dialects' own are in [`Dialect::limits`].
-pub mod limits {
-    pub use crate::{
-        dialects::SHOWN_ERRORS,
-        intake::LAMBDA_BODY_BYTES,
-        multipart::{PARTS as FORM_PARTS, TEXT_BYTES as FORM_TEXT_BYTES},
-    };
-}
-
 /// Every route of the API over a store. Over TCP it has to be served with the peers' addresses (`ConnectInfo<SocketAddr>`), by which rate
 /// limits tell clients apart.
 pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Router {

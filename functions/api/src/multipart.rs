@@ -16,22 +16,13 @@ use axum::{
     http::header,
 };
 use futures::{Stream, StreamExt};
+use penstock_model::limits::{FORM_HEAD_BYTES, FORM_PARTS, FORM_TEXT_BYTES};
 use penstock_store::uploads::Upload;
 
 use crate::{
     intake::{self, BodyLimit},
     refusal::Refusal,
 };
-
-/// Parts of a form, at most.
-pub const PARTS: usize = 32;
-
-/// Bytes of a text field, at most.
-pub const TEXT_BYTES: usize = 64 * 1024;
-
-/// Bytes of a part's headers, or of a preamble before the first part, at most: the parser holds them until they end, and scans all of them
-/// again with each piece.
-const HEAD_BYTES: usize = 32 * 1024;
 
 /// Bytes of a piece that the parser is fed, at most. It gets one piece each time it asks: it would buffer everything that is there.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -67,7 +58,7 @@ pub(crate) async fn receive<'a>(
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(content_type.unwrap_or_default())
         .map_err(|_| Refusal::unsupported_media_type("the body has to be multipart/form-data with a boundary"))?;
-    let room = limit.bytes + (PARTS * (TEXT_BYTES + HEAD_BYTES)) as u64;
+    let room = limit.bytes + (FORM_PARTS * (FORM_TEXT_BYTES + FORM_HEAD_BYTES)) as u64;
     let held = Arc::new(AtomicUsize::new(0));
     let pieces = Pieces {
         body: request.into_body().into_data_stream(),
@@ -83,8 +74,8 @@ pub(crate) async fn receive<'a>(
     while let Some(mut part) = multipart.next_field().await.map_err(|error| refusal(error, limit))? {
         held.store(0, Ordering::Relaxed);
         parts += 1;
-        if parts > PARTS {
-            return Err(Refusal::bad_request("too_many_parts", format!("a form has at most {PARTS} parts")));
+        if parts > FORM_PARTS {
+            return Err(Refusal::bad_request("too_many_parts", format!("a form has at most {FORM_PARTS} parts")));
         }
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = name == "file";
@@ -94,15 +85,15 @@ pub(crate) async fn receive<'a>(
             return Err(Refusal::bad_request("duplicate_field", format!("the form has more than one field `{name}`")));
         }
         if is_file {
-            form.filename = part.file_name().map(str::to_owned);
+            form.filename = part.file_name().map(intake::filename).transpose()?;
             form.file = upload.take();
         }
         let mut text = Vec::new();
         while let Some(piece) = part.chunk().await.map_err(|error| refusal(error, limit))? {
             held.store(0, Ordering::Relaxed);
             if is_text {
-                if text.len() + piece.len() > TEXT_BYTES {
-                    let message = format!("the field `{name}` is longer than {TEXT_BYTES} bytes");
+                if text.len() + piece.len() > FORM_TEXT_BYTES {
+                    let message = format!("the field `{name}` is longer than {FORM_TEXT_BYTES} bytes");
                     return Err(Refusal::too_large(message));
                 }
                 text.extend_from_slice(&piece);
@@ -126,9 +117,10 @@ fn refusal(error: multer::Error, limit: BodyLimit) -> Refusal {
     if let multer::Error::StreamReadFailed(source) = &error {
         return match source.downcast_ref::<Fault>() {
             Some(Fault::TooLarge) => limit.exceeded(),
-            Some(Fault::Headless) => {
-                Refusal::bad_request("invalid_form", format!("a part's headers are longer than {HEAD_BYTES} bytes"))
-            }
+            Some(Fault::Headless) => Refusal::bad_request(
+                "invalid_form",
+                format!("a part's headers are longer than {FORM_HEAD_BYTES} bytes"),
+            ),
             _ => intake::unreadable(),
         };
     }
@@ -181,7 +173,7 @@ impl Stream for Pieces {
             return Poll::Ready(Some(Err(Fault::TooLarge)));
         };
         self.rest = rest;
-        if self.held.fetch_add(piece.len(), Ordering::Relaxed) > HEAD_BYTES + PIECE_BYTES {
+        if self.held.fetch_add(piece.len(), Ordering::Relaxed) > FORM_HEAD_BYTES + PIECE_BYTES {
             return Poll::Ready(Some(Err(Fault::Headless)));
         }
         Poll::Ready(Some(Ok(piece)))

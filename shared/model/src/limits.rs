@@ -315,3 +315,32 @@ pub const HTTP_HEAD_SECONDS: u64 = 30;
 /// How long a connection may take for the next piece of a request's body, and to take the next piece of an answer, in
 /// seconds.
 pub const HTTP_PIECE_SECONDS: u64 = 30;
+
+/// Bytes of a request's body behind API Gateway and Lambda, at most: 4.5 MB. The payload of 6 MB holds a file in base64,
+/// and the rest of the request (AWS Lambda Developer Guide, "Lambda quotas").
+pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
+
+/// Parts of a form, at most.
+pub const FORM_PARTS: usize = 32;
+
+/// Bytes of a form's text field, at most.
+pub const FORM_TEXT_BYTES: usize = 64 * 1024;
+
+/// Bytes of the headers of a form's part, or of a preamble before the first part, at most: the parser holds them until
+/// they end, and scans all of them again with each piece.
+pub const FORM_HEAD_BYTES: usize = 32 * 1024;
+
+/// Characters of an upload's file name, at most.
+pub const FILENAME_CHARS: usize = 255;
+
+/// Characters of an `Idempotency-Key`, at most.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// Characters of an API key's label, at most.
+pub const KEY_LABEL_CHARS: usize = 255;
+
+/// Characters of the ETag of an upload's part, at most.
+pub const ETAG_CHARS: usize = 100;
+
+/// Errors that the status of a dialect shows, at most: the first.
+pub const SHOWN_ERRORS: usize = 1_000;

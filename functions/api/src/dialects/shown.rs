@@ -4,9 +4,6 @@ use penstock_engine::key;
 use penstock_model::{Import, RowError};
 use penstock_store::{Store, StoreError};
 
-/// Row errors inside a status, at most: the first ones of the file.
-pub const SHOWN_ERRORS: usize = 1_000;
-
 /// The current counts of an import, in rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counts {

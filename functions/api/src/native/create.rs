@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat, limits};
 use penstock_store::imports::{Creation, Idempotency};
 use serde::Deserialize;
 
@@ -38,12 +38,6 @@ impl JsonShape for ImportRequest {
     const ARRAYS: &'static [&'static str] = &["/options/true_values", "/options/false_values"];
 }
 
-/// Characters of a filename, at most.
-const FILENAME_CHARS: usize = 255;
-
-/// Characters of an `Idempotency-Key`, at most.
-const IDEMPOTENCY_KEY_CHARS: usize = 255;
-
 pub(super) async fn create(
     State(Api { store, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Create>,
@@ -53,9 +47,10 @@ pub(super) async fn create(
     let idempotency = match headers.get("idempotency-key") {
         None => None,
         Some(key) => {
-            let key = key.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_CHARS).contains(&key.len()));
+            let most = limits::IDEMPOTENCY_KEY_CHARS;
+            let key = key.to_str().ok().filter(|key| (1..=most).contains(&key.len()));
             let key = key.ok_or_else(|| {
-                let detail = format!("an Idempotency-Key is 1 to {IDEMPOTENCY_KEY_CHARS} printable ASCII characters");
+                let detail = format!("an Idempotency-Key is 1 to {most} printable ASCII characters");
                 Refusal::bad_request("invalid_idempotency_key", detail)
             })?;
             Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
@@ -115,12 +110,7 @@ impl NewImport {
         let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
         let format = format.map(|word| word.parse().map_err(unknown)).transpose()?;
         size.map_or(Ok(()), reading::check_size).map_err(refused)?;
-        if filename.as_ref().is_some_and(|name| name.chars().count() > FILENAME_CHARS) {
-            return Err(Refusal::unprocessable(
-                "filename_too_long",
-                format!("a filename has at most {FILENAME_CHARS} characters"),
-            ));
-        }
+        let filename = filename.as_deref().map(intake::filename).transpose()?;
         options::check(&options).map_err(refused)?;
         Ok(Self { kind, format, filename, size, options })
     }

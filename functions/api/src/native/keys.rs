@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Scope, rfc3339};
+use penstock_model::{AccountId, Scope, limits, rfc3339};
 use penstock_store::{
     Store,
     keys::{self, Key, NewKey},
@@ -20,9 +20,6 @@ use crate::{
     named::Named,
     refusal::Refusal,
 };
-
-/// Characters of a label, at most.
-const LABEL_CHARS: usize = 255;
 
 /// The body of `POST /v1/keys`.
 #[derive(Debug, Deserialize)]
@@ -72,8 +69,8 @@ pub(super) async fn create(
     if scopes.is_empty() {
         return Err(Refusal::unprocessable("no_scopes", "a key has at least one scope"));
     }
-    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_CHARS) {
-        let detail = format!("a label has at most {LABEL_CHARS} characters");
+    if label.as_ref().is_some_and(|label| label.chars().count() > limits::KEY_LABEL_CHARS) {
+        let detail = format!("a label has at most {} characters", limits::KEY_LABEL_CHARS);
         return Err(Refusal::unprocessable("label_too_long", detail));
     }
     let (id, secret) = (keys::new_id(), keys::new_secret());

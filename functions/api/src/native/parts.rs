@@ -17,9 +17,6 @@ use crate::{
     refusal::Refusal,
 };
 
-/// Characters of an ETag, at most; S3's have 32, and 38 at most with the number of parts.
-const ETAG_CHARS: usize = 100;
-
 /// The body of `POST /v1/imports/{id}/parts`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
@@ -115,7 +112,7 @@ pub(super) async fn complete(
     let parts: Vec<Part> = body.value.parts.into_iter().map(Part::from).collect();
     let import = caller.import(&store, id.get()).await?;
     if let Some(part) = parts.iter().find(|part| !is_etag(&part.etag)) {
-        let detail = format!("part {}: an ETag is 1 to {ETAG_CHARS} printable ASCII characters", part.number);
+        let detail = format!("part {}: an ETag is 1 to {} printable ASCII characters", part.number, limits::ETAG_CHARS);
         return Err(Refusal::unprocessable("invalid_parts", detail));
     }
     match store.complete_parts(&import, &parts).await? {
@@ -160,7 +157,7 @@ fn not_awaited() -> Refusal {
 }
 
 fn is_etag(text: &str) -> bool {
-    (1..=ETAG_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=limits::ETAG_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl From<NamedPart> for Part {

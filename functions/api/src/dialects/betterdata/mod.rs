@@ -10,13 +10,13 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use penstock_model::{ImportId, RowError, Status, rfc3339};
+use penstock_model::{ImportId, RowError, Status, limits, rfc3339};
 use penstock_store::{Store, errors::ErrorCursor};
 use serde_json::{Value, json};
 
 use super::{
     rows::{self, Rows},
-    shown::{Counts, SHOWN_ERRORS},
+    shown::Counts,
 };
 use crate::{
     api::Api,
@@ -102,7 +102,7 @@ fn status(status: Status) -> &'static str {
 async fn show(State(store): State<Store>, caller: Caller<Read>, id: Named<ImportId>) -> Result<Json<Value>, Refusal> {
     let import = caller.import(&store, id.get()).await?;
     let counts = Counts::of(&store, &import).await?;
-    let (errors, _) = store.errors(&import.id, ErrorCursor::default(), SHOWN_ERRORS).await?;
+    let (errors, _) = store.errors(&import.id, ErrorCursor::default(), limits::SHOWN_ERRORS).await?;
     let shown = |error: &RowError| json!({ "row": error.row, "field": error.field, "code": error.code, "message": error.message });
     Ok(Json(json!({
         "jobId": import.id,

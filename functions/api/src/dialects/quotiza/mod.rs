@@ -13,7 +13,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use penstock_model::{AccountId, RowError, Status};
+use penstock_model::{AccountId, RowError, Status, limits};
 use penstock_store::rate::Rate;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use self::sentence::sentence;
 use super::{
     rows::{self, Rows},
-    shown::{Counts, SHOWN_ERRORS, key_cell},
+    shown::{Counts, key_cell},
 };
 use crate::{
     api::Api,
@@ -43,6 +43,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     limits: &[
         Limit { name: "QUOTIZA_BODY_BYTES", value: BODY_BYTES, unit: "bytes" },
         Limit { name: "QUOTIZA_PRODUCTS", value: PRODUCTS as u64, unit: "products" },
+        Limit { name: "QUOTIZA_STATUS_BYTES", value: STATUS_QUERY_BYTES, unit: "bytes" },
     ],
     router,
     media_type: JSON,
@@ -143,7 +144,7 @@ async fn show(
     let job_id = asked.job_id.and_then(|id| id.parse().ok());
     let import = caller.import(&store, job_id.as_ref()).await?;
     let counts = Counts::of(&store, &import).await?;
-    let failed = store.rejected_rows(&import, 0, SHOWN_ERRORS).await?;
+    let failed = store.rejected_rows(&import, 0, limits::SHOWN_ERRORS).await?;
     Ok(Json(json!({
         "job_id": import.id,
         "status": status(import.status),
