@@ -239,8 +239,10 @@ async fn a_header_that_no_item_could_hold_fails_at_once_with_its_limit() {
     assert_eq!(failure.code, "header_too_large");
     assert!(failure.message.contains("65536"), "{}", failure.message);
     // The widest that is taken, of characters that take most room on their way.
-    let widest = format!("sku,name,brand,{}", "\u{1}".repeat(limits::HEADER_BYTES - 20));
-    let import = stack.import(format!("{widest}\nA,a,b,c\n").as_bytes()).await;
+    let columns = (limits::HEADER_BYTES - 20) / (limits::COLUMN_NAME_CHARS + 1);
+    let name = |column: usize| format!(",{column:02}{}", "\u{1}".repeat(limits::COLUMN_NAME_CHARS - 2));
+    let widest = format!("sku,name,brand{}", (0..columns).map(name).collect::<String>());
+    let import = stack.import(format!("{widest}\nA,a,b{}\n", ",c".repeat(columns)).as_bytes()).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 1));
     stack.stop().await;
 }
