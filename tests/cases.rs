@@ -6,7 +6,7 @@ mod support;
 use std::process::{Command, Stdio};
 
 use penstock_client::{ClientError, Import, NewImport};
-use penstock_model::Status;
+use penstock_model::{ImportOptions, Status};
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 use support::{Stack, adds_up, upload};
@@ -365,5 +365,108 @@ async fn rows_that_are_none_are_rejected_again_when_they_are_sent_again() {
         rejected.contains("ragged_row") && ["x", "y", "_row"].into_iter().all(|part| rejected.contains(part)),
         "{rejected}"
     );
+    stack.stop().await;
+}
+
+async fn import_with(stack: &Stack, file: &[u8], options: &Value) -> Import {
+    let options: ImportOptions = serde_json::from_value(options.clone()).expect("options");
+    let created = stack.client.create(&NewImport { options, ..NewImport::default() }, None).await.expect("is created");
+    assert_eq!(upload(&created, file).await, 200);
+    stack.ended(&created.id).await
+}
+
+async fn rejected(stack: &Stack, import: &Import) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rejected");
+    stack.client.save_rejected(&import.id, &path).await.expect("the file is written");
+    std::fs::read_to_string(&path).expect("a file")
+}
+
+/// Mended, a file of rejected rows is taken with the same options as its first file, wherever that had its header and
+/// its rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_rows_are_sent_again_with_the_same_options() {
+    let stack = Stack::start().await;
+    let titled = {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        sheet.write(0, 0, "Prices").expect("a cell");
+        for (row, cells) in [["sku", "name", "brand"], ["rx-1", "=\"abc\"", ""]].iter().enumerate() {
+            for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                sheet.write_string(row as u32 + 2, column as u16, *cell).expect("a cell");
+            }
+        }
+        book.save_to_buffer().expect("in memory")
+    };
+    let files: [(&str, Vec<u8>, Value, &str); 6] = [
+        ("r1-1", "Prices\n\nsku,name,brand\nr1-1,a,\n".into(), json!({ "header_line": 3 }), "a"),
+        ("rx-1", titled, json!({ "header_line": 3 }), "=\"abc\""),
+        (
+            "r2-1",
+            "{\"a\":[{\"sku\":1}],\"b\":{\"c.d\":[{\"sku\":\"r2-1\",\"name\":\"a\",\"brand\":\"\"}]}}".into(),
+            json!({ "rows_at": "/b/c.d" }),
+            "a",
+        ),
+        (
+            "r3-1",
+            "sep=;\nsku;name;brand\n#x\nr3-1;\"a \\\"b\\\"\";\n".into(),
+            json!({ "comment": "#", "escape": "\\" }),
+            "a \"b\"",
+        ),
+        ("r4-1", "\u{feff}sku,name,brand\nr4-1,ä,\n".into(), json!({}), "ä"),
+        ("r5-1", b"sku,name,brand\nr5-1,\xe4,\n".to_vec(), json!({ "encoding": "windows-1252" }), "ä"),
+    ];
+    for (key, file, options, name) in files {
+        let has_mark = ["rx-1", "r4-1", "r5-1"].contains(&key);
+        let mut import = import_with(&stack, &file, &options).await;
+        // What is not mended is rejected again, in a file of the same form.
+        for _ in 0..2 {
+            assert_eq!((import.rows.failed, import.rows.processed), (1, 1), "{key} {:?}", import.failure);
+            let file = rejected(&stack, &import).await;
+            assert_eq!(file.starts_with('\u{feff}'), has_mark, "{file}");
+            import = import_with(&stack, file.as_bytes(), &options).await;
+        }
+        let file = rejected(&stack, &import).await;
+        let mended = match file.contains("\"brand\":\"\"") {
+            true => file.replace("\"brand\":\"\"", "\"brand\":\"b\""),
+            false => format!("{}b\n", file.trim_end_matches('\n')),
+        };
+        let import = import_with(&stack, mended.as_bytes(), &options).await;
+        assert_eq!((import.rows.created, import.rows.failed), (1, 0), "{mended} {:?}", import.failure);
+        let record = stack.client.record("products", key).await.expect("answers").expect("a record");
+        assert_eq!(record["fields"]["name"], name, "{mended}");
+    }
+    stack.stop().await;
+}
+
+/// An error of a workbook never becomes a value, however often its row is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_a_workbook_is_refused_until_a_value_stands_there() {
+    let stack = Stack::start().await;
+    let mut book = Workbook::new();
+    let cells = book.add_worksheet();
+    for (column, name) in ["sku", "name", "brand", "description"].into_iter().enumerate() {
+        cells.write(0, column as u16, name).expect("a cell");
+    }
+    let error = rust_xlsxwriter::Formula::new("=1/0").set_result("#DIV/0!");
+    cells.write(1, 0, "re-1").expect("a cell").write(1, 1, "a").expect("a cell").write(1, 2, "b").expect("a cell");
+    cells.write(1, 3, error).expect("a cell");
+    let file = book.save_to_buffer().expect("in memory");
+    let mut import = import_with(&stack, &file, &json!({})).await;
+    for _ in 0..2 {
+        let errors = stack.errors(&import.id).await;
+        assert_eq!((import.rows.failed, errors[0].code.as_str()), (1, "cell_error"), "{errors:?}");
+        assert_eq!(errors[0].field.as_deref(), Some("description"));
+        let file = rejected(&stack, &import).await;
+        assert!(file.ends_with(",re-1,a,b,_error: #DIV/0!\n"), "{file}");
+        import = import_with(&stack, file.as_bytes(), &json!({})).await;
+    }
+    // Also where the file was opened in a spreadsheet, and saved as a workbook.
+    let names = ["_row", "_line", "_errors", "sku", "name", "brand", "description"];
+    let again = sheet(0, &[&names, &["2", "2", "x", "re-1", "a", "b", "_error: #DIV/0!"]]);
+    let import_again = import_with(&stack, &again, &json!({})).await;
+    assert_eq!(stack.errors(&import_again.id).await[0].code, "cell_error");
+    let mended = rejected(&stack, &import).await.replace("_error: #DIV/0!", "whole");
+    assert_eq!(import_with(&stack, mended.as_bytes(), &json!({})).await.rows.created, 1);
     stack.stop().await;
 }

@@ -193,8 +193,27 @@ fn a_header_that_does_not_fit_is_shown_with_what_may_be_meant() {
             )),
             ..case("title.xlsx", title_row, &[])
         },
-        case("twice.csv", "\u{feff}\u{feff}s\u{200b}k\u{1b}[31mu,name,brand\nA,a,b\n", &[])
-            .never(&["\u{feff}", "\u{200b}"]),
+        case(
+            "twice.csv",
+            "\u{feff}\u{feff}s\u{200b}k\u{1b}[31mu,name,brand\nA,a,b\n",
+            &[
+                "missing_column: kind `products` needs the column `sku`, which the header does not name; the header is 3 \
+               columns: `s<U+200B>k<U+001B>[31mu`, `name`, `brand`; if a column holds it under another name, `--map` says \
+               which",
+            ],
+        )
+        .never(&["\u{feff}", "\u{200b}"]),
+        case(
+            "told.csv",
+            "sep=,\nsku;name;brand\nA;a;b\n",
+            &[
+                "missing_column: kind `products` needs the column `sku` and the column `name` and the column `brand`, which \
+               the header does not name; the header is 1 column: `sku;name;brand`; it holds the names of several columns: if \
+               the file's lines stand in quotes as a whole, save it without those, else give `--delimiter ';'`",
+            ],
+        ),
+        case("arrays.json", "[[\"sku\",\"name\"],[\"A\",\"x\"]]", &["  row 1, line 1: the row is an array, where a JSON object belongs (not_an_object)"])
+            .never(&["--map"]),
         case(
             "break.csv",
             "\"sku\",\"name\n(english)\",\"brand\"\nA,a,b\n",
@@ -347,11 +366,25 @@ const CELLS: &[(&str, &str, &str)] = &[
         "not a date with a time as it is: write 2024-12-31T09:30:00, or give `--date-format '%d.%m.%Y %H:%M'` (invalid_datetime)",
     ),
     ("m", "soon", "not a date with a time: write it like 2026-01-31T09:30:00 (invalid_datetime)"),
-    ("b", "yes", "neither true nor false as it is: write true, or give `--true-values yes` (invalid_boolean)"),
-    ("b", "Nein", "neither true nor false as it is: write false, or give `--false-values Nein` (invalid_boolean)"),
+    // An option replaces the words that are taken so far, so it names them too.
+    (
+        "b",
+        "yes",
+        "neither true nor false as it is: write true, or give `--true-values true --true-values True --true-values TRUE --true-values 1 --true-values yes` (invalid_boolean)",
+    ),
+    (
+        "b",
+        "Nein",
+        "neither true nor false as it is: write false, or give `--false-values false --false-values False --false-values FALSE --false-values 0 --false-values Nein` (invalid_boolean)",
+    ),
     ("b", "perhaps", "neither true nor false: write true or false (invalid_boolean)"),
     ("i", "12.0", "not a whole number as it is: write 12 (invalid_integer)"),
     ("i", "12.5", "not a whole number: it has a fraction (invalid_integer)"),
+    (
+        "i",
+        "1.234",
+        "not a whole number as it is: write 1234 if that is meant, or give `--group-char .` (invalid_integer)",
+    ),
     ("i", "1,234", "not a whole number as it is: write 1234, or give `--group-char ,` (invalid_integer)"),
     (
         "n",
@@ -372,7 +405,8 @@ const CELLS: &[(&str, &str, &str)] = &[
         "not a number as it is: write -1234.5, or give `--decimal-char ,` and `--group-char ' '` (other_decimal_char)",
     ),
     ("n", "12.50 EUR", "not a number as it is: write 12.50 (invalid_number)"),
-    ("n", "1,50 €", "not a number as it is: write 1.50 (invalid_number)"),
+    ("n", "1,50 €", "not a number as it is: write 1.50 (other_decimal_char)"),
+    ("n", "0,125", "not a number as it is: write 0.125, or give `--decimal-char ,` (other_decimal_char)"),
     ("i", "many", "not a whole number: write it like 1234 (invalid_integer)"),
     ("n", "12 %", "not a number; write it as 1234.56, without currency or thousands separators (invalid_number)"),
 ];
@@ -430,6 +464,17 @@ fn rows_of_another_shape_say_what_to_do() {
                 "note: every row has 4 cells and the header 3: the header may be shifted, a name for one column is missing in it",
             ],
         ),
+        case("surplus.csv", "sku,name,brand\nA,x,y,\nB,x,y,\n", &["2 rows: 2 accepted, 0 failed"]).never(&["shifted"]),
+        case("spaced.csv", "sku, name, brand\nA, x, y,\nB, x, y,\n", &["2 rows: 2 accepted, 0 failed"]).never(&["shifted"]),
+        case(
+            "comma.csv",
+            "sku,name,brand,cost\nA,x,y,1,5\nB,x,y,12,50\n",
+            &[
+                "note: every row has 5 cells and the header 4: the numbers of `cost` may have a decimal comma, and need quotes \
+               then, or another delimiter; else a name for one column is missing in the header",
+            ],
+        )
+        .never(&["shifted"]),
     ]);
 }
 
@@ -437,8 +482,8 @@ fn rows_of_another_shape_say_what_to_do() {
 fn what_the_first_rows_show_is_suggested_and_nothing_is_applied() {
     let comma = "note: `n` has cells such as `12,5`, numbers with a decimal comma: give `--decimal-char ,`";
     let dates = "note: `d` has cells such as `01/02/2024`, all dates like it: give `--date-format %d/%m/%Y`";
-    let words =
-        "note: `b` has cells such as `yes`, words for true and false: give `--true-values yes` and `--false-values no`";
+    let words = "note: `b` has cells such as `yes`, words for true and false: give `--true-values true --true-values True --true-values TRUE --true-values 1 --true-values yes` and \
+                 `--false-values false --false-values False --false-values FALSE --false-values 0 --false-values no`";
     holds(vec![
         case(
             "a.csv",

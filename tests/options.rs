@@ -96,7 +96,7 @@ async fn numbers_that_would_be_stored_wrong_fail_the_file_before_any_row() {
     assert_eq!((ended.status, ended.rows.processed), (Status::Failed, 0));
     let failure = ended.failure.expect("a reason");
     assert_eq!(failure.code, "ambiguous_numbers");
-    for part in ["`1.234`", "`1.234,56`", "decimal_char `,`", "group_char `.`"] {
+    for part in ["`1.234`", "`1.234,56`", "the option `decimal_char` = \",\"", "the option `group_char` = \".\""] {
         assert!(failure.message.contains(part), "{}", failure.message);
     }
     let options = json!({ "decimal_char": ",", "group_char": "." });

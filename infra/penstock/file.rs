@@ -150,7 +150,11 @@ pub(crate) fn words<T: DeserializeOwned + Clone + Send + Sync + 'static>(
 /// As the service takes it.
 fn delimiter(text: &str) -> Result<char, String> {
     let refused = |rule: InvalidDelimiter| format!("it {rule}");
-    let delimiter: char = text.parse().map_err(|_| refused(InvalidDelimiter))?;
+    // A shell passes these two characters on as they are.
+    if matches!(text, "\\t" | "tab") {
+        return Ok('\t');
+    }
+    let delimiter: char = text.parse().map_err(|_| format!("{}, or tab", refused(InvalidDelimiter)))?;
     delimiter_byte(delimiter).map(|_| delimiter).map_err(refused)
 }
 

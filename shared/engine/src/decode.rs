@@ -82,9 +82,13 @@ pub(crate) fn unpack<'a>(
     Ok(Box::new(Limited { inner: unpacked, left: limit, limit }))
 }
 
-/// The one file of an archive. Folders, and what macOS adds, do not count.
+/// The one file of an archive. Folders, and what systems add beside the files of a folder, do not count.
 fn only_entry<U: Upload>(archive: &Archive<U>) -> Result<usize, Failure> {
-    let is_file = |entry: &Entry| !entry.is_folder() && !entry.name.starts_with("__MACOSX/");
+    let is_file = |entry: &Entry| {
+        let name = entry.name.rsplit('/').next().unwrap_or_default();
+        let is_added = name.starts_with("._") || matches!(name, ".DS_Store" | "Thumbs.db" | "desktop.ini");
+        !entry.is_folder() && !entry.name.starts_with("__MACOSX/") && !is_added
+    };
     let mut files = archive.entries().iter().enumerate().filter(|(_, entry)| is_file(entry));
     let (only, entry) = match (files.next(), files.next()) {
         (Some(only), None) => only,

@@ -6,6 +6,7 @@ mod foreign;
 
 use std::io::Read;
 
+use encoding_rs::Encoding;
 use penstock_model::{Compression, Failure, Format, Grammar, Layout, ReadOptions, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
 
@@ -17,7 +18,7 @@ use crate::{
     decode,
     hints::Hints,
     invisible::{is_blank, is_invisible},
-    sheet,
+    rejected, sheet,
     split::{byte, told_delimiter},
     upload::{self, Upload, cannot_be_read},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Detected {
     pub(crate) layout: Layout,
     /// `None` for a workbook.
     pub(crate) sample: Option<Sample>,
+    /// Whether it is a file of rejected rows: options that say how the first file stood do not hold for it.
+    pub(crate) is_of_rejected: bool,
 }
 
 /// The start of an upload's text.
@@ -53,7 +56,8 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
             if is_workbook(&mut upload)? {
-                return Ok(Detected { layout: workbook(upload, bytes, hints)?, sample: None });
+                let layout = workbook(upload, bytes, hints)?;
+                return Ok(Detected { layout, sample: None, is_of_rejected: false });
             }
             Some(Compression::Zip)
         }
@@ -84,12 +88,22 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     if let Some(failure) = foreign::by_text(&text) {
         return Err(failure);
     }
-    let reading = hints.reading();
-    let (format, grammar) = grammar(&text, complete, hints, &reading)?;
+    let mut reading = hints.reading();
+    let of_rejected = rejected::told(&text, hints.options.quoting.unwrap_or(true));
+    let (format, grammar) = match of_rejected {
+        // Its header is its first line, its rows begin with their numbers, and its objects are a line each.
+        Some(grammar) => {
+            reading = ReadOptions { header_line: None, comment: None, rows_at: None, ..reading };
+            (format_of(grammar), grammar)
+        }
+        None => grammar(&text, complete, hints, &reading)?,
+    };
     let plain = Layout::plain(format, grammar);
-    let layout = Layout { compression, encoding: encoding.name().to_owned(), reading, ..plain };
+    let has_mark = Encoding::for_bom(&sample).is_some();
+    let layout = Layout { compression, encoding: encoding.name().to_owned(), has_mark, reading, ..plain };
     let sample = Sample { text: text.into_owned(), complete };
-    Ok(Detected { layout: noting_contradictions(layout, hints), sample: Some(sample) })
+    let is_of_rejected = of_rejected.is_some();
+    Ok(Detected { layout: noting_contradictions(layout, hints), sample: Some(sample), is_of_rejected })
 }
 
 /// Whether an archive is an Excel workbook rather than one that holds a file.
@@ -125,10 +139,19 @@ fn grammar(text: &str, complete: bool, hints: &Hints<'_>, reading: &ReadOptions)
                 Some(delimiter) => delimiter,
                 None => delimiter(text, complete, quoting, hints, reading),
             };
-            let format = if delimiter == b'\t' { Format::Tsv } else { Format::Csv };
-            (format, Grammar::Delimited { delimiter, quoting })
+            let grammar = Grammar::Delimited { delimiter, quoting };
+            (format_of(grammar), grammar)
         }
     })
+}
+
+/// The format of a text whose rows are delimited, or objects on lines.
+fn format_of(grammar: Grammar) -> Format {
+    match grammar {
+        Grammar::Delimited { delimiter: b'\t', .. } => Format::Tsv,
+        Grammar::Delimited { .. } => Format::Csv,
+        _ => Format::Ndjson,
+    }
 }
 
 /// The grammar of a text that is JSON. `is_envelope` says that an object holds the rows, if there is only one.
@@ -143,6 +166,10 @@ fn json(
     let mut start = text.chars().filter(|c| !c.is_ascii_whitespace());
     let asked = matches!(wanted, Some(Format::Json | Format::Ndjson));
     match (start.next(), start.next()) {
+        // Rows that are arrays are refused one by one, as what they are.
+        (Some('['), Some('[')) if matches!(start.next(), Some('"' | '[' | ']' | '{' | '-' | '0'..='9')) => {
+            return Ok(Some(Grammar::Elements { enveloped: false }));
+        }
         (Some('['), None | Some('{' | ']')) => return Ok(Some(Grammar::Elements { enveloped: false })),
         (Some('['), _) if asked => return Ok(Some(Grammar::Elements { enveloped: false })),
         (Some('{'), Some('"' | '}')) => {}

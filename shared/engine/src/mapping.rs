@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use penstock_model::{
     Failure, KindName,
     advice::{Setting, visible},
-    limits,
+    delimiter_byte, limits,
 };
 use serde_json::{Map, Value};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
@@ -222,6 +222,10 @@ impl<'a> Names<'a> {
             message.push_str(&format!("; line {line} looks like the header, {}: give {option}", header(&columns)));
             return Failure::new("missing_column", message);
         }
+        if let Some(advice) = self.not_split(columns) {
+            message.push_str(&advice);
+            return Failure::new("missing_column", message);
+        }
         let near = Near::of(missing.iter().take(SHOWN_NAMES).copied());
         let free = columns.iter().zip(found).filter(|(column, found)| found.is_none() && !column.trim().is_empty());
         let mut meant: Vec<(&str, &str)> = Vec::new();
@@ -245,6 +249,38 @@ impl<'a> Names<'a> {
         };
         message.push_str(&advice);
         Failure::new("missing_column", message)
+    }
+
+    /// What to do where the only column that a header names is the names of several fields: its cells are delimited
+    /// otherwise than it was read.
+    fn not_split(&self, columns: &[String]) -> Option<String> {
+        let mut named = columns.iter().filter(|column| !column.trim().is_empty());
+        let (Some(only), None) = (named.next(), named.next()) else { return None };
+        let is_field = |part: &str| self.find(part.trim_matches(|c: char| c == '"' || is_invisible(c))).is_some();
+        let mut tried = Vec::new();
+        let mut best = (1, ' ');
+        for c in only.chars().filter(|c| delimiter_byte(*c).is_ok() && !matches!(c, '_' | '-' | '.')) {
+            if tried.contains(&c) {
+                continue;
+            }
+            tried.push(c);
+            let fields = only.split(c).filter(|part| is_field(part)).count();
+            if fields > best.0 {
+                best = (fields, c);
+            }
+        }
+        let option = Setting::Delimiter.to(best.1.to_string());
+        match best {
+            (1, _) => None,
+            (_, ' ') if only.contains("  ") => Some(
+                "; its columns seem to have a fixed width, which is not read: save the file as CSV or XLSX".to_owned(),
+            ),
+            (_, ',' | ';' | '\t' | '|') => Some(format!(
+                "; it holds the names of several columns: if the file's lines stand in quotes as a whole, save it without \
+                 those, else give {option}"
+            )),
+            _ => Some(format!("; it holds the names of several columns: give {option}")),
+        }
     }
 
     fn hint(&self, name: &str) -> String {
@@ -430,6 +466,25 @@ mod tests {
         let names = Names::new(&kind, ["row", "line", "_errors"].into_iter(), &none);
         let found = names.fields(&columns(&["_row", "_line", "_errors", "Line"]), true);
         assert_eq!(found, Ok(vec![None, None, Some(2), Some(1)]));
+    }
+
+    #[test]
+    fn a_line_that_was_not_cut_is_no_slip_of_one_name() {
+        let message = |name: &str| with(&[], |map| map.missing(&[0, 1], &columns(&[name]), &[None], None)).message;
+        for (name, advice) in [
+            ("sku,name,base price", "as a whole, save it without those, else give the option `delimiter` = \",\""),
+            ("sku;name", "else give the option `delimiter` = \";\""),
+            ("sku^name^base_price", "it holds the names of several columns: give the option `delimiter` = \"^\""),
+            ("sku:name", "give the option `delimiter` = \":\""),
+            (
+                "sku     name    base_price",
+                "seem to have a fixed width, which is not read: save the file as CSV or XLSX",
+            ),
+        ] {
+            let message = message(name);
+            assert!(message.ends_with(advice) && !message.contains("did you mean"), "{message}");
+        }
+        assert!(message("sku_nam").contains("the option `mapping`"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub(crate) const OTHER_DECIMAL_CHAR: &str = "other_decimal_char";
 /// import that has it needs it no second time.
 pub fn of_errors<'a>(mut codes: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     codes.any(|code| code == OTHER_DECIMAL_CHAR).then_some(
-        "rows were rejected whose numbers have another decimal character than the file was read with: the options \
-         decimal_char and group_char say how they are to be read",
+        "rows were rejected whose numbers have another decimal character than the file was read with: the option \
+         `decimal_char` and the option `group_char` say how they are to be read",
     )
 }

@@ -150,6 +150,12 @@ impl Plan {
         (self.landmark, self.header.get(self.landmark).map_or("", String::as_str))
     }
 
+    /// Whether the header is that of a file of rejected rows, and what that adds is no field here.
+    pub(crate) fn is_of_rejected(&self) -> bool {
+        let has = |name: &str| self.header.iter().zip(&self.columns).any(|(own, field)| own == name && field.is_none());
+        ADDED.into_iter().all(has)
+    }
+
     /// The cells that a row has at least: behind them no column has a name.
     #[inline]
     pub(crate) fn least_cells(&self) -> usize {

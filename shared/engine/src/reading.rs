@@ -54,9 +54,11 @@ pub fn check_size(bytes: u64) -> Result<(), Failure> {
 pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     check_size(bytes)?;
     options::check(hints.options)?;
-    let Detected { layout, sample } = detect::detect(&mut upload, bytes, hints)?;
+    let Detected { layout, sample, is_of_rejected } = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
-    options::apply(&hints.options.reading, &layout)?;
+    // The same options are given again with a file of rejected rows, whose first file they were for.
+    let given = &hints.options.reading;
+    options::apply(if is_of_rejected { &layout.reading } else { given }, &layout)?;
     match sample {
         Some(Sample { text, complete }) => {
             let layout = Layout { compression: None, encoding: UTF_8.to_owned(), ..layout.clone() };

@@ -3,19 +3,21 @@
 //! Delimited rows become a file with the columns `_row`, `_line` and `_errors`, then the file's own columns; each
 //! rejected row follows as it came. The added columns go first, so that a row with too few cells, or a quote that is
 //! never closed, cannot swallow them. A sheet's rows become the same between commas, each cell as text from which its
-//! field reads the same value. JSON rows become a JSON object a line, the same three members in front of their own. What
-//! is no object, or cannot be trusted, stands alone as it came.
+//! field reads the same value; one that holds an error stands behind [`ERROR_MARK`], and is refused until somebody has
+//! put a value there. JSON rows become a JSON object a line, the same three members in front of their own. What is no
+//! object, or cannot be trusted, stands alone as it came.
 //!
 //! Sent again, with the rows mended, the additions are ignored ([`crate::mapping::ADDED`]). What is rejected then has
 //! them once: `_errors` anew, `_row` and `_line` as they are, so that they go on telling where in the first file the row
-//! stood.
+//! stood. Such a file is told by these columns ([`told`]): what the options say of where the header and the rows stand in
+//! the first file does not hold for it.
 //!
 //! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something
-//! else, or a workbook.
+//! else, or a workbook, or had one itself.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
-use penstock_model::{Grammar, ImportOptions, Layout, RowError, UTF_8, limits};
+use penstock_model::{Grammar, ImportOptions, Layout, RowError, UTF_8, delimiter_byte, limits};
 use serde::de::IgnoredAny;
 use serde_json::{json, value::RawValue};
 
@@ -25,10 +27,41 @@ use crate::{
     mapping::ADDED,
     members::{JsonString, Members},
     plan::Plan,
-    rows::{Content, Located, Tagged, tagged},
+    rows::{Content, Located, Tagged, is_formula_of_text, tagged},
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What goes before the error that a workbook's cell holds. In a file of rejected rows no field takes a cell that begins
+/// so: `#N/A` would be a text like any other.
+pub(crate) const ERROR_MARK: &str = "_error: ";
+
+/// The error that a cell of a file of rejected rows stands for.
+pub(crate) fn error_of(cell: &[u8]) -> Option<&str> {
+    std::str::from_utf8(cell.strip_prefix(ERROR_MARK.as_bytes())?).ok()
+}
+
+/// Lines of a text in which a rejected JSON row is looked for: what is no object stands alone.
+const TOLD_LINES: usize = 100;
+
+/// How the rows stand in a text that is a file of rejected rows, if it is one: it begins with its own columns, or has a
+/// JSON object on a line that begins with its own members.
+pub(crate) fn told(text: &str, quoting: bool) -> Option<Grammar> {
+    let text = text.trim_start_matches('\u{feff}');
+    if let Some(delimiter) = text.strip_prefix(ADDED[0]).and_then(|rest| rest.bytes().next())
+        && delimiter_byte(char::from(delimiter)).is_ok()
+    {
+        let delimiter_text = char::from(delimiter).to_string();
+        let is_end = |rest: &str| rest.is_empty() || rest.starts_with([char::from(delimiter), '\n', '\r']);
+        let is_it = text.strip_prefix(&ADDED.join(&delimiter_text)).is_some_and(is_end);
+        return is_it.then_some(Grammar::Delimited { delimiter, quoting });
+    }
+    let is_row = |line: &str| {
+        let Some(rest) = line.strip_prefix("{\"_errors\":\"") else { return false };
+        rest.contains("\",\"_line\":") && rest.contains(",\"_row\":")
+    };
+    text.lines().take(TOLD_LINES).any(is_row).then_some(Grammar::Lines)
+}
 
 /// What stands between the cells of a sheet's rows.
 const COMMA: Grammar = Grammar::Delimited { delimiter: b',', quoting: true };
@@ -66,7 +99,10 @@ impl Form {
             |name: &String| ADDED.iter().position(|added| added == name).filter(|at| !own.contains(&ADDED[*at]));
         Self {
             grammar: layout.grammar,
-            has_mark: options.encoding.is_some() || layout.encoding != UTF_8 || layout.grammar == Grammar::Sheet,
+            has_mark: layout.has_mark
+                || options.encoding.is_some()
+                || layout.encoding != UTF_8
+                || layout.grammar == Grammar::Sheet,
             columns: columns.to_vec(),
             added: columns.iter().map(added).collect(),
             fields,
@@ -89,8 +125,10 @@ impl Form {
         }
         if let Grammar::Delimited { delimiter, quoting } = self.written() {
             let own = self.columns.iter().zip(&self.added).filter(|(_, added)| added.is_none());
-            let names = ADDED.into_iter().chain(own.map(|(name, _)| name.as_str()));
-            head.extend(line(delimiter, quoting, names));
+            let of_sheet = self.grammar == Grammar::Sheet;
+            let own = own.map(|(name, _)| if of_sheet { as_it_is(name) } else { Cow::Borrowed(name.as_str()) });
+            let names = ADDED.into_iter().map(Cow::Borrowed).chain(own);
+            head.extend(self.line(delimiter, quoting, names));
             head.push(b'\n');
         }
         head
@@ -134,7 +172,7 @@ impl Form {
             .collect();
         self.reasons(self.place(errors, texts.iter().cloned()), errors, file);
         let own = texts.iter().enumerate().filter(|(at, _)| self.added.get(*at).is_none_or(Option::is_none));
-        let own = line(b',', true, own.map(|(_, text)| text.as_str()));
+        let own = self.line(b',', true, own.map(|(_, text)| Cow::Borrowed(text.as_str())));
         if !own.is_empty() {
             file.push(b',');
             file.extend(own);
@@ -145,7 +183,7 @@ impl Form {
     fn text(&self, field: Option<usize>, cell: &str) -> String {
         let field = field.zip(self.kind.as_ref()).map(|(field, kind)| kind.field(field));
         let string = || match serde_json::from_str(cell) {
-            Ok(JsonString(text)) => text.into_owned(),
+            Ok(JsonString(text)) => as_it_is(&text).into_owned(),
             Err(_) => cell.to_owned(),
         };
         let as_text = |input: Input<'_>, otherwise: &str| match field {
@@ -159,7 +197,7 @@ impl Form {
             Some(b'f') => as_text(Input::Boolean(false), "false"),
             Some(b'{') => match tagged(cell) {
                 Some(Tagged { date: Some(date), .. }) => as_text(Input::Date(&date), &date),
-                Some(Tagged { error: Some(error), .. }) => error.into_owned(),
+                Some(Tagged { error: Some(error), .. }) => format!("{ERROR_MARK}{error}"),
                 _ => cell.to_owned(),
             },
             Some(b'[') => cell.to_owned(),
@@ -219,7 +257,21 @@ impl Form {
     fn reasons(&self, place: Place, errors: &[RowError], file: &mut Vec<u8>) {
         let Grammar::Delimited { delimiter, quoting } = self.written() else { return };
         let cells = [place.row.to_string(), place.line.to_string(), not_a_formula(messages(errors))];
-        file.extend(line(delimiter, quoting, cells.iter().map(String::as_str)));
+        file.extend(self.line(delimiter, quoting, cells.iter().map(|cell| Cow::Borrowed(cell.as_str()))));
+    }
+
+    /// Cells as one line of the file. Where the file has a character that makes the next one data, that does so in these
+    /// cells too.
+    fn line<'a>(&self, delimiter: u8, quoting: bool, cells: impl Iterator<Item = Cow<'a, str>>) -> Vec<u8> {
+        let Some(escape) = self.escape.map(char::from).filter(|_| quoting) else {
+            return line(delimiter, quoting, cells);
+        };
+        let is_quoted = |cell: &str| cell.contains([char::from(delimiter), '"', '\n', '\r']);
+        let escaped = |cell: Cow<'a, str>| match cell.contains(escape) && is_quoted(&cell) {
+            true => Cow::Owned(cell.replace(escape, &format!("{escape}{escape}"))),
+            false => cell,
+        };
+        line(delimiter, quoting, cells.map(escaped))
     }
 
     /// Writes a row that is too long to be held, or that cannot be trusted: it is passed on in pieces.
@@ -351,6 +403,14 @@ fn raw_cells(delimiter: u8, quoting: bool, escape: Option<u8>, record: &[u8]) ->
     cells
 }
 
+/// A text of a sheet as a delimited file has it: one that is itself a formula of a text stands in another.
+fn as_it_is(text: &str) -> Cow<'_, str> {
+    match is_formula_of_text(text.as_bytes()) {
+        true => format!("=\"{}\"", text.replace('"', "\"\"")).into(),
+        false => text.into(),
+    }
+}
+
 fn messages(errors: &[RowError]) -> String {
     let messages: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
     messages.join("; ")
@@ -362,14 +422,15 @@ fn not_a_formula(cell: String) -> String {
 }
 
 /// Cells as one line of the file, without a terminator. Without quoting, what would end a cell becomes a space.
-fn line<'a>(delimiter: u8, quoting: bool, cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
+fn line<'a>(delimiter: u8, quoting: bool, cells: impl Iterator<Item = Cow<'a, str>>) -> Vec<u8> {
     if !quoting {
         let ends_cell = |byte: u8| byte == delimiter || matches!(byte, b'\n' | b'\r');
-        let plain = |cell: &str| cell.bytes().map(|byte| if ends_cell(byte) { b' ' } else { byte }).collect::<Vec<_>>();
+        let plain =
+            |cell: Cow<'_, str>| cell.bytes().map(|byte| if ends_cell(byte) { b' ' } else { byte }).collect::<Vec<_>>();
         return cells.map(plain).collect::<Vec<_>>().join(&delimiter);
     }
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-    writer.write_record(cells).expect("writing to memory succeeds");
+    writer.write_record(cells.map(Cow::into_owned)).expect("writing to memory succeeds");
     let mut line = writer.into_inner().expect("writing to memory succeeds");
     line.truncate(line.len() - 1);
     line
@@ -458,6 +519,38 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_rejected_rows_is_told_by_its_own_columns() {
+        let semicolons = Grammar::Delimited { delimiter: b';', quoting: true };
+        assert_eq!(told("\u{feff}_row;_line;_errors;sku\n", true), Some(semicolons));
+        assert_eq!(told("_row,_line,_errors\n", true), Some(Grammar::CSV));
+        assert_eq!(told("17\n{\"_errors\":\"x\",\"_line\":1,\"_row\":1,\"a\":[{}]}\n", true), Some(Grammar::Lines));
+        for other in
+            ["", "_row", "_row,_line\n", "_row,_line,_errors2\n", "sku,_row,_line,_errors\n", "{\"_errors\":1}\n"]
+        {
+            assert_eq!(told(other, true), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_makes_the_next_character_data_does_so_in_what_is_added() {
+        let mut layout = Layout::csv();
+        layout.reading.escape = Some('\\');
+        let form = Form::new(&layout, &ImportOptions::default(), &["sku".to_owned()], None);
+        let mut file = Vec::new();
+        let errors = [error("x", "a \\\"b\\\", c")];
+        form.cells(&errors, b"A", &mut file);
+        assert_eq!(String::from_utf8(file).expect("text"), "7,9,\"x: a \\\\\"\"b\\\\\"\", c\",A");
+    }
+
+    #[test]
+    fn a_mark_at_the_start_of_the_first_file_is_kept() {
+        let marked = Layout { has_mark: true, ..Layout::csv() };
+        let head = |layout| Form::new(layout, &ImportOptions::default(), &["sku".to_owned()], None).head();
+        assert_eq!(head(&marked), "\u{feff}_row,_line,_errors,sku\n".as_bytes());
+        assert_eq!(head(&Layout::csv()), b"_row,_line,_errors,sku\n");
+    }
+
+    #[test]
     fn names_that_the_kind_or_the_mapping_has_are_data() {
         let options =
             ImportOptions { mapping: [("_line".to_owned(), "name".to_owned())].into(), ..ImportOptions::default() };
@@ -484,7 +577,9 @@ mod tests {
             of(br#"["a, \"b\"",19.99,5.0,true,{"date":"2026-11-21"},{"date":"2026-11-21"}]"#),
             format!("{reasons},\"a, \"\"b\"\"\",\"19,99\",5,ja,21.11.2026,2026-11-21T00:00:00\n")
         );
-        assert_eq!(of(br##"[7,"x",null,false,{"error":"#N/A"}]"##), format!("{reasons},7,x,,nein,#N/A,\n"));
+        assert_eq!(of(br##"[7,"x",null,false,{"error":"#N/A"}]"##), format!("{reasons},7,x,,nein,_error: #N/A,\n"));
+        // What would be taken for a formula of a text stands in one.
+        assert_eq!(of(br##"["=\"abc\""]"##), format!("{reasons},\"=\"\"=\"\"\"\"abc\"\"\"\"\"\"\",,,,,\n"));
         // A row with more cells than there are columns is whole.
         assert_eq!(of(br#"[1,null,null,null,null,null,null,8]"#), format!("{reasons},1,,,,,,,8\n"));
         assert_eq!(passed(&form, br#"["a"]"#), "7,9,record_too_large: x,\"[\"\"a\"\"]\"\n");

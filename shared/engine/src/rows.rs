@@ -8,6 +8,7 @@ mod shape;
 use std::{borrow::Cow, ops::Range};
 
 pub use cells::RecordCells;
+pub(crate) use cells::is_formula_of_text;
 use cells::{Marks, Table};
 pub(crate) use json::{Tagged, tagged};
 use penstock_model::{
@@ -21,6 +22,7 @@ use crate::{
     invisible::{is_blank, is_blank_record},
     key, lines,
     plan::Plan,
+    rejected,
     split::{self, Values},
     transcoded,
 };
@@ -416,6 +418,8 @@ struct RowReader<'a> {
     /// Whether cells that are missing at a row's end are absent.
     takes_short: bool,
     takes_escapes: bool,
+    /// Whether the file is one of rejected rows, whose cells may stand for errors of a workbook.
+    is_of_rejected: bool,
     /// The column by which a row that is no record is told, and the first byte of its name.
     landmark: (usize, u8),
     /// The columns of a header that hold texts of the key, and their fields.
@@ -457,13 +461,14 @@ impl<'a> RowReader<'a> {
         let landmark = (landmark, name.bytes().next().unwrap_or(b'-'));
         Self {
             landmark,
-            plan,
             empty_cells: job.options.empty_cells,
             takes_short: job.reading.short_rows == Some(ShortRows::Absent),
             takes_escapes: job.reading.escape.is_some(),
+            is_of_rejected: plan.is_of_rejected(),
             text_keys,
             named_by: Vec::new(),
             begun: 0,
+            plan,
         }
     }
 
@@ -547,6 +552,15 @@ impl<'a> RowReader<'a> {
                 // Nothing else that is said of the cell would help.
                 buffer.findings.retain(|found| found.field.as_deref() != Some(name));
                 buffer.findings.push(Finding::cell(name, cell, error));
+            }
+        }
+        if self.is_of_rejected {
+            for (cell, field) in cells.iter().zip(self.plan.columns()) {
+                if let (Some(field), Some(shown)) = (field, rejected::error_of(cell)) {
+                    let name = self.plan.kind().field(*field).name();
+                    buffer.findings.retain(|found| found.field.as_deref() != Some(name));
+                    buffer.findings.push(json::error_in_sheet(name, shown));
+                }
             }
         }
         Ok(())

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use penstock_model::{
     Body, Chunk, Grammar,
-    advice::Setting,
-    limits::{COLUMNS, NOTED_ROWS, SOUGHT_RECORDS},
+    advice::{Setting, visible},
+    limits::{COLUMNS, NOTED_ROWS, SHOWN_NAME_CHARS, SOUGHT_RECORDS},
 };
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ use crate::{
     mapping::{HeaderLine, Names},
     members::{JsonString, Members},
     plan::Plan,
-    rows::{Content, Syntax, for_each_record},
+    rows::{Content, RecordCells, Syntax, for_each_record},
     sheet,
 };
 
@@ -69,6 +69,7 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
     let of_member: HashMap<&str, Option<usize>> =
         columns.iter().rev().zip(fields.iter().rev()).map(|(name, field)| (name.as_str(), *field)).collect();
     let (mut habits, mut rows, mut widths) = (Habits::default(), 0, None);
+    let (mut says_more, mut pairs) = (false, None::<Vec<usize>>);
     for_each_record(syntax, chunk.first_row, chunk.first_line, bytes, |record| {
         rows += 1;
         if rows > NOTED_ROWS {
@@ -80,6 +81,15 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
                 widths = Some(
                     widths.map_or((width, width), |(least, most): (usize, usize)| (least.min(width), most.max(width))),
                 );
+                if width == fields.len() + 1 {
+                    says_more |= cells.get(width - 1).is_some_and(|cell| !cell.trim_ascii().is_empty());
+                    let here: Vec<usize> =
+                        (0..fields.len()).filter(|at| may_be_split(plan, &fields, cells, *at)).collect();
+                    pairs = Some(match pairs.take() {
+                        None => here,
+                        Some(before) => before.into_iter().filter(|at| here.contains(at)).collect(),
+                    });
+                }
                 if width == fields.len() {
                     for ((_, cell), field) in cells.texts().zip(&fields) {
                         if let (Some(field), Ok(text)) = (field, std::str::from_utf8(cell)) {
@@ -108,11 +118,20 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
         && least == most
         && rows > 1
         && most == columns.len() + 1
+        && says_more
     {
-        notes.push(format!(
-            "every row has {most} cells and the header {}: the header may be shifted, a name for one column is missing in it",
-            columns.len()
-        ));
+        let start = format!("every row has {most} cells and the header {}: ", columns.len());
+        let split = pairs
+            .and_then(|pairs| pairs.first().copied())
+            .filter(|_| matches!(syntax.grammar, Grammar::Delimited { delimiter: b',', .. }));
+        notes.push(match split {
+            Some(at) => format!(
+                "{start}the numbers of `{}` may have a decimal comma, and need quotes then, or another delimiter; else a name for \
+                 one column is missing in the header",
+                visible(&columns[at], SHOWN_NAME_CHARS)
+            ),
+            None => format!("{start}the header may be shifted, a name for one column is missing in it"),
+        });
     }
     if let Grammar::Delimited { delimiter, quoting: true } = syntax.grammar
         && syntax.escape.is_none()
@@ -124,6 +143,15 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
         ));
     }
     notes
+}
+
+/// Whether a cell of a field of numbers and the one behind it are digits, as a decimal comma that delimits leaves them.
+fn may_be_split(plan: &Plan, fields: &[Option<usize>], cells: RecordCells<'_>, at: usize) -> bool {
+    let is_digits =
+        |cell: Option<&[u8]>| cell.is_some_and(|cell| !cell.is_empty() && cell.iter().all(u8::is_ascii_digit));
+    fields[at].is_some_and(|field| plan.kind().field(field).is_number())
+        && is_digits(cells.get(at))
+        && is_digits(cells.get(at + 1))
 }
 
 fn see(habits: &mut Habits, plan: &Plan, field: Option<usize>, value: &RawValue) {

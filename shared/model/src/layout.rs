@@ -199,6 +199,9 @@ pub struct Layout {
     pub compression: Option<Compression>,
     /// The encoding of its text, by its name in the WHATWG Encoding Standard.
     pub encoding: String,
+    /// Whether a byte order mark stands before its text. The file of its rejected rows has one too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_mark: bool,
     /// How rows stand in the text.
     pub grammar: Grammar,
     /// The sheet of a workbook.
@@ -229,6 +232,7 @@ impl Layout {
             format,
             compression: None,
             encoding: UTF_8.to_owned(),
+            has_mark: false,
             grammar,
             sheet: None,
             other_sheets: Vec::new(),

@@ -52,7 +52,7 @@ pub struct ReadOptions {
     /// What becomes of rows that have fewer cells than the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_rows: Option<ShortRows>,
-    /// The path of the array of rows in a JSON document: the names of members, with dots between them.
+    /// The path of the array of rows in a JSON document: the names of members, with dots between them, or a JSON Pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_at: Option<String>,
 }
@@ -137,16 +137,35 @@ impl ReadOptions {
             return invalid("escape", "has no meaning without quoting".to_owned());
         }
         if let Some(path) = &self.rows_at {
-            let names = path.split('.').count();
-            if path.split('.').any(str::is_empty) || names > ROWS_AT_NAMES || path.chars().count() > ROWS_AT_CHARS {
+            let names = Self::names_of(path);
+            let is_path = (1..=ROWS_AT_NAMES).contains(&names.len()) && !names.iter().any(String::is_empty);
+            if !is_path || path.chars().count() > ROWS_AT_CHARS {
                 let rule = format!(
-                    "is 1 to {ROWS_AT_NAMES} names of members with dots between them, such as data.items, of {ROWS_AT_CHARS} \
-                     characters at most"
+                    "is 1 to {ROWS_AT_NAMES} names of members with dots between them, such as data.items, or a JSON Pointer, such \
+                     as /data/my.items, of {ROWS_AT_CHARS} characters at most"
                 );
                 return invalid("rows_at", rule);
             }
         }
         Ok(())
+    }
+
+    /// The names of members of which a path of [`ReadOptions::rows_at`] is made: between its dots, or those of a JSON
+    /// Pointer (RFC 6901) where it begins with `/`.
+    pub fn names_of(path: &str) -> Vec<String> {
+        match path.strip_prefix('/') {
+            Some(pointer) => pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect(),
+            None => path.split('.').map(str::to_owned).collect(),
+        }
+    }
+
+    /// The path of members of these names, as [`ReadOptions::names_of`] reads it.
+    pub fn path_of(names: &[String]) -> String {
+        let is_plain = |name: &String| !name.contains('.') && !name.is_empty();
+        if names.iter().all(is_plain) && names.first().is_some_and(|first| !first.starts_with('/')) {
+            return names.join(".");
+        }
+        names.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
     }
 
     fn check_booleans(&self) -> Result<(), InvalidOption> {
@@ -195,6 +214,18 @@ mod tests {
 
     fn read(json: &str) -> ReadOptions {
         serde_json::from_str(json).expect("options")
+    }
+
+    #[test]
+    fn a_path_of_rows_is_dotted_or_a_pointer() {
+        for (path, names) in
+            [("data.items", &["data", "items"][..]), ("/a.b", &["a.b"]), ("/a~1b.c/~0d~01", &["a/b.c", "~d~1"])]
+        {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!((ReadOptions::path_of(&names), ReadOptions::names_of(path)), (path.to_owned(), names));
+        }
+        assert_eq!(invalid(&read(r#"{"rows_at":"/a.b"}"#), None, None), None);
+        assert_eq!(invalid(&read(r#"{"rows_at":"/"}"#), None, None), Some("rows_at"));
     }
 
     #[test]

@@ -79,6 +79,8 @@ fn a_zstandard_frame_whose_window_is_larger_than_the_limit_is_not_decoded() {
 #[test]
 fn an_archive_must_hold_one_file() {
     let zip = layout(Some(Compression::Zip), UTF_8);
+    let beside = [("x/.DS_Store", &b"x"[..]), ("x/a.csv", b"a"), ("x/._a.csv", b"x"), ("x/Thumbs.db", b"x")];
+    assert_eq!(text(&zip, &archive(&beside)).expect("one file"), b"a");
     assert_eq!(text(&zip, &archive(&[("a.csv", b"a"), ("b.csv", b"b")])).expect_err("two").code, "not_one_file");
     assert_eq!(text(&zip, &archive(&[])).expect_err("none").code, "not_one_file");
 }

@@ -154,10 +154,16 @@ fn is_utf8(sample: &[u8], complete: bool) -> bool {
 /// The East Asian encoding in which a text of UTF-8 holds words, where it holds none in UTF-8: `应路` in GBK is `Ӧ·`.
 /// Only characters of two bytes in UTF-8 are two bytes there.
 fn looks_east_asian(text: &[u8], complete: bool, words: &[&[u8]]) -> Option<&'static Candidate> {
-    if words.iter().any(|word| reading::is_utf_8(word) || reading::is_utf_8_sign(word) || has_three_bytes(word)) {
+    // Letters that stand alone, and nothing else: `책` in EUC-KR is `å`.
+    let are_letters = words.iter().all(|word| reading::is_utf_8_letter(word));
+    let is_utf_8 = |word: &&[u8]| reading::is_utf_8(word) || reading::is_utf_8_sign(word) || has_three_bytes(word);
+    if words.is_empty() || !are_letters && words.iter().any(is_utf_8) {
         return None;
     }
-    let (weighed, unknown) = reading::weigh(text, complete, words);
+    let (mut weighed, unknown) = reading::weigh(text, complete, words);
+    if are_letters {
+        weighed.retain(|it| !it.candidate.is_of_letters());
+    }
     let first = weighed.first().filter(|first| !first.candidate.is_of_letters() && first.likely - unknown >= KNOWN)?;
     Some(first.candidate)
 }
@@ -197,8 +203,25 @@ fn decide(text: &[u8], complete: bool, words: &[&[u8]]) -> Verdict {
     // Where a text holds signs alone, a diameter or a degree here and there, it is of the West: others have words to
     // show.
     let western = weighed.iter().find(|it| it.candidate.encoding == Some(WINDOWS_1252));
-    if western.is_some_and(|it| words.iter().all(|word| it.candidate.reads_as_sign(word))) {
-        return Verdict::Sure(WINDOWS_1252);
+    if let Some(western) = western {
+        let is_sign = |word: &&&[u8]| western.candidate.reads_as_sign(word, beside(text, word));
+        let others: Vec<&[u8]> = words.iter().filter(|word| !is_sign(word)).copied().collect();
+        if others.is_empty() {
+            return Verdict::Sure(WINDOWS_1252);
+        }
+        // Letters that stand alone, and nothing else, are of many languages: `č.`, `с`, `г`.
+        let mut may_be = shown(&weighed, words);
+        if may_be.len() > 1
+            && first.candidate.is_of_letters()
+            && others.iter().all(|word| western.candidate.reads_as_one(word))
+        {
+            // What it would have been taken for is always shown.
+            if !may_be.iter().any(|candidate| readings(candidate, words) == readings(western.candidate, words)) {
+                may_be.truncate(READINGS - 1);
+                may_be.push(western.candidate);
+            }
+            return Verdict::Unsure(may_be);
+        }
     }
     let as_first = readings(first.candidate, words);
     let rival = weighed[1..].iter().find(|rival| readings(rival.candidate, words) != as_first);
@@ -285,6 +308,12 @@ pub(crate) fn likely_readings(bytes: &[u8], broken: usize) -> Option<String> {
 /// The line of a text on which one of its words starts.
 fn line_of(text: &[u8], word: &[u8]) -> u64 {
     lines::ended_in(&text[..offset(text, word)]) + 1
+}
+
+/// What stands in a text before and behind one of its words.
+fn beside<'t>(text: &'t [u8], word: &[u8]) -> (&'t [u8], &'t [u8]) {
+    let start = offset(text, word);
+    (&text[..start], &text[start + word.len()..])
 }
 
 /// Where in a text one of its words starts.

@@ -1,5 +1,7 @@
 //! What an object of a JSON document is: a record, or an envelope around the array that holds the rows.
 
+use penstock_model::ReadOptions;
+
 use crate::split::Members;
 
 /// Arrays of objects that are remembered, at most: two are enough to fail, and the failure names some.
@@ -28,7 +30,8 @@ impl Envelope {
             found.fields += usize::from(path.len() == 1 && is_field(&path[0]));
             match value {
                 b"[{" if found.arrays.len() < NAMED_ARRAYS => {
-                    let shown = path.join(".").chars().filter(|c| !c.is_control()).take(PATH_CHARS).collect();
+                    let shown =
+                        ReadOptions::path_of(path).chars().filter(|c| !c.is_control()).take(PATH_CHARS).collect();
                     found.arrays.push((shown, path[0].clone()));
                 }
                 b"[]" => found.has_empty = true,
@@ -62,6 +65,7 @@ mod tests {
             let part = of(&text[..end]);
             assert!(found.arrays.starts_with(&part.arrays), "{end}");
         }
+        assert_eq!(of(r#"{"a":{"b.c":[{}]}}"#).arrays, [("/a/b.c".to_owned(), "a".to_owned())]);
         assert_eq!(of(r#"{"a":{"b":{}},"sku":{"sku":1}}"#), Envelope { fields: 1, ..Envelope::default() });
         assert_eq!(of("{"), Envelope::default());
     }

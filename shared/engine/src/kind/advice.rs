@@ -143,6 +143,16 @@ pub(super) fn temporal(rule: &TemporalRule, cell: &str) -> String {
     advice.or_else(|| serial(rule, cell, noun)).unwrap_or_else(otherwise)
 }
 
+/// What a number in a field of dates is, and what to write: a spreadsheet counts days where a cell has no date's format.
+pub(super) fn temporal_number(rule: &TemporalRule, literal: &str) -> Option<String> {
+    let noun = match rule.what {
+        Temporal::Date => "date",
+        Temporal::Datetime => "date with a time",
+        Temporal::Time => return None,
+    };
+    serial(rule, literal, noun)
+}
+
 /// A date as it should be that no calendar has: `2024-02-30`.
 fn not_in_calendar(cell: &str) -> Option<String> {
     let iso: Vec<&str> = cell.split('-').collect();
@@ -190,11 +200,14 @@ pub(super) fn boolean(cell: &str, true_values: &[String], false_values: &[String
     let (yes, no) = (first(true_values), first(false_values));
     let otherwise = || format!("neither true nor false: write {yes} or {no}");
     let Some(meant) = meant(cell) else { return otherwise() };
-    let (form, setting) = if meant { (yes.clone(), Setting::TrueValues) } else { (no.clone(), Setting::FalseValues) };
+    let (form, setting, taken) =
+        if meant { (&yes, Setting::TrueValues, true_values) } else { (&no, Setting::FalseValues, false_values) };
     if form.is_empty() {
         return otherwise();
     }
-    format!("neither true nor false as it is: write {form}, or give {}", setting.to(json!([cell.trim()])))
+    // The option replaces what is taken so far, so it names that too.
+    let values: Vec<&str> = taken.iter().map(String::as_str).chain([cell.trim()]).collect();
+    format!("neither true nor false as it is: write {form}, or give {}", setting.to(json!(values)))
 }
 
 /// The digits of a text with a point before the fraction, as a program writes them.
@@ -236,8 +249,20 @@ pub(super) fn number(point: char, separator: Option<char>, cell: &str, is_intege
         false => format!("not {noun} as it is: write {write}, or give {options}"),
     };
     if is_integer && point == '.' && cell.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
-        // `12.0`, `12.5`: the point is known.
+        // `12.0`, `12.5`: the point is known. `1.234` may be a thousand and more.
         let text = plain(cell, Some('.'));
+        let is_grouped =
+            matches!(NumberStyle::of(cell), Some(NumberStyle::Either('.') | NumberStyle::Comma(Some('.'))));
+        if is_grouped {
+            let whole = plain(cell, None);
+            let option = Setting::GroupChar.to(".");
+            return Some(match form(&text).filter(|_| text.matches('.').count() == 1) {
+                Some(fraction) => {
+                    format!("not {noun} as it is: write {whole} or {fraction}, as it is meant, or give {option}")
+                }
+                None => format!("not {noun} as it is: write {whole} if that is meant, or give {option}"),
+            });
+        }
         return match (text.matches('.').count(), form(&text)) {
             (1, Some(whole)) => Some(advise(whole, String::new())),
             (1, None) => Some(format!("not {noun}: it has a fraction")),
@@ -265,17 +290,7 @@ pub(super) fn number(point: char, separator: Option<char>, cell: &str, is_intege
             }
         }
         None => {
-            // A currency: what is left is a number, and no sign or percentage is lost.
-            let start = cell.find(|c: char| c.is_ascii_digit())?;
-            let end = cell.rfind(|c: char| c.is_ascii_digit())? + 1;
-            let (before, behind) = (cell[..start].trim(), cell[end..].trim());
-            // A sign, or a code of ISO 4217.
-            let is_currency = |text: &str| {
-                matches!(text, "€" | "$" | "£" | "¥")
-                    || text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-            };
-            let has_currency = is_currency(before) && behind.is_empty() || before.is_empty() && is_currency(behind);
-            let inner = &cell[start..end];
+            let inner = without_currency(cell)?;
             let is_plain =
                 inner.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && inner.matches('.').count() <= 1;
             let inner = match NumberStyle::of(inner) {
@@ -285,9 +300,42 @@ pub(super) fn number(point: char, separator: Option<char>, cell: &str, is_intege
                 Some(NumberStyle::Grouped(_)) => plain(inner, None),
                 Some(NumberStyle::Either(_)) | None => return None,
             };
-            has_currency.then(|| form(&inner))?.map(|write| advise(write, String::new()))
+            form(&inner).map(|write| advise(write, String::new()))
         }
     }
+}
+
+/// The number beside a currency, `None` where there is none: what is left out is that alone, no sign and no percentage.
+pub(super) fn without_currency(cell: &str) -> Option<&str> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (start, end) = (cell.find(is_digit)?, cell.rfind(is_digit)? + 1);
+    let (before, behind) = (cell[..start].trim(), cell[end..].trim());
+    // A sign, what people write for one, or a code of ISO 4217.
+    let is_currency = |text: &str| {
+        matches!(
+            text,
+            "€" | "$"
+                | "£"
+                | "¥"
+                | "₽"
+                | "₺"
+                | "₹"
+                | "₴"
+                | "₩"
+                | "₪"
+                | "₫"
+                | "฿"
+                | "R$"
+                | "US$"
+                | "zł"
+                | "kr"
+                | "Kč"
+                | "Ft"
+                | "лв"
+        ) || text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
+    let has_currency = is_currency(before) && behind.is_empty() || before.is_empty() && is_currency(behind);
+    has_currency.then(|| &cell[start..end])
 }
 
 #[cfg(test)]

@@ -255,6 +255,10 @@ impl Rule {
             (Self::Boolean { .. }, _) => Err(wrong_type("true or false")),
             (Self::Temporal(rule), Input::Text(text)) => rule.check(text).map(Cell::Text),
             (Self::Temporal(rule), Input::Date(text)) => rule.check_iso(text).map(Cell::Text),
+            (Self::Temporal(rule), Input::Number(literal)) => Err(advice::temporal_number(rule, literal).map_or_else(
+                || wrong_type("a string with a date or a time"),
+                |said| CellError::new("wrong_type", said),
+            )),
             (Self::Temporal(_), _) => Err(wrong_type("a string with a date or a time")),
             (Self::Year(rule), Input::Text(text)) => {
                 match text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()) {

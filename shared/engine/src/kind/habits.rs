@@ -61,7 +61,10 @@ struct Booleans {
     example: Option<Example>,
     /// The texts, and what they mean.
     words: BTreeMap<String, bool>,
-    is_unknown: bool,
+    /// The first text that means neither, so that nobody can be told which it is.
+    unknown: Option<Example>,
+    /// What the field takes so far: an option replaces it.
+    taken: [Vec<String>; 2],
 }
 
 impl Habits {
@@ -86,6 +89,9 @@ impl Habits {
             Rule::Boolean { true_values, false_values } => {
                 let is_in = |values: &[String]| values.iter().any(|value| value == text.trim());
                 let taken = if is_in(true_values) { Some(true) } else { is_in(false_values).then_some(false) };
+                if self.booleans.taken.iter().all(Vec::is_empty) {
+                    self.booleans.taken = [true_values.clone(), false_values.clone()];
+                }
                 self.booleans.see(text.trim(), taken, example);
             }
             _ => {}
@@ -182,31 +188,38 @@ impl Dates {
 
 impl Booleans {
     fn see(&mut self, text: &str, taken: Option<bool>, example: impl FnOnce() -> Example) {
-        if taken.is_none() {
-            self.example.get_or_insert_with(example);
+        // What is taken stays so by what the option names anyway.
+        if taken.is_some() {
+            return;
         }
-        match taken.or_else(|| meant(text)) {
+        match meant(text) {
             Some(meant) if self.words.len() < WORDS || self.words.contains_key(text) => {
+                self.example.get_or_insert_with(example);
                 self.words.insert(text.to_owned(), meant);
             }
-            _ => self.is_unknown = true,
+            _ => {
+                self.unknown.get_or_insert_with(example);
+            }
         }
     }
 
     fn note(self) -> Option<String> {
         let example = self.example?;
-        if self.is_unknown {
-            return None;
-        }
         let of = |wanted: bool| {
-            self.words.iter().filter(|(_, meant)| **meant == wanted).map(|(word, _)| word.clone()).collect::<Vec<_>>()
+            let words = self.words.iter().filter(|(_, meant)| **meant == wanted).map(|(word, _)| word);
+            let other = |value: &&String| self.words.get(*value).is_none_or(|meant| *meant == wanted);
+            let taken = self.taken[usize::from(!wanted)].iter().filter(other);
+            let words: Vec<&String> = words.collect();
+            // The option replaces what is taken so far, so it names that too.
+            if words.is_empty() { Vec::new() } else { taken.chain(words).cloned().collect::<Vec<_>>() }
         };
         let option = |setting: Setting, words: Vec<String>| (!words.is_empty()).then(|| setting.to(json!(words)));
         let options: Vec<String> = [option(Setting::TrueValues, of(true)), option(Setting::FalseValues, of(false))]
             .into_iter()
             .flatten()
             .collect();
-        Some(format!("{}, words for true and false: give {}", such_as(&example), options.join(" and ")))
+        let unknown = self.unknown.map_or(String::new(), |(_, cell)| format!("; what `{cell}` means nobody knows"));
+        Some(format!("{}, words for true and false: give {}{unknown}", such_as(&example), options.join(" and ")))
     }
 }
 
@@ -294,10 +307,17 @@ mod tests {
 
     #[test]
     fn words_for_true_and_false_are_suggested_all_together() {
-        let words = "`b` has cells such as `yes`, words for true and false: give the option `true_values` = [\"1\",\"yes\"] \
-                     and the option `false_values` = [\"no\"]";
+        let words = "`b` has cells such as `yes`, words for true and false: give the option `true_values` = \
+                     [\"true\",\"True\",\"TRUE\",\"1\",\"yes\"] and the option `false_values` = \
+                     [\"false\",\"False\",\"FALSE\",\"0\",\"no\"]";
         assert_eq!(notes(&[("b", "1"), ("b", "yes"), ("b", "no"), ("b", "")]), [words]);
         assert_eq!(notes(&[("b", "true"), ("b", "false")]), Vec::<String>::new());
-        assert_eq!(notes(&[("b", "yes"), ("b", "perhaps")]), Vec::<String>::new());
+        // A word that nobody knows hides nothing of the others.
+        assert_eq!(
+            notes(&[("b", "perhaps"), ("b", "yes")]),
+            ["`b` has cells such as `yes`, words for true and false: give the option `true_values` = \
+              [\"true\",\"True\",\"TRUE\",\"1\",\"yes\"]; what `perhaps` means nobody knows"]
+        );
+        assert_eq!(notes(&[("b", "perhaps")]), Vec::<String>::new());
     }
 }

@@ -156,14 +156,20 @@ impl NumberRule {
     pub(super) fn evidence(&self, text: &str) -> Option<Evidence> {
         let own = self.decimal_char;
         let is_digit = |c: char| c.is_ascii_digit();
-        let text = match self.bare {
-            true => trimmed(text),
-            false => text.get(text.find(is_digit)?..=text.rfind(is_digit)?)?,
+        // What a currency stands beside is as certain as a number alone, also where the field takes no currency.
+        let (text, has_unit) = match self.bare {
+            true => match advice::without_currency(trimmed(text)) {
+                Some(number) => (number, true),
+                None => (trimmed(text), false),
+            },
+            false => (text.get(text.find(is_digit)?..=text.rfind(is_digit)?)?, false),
         };
         let seems = |decimal: char, group| if decimal == own { Evidence::Own } else { Evidence::Other { group } };
         match NumberStyle::of(text).filter(|_| matches!(own, '.' | ','))? {
             NumberStyle::Comma(group) => Some(seems(',', group)),
             NumberStyle::Point(group) => Some(seems('.', group)),
+            // With a currency it is refused, and so is not read wrong.
+            NumberStyle::Either(_) if has_unit => None,
             NumberStyle::Either(decimal) => Some(Evidence::Either { decimal }),
             NumberStyle::Grouped(_) => None,
         }

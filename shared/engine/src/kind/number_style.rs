@@ -63,6 +63,8 @@ fn groups_of(whole: &str) -> Option<Option<char>> {
 pub(super) struct Groups {
     /// Digits since the start or the last separator.
     digits: usize,
+    /// Whether the first digit is 0: then a fraction follows, and no group.
+    starts_with_zero: bool,
     is_separated: bool,
     has_ended: bool,
 }
@@ -71,7 +73,10 @@ impl Groups {
     /// Takes what is no separator: a digit, or something that the number's own grammar judges.
     pub(super) fn take(&mut self, c: char) -> Option<()> {
         match c.is_ascii_digit() {
-            true => self.digits += 1,
+            true => {
+                self.starts_with_zero |= c == '0' && self.digits == 0 && !self.is_separated && !self.has_ended;
+                self.digits += 1;
+            }
             // An exponent.
             false if self.digits > 0 => self.end()?,
             false => {}
@@ -81,7 +86,8 @@ impl Groups {
 
     pub(super) fn separate(&mut self) -> Option<()> {
         let most = if self.is_separated { 2..=3 } else { 1..=3 };
-        let is_group = !self.has_ended && most.contains(&self.digits);
+        // Nobody writes 125 as `0.125`.
+        let is_group = !self.has_ended && !self.starts_with_zero && most.contains(&self.digits);
         (self.is_separated, self.digits) = (true, 0);
         is_group.then_some(())
     }
@@ -113,6 +119,9 @@ mod tests {
             ("1,234", Some(Either(','))),
             ("1.234", Some(Either('.'))),
             ("0,125", Some(Comma(None))),
+            ("00.125", Some(Point(None))),
+            ("0.125.000", None),
+            ("0 125", None),
             ("1234,567", Some(Comma(None))),
             ("12.5", Some(Point(None))),
             ("1,23,456.7", Some(Point(Some(',')))),

@@ -180,6 +180,39 @@ mod tests {
     }
 
     #[test]
+    fn zeros_before_a_separator_are_no_group() {
+        let german = kind("{}").expect("compiles").read_by(&options(ALL)).expect("fits");
+        for (field, cell, wanted) in [
+            ("number", "0.125", "other_decimal_char"),
+            ("number", "00.125", "other_decimal_char"),
+            ("number", "-0.125", "other_decimal_char"),
+            ("number", "0,625", "0.625"),
+            ("whole", "0.125", "invalid_integer"),
+            ("whole", "012.500", "invalid_integer"),
+            ("whole", "0", "0"),
+            ("whole", "10.000", "10000"),
+        ] {
+            assert_eq!(read(&german, field, cell), wanted, "{field} {cell}");
+        }
+        let grouped = kind("{}").expect("compiles").read_by(&options(r#"{ "group_char": "," }"#)).expect("fits");
+        assert_eq!(read(&grouped, "number", "0,125"), "other_decimal_char");
+        assert_eq!(read(&grouped, "number", "1,125"), "1125");
+    }
+
+    #[test]
+    fn the_number_that_a_spreadsheet_has_for_a_day_is_said_to_be_one() {
+        let kind = kind("{}").expect("compiles");
+        let message = |field: &str, cell| {
+            let field = kind.field(kind.index_of(field).expect("a field"));
+            field.check(Input::Number(cell)).expect_err("no date")[0].message.clone()
+        };
+        let said = "not a date, but the number that a spreadsheet has for a day: write 2024-12-31";
+        assert_eq!(message("day", "45657"), said);
+        assert!(message("moment", "45657").ends_with("write 2024-12-31T00:00:00"));
+        assert_eq!(message("day", "7"), "a string with a date or a time is expected");
+    }
+
+    #[test]
     fn a_preset_goes_behind_what_a_field_says() {
         let preset = kind(ALL).expect("compiles");
         let read_so = |field, cell| read(&preset, field, cell);

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use penstock_model::{Body, Chunk, Chunking, Failure, Layout, RowError, limits};
+use penstock_model::{Body, Chunk, Chunking, Failure, Layout, RowError, advice::Setting, limits};
 use serde_json::value::RawValue;
 
 use super::{Hints, Part, Reading};
@@ -150,11 +150,17 @@ impl Look {
                 && found.other >= found.own
             {
                 let group = found.group.unwrap_or(own);
+                let [as_other, as_own] = [other, own].map(|decimal| Setting::DecimalChar.to(decimal.to_string()));
                 let message = format!(
                     "row {} has `{}` in `{}`, which may be read with the decimal character `{own}`, and row {} has `{}` in \
-                     `{}`, whose decimal character is `{other}`: give decimal_char `{other}` and group_char `{group}`, or \
-                     decimal_char `{own}` where it is that after all",
-                    either.row, either.cell, either.field, contrary.row, contrary.cell, contrary.field
+                     `{}`, whose decimal character is `{other}`: give {as_other} and {}, or {as_own} where it is that after all",
+                    either.row,
+                    either.cell,
+                    either.field,
+                    contrary.row,
+                    contrary.cell,
+                    contrary.field,
+                    Setting::GroupChar.to(group.to_string())
                 );
                 return Err(Failure::new("ambiguous_numbers", message));
             }
@@ -193,9 +199,14 @@ mod tests {
         assert_eq!(
             message,
             "row 2 has `1.234` in `cost`, which may be read with the decimal character `.`, and row 4 has `1.234,56` in \
-             `cost`, whose decimal character is `,`: give decimal_char `,` and group_char `.`, or decimal_char `.` where it is \
-             that after all"
+             `cost`, whose decimal character is `,`: give the option `decimal_char` = \",\" and the option `group_char` = \
+             \".\", or the option `decimal_char` = \".\" where it is that after all"
         );
+        // A currency beside it hides nothing, though the field takes none.
+        for certain in ["1.234,56 €", "EUR 1.234,56", "12,5 kr"] {
+            assert_eq!(failure(&costs(&[certain, "1.234"]), None).expect(certain).code, "ambiguous_numbers");
+        }
+        assert_eq!(failure(&costs(&["1.234 €", "12,5"]), None), None, "what is refused is not read wrong");
         // Whoever has said it is believed.
         assert_eq!(failure(&costs(&["1.234", "1.234,56"]), Some('.')), None);
         let in_json = r#"[{"sku":1,"cost":"1.234"},{"sku":2,"cost":"0,5"}]"#;

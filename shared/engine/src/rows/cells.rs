@@ -161,7 +161,7 @@ impl<'c> Table<'c> {
     fn unwrap(&mut self, range: Range<usize>) {
         match formula_text(&self.bytes[range.clone()]) {
             Some(text) if memchr::memchr(QUOTE, text).is_none() => {
-                self.spans.push(Span::new(range.start + 2..range.end - 1));
+                self.spans.push(Span::new(range.start + 2..range.start + 2 + text.len()));
             }
             Some(text) => self.unescape(text),
             None => self.spans.push(Span::new(range)),
@@ -213,8 +213,14 @@ impl<'c> Table<'c> {
     }
 }
 
-/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled.
+/// Whether a cell is a formula that is nothing but a text: a delimited file's reader takes the text in it.
+pub(crate) fn is_formula_of_text(cell: &[u8]) -> bool {
+    formula_text(cell).is_some()
+}
+
+/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled. Spaces behind it are no part of it.
 fn formula_text(cell: &[u8]) -> Option<&[u8]> {
+    let cell = if cell.last() == Some(&b' ') { cell.trim_ascii_end() } else { cell };
     let mut quotes = cell.strip_prefix(b"=\"")?.strip_suffix(b"\"")?.split(|byte| *byte == QUOTE);
     let text = &cell[2..cell.len() - 1];
     // Between doubled quotes every other part is empty.
@@ -493,7 +499,9 @@ mod tests {
         assert_eq!(cells("=\"1\";x", false), ["1", "x"]);
         // Once.
         assert_eq!(cells("=\"=\"\"1\"\"\"", true), ["=\"1\""]);
-        for row in ["=1", "=\"", "=\"1", "=\"1\"&\"2\"", "=\"1\" ", "x=\"1\"", " =\"1\""] {
+        // Spaces behind it are none of the text.
+        assert_eq!(cells("=\"00124\" ;\"=\"\"00124\"\"  \"", true), ["00124", "00124"]);
+        for row in ["=1", "=\"", "=\"1", "=\"1\"&\"2\"", "x=\"1\"", " =\"1\""] {
             assert_eq!(cells(row, true), [row]);
         }
     }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Finding, RowBuffer, RowReader, flat::Flat, not_in_encoding, text};
+use super::{Finding, RowBuffer, RowReader, flat::Flat, not_in_encoding, shape::spelt_out, text};
 use crate::{
     cell::{Cell, CellError, CellResult, Input},
     members::{JsonString, Members},
-    sheet,
+    rejected, sheet,
 };
 
 impl RowReader<'_> {
@@ -114,14 +114,30 @@ impl RowReader<'_> {
             let Some(field) = self.plan.columns()[at] else { continue };
             match row.get(at) {
                 None => self.cell(buffer, field, Input::Null, b""),
+                Some(cell) if cell.get() == "null" => self.cell(buffer, field, Input::Null, b""),
                 Some(cell) => match tagged(cell.get()) {
                     Some(Tagged { error: Some(shown), .. }) => {
                         let field = self.plan.kind().field(field).name();
                         buffer.findings.push(error_in_sheet(field, &shown));
                     }
                     Some(Tagged { date: Some(date), .. }) => self.date(buffer, field, &date),
-                    _ => self.json_cell(buffer, field, cell),
+                    _ => match unquoted(cell.get()).and_then(rejected::error_of).filter(|_| self.is_of_rejected) {
+                        Some(shown) => {
+                            let field = self.plan.kind().field(field).name();
+                            buffer.findings.push(error_in_sheet(field, shown));
+                        }
+                        None => self.json_cell(buffer, field, cell),
+                    },
                 },
+            }
+        }
+        for &(column, field) in &self.text_keys {
+            if let Some(key) = row.get(column).and_then(|cell| unquoted(cell.get()))
+                && let Err(error) = spelt_out(key)
+            {
+                let name = self.plan.kind().field(field).name();
+                buffer.findings.retain(|found| found.field.as_deref() != Some(name));
+                buffer.findings.push(Finding::cell(name, key, error));
             }
         }
         Ok(())
@@ -196,8 +212,13 @@ impl RowReader<'_> {
     }
 }
 
+/// What stands between the quotes of a JSON string.
+fn unquoted(raw: &str) -> Option<&[u8]> {
+    raw.strip_prefix('"')?.strip_suffix('"').map(str::as_bytes)
+}
+
 /// That a sheet's cell holds an error. A formula that nobody has calculated shows nothing, so there is no cell to show.
-fn error_in_sheet(field: &str, shown: &str) -> Finding {
+pub(super) fn error_in_sheet(field: &str, shown: &str) -> Finding {
     let is_not_calculated = shown == sheet::NOT_CALCULATED;
     let message = match is_not_calculated {
         true => {

@@ -40,7 +40,12 @@ impl RowReader<'_> {
         let columns = self.plan.columns().len();
         let is_short = cells.len() < self.plan.least_cells() && !self.takes_short;
         // `Screws, 100 pieces` without quotes moves all cells behind it, and the last, which may be empty, is one too many.
-        let is_moved = || (1..columns).any(|at| text(at).starts_with(' '));
+        // A delimiter that moves cells leaves one surplus cell and at most one space. Where more cells begin with a space,
+        // and none begins otherwise, delimiters are written so in this file.
+        let is_spaced = |at: usize| text(at).starts_with(' ');
+        let spaced = || (1..columns).filter(|at| is_spaced(*at)).count();
+        let are_all = || (1..columns).all(|at| is_spaced(at) || text(at).is_empty());
+        let is_moved = || spaced() > 0 && !(spaced() > cells.len() - columns && are_all());
         let says_more = || (columns..cells.len()).any(|at| !is_blank(&text(at)));
         if is_short || cells.len() > columns && (says_more() || is_moved()) {
             let is_escaped =

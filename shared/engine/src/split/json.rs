@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use memchr::memchr;
-use penstock_model::{DocumentFlaw, RecordFlaw, limits};
+use penstock_model::{DocumentFlaw, ReadOptions, RecordFlaw, limits};
 
 use super::scan::Scan;
 use crate::{blocks, strings::plain_bytes};
@@ -132,9 +132,10 @@ impl Elements {
         Self { rows: Rows::Reached, ..Self::new(Form::Array, State::NextElement) }
     }
 
-    /// The same, of a document whose rows are at this path: names of members, with dots between them.
+    /// The same, of a document whose rows are at this path, see [`ReadOptions::names_of`].
     pub(super) fn at(&mut self, path: &str) {
-        let names: Vec<Box<[u8]>> = path.split('.').map(|name| name.as_bytes().into()).collect();
+        let names: Vec<Box<[u8]>> =
+            ReadOptions::names_of(path).into_iter().map(|name| name.into_bytes().into()).collect();
         self.path = Some(Path { names: names.into(), open: 0, name: None });
     }
 

@@ -72,6 +72,16 @@ pub(super) fn is_utf_8(word: &[u8]) -> bool {
     std::str::from_utf8(word).is_ok_and(letters)
 }
 
+/// Whether a word is UTF-8 of one letter and nothing else, which may as well be one character of two bytes elsewhere. What
+/// is met alone in the West, as a word, a sign or a size, is none.
+pub(super) fn is_utf_8_letter(word: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(word) else { return false };
+    let text = text.trim_matches('|');
+    let mut letters = text.chars();
+    let is_one = matches!((letters.next(), letters.next()), (Some('\u{80}'..='\u{7ff}'), None));
+    is_one && is_utf_8(word) && !"éàøäöüÉÀØÄÖÜ".contains(text)
+}
+
 /// Whether a word is UTF-8 with signs alone beyond ASCII, such as `½` and `20°C`.
 pub(super) fn is_utf_8_sign(word: &[u8]) -> bool {
     let signs = |text: &str| text.chars().filter(|c| !c.is_ascii()).all(|c| matches!(c, '\u{a0}'..='¿' | '×' | '÷'));
@@ -249,8 +259,11 @@ impl Candidate {
     }
 
     /// Whether a word is no word, but one character that a text in English may hold: a sign, alone or beside a unit, or
-    /// a letter that is one, such as that of a diameter.
-    pub(super) fn reads_as_sign(&self, word: &[u8]) -> bool {
+    /// a letter that is one, such as that of a diameter. `around` is what stands before and behind the word: some signs
+    /// are only likely beside a digit.
+    pub(super) fn reads_as_sign(&self, word: &[u8], around: (&[u8], &[u8])) -> bool {
+        let is_behind_digit = || around.0.last().is_some_and(u8::is_ascii_digit);
+        let is_before_digit = || matches!(around.1, [b'0'..=b'9', ..] | [b' ', b'0'..=b'9', ..]);
         let read = self.read(word);
         let read = read.trim_matches('|');
         let Some(at) = read.find(|c: char| !c.is_ascii()) else { return false };
@@ -262,10 +275,23 @@ impl Candidate {
                 before.is_empty() && matches!(behind, "" | "C" | "F" | "c")
                     || matches!(before, "N" | "n") && behind.is_empty()
             }
-            '²' | '³' => matches!(before, "" | "m" | "cm" | "dm" | "mm" | "km") && behind.is_empty(),
+            // Alone they are the letters of a Pole, a Ukrainian, a Russian.
+            '²' | '³' => {
+                behind.is_empty()
+                    && (matches!(before, "m" | "cm" | "dm" | "mm" | "km") || before.is_empty() && is_behind_digit())
+            }
+            '£' => before.is_empty() && behind.is_empty() && is_before_digit(),
+            'º' => before.is_empty() && behind.is_empty() && is_behind_digit(),
             'µ' => before.is_empty() && is_unit(behind),
-            _ => before.is_empty() && behind.is_empty() && "±·½¼¾×£§©®™€•–—…’‘“”«»º¿¡\u{a0}øØßéñàè".contains(sign),
+            _ => before.is_empty() && behind.is_empty() && "±·½¼¾×§©®™€•–—…’‘“”«»¿¡\u{a0}øØéàäöüÄÖÜ".contains(sign),
         }
+    }
+
+    /// Whether a word is one character and nothing else: it tells too little of a language.
+    pub(super) fn reads_as_one(&self, word: &[u8]) -> bool {
+        let read = self.read(word);
+        let mut characters = read.chars().filter(|c| !matches!(c, '|'));
+        matches!((characters.next(), characters.next()), (Some(c), None) if !c.is_ascii())
     }
 
     fn likely(&self, words: &[&[u8]]) -> f32 {

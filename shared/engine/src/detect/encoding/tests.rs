@@ -159,12 +159,46 @@ fn a_language_is_read_in_its_encodings_or_not_at_all() {
 
 #[test]
 fn a_few_western_letters_and_signs_are_windows_1252() {
-    let few = "Ø 20 mm|ø|±5 mm|naïve|50 µm|œuvre|£5|¿|®|ß|5 €|ñ|é|jalapeño|España|café|Müller|größe|crème brûlée|20°C|½ inch|Citroën|\
+    let few = "Ø 20 mm|ø|±5 mm|naïve|50 µm|œuvre|£5|¿|®|weiß|5 €|é|Plateau à fromage|£ 5|10³|50 cm²|jalapeño|España|café|Müller|größe|crème brûlée|20°C|½ inch|Citroën|\
                smörgåsbord|Häagen-Dazs|20 m²|5 m³|isn’t|10 × 20|nº 3|© 2024|™|3½|“quoted”|Nestlé®|18” wheel|–|Größe – neu";
     for few in few.split('|') {
         let text = shop(&[few]);
         let bytes = encoded("windows-1252", &text);
         assert!(matches!(read_as_written(&bytes, &text), Ok(true)), "{few}: {:?}", found(&bytes));
+    }
+}
+
+#[test]
+fn a_letter_that_stands_alone_tells_no_language() {
+    for (encoding, name, other) in [
+        ("windows-1250", "Lamp č. 5", "è"),
+        ("windows-1250", "ł", "³"),
+        ("windows-1251", "Lamp с USB", "ñ"),
+        ("windows-1251", "Lamp і USB", "³"),
+        ("windows-1251", "Я", "ß"),
+        ("IBM866", "Salt 5 г", "£"),
+    ] {
+        let bytes = encoded(encoding, &shop(&[name; 200]));
+        let failure = found(&bytes).expect_err(name);
+        assert_eq!(failure.code, "ambiguous_encoding", "{name}");
+        // Of many readings only the likeliest are shown.
+        let own = if encoding == "IBM866" { String::new() } else { format!("{name};Acme;19,90;https://cdn.shop") };
+        for part in [&own, other, "in windows-1252"] {
+            assert!(failure.message.contains(part), "{part}: {}", failure.message);
+        }
+    }
+    // The same bytes are valid UTF-8.
+    for (encoding, name, other) in [("EUC-KR", "책", "å"), ("GBK", "小", "С"), ("GBK", "木", "ľ"), ("GBK", "猫", "è")]
+    {
+        let bytes = encoded(encoding, &shop(&[name; 20]));
+        assert!(std::str::from_utf8(&bytes).is_ok_and(|text| text.contains(other)), "{name}");
+        let failure = found(&bytes).expect_err(name);
+        assert_eq!(failure.code, "ambiguous_encoding", "{name}");
+        assert!(failure.message.contains(other) && failure.message.contains("in UTF-8"), "{}", failure.message);
+    }
+    // Beside another word of its script a letter is sure.
+    for names in [&["Torx ö", "Gefäß"][..], &["Lamp č. 5", "Kočka"], &["Lamp с USB", "Щит"]] {
+        assert_eq!(found(shop(names).as_bytes()).expect("UTF-8"), UTF_8, "{names:?}");
     }
 }
 

@@ -213,6 +213,7 @@ fn the_rows_are_where_an_option_says() {
             let found = rows_at("data.items", cut, stop.filter(|_| cut == 1));
             assert_eq!(found.expect("rows"), [serde_json::json!(1), serde_json::json!({ "a": 2 })], "{cut}");
         }
+        assert_eq!(rows_at("/data/items", cut, None).expect("rows").len(), 2);
         assert_eq!(rows_at("errors", cut, None).expect("rows"), [serde_json::json!({ "e": 1 })]);
         assert_eq!(rows_at("more.data.items", cut, None).expect("rows"), [serde_json::json!({})]);
         for path in ["data", "data.item.items", "data.x", "item", "data.items.a", "more.items", "end.x"] {
