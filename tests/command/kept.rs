@@ -342,3 +342,82 @@ fn a_file_that_changes_while_it_is_checked_is_not_judged() {
         assert_eq!(names(folder.path()), ["a.csv", "bad.csv"], "{change}");
     }
 }
+
+#[test]
+fn a_proxy_sees_nothing_of_what_is_on_this_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.csv");
+    std::fs::write(&file, SOME_BAD).expect("a file");
+    // It takes connections and answers nothing: whoever asks it fails, and is seen.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("it need not wait");
+    let url = format!("http://{}", proxy.local_addr().expect("an address"));
+    let dev = Dev::start(&[]);
+    let service = ["--url", &dev.url, "--token", "local.secret"];
+    for more in [&[][..], &service] {
+        let mut command = penstock(&[&["import", text(&file)], more].concat());
+        for name in ["http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+            command.env(name, &url);
+        }
+        let output = command.output().expect("the command runs");
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(proxy.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "it was asked");
+    }
+}
+
+#[test]
+fn json_is_taken_by_every_command_that_prints_a_result() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.csv");
+    std::fs::write(&file, SOME_BAD).expect("a file");
+    let dev = Dev::start(&[]);
+    let json = |arguments: &[&str]| -> Value {
+        let output = dev.run("local.secret", &[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {}", stderr(&output)))
+    };
+    let import = json(&["import", text(&file)]);
+    let id = import["id"].as_str().expect("an id");
+    assert_eq!(json(&["records", "get", "products", "A"])["sku"], "A");
+    assert_eq!(json(&["kinds", "show", "products"])["name"], "products");
+    let template = json(&["kinds", "template", "products"]);
+    assert_eq!(template["kind"], "products");
+    assert!(template["template"].as_str().is_some_and(|line| line.starts_with("sku,") && !line.contains('\n')));
+    let rejected = json(&["rejected", id]);
+    let rows = std::fs::read_to_string(format!("{}.rejected.csv", text(&file))).expect("the rows");
+    assert_eq!(rejected, json!({ "id": id, "rejected": rows }));
+
+    let config = |arguments: &[&str]| -> Value {
+        let output = penstock(arguments).env("XDG_CONFIG_HOME", folder.path()).output().expect("the command runs");
+        assert!(!stdout(&output).contains("secret"), "{}", stdout(&output));
+        import_of(&output)
+    };
+    let path = folder.path().join("penstock/config.toml");
+    let stored = config(&["login", "--url", &dev.url, "--token", "local.secret", "--json"]);
+    assert_eq!(stored, json!({ "profile": "default", "url": dev.url, "key_id": "local", "config": path }));
+    let removed = config(&["logout", "--json"]);
+    assert_eq!(removed, json!({ "profile": "default", "removed": true, "config": path }));
+}
+
+#[test]
+fn the_last_admin_key_of_another_account_is_not_revoked_unasked() {
+    let dev = Dev::start(&[]);
+    let make = |scopes: &str| {
+        let output = dev.run("local.secret", &["keys", "create", "--account", "2", "--scopes", scopes, "--json"]);
+        import_of(&output)["id"].as_str().expect("an id").to_owned()
+    };
+    let (admin, reader) = (make("admin"), make("import:read"));
+    let revoke = |more: &[&str]| dev.run("local.secret", &[&["keys", "revoke"], more].concat());
+    for (more, why) in [
+        (&[&*admin][..], "may be the last admin key of another"),
+        (&[&admin, "--account", "2"], "is the last admin key of its account"),
+        (&[&admin, "--account", "1"], "the account 1 has no key"),
+    ] {
+        let output = revoke(more);
+        assert_eq!(output.status.code(), Some(1), "{more:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(why), "{more:?}: {}", stderr(&output));
+    }
+    let second = make("admin");
+    for more in [&[&*admin, "--account", "2"][..], &[&reader, "--account", "2"], &[&second, "--force"]] {
+        assert_eq!(revoke(more).status.code(), Some(0), "{more:?}");
+    }
+}
