@@ -41,10 +41,10 @@ use crate::{
     file::{LocalFile, ReadingArgs},
     follow::{SOME_FAILED, say_failure, say_ignored},
     groups::Groups,
-    output::Output,
+    output::{FileId, Output},
     preview::say_layout,
     schema_file::SchemaFile,
-    source::Origin,
+    source::{Origin, Source},
     terminal,
 };
 use checker::Checker;
@@ -98,20 +98,21 @@ struct Summary<'a> {
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let origin = Origin::look(&args.file)?;
-    let schema = schema(&args.kind)?;
+    let (schema, schema_file) = schema(&args.kind)?;
     let kind = Kind::compile(&schema, &LOCAL_ACCOUNT.parse()?)?;
     let threads = match args.threads {
         Some(threads) => threads.get().into(),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &[origin.id()])).transpose()?;
+    let inputs: Vec<FileId> = [origin.id()].into_iter().chain(schema_file).collect();
+    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &inputs)).transpose()?;
     // What is piped is read to its end here.
     let source = origin.open()?;
     let path = source.readable_path();
     let file = LocalFile::look(&path, origin.filename(), args.reading.format, args.reading.options())?;
     let mut check = Check::new(&file, &kind);
     let wanted = Wanted { errors: args.errors, rejected: rejected.is_some() };
-    let (found, failure) = check.whole(file.open()?, threads, Collector::new(wanted, &file, rejected))?;
+    let (found, failure) = check.whole(file.open()?, threads, Collector::new(wanted, &file, rejected), &source)?;
     if let (Some(note), Some(layout)) = (notes::of_errors(found.codes.keys().map(String::as_str)), &mut check.layout) {
         layout.notes.push(note.to_owned());
     }
@@ -151,13 +152,14 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The kind's schema: a bundled one, or a file's.
-fn schema(kind: &str) -> anyhow::Result<Schema> {
+/// The kind's schema: a bundled one, or that of a file, and which file that is.
+fn schema(kind: &str) -> anyhow::Result<(Schema, Option<FileId>)> {
     let name: Option<KindName> = kind.parse().ok();
     if let Some(schema) = name.and_then(|name| kinds::bundled(&name)) {
-        return Ok(schema.clone());
+        return Ok((schema.clone(), None));
     }
-    SchemaFile::read(kind).map(|file| file.schema)
+    let file = SchemaFile::read(kind)?;
+    Ok((file.schema.clone(), Some(file.id())))
 }
 
 fn say_summary(
@@ -208,12 +210,20 @@ impl<'a> Check<'a> {
     /// Checks the whole file: what was found, and why an import of the file would fail, if it would.
     ///
     /// # Errors
-    /// What was found cannot be written.
-    fn whole(&mut self, file: File, threads: usize, collector: Collector) -> anyhow::Result<(Found, Option<Failure>)> {
+    /// What was found cannot be written, or is true of no file: `source` has changed meanwhile.
+    fn whole(
+        &mut self,
+        file: File,
+        threads: usize,
+        collector: Collector,
+        source: &Source,
+    ) -> anyhow::Result<(Found, Option<Failure>)> {
         std::thread::scope(|scope| {
             let mut line = Line::new(scope, threads, collector);
             let failure = self.through(file, &mut line).err();
-            Ok((line.end()?.finish(failure.is_none())?, failure))
+            let collector = line.end()?;
+            source.is_unchanged("read")?;
+            Ok((collector.finish(failure.is_none())?, failure))
         })
     }
 

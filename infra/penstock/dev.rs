@@ -1,14 +1,9 @@
 //! `penstock dev`: the local cloud in the foreground.
 
 mod lines;
+mod ready;
 
-use std::{
-    io::Write as _,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -18,9 +13,9 @@ use rustix::{fs::Mode, process::umask};
 use serde_json::json;
 
 use crate::{
-    LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, output::Output, program, service::listen_address,
-    variable,
+    LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, program, service::listen_address, variable,
 };
+use ready::ReadyPlace;
 
 /// How long the last lines are waited for, at most: a terminal may take none any more.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -84,13 +79,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
             "{place} can be reached by others, and everyone knows the default key: give a key of your own by --key-file or PENSTOCK_KEY"
         );
     }
-    let ready = match &args.ready_file {
-        Some(path) => {
-            forget(path)?;
-            Some(Output::open_private(path)?)
-        }
-        None => None,
-    };
+    let key_file = args.key_file.as_deref();
+    let ready = args.ready_file.as_deref().map(|path| ReadyPlace::look(path, key_file)).transpose()?;
     let is_public = !args.listen.ip().is_loopback();
     let (events, told) = Events::channel();
     let lines = lines::print(told, args.quiet)?;
@@ -110,13 +100,16 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         ..Options::new(program()?)
     })
     .await?;
-    if let Some(mut ready) = ready {
-        let told = json!({
-            "url": cloud.url(), "public_url": cloud.public_url(), "pid": std::process::id(), "account": args.account, "key_id": id,
-        });
-        writeln!(ready, "{told}")?;
-        ready.keep()?;
-    }
+    let told = json!({
+        "url": cloud.url(), "public_url": cloud.public_url(), "pid": std::process::id(), "account": args.account, "key_id": id,
+    });
+    let ready = match ready.map(|place| place.write(&told)).transpose() {
+        Ok(ready) => ready,
+        Err(error) => {
+            cloud.stop().await;
+            return Err(error);
+        }
+    };
     let url = cloud.public_url();
     // A key that somebody chose is theirs to know.
     let token = if is_default { format!("{id}.{secret}") } else { format!("{id}.SECRET") };
@@ -133,9 +126,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     say!("");
     say!("Interrupt it to end it.");
     interrupts.next().await;
-    if let Some(path) = &args.ready_file {
-        forget(path)?;
-    }
+    drop(ready);
     cloud.stop().await;
     let _ = tokio::time::timeout(LAST_LINES, lines).await;
     Ok(ExitCode::SUCCESS)
@@ -160,14 +151,4 @@ fn beyond_this_machine(args: &DevArgs) -> Option<String> {
     }
     let url = args.public_url.as_ref().filter(|url| !url.is_loopback())?;
     Some(format!("--public-url {url}"))
-}
-
-/// Removes a ready file, which may not be there.
-fn forget(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing the ready file {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

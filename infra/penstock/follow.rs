@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use penstock_client::{Client, Import};
+use penstock_client::{Client, ClientError, Import};
 use penstock_model::{
     Failure, Status,
     advice::{for_command, visible},
@@ -96,7 +96,7 @@ pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what became of an import, its first errors with it.
+/// Says what became of an import, its first errors with it. Errors that cannot be had are no reason to keep the rest.
 pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
@@ -108,16 +108,20 @@ pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) 
     }
     say_ignored(&import.ignored_columns)?;
     if import.rows.failed > 0 {
-        let (groups, is_whole) = groups(client, &import.id).await?;
-        for line in groups.lines(import.rows.failed, is_whole, all_errors) {
-            say!("{line}");
+        match groups(client, &import.id).await {
+            Ok((groups, is_whole)) => {
+                for line in groups.lines(import.rows.failed, is_whole, all_errors) {
+                    say!("{line}");
+                }
+            }
+            Err(error) => note!("the errors of {} cannot be shown now ({error}); {all_errors}", import.id),
         }
     }
     Ok(())
 }
 
 /// The errors of an import by their kinds, and whether these are all: no more are read than a few pages.
-async fn groups(client: &Client, id: &str) -> anyhow::Result<(Groups, bool)> {
+async fn groups(client: &Client, id: &str) -> Result<(Groups, bool), ClientError> {
     let (mut groups, mut cursor) = (Groups::default(), None);
     for _ in 0..GROUPED_PAGES {
         let page = client.errors(id, cursor.as_deref(), PAGE_MAX).await?;

@@ -12,23 +12,23 @@ use std::{
 
 use clap::Args;
 use penstock_client::{Import, NewImport};
-use penstock_model::{Abort, EmptyCells, ImportOptions, Mode, limits};
+use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, limits};
 use serde::Serialize;
 
 use crate::{
     file::{LocalFile, ReadingArgs, words},
     follow::{self, exit_code},
     interrupt::Interrupts,
-    output::{FileId, Output},
+    output::{self, FileId},
     preview,
     schema_file::SchemaFile,
     service::Service,
-    source::Origin,
+    source::{Origin, RejectedForm},
     terminal,
 };
 use destination::Destination;
 use one::{Broken, Ended, Job};
-use rejected::Saved;
+use rejected::{Place, Saved};
 
 #[derive(Args)]
 pub(crate) struct ImportArgs {
@@ -56,7 +56,7 @@ pub(crate) struct ImportArgs {
     /// What the file is called, where that is not its name here.
     #[arg(long)]
     filename: Option<String>,
-    /// Where rejected rows go, a file or a folder; FILE.rejected.csv if not given.
+    /// Where rejected rows go, a file, a folder, or `-`; FILE.rejected.csv, or .ndjson for JSON, if not given.
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
     /// Prints the import, or the preview, as JSON on standard output, and nothing else there; of several files an object a
@@ -85,7 +85,9 @@ fn abort(text: &str) -> Result<Abort, String> {
 /// A file, and where its rejected rows go.
 struct Plan {
     origin: Origin,
-    rejected: PathBuf,
+    rejected: Place,
+    /// The form in which they are expected.
+    form: RejectedForm,
 }
 
 impl ImportArgs {
@@ -99,52 +101,83 @@ impl ImportArgs {
         }
     }
 
-    /// What is to be done. Every file and every place for rejected rows has been looked at: what cannot be is found out before anything is.
-    fn plans(&self) -> anyhow::Result<Vec<Plan>> {
+    /// What is to be done, without harm to `schema`, a file that is read as well. Every file and every place for rejected rows has been
+    /// looked at: what cannot be is found out before anything is.
+    fn plans(&self, schema: Option<FileId>) -> anyhow::Result<(Vec<Plan>, Vec<FileId>)> {
         let origins = self.files.iter().map(|path| Origin::look(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        let inputs: Vec<FileId> = origins.iter().map(Origin::id).collect();
         for (at, origin) in origins.iter().enumerate() {
-            anyhow::ensure!(!inputs[..at].contains(&origin.id()), "{} is given twice", origin.name());
+            let is_again = origins[..at].iter().any(|other| other.id() == origin.id());
+            anyhow::ensure!(!is_again, "{} is given twice", origin.name());
         }
+        let places = origins.iter().map(|origin| self.rejected_place(origin)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut plans: Vec<Plan> = Vec::new();
+        for (origin, rejected) in origins.iter().zip(&places) {
+            let mut others = origins.iter().zip(&places).filter(|(other, _)| other.id() != origin.id());
+            let of = others.find(|(_, place)| leads_to(place, origin.id()));
+            match of {
+                Some((of, _)) if origin.holds_rejected_rows() => note!(
+                    "{} is left out: it holds rejected rows of {} from an earlier run; by itself it is imported",
+                    origin.name(),
+                    of.name()
+                ),
+                _ => {
+                    let form = self.expected_form(origin);
+                    plans.push(Plan { origin: origin.clone(), rejected: rejected.clone(), form });
+                }
+            }
+        }
+        let inputs: Vec<FileId> = plans.iter().map(|plan| plan.origin.id()).chain(schema).collect();
+        let is_left_out = |id: FileId| !inputs.contains(&id) && origins.iter().any(|origin| origin.id() == id);
         let mut targets: Vec<PathBuf> = Vec::new();
-        let mut plans = Vec::new();
-        for origin in origins {
-            let rejected = self.rejected_path(&origin)?;
+        for Plan { rejected, form, .. } in &mut plans {
+            rejected.keeps_old = rejected.paths.iter().filter_map(|path| id_at(path)).any(is_left_out);
+            let path = rejected.path(*form);
             // What is no file, such as a pipe, is opened once, when its rows are to come.
-            if std::fs::metadata(&rejected).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-                plans.push(Plan { origin, rejected });
+            if output::is_stream(path) {
                 continue;
             }
-            let output = Output::open(&rejected, &inputs);
-            let output = output.map_err(|error| match self.rejected {
+            let output = rejected.open(*form, &inputs).map_err(|error| match self.rejected {
                 Some(_) => error,
                 None => error.context("the rejected rows have no place: name one by --rejected PATH"),
             })?;
             if let Some(target) = output.target() {
                 let again = targets.iter().any(|other| other == target);
-                anyhow::ensure!(!again, "the rejected rows of two files would go to {}", rejected.display());
+                anyhow::ensure!(!again, "the rejected rows of two files would go to {}", path.display());
                 targets.push(target.to_owned());
             }
-            plans.push(Plan { origin, rejected });
         }
-        Ok(plans)
+        Ok((plans, inputs))
     }
 
-    fn rejected_path(&self, origin: &Origin) -> anyhow::Result<PathBuf> {
-        let own = origin.rejected_path();
-        match &self.rejected {
-            None => Ok(own),
-            Some(folder) if folder.is_dir() => Ok(folder.join(own.file_name().unwrap_or(own.as_os_str()))),
+    fn rejected_place(&self, origin: &Origin) -> anyhow::Result<Place> {
+        let own = RejectedForm::ALL.map(|form| origin.rejected_path(form));
+        let paths = match &self.rejected {
+            None => own,
+            Some(folder) if folder.is_dir() => own.map(|own| folder.join(own.file_name().unwrap_or(own.as_os_str()))),
             Some(path) => {
-                let is_shared = self.files.len() > 1 && std::fs::metadata(path).map_or(true, |found| found.is_file());
+                let is_shared = self.files.len() > 1 && !output::is_stream(path);
                 anyhow::ensure!(
                     !is_shared,
                     "--rejected is one file for the rejected rows of {}: name a folder that is there",
                     self.files.len()
                 );
-                Ok(path.clone())
+                [path.clone(), path.clone()]
             }
-        }
+        };
+        Ok(Place { paths, keeps_old: false })
+    }
+
+    /// The form of the rejected rows as far as the file's name tells.
+    fn expected_form(&self, origin: &Origin) -> RejectedForm {
+        let name = self.filename.clone().or_else(|| origin.filename()).unwrap_or_default().to_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let by_name = match ending {
+            "json" => Some(Format::Json),
+            "ndjson" | "jsonl" => Some(Format::Ndjson),
+            _ => None,
+        };
+        RejectedForm::of(self.reading.format.or(by_name))
     }
 
     async fn preview(&self) -> anyhow::Result<ExitCode> {
@@ -168,35 +201,42 @@ impl ImportArgs {
         }
     }
 
-    /// Says what became of a file: on standard output, or with `--json` what is beside the JSON on standard error.
+    /// Says what became of a file: on standard output, or with `--json` what is beside the JSON on standard error, where everything goes
+    /// that standard output does not take.
+    ///
+    /// # Errors
+    /// Standard output takes nothing.
     async fn report(&self, name: &str, result: &Result<Ended, Broken>, to: &Destination) -> anyhow::Result<()> {
         let several = self.files.len() > 1;
-        if self.json {
-            match result {
-                Ok(ended) if !several => terminal::say_json(&ended.import)?,
-                result => terminal::say_json_line(&Line::new(name, result))?,
-            }
-        }
+        let printed = self.print(name, result, to).await;
+        let apart = self.json || printed.is_err();
         match result {
+            Ok(Ended { rejected: Saved::Not(error), .. }) if several => note!("penstock: {name}: {error:#}"),
             Ok(ended) => {
-                if !self.json {
-                    if several {
-                        say!("{name}:");
-                    }
-                    self.summary(ended, to).await?;
-                }
-                let line = ended.rejected.line();
-                match line {
-                    Some(line) if self.json => note!("{line}"),
-                    Some(line) => say!("{line}"),
-                    None => {}
+                if let Some(line) = ended.rejected.line() {
+                    if apart { note!("{line}") } else { say!("{line}") }
                 }
             }
             Err(broken) if several => note!("penstock: {name}: {:#}", broken.error),
             // The command ends with it.
             Err(_) => {}
         }
-        Ok(())
+        printed
+    }
+
+    async fn print(&self, name: &str, result: &Result<Ended, Broken>, to: &Destination) -> anyhow::Result<()> {
+        let several = self.files.len() > 1;
+        match result {
+            Ok(ended) if self.json && !several => terminal::say_json(&ended.import),
+            result if self.json => terminal::say_json_line(&Line::new(name, result)),
+            Ok(ended) => {
+                if several {
+                    say!("{name}:");
+                }
+                self.summary(ended, to).await
+            }
+            Err(_) => Ok(()),
+        }
     }
 
     async fn summary(&self, ended: &Ended, to: &Destination) -> anyhow::Result<()> {
@@ -204,7 +244,7 @@ impl ImportArgs {
         let all_errors = match (to.is_kept(), rejected.path()) {
             (true, _) => format!("`penstock errors {}` shows all errors", import.id),
             (false, Some(path)) => format!("all are in {}", path.display()),
-            (false, None) => "their file says why".to_owned(),
+            (false, None) => "they could be written to no file".to_owned(),
         };
         follow::summary(to.client(), import, &all_errors).await?;
         say!("{seconds:.1} s, {:.0} rows/s", import.rows.processed as f64 / seconds.max(0.001));
@@ -225,7 +265,11 @@ impl<'a> Line<'a> {
     fn new(file: &'a str, result: &'a Result<Ended, Broken>) -> Self {
         match result {
             Ok(Ended { import, rejected, .. }) => {
-                Self { file, import: Some(import), rejected_file: rejected.path(), error: None }
+                let error = match rejected {
+                    Saved::Not(error) => Some(format!("{error:#}")),
+                    _ => None,
+                };
+                Self { file, import: Some(import), rejected_file: rejected.path(), error }
             }
             Err(broken) => Self { file, import: None, rejected_file: None, error: Some(format!("{:#}", broken.error)) },
         }
@@ -236,9 +280,8 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     if args.preview {
         return args.preview().await;
     }
-    let plans = args.plans()?;
     let schema = SchemaFile::of_argument(&args.kind)?;
-    let inputs: Vec<FileId> = plans.iter().map(|plan| plan.origin.id()).collect();
+    let (plans, inputs) = args.plans(schema.as_ref().map(SchemaFile::id))?;
     let named = if args.local { None } else { args.service.named()? };
     let mut interrupts = Interrupts::catch()?;
     let destination = Destination::open(named).await?;
@@ -252,13 +295,21 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     note!("importing into {destination}{registered}");
     let kind = schema.as_ref().map_or(args.kind.as_str(), |file| file.schema.name.as_str());
     let mut results = Vec::new();
-    for Plan { origin, rejected } in &plans {
-        let job = Job { origin, rejected, inputs: &inputs, new: args.new_import(origin, kind), to: &destination };
+    let mut unprinted = false;
+    for Plan { origin, rejected, form } in &plans {
+        let new = args.new_import(origin, kind);
+        let job = Job { origin, rejected, form: *form, inputs: &inputs, new, to: &destination };
         let result = one::import(job, &mut interrupts).await;
         let name = origin.name();
-        tokio::select! {
-            reported = args.report(&name, &result, &destination) => reported?,
+        let reported = tokio::select! {
+            reported = args.report(&name, &result, &destination) => reported,
             () = interrupts.next() => anyhow::bail!("interrupted; {name} is dealt with, nothing more was begun"),
+        };
+        // What was imported is imported, and the other files are no worse for it.
+        if let Err(error) = reported
+            && !std::mem::replace(&mut unprinted, true)
+        {
+            note!("penstock: standard output cannot be written to: {error:#}");
         }
         let is_interrupted = match &result {
             Ok(ended) => ended.is_interrupted,
@@ -271,25 +322,39 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     }
     let farewell = farewell(&results, args.dry_run, &destination);
     destination.end().await;
-    if plans.len() == 1 {
-        let ended = results.pop().expect("one file has one result").map_err(|broken| broken.error)?;
-        if args.json {
-            note!("{farewell}")
-        } else {
-            say!("{farewell}")
+    let mut tell = |line: &str| {
+        let said = if args.json || unprinted { None } else { Some(terminal::say(format_args!("{line}"))) };
+        match said {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                unprinted = true;
+                note!("{line}");
+            }
+            None => note!("{line}"),
         }
+    };
+    if args.files.len() == 1 {
+        let ended = results.pop().expect("one file has one result").map_err(|broken| broken.error)?;
+        tell(&farewell);
         if let Saved::Not(error) = ended.rejected {
             return Err(error);
         }
-        return Ok(exit_code(ended.import.status).into());
+        return Ok(if unprinted { ExitCode::FAILURE } else { exit_code(ended.import.status).into() });
     }
-    let code = totals(&plans, &results, args.json)?;
-    if args.json {
-        note!("{farewell}")
-    } else {
-        say!("{farewell}")
-    }
-    Ok(code.into())
+    let (lines, code) = totals(&plans, &results);
+    lines.iter().for_each(|line| tell(line));
+    tell(&farewell);
+    Ok(if unprinted { ExitCode::FAILURE } else { code.into() })
+}
+
+/// Which file is at a path, if there is one.
+fn id_at(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|found| FileId::of(&found))
+}
+
+/// Whether rejected rows would go to a file.
+fn leads_to(place: &Place, file: FileId) -> bool {
+    place.paths.iter().any(|path| id_at(path) == Some(file))
 }
 
 /// The last line: where the rows are.
@@ -307,8 +372,8 @@ fn farewell(results: &[Result<Ended, Broken>], is_dry_run: bool, to: &Destinatio
     }
 }
 
-/// Says what became of several files, and gives the exit code for all: 1 over 2 over 0.
-fn totals(plans: &[Plan], results: &[Result<Ended, Broken>], json: bool) -> anyhow::Result<u8> {
+/// What became of several files, a line for each, and the exit code for all: 1 over 2 over 0.
+fn totals(plans: &[Plan], results: &[Result<Ended, Broken>]) -> (Vec<String>, u8) {
     let mut codes: Vec<u8> = Vec::new();
     let mut lines = Vec::new();
     for (at, Plan { origin, .. }) in plans.iter().enumerate() {
@@ -316,7 +381,8 @@ fn totals(plans: &[Plan], results: &[Result<Ended, Broken>], json: bool) -> anyh
             Some(Ok(Ended { import, rejected, .. })) => {
                 let Import { id, status, rows, .. } = import;
                 let code = if rejected.is_lost() { 1 } else { exit_code(*status) };
-                (code, format!("{id}  {}  {} rows, {} failed", status.as_str(), rows.processed, rows.failed))
+                let lost = if rejected.is_lost() { "; its rejected rows are not saved" } else { "" };
+                (code, format!("{id}  {}  {} rows, {} failed{lost}", status.as_str(), rows.processed, rows.failed))
             }
             Some(Err(broken)) => (1, format!("not imported to its end: {:#}", broken.error)),
             None => (1, "not begun".to_owned()),
@@ -329,8 +395,6 @@ fn totals(plans: &[Plan], results: &[Result<Ended, Broken>], json: bool) -> anyh
         0,
         format!("{} files: {} fine, {} with rejected rows, {} failed", plans.len(), count(0), count(2), count(1)),
     );
-    for line in lines {
-        if json { note!("{line}") } else { say!("{line}") }
-    }
-    Ok(if count(1) > 0 { 1 } else { codes.into_iter().max().unwrap_or(0) })
+    let code = if count(1) > 0 { 1 } else { codes.iter().copied().max().unwrap_or(0) };
+    (lines, code)
 }

@@ -1,5 +1,6 @@
 //! Interruptions: SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed.
 
+use crate::output;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Interruptions as they come. From [`Interrupts::catch`] on they no longer end the process.
@@ -34,6 +35,31 @@ impl Interrupts {
             _ = hangup => {}
         }
     }
+}
+
+/// Has a write to a file that may not become larger (`ulimit -f`) fail as one to a full disk does, instead of ending the process without a
+/// word: from here on the signal that comes with it does nothing.
+///
+/// # Errors
+/// The signal cannot be caught.
+pub(crate) fn outlive_full_files() -> anyhow::Result<Signal> {
+    Ok(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?)
+}
+
+/// Catches interruptions for a command that says nothing of its own then: what it was writing goes, and the process ends, whatever its other
+/// threads wait for.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub(crate) fn end_when_interrupted() -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::catch()?;
+    tokio::spawn(async move {
+        interrupts.next().await;
+        output::discard_pending();
+        note!("penstock: interrupted; nothing is written");
+        std::process::exit(1);
+    });
+    Ok(())
 }
 
 /// Whether whoever started this process had it ignore a signal: proc_pid_status(5), `SigIgn`. Where there is no such file, it did not.

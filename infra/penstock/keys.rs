@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use penstock_client::{Client, NewKey};
+use penstock_client::{Client, Key, NewKey};
 use penstock_model::{AccountId, Scope};
 use penstock_store::{Store, keys};
 use serde_json::json;
@@ -68,6 +68,9 @@ pub(crate) enum KeysCommand {
     Revoke {
         /// The key's id.
         id: String,
+        /// Whose it is; the account of --token if not given.
+        #[arg(long)]
+        account: Option<String>,
         /// Revokes the last admin key too, without asking.
         #[arg(long)]
         force: bool,
@@ -113,11 +116,10 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
                 say!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
             }
         }
-        KeysCommand::Revoke { id, force, json, service } => {
+        KeysCommand::Revoke { id, account, force, json, service } => {
             let client = service.client()?;
-            if !force && is_last_admin(&client, &id).await? {
-                let why =
-                    format!("{id} is the last admin key of its account: without one nobody can make or revoke keys");
+            let why = if force { None } else { why_not(&client, &id, account.as_deref()).await? };
+            if let Some(why) = why {
                 anyhow::ensure!(terminal::has_a_person(), "{why}; --force revokes it all the same");
                 note!("{why}");
                 anyhow::ensure!(terminal::agrees("revoke it all the same?")?, "{id} is not revoked");
@@ -129,9 +131,22 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether no other admin key of its account would be left. A key of another account is not the last: the key that asks is one.
-async fn is_last_admin(client: &Client, id: &str) -> anyhow::Result<bool> {
-    let keys = client.keys(None).await?;
-    let mut admins = keys.iter().filter(|key| !key.revoked && key.scopes.contains(&Scope::Admin));
-    Ok(admins.clone().any(|key| key.id == id) && admins.all(|key| key.id == id))
+/// Why a key had better not be revoked: no other admin key of its account would be left, or it is not known whether one would.
+///
+/// # Errors
+/// An account was named that has no such key.
+async fn why_not(client: &Client, id: &str, account: Option<&str>) -> anyhow::Result<Option<String>> {
+    let keys = client.keys(account).await?;
+    let Some(key) = keys.iter().find(|key| key.id == id) else {
+        if let Some(account) = account {
+            anyhow::bail!("the account {account} has no key {id}");
+        }
+        return Ok(Some(format!(
+            "{id} is no key of the account of --token, and may be the last admin key of another: name that by --account"
+        )));
+    };
+    let is_admin = |key: &Key| !key.revoked && key.scopes.contains(&Scope::Admin);
+    let is_last = is_admin(key) && keys.iter().filter(|key| is_admin(key)).count() == 1;
+    Ok(is_last
+        .then(|| format!("{id} is the last admin key of its account: without one nobody can make or revoke keys")))
 }

@@ -9,10 +9,13 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 use serde::Deserialize;
+use serde_json::json;
 
 use penstock_model::KindName;
 
-use crate::{help, output, schema_file::name_of, service::Service, show::OutputArgs, terminal};
+use crate::{
+    help, interrupt::end_when_interrupted, output, schema_file::name_of, service::Service, show::OutputArgs, terminal,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum KindsCommand {
@@ -30,6 +33,9 @@ pub(crate) enum KindsCommand {
     Show {
         /// The kind's name.
         kind: String,
+        /// Changes nothing: a schema is JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         output: OutputArgs,
         #[command(flatten)]
@@ -51,6 +57,9 @@ pub(crate) enum KindsCommand {
     Template {
         /// The kind's name.
         kind: String,
+        /// Prints a JSON object with the kind and that line.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         output: OutputArgs,
         #[command(flatten)]
@@ -59,6 +68,7 @@ pub(crate) enum KindsCommand {
 }
 
 pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
+    end_when_interrupted()?;
     match command {
         KindsCommand::List { json, service } => {
             for kind in service.client()?.kinds().await? {
@@ -70,7 +80,7 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        KindsCommand::Show { kind, output, service } => {
+        KindsCommand::Show { kind, json: _, output, service } => {
             let text = service.client()?.kind_text(&kind).await?;
             let document: serde_json::Value = serde_json::from_str(&text).context("the schema is no JSON")?;
             match &output.output {
@@ -79,8 +89,15 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
             }
         }
         KindsCommand::Put { file, json, service } => put(&service, &file, json).await?,
-        KindsCommand::Template { kind, output, service } => {
-            output::write(&service.client()?.kind_template(&kind).await?, output.output.as_deref())?;
+        KindsCommand::Template { kind, json, output, service } => {
+            let template = service.client()?.kind_template(&kind).await?;
+            let text = if json {
+                let document = json!({ "kind": kind, "template": template.trim_end_matches(['\r', '\n']) });
+                format!("{}\n", terminal::json_line(&document)?)
+            } else {
+                template
+            };
+            output::write(&text, output.output.as_deref())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -146,6 +146,7 @@ pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
     let forward = args.forward_to.as_deref().map(Forward::to).transpose()?;
     let mut known = Known::first(&client).await?;
     note!("listening to the imports of {}; interrupt it to end it", client.url());
+    let mut gone = std::pin::pin!(terminal::reader_gone());
     let mut is_silent = false;
     loop {
         let mut changed = Vec::new();
@@ -156,6 +157,7 @@ pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
         let looked = tokio::select! {
             looked = look => looked,
             () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+            () = &mut gone => return Ok(ExitCode::SUCCESS),
         };
         match looked {
             Ok(()) => is_silent = false,
@@ -176,6 +178,7 @@ pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
                 tokio::select! {
                     () = forward.send(&event) => {}
                     () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+                    () = &mut gone => return Ok(ExitCode::SUCCESS),
                 }
             }
         }
@@ -198,8 +201,9 @@ struct Forward {
 
 impl Forward {
     fn to(url: &str) -> anyhow::Result<Self> {
-        let http = penstock_client::http().timeout(FORWARD_TIMEOUT);
-        Ok(Self { http: http.build()?, url: base_url(url)? })
+        let url = base_url(url)?;
+        let http = penstock_client::http_to(&url).timeout(FORWARD_TIMEOUT);
+        Ok(Self { http: http.build()?, url })
     }
 
     /// Posts an event, and says so if it was not taken.

@@ -108,6 +108,9 @@ enum Command {
     Rejected {
         /// The import's id.
         id: String,
+        /// Prints a JSON object with the import's id and the rows as a text.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         output: show::OutputArgs,
         #[command(flatten)]
@@ -171,6 +174,9 @@ enum Command {
         /// Its name.
         #[arg(long, default_value = profile::DEFAULT)]
         profile: String,
+        /// Prints what was done as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Runs the local cloud until it is interrupted.
     #[command(after_help = help::DEV)]
@@ -240,6 +246,8 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
         command => with_services(command),
     };
+    // A thread that is not waited for may be in the middle of one.
+    output::discard_pending();
     run.unwrap_or_else(|error| {
         note!("penstock: {error:#}");
         ExitCode::FAILURE
@@ -248,6 +256,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
+    let _full = interrupt::outlive_full_files()?;
     match command {
         Command::Import(args) => import::run(args).await,
         Command::Status { id, json, service } => show::status(&service, &id, json).await,
@@ -255,7 +264,9 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Errors { id, json, output, service } => {
             show::errors(&service, &id, json, output.output.as_deref()).await
         }
-        Command::Rejected { id, output, service } => show::rejected(&service, &id, output.output.as_deref()).await,
+        Command::Rejected { id, json, output, service } => {
+            show::rejected(&service, &id, json, output.output.as_deref()).await
+        }
         Command::List(args) => show::list(args).await,
         Command::Cancel { id, json, service } => change::cancel(&service, &id, json).await,
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
@@ -264,7 +275,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Kinds { command } => kinds::run(command).await,
         Command::Keys { command } => keys::run(command).await,
         Command::Login(args) => profile::login(args).await,
-        Command::Logout { profile } => profile::logout(&profile),
+        Command::Logout { profile, json } => profile::logout(&profile, json),
         Command::Dev(args) => dev::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Cost(args) => cost::run(args).await,
@@ -278,6 +289,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
 async fn check_until_interrupted(args: check::CheckArgs) -> anyhow::Result<ExitCode> {
     /// As much as a main thread has.
     const STACK_BYTES: usize = 8 << 20;
+    let _full = interrupt::outlive_full_files()?;
     let mut interrupts = Interrupts::catch()?;
     let (sender, checked) = tokio::sync::oneshot::channel();
     let check = move || drop(sender.send(check::run(&args)));

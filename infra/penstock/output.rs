@@ -5,13 +5,20 @@ use std::{
     collections::BTreeSet,
     fs::{File, Metadata, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
+use tokio::sync::{mpsc, oneshot};
+
+/// What stands for standard output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// Which file it is, by whatever path or link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +43,8 @@ pub(crate) struct Output {
 #[derive(Debug)]
 enum Place {
     /// Beside `target`.
-    Beside { file: BufWriter<NamedTempFile>, target: PathBuf, pending: Pending },
-    /// A pipe or a device: there is no file to keep, and none to rename.
+    Beside { file: BufWriter<NamedTempFile>, target: PathBuf, pending: Pending, keeps_old: bool },
+    /// A pipe, a device, or what this process has open already: there is no file to keep, and none to rename.
     Straight(BufWriter<File>),
 }
 
@@ -61,6 +68,13 @@ impl Output {
 
     fn with_mode(path: &Path, inputs: &[FileId], mode: Option<u32>) -> anyhow::Result<Self> {
         let shown = path.display();
+        if let Some(descriptor) = Descriptor::named_by(path) {
+            let file = descriptor.duplicate().with_context(|| format!("{shown} cannot be written"))?;
+            let found = file.metadata()?;
+            let is_input = found.is_file() && inputs.contains(&FileId::of(&found));
+            anyhow::ensure!(!is_input, "{shown} is a file that is read: writing there would destroy it");
+            return Ok(Self { path: path.to_owned(), place: Place::Straight(BufWriter::new(file)) });
+        }
         let found = match std::fs::metadata(path) {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -73,6 +87,9 @@ impl Output {
             anyhow::ensure!(!found.is_dir(), "{shown} is a folder: name a file in it");
             let is_input = inputs.contains(&FileId::of(found));
             anyhow::ensure!(!is_input, "{shown} is a file that is read: writing there would destroy it");
+            if found.file_type().is_fifo() {
+                note!("waiting for a reader of {shown}");
+            }
             // Renaming asks nothing of the file that is replaced; its protection counts all the same.
             let opened = OpenOptions::new().write(true).open(path);
             let opened = opened.with_context(|| format!("{shown} cannot be written"))?;
@@ -98,8 +115,16 @@ impl Output {
             file.as_file().set_permissions(Permissions::from_mode(mode))?;
         }
         let pending = Pending::new(file.path());
-        let place = Place::Beside { file: BufWriter::new(file), target, pending };
+        let place = Place::Beside { file: BufWriter::new(file), target, pending, keeps_old: false };
         Ok(Self { path: path.to_owned(), place })
+    }
+
+    /// As it is, but what stands in its place until then gets another name instead of being replaced.
+    pub(crate) fn keeping_old(mut self) -> Self {
+        if let Place::Beside { keeps_old, .. } = &mut self.place {
+            *keeps_old = true;
+        }
+        self
     }
 
     /// Where it goes, as it was asked for.
@@ -123,9 +148,12 @@ impl Output {
         let cannot = || format!("{} cannot be written", self.path.display());
         match self.place {
             Place::Straight(mut file) => file.flush().with_context(cannot),
-            Place::Beside { file, target, pending } => {
+            Place::Beside { file, target, pending, keeps_old } => {
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
                 file.as_file().sync_all().with_context(cannot)?;
+                if keeps_old && let Some(old) = move_away(&target)? {
+                    note!("{} was an earlier run's, and is {} now", target.display(), old.display());
+                }
                 file.persist(target).map_err(|error| error.error).with_context(cannot)?;
                 drop(pending);
                 Ok(())
@@ -133,20 +161,43 @@ impl Output {
         }
     }
 
+    /// Puts the file in its place, where nothing may stand by then, and locks it for as long as what is returned is open.
+    ///
+    /// # Errors
+    /// It cannot be written to its end, or something stands in its place.
+    pub(crate) fn keep_new(self) -> anyhow::Result<File> {
+        let cannot = || format!("{} cannot be written", self.path.display());
+        let Place::Beside { file, target, pending, .. } = self.place else {
+            anyhow::bail!("{} is no place for a file", self.path.display())
+        };
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
+        file.as_file().try_lock().map_err(io::Error::from).with_context(cannot)?;
+        let file = file.persist_noclobber(target).map_err(|error| error.error).with_context(cannot)?;
+        drop(pending);
+        Ok(file)
+    }
+
     /// Ends without a file. What an earlier run left in its place would be taken for this one's: it gets another name, which is returned.
     ///
     /// # Errors
     /// It cannot be renamed.
     pub(crate) fn retire(self) -> anyhow::Result<Option<PathBuf>> {
-        let Place::Beside { target, .. } = self.place else { return Ok(None) };
-        if std::fs::metadata(&target).map_or(true, |left| left.len() == 0) {
-            return Ok(None);
+        match self.place {
+            Place::Beside { target, .. } => move_away(&target),
+            Place::Straight(_) => Ok(None),
         }
-        let old = (1..).map(|number| older(&target, number)).find(|path| !path.exists() && !path.is_symlink());
-        let old = old.expect("a number that is free");
-        std::fs::rename(&target, &old).with_context(|| format!("{} cannot be renamed", target.display()))?;
-        Ok(Some(old))
     }
+}
+
+/// Gives what stands at a path another name, which is returned; what is empty could be taken for nothing, and stays.
+fn move_away(target: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if std::fs::metadata(target).map_or(true, |left| left.len() == 0) {
+        return Ok(None);
+    }
+    let old = (1..).map(|number| older(target, number)).find(|path| !path.exists() && !path.is_symlink());
+    let old = old.expect("a number that is free");
+    std::fs::rename(target, &old).with_context(|| format!("{} cannot be renamed", target.display()))?;
+    Ok(Some(old))
 }
 
 /// `PATH.old`, `PATH.old2` …
@@ -172,6 +223,126 @@ impl Write for Output {
             Place::Beside { file, .. } => file.flush(),
             Place::Straight(file) => file.flush(),
         }
+    }
+}
+
+/// Whether what is written to a path goes on at once: a pipe, a device, what a process has open. There is no file to keep.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    let is_no_file = || std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    Descriptor::named_by(path).is_some() || is_no_file()
+}
+
+/// What a process has open, as a path names it: `-`, `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link to one of them. Whoever
+/// opened it may have written there before, and will again: it is written to as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Descriptor {
+    /// Its number; `None` if it is another process's.
+    number: Option<i32>,
+}
+
+impl Descriptor {
+    /// The one that a path names, if it names one. `-` is standard output.
+    pub(crate) fn named_by(path: &Path) -> Option<Self> {
+        if path == Path::new(STANDARD_OUTPUT) {
+            return Some(Self { number: Some(1) });
+        }
+        Self::at(path)
+    }
+
+    /// The one that is at a path, by whatever links.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        /// As many links one after another as Linux follows.
+        const LINKS: usize = 40;
+        let mut path = std::path::absolute(path).ok()?;
+        for _ in 0..LINKS {
+            let folder = path.parent()?.canonicalize().ok()?;
+            let name = path.file_name()?;
+            // Where there is no /proc, /dev/fd is a folder of its own.
+            let is_ours = folder == Path::new("/dev/fd") || {
+                let own = Path::new("/proc").join(std::process::id().to_string());
+                folder == own.join("fd") || folder.starts_with(own.join("task")) && folder.ends_with("fd")
+            };
+            if is_ours {
+                return Some(Self { number: Some(name.to_str()?.parse().ok()?) });
+            }
+            if folder.starts_with("/proc") && folder.ends_with("fd") {
+                return Some(Self { number: None });
+            }
+            path = folder.join(std::fs::read_link(folder.join(name)).ok()?);
+        }
+        None
+    }
+
+    /// Its number; `None` if it is another process's.
+    pub(crate) fn number(self) -> Option<i32> {
+        self.number
+    }
+
+    /// The same open file once more: what is written to one stands behind what was written to the other.
+    fn duplicate(self) -> io::Result<File> {
+        let of_another = || io::Error::other("it is an open file of another process: name the file itself");
+        match self.number.ok_or_else(of_another)? {
+            1 => Ok(io::stdout().as_fd().try_clone_to_owned()?.into()),
+            2 => Ok(io::stderr().as_fd().try_clone_to_owned()?.into()),
+            number => duplicate(number),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn duplicate(number: i32) -> io::Result<File> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let process = pidfd_open(getpid(), PidfdFlags::empty())?;
+    Ok(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn duplicate(number: i32) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).open(format!("/dev/fd/{number}"))?;
+    if file.metadata()?.is_file() { Err(io::Error::other("name the file itself")) } else { Ok(file) }
+}
+
+/// An output that a thread of its own writes, so that whoever waits for it can go: the reader of a pipe may take nothing any more.
+pub(crate) struct Writing {
+    pieces: mpsc::Sender<Option<Vec<u8>>>,
+    written: oneshot::Receiver<anyhow::Result<()>>,
+}
+
+impl Writing {
+    /// Pieces that wait to be written, at most.
+    const WAITING: usize = 4;
+
+    /// # Errors
+    /// There can be no thread.
+    pub(crate) fn start(mut output: Output) -> io::Result<Self> {
+        let (pieces, mut taken) = mpsc::channel::<Option<Vec<u8>>>(Self::WAITING);
+        let (ended, written) = oneshot::channel();
+        let write = move || -> anyhow::Result<()> {
+            while let Some(piece) = taken.blocking_recv() {
+                let Some(piece) = piece else { return output.keep() };
+                let path = output.path().to_owned();
+                output.write_all(&piece).with_context(|| format!("{} cannot be written", path.display()))?;
+            }
+            anyhow::bail!("{} is given up", output.path().display())
+        };
+        let write = move || drop(ended.send(write()));
+        std::thread::Builder::new().name("output".to_owned()).spawn(write)?;
+        Ok(Self { pieces, written })
+    }
+
+    /// Hands over the next bytes; whether there is a use in more of them.
+    pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> bool {
+        self.pieces.send(Some(bytes)).await.is_ok()
+    }
+
+    /// Resolves when the output is in its place, whole. Dropped without, it leaves no trace.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) async fn keep(self) -> anyhow::Result<()> {
+        // One that has ended has failed, and says why.
+        let _ = self.pieces.send(None).await;
+        self.written.await.context("the output's writer has ended")?
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use penstock_client::{Client, ClientError, Credential, ImportFilter, base_url};
+use serde_json::json;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::{output::Output, terminal, variable};
@@ -99,6 +100,9 @@ pub(crate) struct LoginArgs {
     /// What the service is to be called.
     #[arg(long, default_value = DEFAULT)]
     profile: String,
+    /// Prints what was done as JSON, never the secret.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Stores a service and a key, once the service has taken the key.
@@ -138,6 +142,11 @@ pub(crate) async fn login(args: LoginArgs) -> anyhow::Result<ExitCode> {
     profile.insert("url", value(&url));
     profile.insert("token", value(credential.token()));
     let path = write(&document)?;
+    if args.json {
+        let stored = json!({ "profile": args.profile, "url": url, "key_id": credential.id, "config": path });
+        terminal::say_json(&stored)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let how = if args.profile == DEFAULT {
         "wherever none is named".into()
     } else {
@@ -148,14 +157,16 @@ pub(crate) async fn login(args: LoginArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Removes a service and its key.
-pub(crate) fn logout(name: &str) -> anyhow::Result<ExitCode> {
+pub(crate) fn logout(name: &str, json: bool) -> anyhow::Result<ExitCode> {
     let mut document = read()?;
     let profiles = document.get_mut(PROFILES).and_then(Item::as_table_like_mut);
     let removed = profiles.and_then(|profiles| profiles.remove(name));
     anyhow::ensure!(removed.is_some(), "there is no profile {name} in {}", path()?.display());
-    say!(
-        "the profile {name} is removed from {}; its key is taken still: `penstock keys revoke`",
-        write(&document)?.display()
-    );
+    let path = write(&document)?;
+    if json {
+        terminal::say_json(&json!({ "profile": name, "removed": true, "config": path }))?;
+    } else {
+        say!("the profile {name} is removed from {}; its key is taken still: `penstock keys revoke`", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::{help, output, service::Service, show::OutputArgs, terminal};
+use crate::{help, interrupt::end_when_interrupted, output, service::Service, show::OutputArgs, terminal};
 
 #[derive(Subcommand)]
 pub(crate) enum RecordsCommand {
@@ -17,6 +17,9 @@ pub(crate) enum RecordsCommand {
         /// What names it: the values of the kind's key fields, in their order; one that the record does not have is ''.
         #[arg(required = true, value_name = "KEY")]
         key: Vec<String>,
+        /// Changes nothing: a record is printed as JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         output: OutputArgs,
         #[command(flatten)]
@@ -25,7 +28,8 @@ pub(crate) enum RecordsCommand {
 }
 
 pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
-    let RecordsCommand::Get { kind, key, output, service } = command;
+    let RecordsCommand::Get { kind, key, json: _, output, service } = command;
+    end_when_interrupted()?;
     let record = service.client()?.record(&kind, &canonical(&key)).await?;
     let record = record.with_context(|| format!("there is no record {} of the kind {kind}", key.join(", ")))?;
     match &output.output {

@@ -1,15 +1,22 @@
 //! A kind in a file: a Table Schema document, which a command reads or registers.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use anyhow::Context;
 use penstock_client::Client;
 use penstock_engine::{kind::Kind, kinds};
 use penstock_model::{KindName, Schema};
 
+use crate::output::FileId;
+
 /// A kind in a file, checked as the service would check it.
 pub(crate) struct SchemaFile {
     pub(crate) schema: Schema,
+    id: FileId,
     path: String,
     document: Vec<u8>,
 }
@@ -20,8 +27,15 @@ impl SchemaFile {
     /// # Errors
     /// The file cannot be read, or is no kind.
     pub(crate) fn read(path: &str) -> anyhow::Result<Self> {
-        let document = std::fs::read(path)
-            .with_context(|| format!("`{path}` is no bundled kind, and cannot be read as a schema's file"))?;
+        let read = || -> io::Result<_> {
+            let mut file = File::open(path)?;
+            let (id, mut document) = (FileId::of(&file.metadata()?), Vec::new());
+            file.read_to_end(&mut document)?;
+            Ok((id, document))
+        };
+        let read = read();
+        let (id, document) =
+            read.with_context(|| format!("`{path}` is no bundled kind, and cannot be read as a schema's file"))?;
         let schema = match name_of(Path::new(path)) {
             Some(name) => Kind::parse_as(&document, &name),
             None => Kind::parse(&document),
@@ -29,7 +43,12 @@ impl SchemaFile {
         let schema = schema.with_context(|| format!("the schema in {path}"))?;
         Kind::compile(&schema, &crate::LOCAL_ACCOUNT.parse()?).with_context(|| format!("the schema in {path}"))?;
         Kind::check_work(&schema).with_context(|| format!("the schema in {path}"))?;
-        Ok(Self { schema, path: path.to_owned(), document })
+        Ok(Self { schema, id, path: path.to_owned(), document })
+    }
+
+    /// Which file it is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
     }
 
     /// Reads the kind that an argument names by a file; `None` for the name of a kind.

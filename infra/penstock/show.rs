@@ -15,7 +15,7 @@ use crate::{
     file::words,
     follow::{self, exit_code},
     groups,
-    interrupt::Interrupts,
+    interrupt::{Interrupts, end_when_interrupted},
     output::Output,
     progress::Progress,
     service::Service,
@@ -41,6 +41,7 @@ pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Re
     let mut progress = Progress::new();
     let ended = tokio::select! {
         ended = follow::to_its_end(&client, id, &mut progress, &mut latest) => ended?,
+        () = terminal::reader_gone() => anyhow::bail!("nobody reads standard output any more; {id} goes on"),
         () = interrupts.next() => anyhow::bail!("interrupted; {id} goes on, `penstock cancel {id}` cancels it"),
     };
     drop(progress);
@@ -50,6 +51,7 @@ pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Re
 
 /// Prints every error of an import: to a person in words, else a JSON object a line.
 pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    end_when_interrupted()?;
     let client = service.client()?;
     let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
     let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
@@ -137,19 +139,36 @@ pub(crate) struct OutputArgs {
 }
 
 /// Prints the rejected rows of an import that has ended, or writes them to a file.
-pub(crate) async fn rejected(service: &Service, id: &str, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn rejected(
+    service: &Service,
+    id: &str,
+    json: bool,
+    output: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    end_when_interrupted()?;
     let client = service.client()?;
     // A place where nothing can be written is found out before anything is asked for.
     let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
     let mut rows = client.rejected(id).await?;
     let mut screen = terminal::Data::new();
-    while let Some(bytes) = rows.chunk().await? {
-        match &mut file {
-            Some(file) => {
-                let written = file.write_all(bytes.as_ref());
-                written.with_context(|| format!("{} cannot be written", file.path().display()))?;
-            }
-            None => screen.write(bytes.as_ref())?,
+    let mut put = |bytes: &[u8]| match &mut file {
+        Some(file) => {
+            let written = file.write_all(bytes);
+            written.with_context(|| format!("{} cannot be written", file.path().display()))
+        }
+        None => screen.write(bytes),
+    };
+    if json {
+        let mut text = JsonText::default();
+        put(format!("{{\"id\":{},\"rejected\":\"", terminal::json_line(&id)?).as_bytes())?;
+        while let Some(bytes) = rows.chunk().await? {
+            put(text.piece(bytes.as_ref())?.as_bytes())?;
+        }
+        put(text.end()?.as_bytes())?;
+        put(b"\"}\n")?;
+    } else {
+        while let Some(bytes) = rows.chunk().await? {
+            put(bytes.as_ref())?;
         }
     }
     match file {
@@ -157,4 +176,51 @@ pub(crate) async fn rejected(service: &Service, id: &str, output: Option<&Path>)
         None => screen.end()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A text that comes in pieces, as what stands between the quotes of a JSON string.
+#[derive(Debug, Default)]
+struct JsonText {
+    /// The start of a character whose end has not come.
+    rest: Vec<u8>,
+}
+
+impl JsonText {
+    fn piece(&mut self, bytes: &[u8]) -> anyhow::Result<String> {
+        let mut text = std::mem::take(&mut self.rest);
+        text.extend(bytes);
+        if let Err(error) = std::str::from_utf8(&text)
+            && error.error_len().is_none()
+        {
+            self.rest = text.split_off(error.valid_up_to());
+        }
+        escaped(&text)
+    }
+
+    fn end(self) -> anyhow::Result<String> {
+        escaped(&self.rest)
+    }
+}
+
+fn escaped(text: &[u8]) -> anyhow::Result<String> {
+    let quoted = terminal::json_line(&String::from_utf8_lossy(text))?;
+    Ok(quoted[1..quoted.len() - 1].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_in_pieces_is_the_same_json_wherever_it_is_cut() {
+        let text = "_row,\"a\"\n\u{feff}\u{9b}\u{1f600}\\é\t";
+        for cut in 0..=text.len() {
+            let (first, second) = text.as_bytes().split_at(cut);
+            let mut json = JsonText::default();
+            let whole = [json.piece(first), json.piece(second), json.end()].map(|piece| piece.expect("JSON")).concat();
+            let read: String = serde_json::from_str(&format!("\"{whole}\"")).expect("JSON");
+            assert_eq!(read, text, "{cut}");
+        }
+        assert_eq!(JsonText { rest: vec![0xe2, 0x82] }.end().expect("JSON"), "\u{fffd}");
+    }
 }

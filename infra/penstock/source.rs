@@ -1,6 +1,7 @@
 //! The file that is imported: open before an import is made of it, and known to be the same until its last byte is sent.
 
 use std::{
+    ffi::OsString,
     fs::{File, Metadata},
     io::{self, Read, Seek},
     os::{fd::AsFd, unix::fs::FileExt},
@@ -15,10 +16,10 @@ use std::{
 use anyhow::Context;
 use futures::stream;
 use penstock_client::{Body, Bytes};
-use penstock_model::limits;
+use penstock_model::{Format, limits};
 use tokio::io::AsyncReadExt;
 
-use crate::output::FileId;
+use crate::output::{Descriptor, FileId};
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -31,8 +32,8 @@ const STANDARD_INPUT: &str = "-";
 pub(crate) struct Origin {
     path: PathBuf,
     id: FileId,
-    /// Whether it is read through once, to its end: standard input, a pipe.
-    is_piped: bool,
+    /// What it is called if it is read through once, to its end: standard input, a pipe, what another has open.
+    piped: Option<String>,
 }
 
 impl Origin {
@@ -47,12 +48,11 @@ impl Origin {
             if is_input { standard_input().and_then(|input| input.metadata()) } else { std::fs::metadata(path) };
         let found = found.with_context(|| path.display().to_string())?;
         anyhow::ensure!(!found.is_dir(), "{} is not a file", path.display());
-        // Beside what is named there, such as /dev/stdin, is no place for anything.
-        let is_piped = is_input || !found.is_file() || ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
-        if !is_piped {
+        let piped = if is_input { Some("stdin".to_owned()) } else { piped(path, &found) };
+        if piped.is_none() {
             File::open(path).with_context(|| path.display().to_string())?;
         }
-        Ok(Self { path: path.to_owned(), id: FileId::of(&found), is_piped })
+        Ok(Self { path: path.to_owned(), id: FileId::of(&found), piped })
     }
 
     /// What it is called, for people.
@@ -62,7 +62,7 @@ impl Origin {
 
     /// What its file is called. A pipe's name says nothing.
     pub(crate) fn filename(&self) -> Option<String> {
-        let name = self.path.file_name().filter(|_| !self.is_piped);
+        let name = self.path.file_name().filter(|_| self.piped.is_none());
         name.map(|name| name.to_string_lossy().into_owned())
     }
 
@@ -71,11 +71,31 @@ impl Origin {
         self.id
     }
 
-    /// Where its rejected rows go if nobody says: beside the file; of a pipe, into the folder where the command runs.
-    pub(crate) fn rejected_path(&self) -> PathBuf {
-        let mut name = if self.is_piped { "stdin".into() } else { self.path.clone().into_os_string() };
-        name.push(".rejected.csv");
+    /// Where its rejected rows go if nobody says, in this form: beside the file; of a pipe, into the folder where the command runs.
+    pub(crate) fn rejected_path(&self, form: RejectedForm) -> PathBuf {
+        let mut name = self.piped.as_deref().map_or_else(|| self.path.clone().into_os_string(), OsString::from);
+        name.push(form.ending());
         name.into()
+    }
+
+    /// The folder that it is in; `None` for what is piped.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        let folder = self.path.parent().filter(|_| self.piped.is_none())?;
+        Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    }
+
+    /// Whether it begins as a file of rejected rows does.
+    pub(crate) fn holds_rejected_rows(&self) -> bool {
+        const CELLS: &[u8] = b"_row";
+        const OBJECT: &[u8] = b"{\"_errors\":";
+        let mut start = [0; 32];
+        let read = |start: &mut [u8]| File::open(&self.path)?.read_at(start, 0);
+        if self.piped.is_some() || read(&mut start).is_err() {
+            return false;
+        }
+        let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&start);
+        let start = start.strip_prefix(b"\"").unwrap_or(start);
+        start.starts_with(CELLS) || start.starts_with(OBJECT)
     }
 
     /// Opens it. What is piped is read to its end first, since an upload has to say how long it is.
@@ -83,10 +103,10 @@ impl Origin {
     /// # Errors
     /// It cannot be read, or is longer than a file may be.
     pub(crate) fn open(&self) -> anyhow::Result<Source> {
-        let file = if self.is_piped { self.spool() } else { Ok(File::open(&self.path)?) };
+        let file = if self.piped.is_some() { self.spool() } else { Ok(File::open(&self.path)?) };
         let file = file.with_context(|| self.name())?;
         let seen = Seen::of(&file.metadata()?)?;
-        Ok(Source { name: self.name(), path: (!self.is_piped).then(|| self.path.clone()), file, seen })
+        Ok(Source { name: self.name(), path: self.piped.is_none().then(|| self.path.clone()), file, seen })
     }
 
     /// Its bytes in a file that has no name and goes with this process.
@@ -98,6 +118,51 @@ impl Origin {
         let bytes = io::copy(&mut input.take(most + 1), &mut file)?;
         anyhow::ensure!(bytes <= most, "it is longer than {most} bytes, the limit of a file");
         Ok(file)
+    }
+}
+
+/// What is at a path, by its name, if it is read through once: what is no file, or what the path names as a process has it open, beside
+/// which is no place for anything; and files of the system, whose lengths say nothing.
+fn piped(path: &Path, found: &Metadata) -> Option<String> {
+    if let Some(descriptor) = Descriptor::at(path) {
+        return Some(match descriptor.number() {
+            Some(0) => "stdin".to_owned(),
+            Some(number) => format!("fd{number}"),
+            None => "stdin".to_owned(),
+        });
+    }
+    let is_of_the_system =
+        || path.canonicalize().is_ok_and(|path| path.starts_with("/proc") || path.starts_with("/sys"));
+    let name = path.file_name().map_or_else(|| "stdin".to_owned(), |name| name.to_string_lossy().into_owned());
+    (!found.is_file() || is_of_the_system()).then_some(name)
+}
+
+/// How rejected rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RejectedForm {
+    /// A table with a line for each row.
+    Cells,
+    /// A JSON object a line.
+    Objects,
+}
+
+impl RejectedForm {
+    pub(crate) const ALL: [Self; 2] = [Self::Cells, Self::Objects];
+
+    /// That of a file that was read as this format.
+    pub(crate) fn of(format: Option<Format>) -> Self {
+        match format {
+            Some(Format::Json | Format::Ndjson) => Self::Objects,
+            _ => Self::Cells,
+        }
+    }
+
+    /// How the file's name ends.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Cells => ".rejected.csv",
+            Self::Objects => ".rejected.ndjson",
+        }
     }
 }
 
@@ -184,12 +249,14 @@ impl Source {
         read.await?.with_context(|| self.name.clone())
     }
 
+    /// Whether the file is what it was before what was done with it, such as `read`.
+    ///
     /// # Errors
     /// The file is not as it was when it was opened, or its path leads to another: how so.
-    pub(crate) fn is_unchanged(&self) -> anyhow::Result<()> {
+    pub(crate) fn is_unchanged(&self, doing: &str) -> anyhow::Result<()> {
         let found = self.file.metadata()?;
         is_as_seen(&self.seen, &found, self.path.as_deref())
-            .map_err(|how| anyhow::anyhow!("{} changed while it was uploaded: {how}", self.name))
+            .map_err(|how| anyhow::anyhow!("{} changed while it was {doing}: {how}", self.name))
     }
 }
 

@@ -70,7 +70,7 @@ async fn outputs(stack: &str, region: &str) -> anyhow::Result<HashMap<String, St
         .unwrap_or_else(|| format!("https://cloudformation.{region}.amazonaws.com"));
     let mut url = Url::parse(&endpoint).with_context(|| format!("the endpoint {endpoint:?} is not a URL"))?;
     url.query_pairs_mut().extend_pairs([("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", stack)]);
-    let http = penstock_client::http().timeout(TIMEOUT).build()?;
+    let http = penstock_client::http_to(url.as_str()).timeout(TIMEOUT).build()?;
     let request = http.get(url.clone()).headers(signed_headers(&url, region)?);
     let asking = || format!("asking CloudFormation for the stack {stack}");
     let answer = request.send().await.with_context(asking)?;

@@ -4,10 +4,13 @@
 use std::{
     borrow::Cow,
     fmt::{Arguments, Write as _},
+    fs::File,
     io::{self, IsTerminal, Write},
+    os::{fd::AsFd, unix::fs::FileTypeExt},
 };
 
 use serde::Serialize;
+use tokio::{io::Interest, net::unix::pipe};
 
 /// Writes a line to standard output, its control characters shown. Whoever reads it may have read enough and gone, as `head` does: that is no
 /// error.
@@ -51,6 +54,23 @@ fn write_out(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Resolves when whoever reads standard output, a pipe, is gone, as `head` is when it has seen enough; of what is no pipe never.
+pub(crate) async fn reader_gone() {
+    let gone = async || -> io::Result<bool> {
+        let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        if !out.metadata()?.file_type().is_fifo() {
+            return Ok(false);
+        }
+        // The pipe goes on blocking whoever writes to it: nothing is written here.
+        let pipe = pipe::Sender::from_owned_fd_unchecked(out.into())?;
+        pipe.ready(Interest::ERROR).await?;
+        Ok(true)
+    };
+    if !gone().await.unwrap_or(false) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -122,3 +122,20 @@ fn a_person_reads_a_line_an_event() {
     signal(&child, "TERM");
     assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));
 }
+
+#[test]
+fn it_ends_when_its_reader_is_gone() {
+    let dev = crate::Dev::start(&[]);
+    let (_folder, file) = crate::folder_with("good.csv", crate::GOOD);
+    let arguments = ["listen", "--json", "--every", "0.1", "--url", &dev.url, "--token", "local.secret"];
+    let mut running = crate::Running::start(crate::penstock(&arguments));
+    running.says("listening to the imports");
+    assert_eq!(dev.run("local.secret", &["import", &file]).status.code(), Some(0));
+    // As `head -1`: nothing more happens afterwards.
+    let out = running.child.stdout.take().expect("piped");
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("a line");
+    assert!(line.contains("\"type\":\"import."), "{line}");
+    let (code, printed, _) = running.ends();
+    assert_eq!((code, &*printed), (Some(0), ""));
+}

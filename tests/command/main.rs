@@ -3,6 +3,7 @@
 mod completions;
 mod gate;
 mod imports;
+mod kept;
 mod line;
 mod listen;
 mod outputs;

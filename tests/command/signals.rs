@@ -262,3 +262,22 @@ async fn a_service_that_is_out_of_reach_for_a_moment_is_asked_again() {
     assert_eq!((code, stack.ended(&id).await.status), (Some(0), Status::Completed));
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_was_cancelled_without_an_answer_did_not_arrive() {
+    let stack = Stack::start().await;
+    let (_folder, file) = folder_with("good.csv", GOOD);
+    let (gate, running) = held(&stack, &file, Method::PUT, "/", Fate::HeldBefore).await;
+    // The service cancels it, and its answer is lost.
+    gate.rule(Method::POST, "/cancel", Fate::LostAfter);
+    send_signal(&running.child, "INT");
+    let id = newest(&stack).await.id;
+    let is_cancelled = async || stack.client.import(&id).await.expect("is there").status == Status::Cancelled;
+    support::until("it is cancelled", is_cancelled).await;
+    gate.open();
+    let (code, printed, said) = tokio::task::spawn_blocking(|| running.ends()).await.expect("it ends");
+    assert_eq!((code, &*printed), (Some(1), ""), "{said:?}");
+    let truth = format!("the upload broke off: {id} is cancelled, and nothing of it was imported");
+    assert!(said.last().is_some_and(|line| line.contains(&truth)), "{said:?}");
+    stack.stop().await;
+}

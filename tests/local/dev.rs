@@ -201,7 +201,10 @@ async fn who_wants_it_quiet_hears_of_failed_uploads_alone() {
         .expect("sent");
     drop(stream);
     let told = dev.lines.next().expect("a line");
-    assert!(told.starts_with(&format!("PUT /uploads/uploads/1/{} ", import.id)) && !told.contains(" 200 "), "{told}");
+    assert!(
+        told.starts_with(&format!("PUT /uploads/uploads/1/{} ", import.id)) && told.contains(" broke off after "),
+        "{told}"
+    );
     assert_eq!(dev.end(), [""; 0]);
 }
 
@@ -251,7 +254,8 @@ async fn nobody_else_can_read_what_it_keeps() {
 async fn a_ready_file_is_there_while_it_answers() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ready.json");
-    std::fs::write(&path, "of an earlier run, which was killed").expect("a file");
+    let earlier = r#"{"url":"http://127.0.0.1:1","pid":1,"account":"1","key_id":"an earlier run, which was killed"}"#;
+    std::fs::write(&path, earlier).expect("a file");
     let started = Instant::now();
     let mut command =
         penstock(&["dev", "--listen", "127.0.0.1:0", "--quiet", "--ready-file", path.to_str().expect("UTF-8")]);
@@ -259,7 +263,7 @@ async fn a_ready_file_is_there_while_it_answers() {
     let ready: Value = loop {
         // It is whole as soon as it is there.
         match std::fs::read_to_string(&path) {
-            Ok(text) if text.starts_with("of an earlier run") => {}
+            Ok(text) if text == earlier => {}
             Ok(text) => break serde_json::from_str(&text).expect("JSON"),
             Err(_) => {}
         }
@@ -282,4 +286,58 @@ async fn a_ready_file_is_there_while_it_answers() {
 
     let said = refused(penstock(&["dev", "--listen", "127.0.0.1:0", "--ready-file", "/nonexistent/ready.json"]));
     assert!(said.contains("/nonexistent/ready.json"), "{said}");
+}
+
+#[test]
+fn a_ready_file_takes_the_place_of_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let start = |ready: &str, more: &[&str]| {
+        penstock(&[&["dev", "--listen", "127.0.0.1:0", "--ready-file", ready], more].concat())
+    };
+    for content in ["mine", "", "own:word\n", r#"{"url":"mine"}"#] {
+        std::fs::write(place("mine"), content).expect("a file");
+        let said = refused(start(&text(&place("mine")), &[]));
+        assert!(said.contains("mine is there, and is no ready file"), "{said}");
+        assert_eq!(std::fs::read_to_string(place("mine")).expect("it stays"), content);
+    }
+    std::fs::write(place("key"), "own:word").expect("a file");
+    std::os::unix::fs::symlink(place("key"), place("link")).expect("a link");
+    for ready in ["key", "link"] {
+        let said = refused(start(&text(&place(ready)), &["--key-file", &text(&place("key"))]));
+        assert!(said.contains("is the key file"), "{said}");
+        assert_eq!(std::fs::read_to_string(place("link")).expect("it stays"), "own:word");
+    }
+    // One that does not start leaves what is there, and no file of its own.
+    let ready = text(&place("ready"));
+    let first = Dev::start(start(&ready, &[]));
+    let before = std::fs::read(&ready).expect("the ready file");
+    let said = refused(start(&ready, &[]));
+    assert!(said.contains(&format!("process {}", first.child.id())) && said.contains(&first.url), "{said}");
+    let address = first.url.strip_prefix("http://").expect("an address");
+    refused(penstock(&["dev", "--listen", address, "--ready-file", &text(&place("other"))]));
+    assert!(!place("other").exists());
+    assert_eq!(std::fs::read(&ready).expect("the ready file"), before);
+    // What took its place meanwhile is not the run's to remove.
+    std::fs::remove_file(&ready).expect("removed");
+    std::fs::write(&ready, "mine").expect("a file");
+    first.end();
+    assert_eq!(std::fs::read_to_string(&ready).expect("it stays"), "mine");
+}
+
+#[test]
+fn a_folder_of_somebody_is_no_place_for_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["lock", "keys", "notes.txt"] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, "mine").expect("a file");
+        let rights_before = rights(folder.path());
+        let data = folder.path().to_str().expect("UTF-8");
+        let said = refused(penstock(&["dev", "--listen", "127.0.0.1:0", "--data", data]));
+        assert!(said.contains("no folder of a local cloud"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).expect("it stays"), "mine");
+        assert_eq!(rights(folder.path()), rights_before);
+        std::fs::remove_file(&file).expect("removed");
+    }
 }

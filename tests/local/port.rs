@@ -195,3 +195,26 @@ async fn the_urls_are_one_where_none_is_given() {
     assert!(send(client().get(format!("{}/v1/kinds", stack.cloud.url())).bearer_auth(TOKEN)).await.status == 200);
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_rows_are_fetched_by_a_redirect_that_keeps_the_credential() {
+    let stack = Stack::start().await;
+    let import = stack.create(penstock_model::ImportOptions::default()).await;
+    let mut file = products(3);
+    file.extend(b"BAD\n");
+    assert_eq!(upload(&import, &file).await, 200);
+    let ended = stack.ended(&import.id).await;
+    assert!(ended.rejected.is_some(), "{ended:?}");
+    let url = format!("{}/v1/imports/{}/rejected", stack.cloud.url(), import.id);
+    // As `curl -sL -H`: one host, so that the header is sent there, too.
+    let http = penstock_client::http().redirect(reqwest::redirect::Policy::default()).build().expect("a client");
+    let answer = http.get(url).bearer_auth(TOKEN).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    let path = answer.url().path().to_owned();
+    assert!(path.starts_with("/results/rejected/"), "{path}");
+    assert!(answer.text().await.expect("text").contains("BAD"));
+    // It is the signature that counts.
+    let unsigned = format!("{}{path}", stack.cloud.url());
+    assert_eq!(http.get(unsigned).bearer_auth(TOKEN).send().await.expect("an answer").status().as_u16(), 403);
+    stack.stop().await;
+}

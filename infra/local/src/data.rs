@@ -1,6 +1,7 @@
 //! The folder of a local cloud: one that is kept, or one that goes with it.
 //!
 //! ```text
+//! <folder>/.penstock         says that it is one
 //! <folder>/lock              who uses it; held locked
 //! <folder>/secret            what presigned requests are signed with, so that they outlive a restart
 //! <folder>/keys              the ids of the API keys that were given at the last start
@@ -24,6 +25,13 @@ use crate::stack;
 /// The key that a local cloud has when it is given none. Folders that were made before `keys` was written knew no other
 /// from the start.
 const FIRST_KEY: &str = "local";
+
+/// Says that a folder is a local cloud's, and that what has these names in it is too.
+const MARK: &str = ".penstock";
+
+const FILES: [&str; 7] =
+    [MARK, "lock", "secret", "keys", "dynamodb.sqlite", "dynamodb.sqlite-shm", "dynamodb.sqlite-wal"];
+const FOLDERS: [&str; 2] = ["s3", "logs"];
 
 const OWNERS_FOLDER: u32 = 0o700;
 const OWNERS_FILE: u32 = 0o600;
@@ -51,10 +59,11 @@ impl Drop for DataFolder {
 }
 
 impl DataFolder {
-    /// The folder `data`, made if it is missing; a temporary one if none is given.
+    /// The folder `data`, made if it is missing; a temporary one if none is given. One that holds something has to be a
+    /// local cloud's: nobody's files are touched.
     ///
     /// # Errors
-    /// It cannot be used, or another process uses it.
+    /// It cannot be used, holds something else, or another process uses it.
     pub(crate) fn open(data: Option<&Path>) -> anyhow::Result<Self> {
         let Some(data) = data else {
             let mut builder = tempfile::Builder::new();
@@ -64,6 +73,7 @@ impl DataFolder {
         let making = || format!("making the data folder {}", data.display());
         DirBuilder::new().recursive(true).mode(OWNERS_FOLDER).create(data).with_context(making)?;
         let data = data.canonicalize()?;
+        claim(&data)?;
         let lock = lock(&data)?;
         tighten(&data).with_context(|| format!("closing the data folder {} to others", data.display()))?;
         Ok(Self { place: Place::Kept(data), lock: Some(lock) })
@@ -128,6 +138,34 @@ impl DataFolder {
     }
 }
 
+/// Marks an empty folder as a local cloud's. One that holds something has to have the mark, or to be what versions that
+/// wrote none made.
+fn claim(data: &Path) -> anyhow::Result<()> {
+    let mark = data.join(MARK);
+    let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    if is_file(&mark) {
+        return Ok(());
+    }
+    let is_unmarked = is_file(&data.join("dynamodb.sqlite")) && is_folder(&data.join("s3/.versions"));
+    if !is_unmarked {
+        for entry in fs::read_dir(data).with_context(|| format!("reading the data folder {}", data.display()))? {
+            let name = entry?.file_name();
+            // Every new file system has that, and another process may make the mark at this moment.
+            anyhow::ensure!(
+                name == "lost+found" || name == MARK,
+                "{} is no folder of a local cloud, and {} is in it: give an empty folder, or one that is not there yet",
+                data.display(),
+                Path::new(&name).display()
+            );
+        }
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(OWNERS_FILE);
+    let mut file = options.open(&mark).with_context(|| format!("making {}", mark.display()))?;
+    writeln!(file, "The data of a local cloud of Penstock.").with_context(|| format!("writing {}", mark.display()))
+}
+
 /// Locks a data folder. The lock goes with the process, however that ends.
 fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
@@ -167,13 +205,18 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// Takes the rights of everyone but the owner from a folder and all that is in it. What was closed before is not walked
-/// through again.
-fn tighten(folder: &Path) -> io::Result<()> {
-    if fs::metadata(folder)?.permissions().mode() & 0o077 == 0 {
+/// Takes the rights of everyone but the owner from a local cloud's folder and what is its own in it. What was closed
+/// before is not walked through again.
+fn tighten(data: &Path) -> io::Result<()> {
+    if fs::metadata(data)?.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }
-    let mut folders = vec![folder.to_owned()];
+    let own = |name: &&str| fs::symlink_metadata(data.join(name)).ok().map(|found| (data.join(name), found));
+    for (path, _) in FILES.iter().filter_map(own).filter(|(_, found)| found.is_file()) {
+        fs::set_permissions(path, Permissions::from_mode(OWNERS_FILE))?;
+    }
+    let mut folders: Vec<PathBuf> =
+        FOLDERS.iter().filter_map(own).filter(|(_, found)| found.is_dir()).map(|(path, _)| path).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
@@ -186,7 +229,7 @@ fn tighten(folder: &Path) -> io::Result<()> {
         }
         fs::set_permissions(&folder, Permissions::from_mode(OWNERS_FOLDER))?;
     }
-    Ok(())
+    fs::set_permissions(data, Permissions::from_mode(OWNERS_FOLDER))
 }
 
 #[cfg(test)]
@@ -216,9 +259,13 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let data = outer.path().join("data");
         fs::create_dir_all(data.join("s3/uploads")).unwrap();
-        fs::write(data.join("s3/uploads/a"), "a").unwrap();
-        for (path, open) in [("", 0o755), ("s3", 0o755), ("s3/uploads", 0o755), ("s3/uploads/a", 0o644)] {
-            fs::set_permissions(data.join(path), Permissions::from_mode(open)).unwrap();
+        fs::create_dir(data.join("s3/.versions")).unwrap();
+        for file in ["s3/uploads/a", "dynamodb.sqlite", "notes.txt"] {
+            fs::write(data.join(file), "a").unwrap();
+            fs::set_permissions(data.join(file), Permissions::from_mode(0o644)).unwrap();
+        }
+        for path in ["", "s3", "s3/uploads"] {
+            fs::set_permissions(data.join(path), Permissions::from_mode(0o755)).unwrap();
         }
         let folder = DataFolder::open(Some(&data)).unwrap();
         folder.secret().unwrap();
@@ -227,10 +274,37 @@ mod tests {
         for path in ["", "s3", "s3/uploads", "logs"] {
             assert_eq!(mode(&data.join(path)), 0o700, "{path:?}");
         }
-        for path in ["s3/uploads/a", "secret", "keys", "lock"] {
+        for path in ["s3/uploads/a", "secret", "keys", "lock", "dynamodb.sqlite", ".penstock"] {
             assert_eq!(mode(&data.join(path)), 0o600, "{path}");
         }
+        // What is somebody else's stays as it is, behind the folder's own rights.
+        assert_eq!(mode(&data.join("notes.txt")), 0o644);
         assert_eq!(mode(DataFolder::open(None).unwrap().path()), 0o700);
+    }
+
+    #[test]
+    fn a_folder_of_somebody_is_left_as_it_is() {
+        for name in ["notes.txt", "lock", "keys", "dynamodb.sqlite", "s3", "folder/lock"] {
+            let data = tempfile::tempdir().unwrap();
+            let file = data.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "mine").unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+            fs::set_permissions(file.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
+            fs::set_permissions(data.path(), Permissions::from_mode(0o755)).unwrap();
+            let refused = DataFolder::open(Some(data.path())).unwrap_err().to_string();
+            let first = name.split('/').next().unwrap();
+            assert!(refused.contains("no folder of a local cloud") && refused.contains(first), "{refused}");
+            assert_eq!((fs::read_to_string(&file).unwrap().as_str(), mode(&file)), ("mine", 0o755), "{name}");
+            assert_eq!((mode(data.path()), mode(file.parent().unwrap())), (0o755, 0o755), "{name}");
+            assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "{name}");
+        }
+        // A new disk is empty; a folder that has the mark takes what somebody puts beside.
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir(data.path().join("lost+found")).unwrap();
+        drop(DataFolder::open(Some(data.path())).unwrap());
+        fs::write(data.path().join("notes.txt"), "mine").unwrap();
+        DataFolder::open(Some(data.path())).unwrap();
     }
 
     #[test]

@@ -33,9 +33,9 @@ pub struct Asked {
     pub method: String,
     /// Its path.
     pub path: String,
-    /// The status of its answer; `None` if the client was gone before there was one.
+    /// The status of its answer; `None` if the client was gone before there was one, or before its body had come.
     pub status: Option<u16>,
-    /// The storage's word for why it was refused.
+    /// The storage's word for why it was refused; its whole sentence where the fault is the storage's own.
     pub code: Option<String>,
     /// How long it took, from the end of its head to the head of the answer.
     pub took: Duration,

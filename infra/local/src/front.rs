@@ -3,6 +3,8 @@
 //! A presigned request is signed for a host and a path. So the storage keeps the paths that it has behind its own
 //! address, `/uploads` and `/results`, which no API uses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -10,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -38,6 +41,10 @@ impl Front {
 async fn answer(State(front): State<Front>, request: Request) -> Response {
     let is_of_storage = is_of_storage(request.uri().path());
     let line = front.events.clone().map(|events| Line::new(events, &request, is_of_storage));
+    let request = match &line {
+        Some(line) => line.watch(request),
+        None => request,
+    };
     let response = if !front.hosts.takes(request.headers()) {
         misdirected(&front.url)
     } else if is_of_storage {
@@ -99,6 +106,8 @@ struct Line {
     events: Events,
     asked: Option<Asked>,
     since: Instant,
+    /// Whether the body of the request broke off.
+    has_broken: Arc<AtomicBool>,
 }
 
 impl Line {
@@ -112,11 +121,26 @@ impl Line {
             took: std::time::Duration::ZERO,
             is_upload,
         };
-        Self { events, asked: Some(asked), since: Instant::now() }
+        Self { events, asked: Some(asked), since: Instant::now(), has_broken: Arc::default() }
+    }
+
+    /// The request, whose body tells when it breaks off.
+    fn watch(&self, request: Request<Body>) -> Request<Body> {
+        let has_broken = self.has_broken.clone();
+        request.map(|body| {
+            Body::new(body.map_err(move |error| {
+                has_broken.store(true, Ordering::Relaxed);
+                error
+            }))
+        })
     }
 
     fn end(mut self, response: &Response) {
         if let Some(asked) = &mut self.asked {
+            // The storage calls a file that broke off an internal error. Its sender is gone, or stood still.
+            if self.has_broken.load(Ordering::Relaxed) && !response.status().is_success() {
+                return;
+            }
             asked.status = Some(response.status().as_u16());
             asked.code = response.extensions().get::<s3::Code>().map(|code| code.0.clone());
         }

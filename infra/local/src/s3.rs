@@ -108,15 +108,20 @@ pub(crate) fn inside(s3: Router) -> Router {
 /// bucket `uploads` as [`UPLOADS_CORS`] says.
 pub(crate) fn outside(s3: Router, uploads: &'static str) -> Router {
     let of_clients = move |request: Request, next: Next| async move {
-        let bucket = request.uri().path().split('/').nth(1);
-        let rule = (bucket == Some(uploads)).then_some(&UPLOADS_CORS);
+        let bucket = request.uri().path().split('/').nth(1).map(str::to_owned);
+        let rule = (bucket.as_deref() == Some(uploads)).then_some(&UPLOADS_CORS);
         if request.method() == Method::OPTIONS {
             return cors::preflight(rule, &request);
         }
         let (method, has_origin) = (request.method().clone(), request.headers().contains_key(header::ORIGIN));
         let (head, body) = request.into_parts();
         let is_form = strict::is_form(&head);
-        let request = Request::from_parts(head, body);
+        let mut request = Request::from_parts(head, body);
+        // S3 is another host than the API, so that whoever follows a redirect there leaves the API's credential behind.
+        // Here they share one, and the credential comes along.
+        if bucket.as_deref() != Some(uploads) && matches!(method, Method::GET | Method::HEAD) {
+            request.headers_mut().remove(header::AUTHORIZATION);
+        }
         let mut response = if strict::is_presigned(&request) || is_form {
             next.run(request).await
         } else {

@@ -46,7 +46,7 @@ fn request(asked: &Asked) -> String {
     let code = code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
     match status {
         Some(status) => format!("{method} {path} {status} {took} ms{code}"),
-        None => format!("{method} {path} broke off after {took} ms: the client was gone before it was answered"),
+        None => format!("{method} {path} broke off after {took} ms: the client was gone, or silent for too long"),
     }
 }
 

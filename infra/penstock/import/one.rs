@@ -1,7 +1,6 @@
 //! One import from its file to its end, and what is true of it whenever it is broken off.
 
 use std::{
-    path::Path,
     pin::pin,
     sync::{
         Arc,
@@ -18,14 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     destination::Destination,
     parts::{Parts, Sending},
-    rejected::{self, Saved},
+    rejected::{self, Place, Saved},
 };
 use crate::{
     follow,
     interrupt::Interrupts,
-    output::{FileId, Output},
+    output::FileId,
     progress::Progress,
-    source::{Origin, Source},
+    source::{Origin, RejectedForm, Source},
 };
 
 /// How often an upload's progress is shown.
@@ -38,7 +37,9 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub(super) struct Job<'a> {
     pub(super) origin: &'a Origin,
     /// Where its rejected rows go, which is none of `inputs`.
-    pub(super) rejected: &'a Path,
+    pub(super) rejected: &'a Place,
+    /// The form in which they are expected.
+    pub(super) form: RejectedForm,
     pub(super) inputs: &'a [FileId],
     pub(super) new: NewImport,
     pub(super) to: &'a Destination,
@@ -71,10 +72,12 @@ fn interrupted(what: &str) -> Broken {
 
 /// Makes an import of a file and follows it to its end.
 pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<Ended, Broken> {
-    let Job { origin, rejected, inputs, mut new, to } = job;
+    let Job { origin, rejected: place, form, inputs, mut new, to } = job;
     let client = to.client();
-    let output = Output::open(rejected, inputs)?;
-    let source = open(origin, interrupts).await?;
+    let (opened, not) = (place.clone(), inputs.to_vec());
+    let output = apart(interrupts, move || opened.open(form, &not)).await?;
+    let reader = origin.clone();
+    let source = apart(interrupts, move || reader.open()).await?;
     new.size = Some(source.bytes());
     let started = Instant::now();
     let created = tokio::select! {
@@ -102,7 +105,7 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     let seconds = started.elapsed().as_secs_f64();
     let mut is_interrupted = false;
     let rejected = {
-        let mut saving = pin!(rejected::save(to, &ended, output));
+        let mut saving = pin!(rejected::save(to, &ended, output, place, inputs, origin));
         loop {
             tokio::select! {
                 saved = &mut saving => break saved,
@@ -119,13 +122,16 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     Ok(Ended { import: ended, rejected, seconds, is_interrupted })
 }
 
-/// Opens a file. Reading what is piped to its end may take as long as whoever writes it likes: a thread does it, which nobody waits for.
-async fn open(origin: &Origin, interrupts: &mut Interrupts) -> Result<Source, Broken> {
+/// Opens a file or a place before anything is uploaded. That may take as long as whoever writes a pipe, or reads one, likes: a thread does
+/// it, which nobody waits for.
+async fn apart<T: Send + 'static>(
+    interrupts: &mut Interrupts,
+    open: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, Broken> {
     let (sender, opened) = oneshot::channel();
-    let reader = origin.clone();
-    std::thread::Builder::new().name("source".to_owned()).spawn(move || drop(sender.send(reader.open())))?;
+    std::thread::Builder::new().name("open".to_owned()).spawn(move || drop(sender.send(open())))?;
     tokio::select! {
-        opened = opened => Ok(opened.context("the file's reader has ended")??),
+        opened = opened => Ok(opened.context("a thread has ended")??),
         () = interrupts.next() => Err(interrupted("nothing was uploaded")),
     }
 }
@@ -164,7 +170,7 @@ async fn upload(
         None if to.is_kept() => Err(interrupted(&give_up(to, id, interrupts).await)),
         None => Err(interrupted("nothing was imported, and the local cloud ends with this command")),
         Some(Err(error)) => {
-            let changed = source.is_unchanged();
+            let changed = source.is_unchanged("uploaded");
             // Where nothing but the answer was lost, the import is under way.
             if changed.is_ok() && to.client().import(id).await.is_ok_and(|now| now.status != Status::AwaitingUpload) {
                 progress.say(&format!("{error:#}; the upload has arrived all the same"));
@@ -194,6 +200,12 @@ async fn give_up(to: &Destination, id: &str, interrupts: &mut Interrupts) -> Str
     match cancelled {
         Err(_) => unknown("the service does not answer"),
         Ok(Err(error)) => match to.client().import(id).await {
+            // These an import becomes without its file, too.
+            Ok(Import { status, rows, .. })
+                if matches!(status, Status::Cancelled | Status::Expired) && rows.processed == 0 =>
+            {
+                format!("the upload broke off: {id} is {}, and nothing of it was imported", status.as_str())
+            }
             Ok(Import { status, rows, .. }) if status.is_final() => {
                 format!("the whole file had arrived: {id} has ended: {}, {} rows", status.as_str(), rows.processed)
             }

@@ -92,7 +92,7 @@ impl<'a> Sending<'a> {
         for number in 1..=self.parts.count {
             taken.push(self.part(number).await.with_context(|| format!("part {number} of {}", self.parts.count))?);
         }
-        self.source.is_unchanged()?;
+        self.source.is_unchanged("uploaded")?;
         let mut tries = Tries::new();
         loop {
             match self.client.complete(self.id, &taken).await {

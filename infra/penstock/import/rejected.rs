@@ -1,16 +1,40 @@
 //! The rejected rows of an import that has ended, on their way to a file.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use penstock_client::{Client, Import};
 use penstock_model::Status;
 
 use super::destination::Destination;
-use crate::output::Output;
+use crate::{
+    output::{FileId, Output, Writing},
+    source::{Origin, RejectedForm},
+    variable,
+};
+
+/// Where the rejected rows of a file go.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// In each form, in the order of [`RejectedForm::ALL`].
+    pub(super) paths: [PathBuf; 2],
+    /// Whether what stands there was given as a file to import and left out, so that it may be no more replaced than a file that is read.
+    pub(super) keeps_old: bool,
+}
+
+impl Place {
+    pub(super) fn path(&self, form: RejectedForm) -> &Path {
+        match form {
+            RejectedForm::Cells => &self.paths[0],
+            RejectedForm::Objects => &self.paths[1],
+        }
+    }
+
+    /// As [`Output::open`].
+    pub(super) fn open(&self, form: RejectedForm, inputs: &[FileId]) -> anyhow::Result<Output> {
+        let output = Output::open(self.path(form), inputs)?;
+        Ok(if self.keeps_old { output.keeping_old() } else { output })
+    }
+}
 
 /// What became of the file of rejected rows.
 pub(super) enum Saved {
@@ -50,28 +74,45 @@ impl Saved {
     }
 }
 
-/// Saves the rejected rows of an ended import. Those of a local cloud, which is gone with the command, go somewhere else if they have to.
-pub(super) async fn save(to: &Destination, ended: &Import, output: Output) -> Saved {
+/// Saves the rejected rows of an ended import in their place, which `output` is if they have the form that was expected. Those of a local
+/// cloud, which is gone with the command, go somewhere else if they have to.
+pub(super) async fn save(
+    to: &Destination,
+    ended: &Import,
+    output: Output,
+    place: &Place,
+    inputs: &[FileId],
+    origin: &Origin,
+) -> Saved {
+    let form = RejectedForm::of(ended.detected.as_ref().map(|detected| detected.format));
+    let path = place.path(form);
+    let output = if output.path() == path { Ok(output) } else { place.open(form, inputs) };
     if ended.rejected.is_none() {
-        let path = output.path().to_owned();
         // Rows of an import that failed may yet be rejected: what an earlier run said of them stands.
-        let old = if ended.status == Status::Completed { output.retire() } else { Ok(None) };
-        return match old {
-            Ok(old) => Saved::None { old: old.map(|old| (path, old)) },
+        let retired = match output {
+            Ok(output) if ended.status == Status::Completed => output.retire(),
+            _ => Ok(None),
+        };
+        return match retired {
+            Ok(old) => Saved::None { old: old.map(|old| (path.to_owned(), old)) },
             Err(error) => Saved::Not(error),
         };
     }
-    let (id, path) = (&ended.id, output.path().to_owned());
-    let why = match fetch(to.client(), id, output).await {
-        Ok(()) => return Saved::There(path),
+    let id = &ended.id;
+    let written = match output {
+        Ok(output) => fetch(to.client(), id, output).await,
+        Err(why) => Err(why),
+    };
+    let why = match written {
+        Ok(()) => return Saved::There(path.to_owned()),
         Err(why) => why,
     };
     if to.is_kept() {
         let how = format!("the rejected rows of {id} are not saved; `penstock rejected {id} -o PATH` fetches them");
         return Saved::Not(why.context(how));
     }
-    for folder in [std::env::temp_dir(), PathBuf::from(".")] {
-        let path = folder.join(format!("{id}.rejected.csv"));
+    for folder in elsewhere(origin) {
+        let path = folder.join(format!("{id}{}", form.ending()));
         let Ok(output) = Output::open_private(&path) else { continue };
         if fetch(to.client(), id, output).await.is_ok() {
             return Saved::Elsewhere { path, why };
@@ -80,12 +121,40 @@ pub(super) async fn save(to: &Destination, ended: &Import, output: Output) -> Sa
     Saved::Not(why.context(format!("the rejected rows of {id} could be written nowhere")))
 }
 
+/// Folders for what cannot be written in its place, which may be on disks that are not full.
+fn elsewhere(origin: &Origin) -> Vec<PathBuf> {
+    let mut folders = vec![std::env::temp_dir(), PathBuf::from(".")];
+    folders.extend(origin.folder().map(Path::to_owned));
+    folders.extend(variable("HOME").map(PathBuf::from));
+    folders.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
+    folders
+}
+
 /// Writes the rejected rows of an import to a file.
-async fn fetch(client: &Client, id: &str, mut output: Output) -> anyhow::Result<()> {
+async fn fetch(client: &Client, id: &str, output: Output) -> anyhow::Result<()> {
     let mut rows = client.rejected(id).await?;
+    let mut writing = Writing::start(output)?;
     while let Some(bytes) = rows.chunk().await? {
-        let written = output.write_all(bytes.as_ref());
-        written.with_context(|| format!("{} cannot be written", output.path().display()))?;
+        if !writing.write(bytes.as_ref().to_vec()).await {
+            break;
+        }
     }
-    output.keep()
+    writing.keep().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_elsewhere_to_any_disk_that_may_have_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, "a").expect("a file");
+        let folders = elsewhere(&Origin::look(&file).expect("a file"));
+        let home = variable("HOME").map(PathBuf::from);
+        for place in [std::env::temp_dir(), PathBuf::from("."), folder.path().to_owned()].into_iter().chain(home) {
+            assert!(folders.contains(&place), "{}: {folders:?}", place.display());
+        }
+    }
 }

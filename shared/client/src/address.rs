@@ -76,6 +76,11 @@ pub fn base_url(text: &str) -> Result<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Whether a URL leads to this machine.
+pub(crate) fn is_on_this_machine(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_this_machine))
+}
+
 fn is_this_machine(host: &str) -> bool {
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
     address.map_or(host == "localhost", |address| address.is_loopback())
@@ -103,6 +108,18 @@ mod tests {
             ["", "demo", ".secret", "demo.", ":", "de mo.secret", "demo.sec ret", "demo.s\u{e9}cret", "demo.a\nb"]
         {
             assert!(text.parse::<Credential>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_loopback_address_is_on_this_machine() {
+        for url in ["http://127.0.0.1:9000/a?b", "https://localhost/", "http://[::1]:80", "http://127.1.2.3"] {
+            assert!(is_on_this_machine(url), "{url}");
+        }
+        for url in
+            ["http://10.0.0.7", "https://localhost.example.com", "https://127.0.0.1.example.com", "127.0.0.1", ""]
+        {
+            assert!(!is_on_this_machine(url), "{url}");
         }
     }
 

@@ -28,7 +28,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client of one Penstock with one API key.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// For URLs elsewhere, and for those on this machine.
+    elsewhere: reqwest::Client,
+    here: reqwest::Client,
     url: String,
     token: String,
 }
@@ -58,12 +60,14 @@ pub enum ClientError {
         detail: String,
     },
     /// The storage did not take the upload.
-    #[error("the upload was not taken: {status}: {code}")]
+    #[error("the upload was not taken: {status}: {code}: {message}")]
     UploadRefused {
         /// The status.
         status: StatusCode,
         /// S3's error code.
         code: String,
+        /// The sentence for people.
+        message: String,
     },
     /// An answer of the service is not whole.
     #[error("the answer of the service lacks {0}")]
@@ -103,7 +107,7 @@ impl ClientError {
             Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
             // Amazon S3 API Reference, "Error responses": a connection that stood still, bytes that were damaged or
             // missing.
-            Self::UploadRefused { status, code } => {
+            Self::UploadRefused { status, code, .. } => {
                 status.is_server_error()
                     || *status == StatusCode::TOO_MANY_REQUESTS
                     || matches!(code.as_str(), "RequestTimeout" | "BadDigest" | "IncompleteBody")
@@ -121,6 +125,12 @@ impl ClientError {
 /// A call's result.
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
+/// As [`http`], for requests to a URL. What is on this machine is asked without the proxy of the environment
+/// (`HTTP_PROXY`, `ALL_PROXY`), which would look for it on its own machine, and see the rows.
+pub fn http_to(url: &str) -> reqwest::ClientBuilder {
+    if address::is_on_this_machine(url) { http().no_proxy() } else { http() }
+}
+
 /// A builder of HTTP clients that speak TLS by the one provider that is compiled in, and follow no redirect: a request may
 /// carry a credential. Every client of this process is made of one; another would find no provider and panic.
 pub fn http() -> reqwest::ClientBuilder {
@@ -136,8 +146,9 @@ impl Client {
     /// The URL or the key is none, or the system's certificates cannot be read.
     pub fn new(url: &str, token: &str) -> Result<Self> {
         let (url, credential) = (base_url(url)?, token.parse::<Credential>()?);
-        let http = http().connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(Self { http, url, token: credential.token() })
+        let elsewhere = http().connect_timeout(CONNECT_TIMEOUT).build()?;
+        let here = http().no_proxy().connect_timeout(CONNECT_TIMEOUT).build()?;
+        Ok(Self { elsewhere, here, url, token: credential.token() })
     }
 
     /// The base URL, without a slash at its end.
@@ -146,7 +157,13 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(ANSWER_TIMEOUT)
+        let http = self.http(&self.url);
+        http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(ANSWER_TIMEOUT)
+    }
+
+    /// The client for a URL, which may be the storage's.
+    fn http(&self, url: &str) -> &reqwest::Client {
+        if address::is_on_this_machine(url) { &self.here } else { &self.elsewhere }
     }
 
     /// Asks for an import. A repeat with the same `idempotency_key` gives the same import.
@@ -167,7 +184,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn upload(&self, upload: &Upload, bytes: u64, body: impl Into<Body>) -> Result<()> {
-        let mut request = self.http.put(&upload.url).header("content-length", bytes).body(body.into());
+        let mut request = self.http(&upload.url).put(&upload.url).header("content-length", bytes).body(body.into());
         for (name, value) in &upload.headers {
             request = request.header(name, value);
         }
@@ -262,7 +279,7 @@ impl Client {
         let Some(location) = location.filter(|_| answer.status() == StatusCode::SEE_OTHER) else {
             return Err(refusal(answer).await);
         };
-        Ok(RejectedRows(self.http.get(location).send().await?.error_for_status()?))
+        Ok(RejectedRows(self.http(&location).get(&location).send().await?.error_for_status()?))
     }
 
     /// Writes the rejected rows of an ended import to a file.
@@ -399,9 +416,13 @@ async fn read<T: DeserializeOwned>(answer: Response) -> Result<T> {
 async fn storage_refusal(response: Response) -> ClientError {
     let status = response.status();
     let answer = response.text().await.unwrap_or_default();
-    let code =
-        answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
-    ClientError::UploadRefused { status, code: code.to_owned() }
+    let element = |name: &str| {
+        let (_, rest) = answer.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0)
+    };
+    let message = element("Message").unwrap_or("the storage gave no reason");
+    let message = message.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    ClientError::UploadRefused { status, code: element("Code").unwrap_or_default().to_owned(), message }
 }
 
 async fn refusal(answer: Response) -> ClientError {

@@ -88,7 +88,7 @@ impl Client {
     ) -> Result<TakenPart> {
         let moved = Arc::new(AtomicU64::new(0));
         let mut request = self
-            .http
+            .http(&part.url)
             .put(&part.url)
             .header("content-length", content.len())
             .header("content-md5", STANDARD.encode(Md5::digest(&content)))

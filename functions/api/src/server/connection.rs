@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub(super) struct Connections {
 pub(super) struct Turn {
     /// Since when the client has had it; `None` while the server has.
     client_since: Mutex<Option<Instant>>,
+    /// Whether a request is under way: its head has come, and its answer has not been sent.
+    in_request: AtomicBool,
     close: Notify,
 }
 
@@ -69,7 +71,7 @@ impl Connections {
                 let mut open = connections.open();
                 if open.len() < connections.bounds.connections {
                     let number = connections.newest.fetch_add(1, Ordering::Relaxed);
-                    let turn = Arc::new(Turn { client_since: Mutex::new(Some(Instant::now())), close: Notify::new() });
+                    let turn = Arc::new(Turn::new());
                     open.insert(number, turn.clone());
                     return Slot { number, turn, connections: connections.clone() };
                 }
@@ -79,11 +81,16 @@ impl Connections {
         }
     }
 
-    /// Closes the connection whose client has had the turn longest, if there is any that waits for its client.
+    /// Closes the connection whose client has had the turn longest, if there is any that waits for its client: one with
+    /// a request under way, such as an upload, only if all have.
     pub(super) fn close_longest_waiting(&self) {
         let open = self.open();
-        let waiting = open.values().filter_map(|turn| Some(((*turn.client_since())?, turn)));
-        if let Some((_, turn)) = waiting.min_by_key(|(since, _)| *since) {
+        let order = |turn: &Arc<Turn>| {
+            let since = (*turn.client_since())?;
+            Some((turn.in_request.load(Ordering::Relaxed), since))
+        };
+        let waiting = open.values().filter_map(|turn| Some((order(turn)?, turn)));
+        if let Some((_, turn)) = waiting.min_by_key(|(order, _)| *order) {
             turn.close.notify_one();
         }
     }
@@ -97,6 +104,12 @@ impl Drop for Slot {
 }
 
 impl Turn {
+    /// That of a new connection.
+    fn new() -> Self {
+        let client_since = Mutex::new(Some(Instant::now()));
+        Self { client_since, in_request: AtomicBool::new(false), close: Notify::new() }
+    }
+
     fn client_since(&self) -> MutexGuard<'_, Option<Instant>> {
         self.client_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,6 +144,7 @@ pub(super) async fn serve(
         let slot = slot.clone();
         move |request: hyper::Request<Incoming>| {
             slot.is_servers();
+            slot.turn.in_request.store(true, Ordering::Relaxed);
             let (slot, mut router) = (slot.clone(), router.clone());
             let mut request = request.map(|body| Body::new(Received { body, slot: slot.clone(), silence: None }));
             // Who asks is told by the connection: rate limits go by it.
@@ -238,6 +252,7 @@ impl HttpBody for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
+        self.slot.turn.in_request.store(false, Ordering::Relaxed);
         self.slot.is_clients();
     }
 }

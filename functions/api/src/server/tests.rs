@@ -162,3 +162,20 @@ async fn stopping_lets_a_request_end_and_closes_what_is_idle() {
     assert!(said.ends_with("10 bytes"), "{said}");
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_burst_of_connections_without_a_request_ends_no_upload() {
+    let bounds = Bounds { head: LONG, piece: LONG, connections: 4 };
+    let (server, address) = started(bounds).await;
+    // It has waited longest of all.
+    let mut upload = connected(address, HALF_A_BODY).await;
+    let mut silent = Vec::new();
+    for sent in [&b""[..], HALF_A_HEAD].repeat(8) {
+        silent.push(connected(address, sent).await);
+        let mut other = connected(address, HEALTH).await;
+        read_until(&mut other, "127.0.0.1").await;
+    }
+    upload.write_all(b"56789").await.expect("sent");
+    assert!(read_until(&mut upload, "10 bytes").await.starts_with("HTTP/1.1 200"));
+    server.stop().await;
+}

@@ -5,7 +5,9 @@
 //! AbortMultipartUpload.
 //!
 //! ```text
-//! <root>/.multipart/<upload id>   where the object goes; then a line for each part that was stored
+//! <root>/.multipart/<upload id>         where the object goes; then a line for each part that was stored
+//! <root>/.multipart/<upload id>.parts/  what s3s-fs has of it, once more, while its parts are being joined: s3s-fs
+//!                                       removes each as it goes
 //! ```
 
 use std::{
@@ -13,13 +15,15 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use s3s::dto::{CompletedPart, ETag, ListMultipartUploadsOutput, ListPartsOutput, MultipartUpload, Part};
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use super::objects::Target;
 use super::versions::Version;
@@ -30,10 +34,21 @@ const PART_LEAST_BYTES: i64 = 5 << 20;
 const LISTED: i32 = 1000;
 
 /// The multipart uploads under way, by upload id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Multipart {
+    root: PathBuf,
     folder: PathBuf,
-    under_way: Mutex<BTreeMap<String, Upload>>,
+    under_way: Arc<Mutex<BTreeMap<String, Upload>>>,
+    /// Told when the joining of an upload has ended.
+    ended: Arc<Notify>,
+}
+
+/// An upload whose parts are being joined. Dropped before [`Joining::is_done`], it leaves the upload as it was.
+#[derive(Debug)]
+pub(super) struct Joining {
+    multipart: Multipart,
+    id: String,
+    is_done: bool,
 }
 
 /// An upload under way.
@@ -70,12 +85,18 @@ impl Multipart {
         let mut under_way = BTreeMap::new();
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                // The process died while it joined the parts.
+                put_back(&entry.path(), root)?;
+                continue;
+            }
             // One that was being begun when the process died has no URL yet.
             if let Some(upload) = read(&fs::read_to_string(entry.path())?) {
                 under_way.insert(entry.file_name().to_string_lossy().into_owned(), upload);
             }
         }
-        Ok(Self { folder, under_way: Mutex::new(under_way) })
+        let under_way = Arc::new(Mutex::new(under_way));
+        Ok(Self { root: root.to_owned(), folder, under_way, ended: Arc::default() })
     }
 
     fn under_way(&self) -> MutexGuard<'_, BTreeMap<String, Upload>> {
@@ -99,6 +120,23 @@ impl Multipart {
         let upload = self.under_way().get(id).cloned();
         let is_asked = |upload: &Upload| upload.target.bucket == bucket && upload.target.key == key;
         upload.filter(is_asked).ok_or_else(|| s3_error!(NoSuchUpload))
+    }
+
+    /// As [`Multipart::find`], when its parts are not being joined any more.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`.
+    pub(super) async fn find_joined(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
+        loop {
+            let ended = self.ended.notified();
+            let mut ended = pin!(ended);
+            ended.as_mut().enable();
+            let upload = self.find(id, bucket, key)?;
+            if !upload.is_joined {
+                return Ok(upload);
+            }
+            ended.await;
+        }
     }
 
     /// The upload of that id for that key, to be changed.
@@ -131,11 +169,11 @@ impl Multipart {
         Ok(())
     }
 
-    /// Takes an upload whose parts are to be joined; nobody else changes it from now on.
+    /// Takes an upload whose parts are to be joined; nobody else changes it until that has ended.
     ///
     /// # Errors
     /// What S3 says of parts that are no object; the upload stays as it is.
-    pub(super) fn take(&self, id: &str, parts: &[CompletedPart]) -> S3Result<()> {
+    pub(super) fn take(&self, id: &str, parts: &[CompletedPart]) -> S3Result<Joining> {
         let mut under_way = self.under_way();
         let upload = under_way.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
         if upload.is_joined {
@@ -158,8 +196,18 @@ impl Multipart {
                 return Err(s3_error!(NotImplemented, "the local S3 joins parts that are numbered without a gap"));
             }
         }
+        let kept = self.kept(id);
+        keep(&self.root, &kept, id).map_err(|error| {
+            let _ = fs::remove_dir_all(&kept);
+            s3_error!(error, InternalError)
+        })?;
         upload.is_joined = true;
-        Ok(())
+        Ok(Joining { multipart: self.clone(), id: id.to_owned(), is_done: false })
+    }
+
+    /// Where an upload's parts are once more.
+    fn kept(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.parts"))
     }
 
     /// Forgets an upload that has ended.
@@ -229,6 +277,58 @@ impl Multipart {
         };
         written().map_err(|error| s3_error!(error, InternalError))
     }
+}
+
+impl Joining {
+    /// Its parts are an object: the upload has ended.
+    pub(super) fn is_done(mut self, multipart: &Multipart) {
+        self.is_done = true;
+        if let Err(error) = fs::remove_dir_all(multipart.kept(&self.id)) {
+            tracing::warn!(%error, id = self.id, "removing joined parts");
+        }
+        multipart.forget(&self.id);
+    }
+}
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        let Self { multipart, id, is_done } = self;
+        if !*is_done {
+            if let Err(error) = put_back(&multipart.kept(id), &multipart.root) {
+                tracing::error!(%error, id, "putting parts back");
+            }
+            if let Some(upload) = multipart.under_way().get_mut(id.as_str()) {
+                upload.is_joined = false;
+            }
+        }
+        multipart.ended.notify_waiters();
+    }
+}
+
+/// Gives everything that s3s-fs has of an upload, its parts and what it knows of them, another name each in a folder of
+/// their own. It takes no room.
+fn keep(root: &Path, kept: &Path, id: &str) -> io::Result<()> {
+    fs::create_dir_all(kept)?;
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().contains(id) && entry.file_type()?.is_file() {
+            fs::hard_link(entry.path(), kept.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives s3s-fs back what it removed of an upload. A repeat changes nothing.
+fn put_back(kept: &Path, root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(kept)? {
+        let entry = entry?;
+        match fs::hard_link(entry.path(), root.join(entry.file_name())) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    fs::remove_dir_all(kept)
 }
 
 fn read(text: &str) -> Option<Upload> {

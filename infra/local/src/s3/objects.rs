@@ -1,6 +1,7 @@
 //! The S3 operations: s3s-fs does the work, on versions; here stands what becomes of them.
 
-use std::io::{self, SeekFrom};
+use std::io::{self, ErrorKind, SeekFrom};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +17,13 @@ use s3s::dto::{
     ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
     ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
 };
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use super::Setup;
-use super::multipart::Multipart;
+use super::multipart::{Joining, Multipart};
 use super::notification::{Notifier, StoredObject};
 use super::versions::{BUCKET, Version, Versions};
 
@@ -32,8 +33,21 @@ const LISTED: i32 = 1000;
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 256 << 10;
 
+/// Cheap to clone: what goes on when its request has broken off has one of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Objects(Arc<Inner>);
+
+impl Deref for Objects {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Objects {
+pub(super) struct Inner {
+    root: PathBuf,
     files: FileSystem,
     versions: Versions,
     /// The versioned bucket, whose objects are told to the notifier.
@@ -63,14 +77,52 @@ impl Objects {
         for bucket in [setup.uploads, setup.results] {
             std::fs::create_dir_all(root.join(bucket))?;
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
+            root: root.to_owned(),
             versions: Versions::open(root)?,
             files: FileSystem::new(root).map_err(|error| anyhow::anyhow!("{error:?}"))?,
             uploads: setup.uploads.to_owned(),
             results: setup.results.to_owned(),
             notifier,
             multipart: Multipart::open(root)?,
-        })
+        })))
+    }
+
+    /// Joins the parts of an upload to its object. Whatever goes wrong, the upload is as it was.
+    async fn join(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+        target: Target,
+        conditions: Conditions,
+        joining: Joining,
+    ) -> S3Result<CompleteMultipartUploadOutput> {
+        let completed = self.files.complete_multipart_upload(anyones(req)).await;
+        let mut output = completed.map_err(|error| self.told(error))?.output;
+        if let Some(result) = output.future.take() {
+            output = result.await?;
+        }
+        let how = "CompleteMultipartUpload";
+        output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), how).await?;
+        // Not before there is the object: whoever finds no such upload finds that.
+        joining.is_done(&self.multipart);
+        output.bucket = Some(target.bucket);
+        output.key = Some(target.key);
+        Ok(output)
+    }
+
+    /// An error of s3s-fs, which says so if the disk is full: a person can do something about that.
+    fn told(&self, error: S3Error) -> S3Error {
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            if cause.downcast_ref::<io::Error>().is_some_and(|cause| {
+                matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+            }) {
+                let message = format!("no more can be written in the folder {}: {cause}", self.root.display());
+                return S3Error::with_message(S3ErrorCode::InternalError, message);
+            }
+            source = cause.source();
+        }
+        error
     }
 
     /// # Errors
@@ -171,7 +223,7 @@ impl S3 for Objects {
             Ok(response) => response,
             Err(error) => {
                 self.versions.remove(&target.version).await;
-                return Err(error);
+                return Err(self.told(error));
             }
         };
         response.output.version_id = self.commit(&target, &conditions, response.output.e_tag.as_ref(), how).await?;
@@ -253,7 +305,7 @@ impl S3 for Objects {
             counted.fetch_add(piece.len() as u64, Ordering::SeqCst);
         });
         req.input.body = Some(StreamingBlob::wrap(body.map_err(io::Error::other)));
-        let response = self.files.upload_part(anyones(req)).await?;
+        let response = self.files.upload_part(anyones(req)).await.map_err(|error| self.told(error))?;
         let etag = response.output.e_tag.as_ref().map(ETag::value).unwrap_or_default();
         self.multipart.note(&upload_id, number, etag, bytes.load(Ordering::SeqCst), md5.as_deref())?;
         Ok(response)
@@ -278,7 +330,8 @@ impl S3 for Objects {
         mut req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
-        let target = self.multipart.find(&upload_id, &req.input.bucket, &req.input.key)?.target;
+        // A repeat while the first is under way finds what that has come to.
+        let target = self.multipart.find_joined(&upload_id, &req.input.bucket, &req.input.key).await?.target;
         let conditions = Conditions::take(&mut req.input.if_match, &mut req.input.if_none_match);
         // A condition that is not met leaves the upload as it is.
         let before = self.versions.find(&target.bucket, &target.key, None).await.ok();
@@ -288,27 +341,12 @@ impl S3 for Objects {
         };
         conditions.check_write(etag.as_ref())?;
         let parts = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref()).unwrap_or_default();
-        self.multipart.take(&upload_id, parts)?;
+        let joining = self.multipart.take(&upload_id, parts)?;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
-        let joined = async {
-            let output = self.files.complete_multipart_upload(anyones(req)).await?.output;
-            match output.future {
-                Some(result) => result.await,
-                None => Ok(output),
-            }
-        };
-        let stored = async {
-            let mut output: CompleteMultipartUploadOutput = joined.await?;
-            let how = "CompleteMultipartUpload";
-            output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), how).await?;
-            Ok::<_, s3s::S3Error>(output)
-        };
-        let stored = stored.await;
-        // Not before there is the object: whoever finds no such upload finds that.
-        self.multipart.forget(&upload_id);
-        let mut output = stored?;
-        output.bucket = Some(target.bucket);
-        output.key = Some(target.key);
+        // Parts that are half joined are none any more: that goes on to its end when its client is gone.
+        let objects = self.clone();
+        let joined = tokio::spawn(async move { objects.join(req, target, conditions, joining).await });
+        let output = joined.await.map_err(|error| s3_error!(error, InternalError))??;
         Ok(S3Response::new(output))
     }
 
@@ -317,7 +355,7 @@ impl S3 for Objects {
         mut req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let upload_id = req.input.upload_id.clone();
-        let target = self.multipart.find_open(&upload_id, &req.input.bucket, &req.input.key)?.target;
+        let target = self.multipart.find_joined(&upload_id, &req.input.bucket, &req.input.key).await?.target;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         let response = self.files.abort_multipart_upload(anyones(req)).await?;
         self.multipart.forget(&upload_id);

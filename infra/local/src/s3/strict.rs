@@ -97,7 +97,8 @@ pub(super) async fn answer(response: Response, is_form: bool) -> Response {
         return refusal(StatusCode::FORBIDDEN, "AccessDenied", &format!("Invalid according to Policy: {message}"), &[]);
     }
     if !code.is_empty() {
-        parts.extensions.insert(Code(code));
+        let own = parts.status.is_server_error() && !message.is_empty();
+        parts.extensions.insert(Code(if own { format!("{code}: {}", unescaped(&message)) } else { code }));
     }
     Response::from_parts(parts, Body::from(xml))
 }

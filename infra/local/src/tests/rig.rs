@@ -1,6 +1,7 @@
 //! A local cloud without functions: what starts as an instance is announced to the test, which plays it by plain HTTP.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +101,19 @@ impl Rig {
             _servers: vec![runtime, s3, sqs],
             _folder: folder,
         }
+    }
+
+    /// The folder of the storage.
+    pub(super) fn root(&self) -> PathBuf {
+        self._folder.path().join("s3")
+    }
+
+    /// The names of what the storage keeps of a multipart upload.
+    pub(super) fn left_of(&self, id: &str) -> Vec<String> {
+        let folders = [self.root(), self.root().join(".multipart")];
+        let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+        let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.contains(id)).collect()
     }
 
     pub(super) fn sqs(&self) -> aws_sdk_sqs::Client {

@@ -255,3 +255,70 @@ async fn foul_weather_doubles_and_delays_events() {
     rig.clock.advance(Duration::from_secs(1)).unwrap();
     assert_eq!(key(&first.next().await.event), "uploads/x");
 }
+
+/// A multipart upload of `uploads/x` whose parts have been sent: its id and its parts.
+async fn sent_parts(client: &aws_sdk_s3::Client, parts: &[&str]) -> (String, CompletedMultipartUpload) {
+    let begun = client.create_multipart_upload().bucket("uploads").key("uploads/x").send().await.unwrap();
+    let id = begun.upload_id.unwrap();
+    let mut sent = Vec::new();
+    for (number, part) in (1..).zip(parts) {
+        let request = client.upload_part().bucket("uploads").key("uploads/x").upload_id(&id).part_number(number);
+        let etag = request.body(body(part)).send().await.unwrap().e_tag.unwrap();
+        sent.push(CompletedPart::builder().part_number(number).e_tag(etag).build());
+    }
+    (id, CompletedMultipartUpload::builder().set_parts(Some(sent)).build())
+}
+
+async fn stored(client: &aws_sdk_s3::Client) -> Vec<u8> {
+    let got = client.get_object().bucket("uploads").key("uploads/x").send().await.unwrap();
+    got.body.collect().await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn parts_are_joined_though_whoever_asked_is_gone() {
+    let rig = Rig::start().await;
+    let client = rig.s3();
+    let parts = ["a", "b", "c", "d"].map(|part| part.repeat(8 << 20));
+    let (id, named) = sent_parts(&client, &parts.each_ref().map(String::as_str)).await;
+    let complete = || {
+        let request = client.complete_multipart_upload().bucket("uploads").key("uploads/x").upload_id(&id);
+        request.if_none_match("*").multipart_upload(named.clone()).send()
+    };
+    // Given up while it is under way: no part has its place any more before all are joined.
+    let first = rig.root().join(format!(".upload_id-{id}.part-1"));
+    let mut given_up = Box::pin(complete());
+    while first.exists() {
+        let asked = tokio::time::timeout(Duration::from_millis(1), &mut given_up).await;
+        assert!(asked.is_err(), "it takes longer than that");
+    }
+    drop(given_up);
+    // A repeat waits for the first, and finds that the upload has ended.
+    let again = complete().await.unwrap_err();
+    assert!(matches!(again.raw_response().unwrap().status().as_u16(), 404 | 412), "{again:?}");
+    assert!(stored(&client).await == parts.concat().into_bytes());
+    assert_eq!(rig.left_of(&id), [""; 0]);
+}
+
+#[tokio::test]
+async fn parts_that_cannot_be_joined_stay_as_they_were() {
+    let rig = Rig::start().await;
+    let client = rig.s3();
+    let parts = ["a", "b", "c"].map(|part| part.repeat(5 << 20));
+    let (id, named) = sent_parts(&client, &parts.each_ref().map(String::as_str)).await;
+    let complete = || {
+        let request = client.complete_multipart_upload().bucket("uploads").key("uploads/x").upload_id(&id);
+        request.multipart_upload(named.clone()).send()
+    };
+    // The first part has been joined and removed by the time that the second is not found.
+    let second = rig.root().join(format!(".upload_id-{id}.part-2"));
+    let elsewhere = rig.root().join("elsewhere");
+    std::fs::rename(&second, &elsewhere).unwrap();
+    assert_eq!(complete().await.unwrap_err().raw_response().unwrap().status().as_u16(), 500);
+    assert!(client.head_object().bucket("uploads").key("uploads/x").send().await.is_err());
+    let listed = client.list_parts().bucket("uploads").key("uploads/x").upload_id(&id).send().await.unwrap();
+    assert_eq!(listed.parts().len(), 3);
+    std::fs::rename(&elsewhere, &second).unwrap();
+    complete().await.unwrap();
+    assert!(stored(&client).await == parts.concat().into_bytes());
+    assert_eq!(rig.left_of(&id), [""; 0]);
+}
