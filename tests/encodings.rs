@@ -152,3 +152,25 @@ fn the_command_says_how_a_file_was_read() {
         assert!(text.contains("note: its text is not UTF-8 and is read as windows-1251\n"), "{command}: {text}");
     }
 }
+
+#[test]
+fn letters_that_stand_alone_fail_the_file_until_its_encoding_is_said() {
+    // Each is valid Windows-1252, or UTF-8.
+    for (encoding, name) in [
+        ("windows-1250", "Lamp č. 5"),
+        ("windows-1250", "ł"),
+        ("windows-1251", "Lamp с USB"),
+        ("EUC-KR", "책"),
+        ("GBK", "小"),
+    ] {
+        let file = encoded(encoding, &shop("L", &[name; 200]));
+        let checked = check(&file, &[]);
+        assert_eq!((&checked["status"], &checked["rows"]["total"]), (&"failed".into(), &0.into()), "{name}");
+        assert_eq!(checked["failure"]["code"], "ambiguous_encoding", "{name}");
+        assert_eq!(check(&file, &["--encoding", encoding])["status"], "completed", "{name}");
+    }
+    for name in ["Ø 20", "50 m²", "20 °C", "£5", "Plateau à fromage", "ö"] {
+        let file = encoded("windows-1252", &shop("L", &[name]));
+        assert_eq!(check(&file, &[])["detected"]["encoding"], "windows-1252", "{name}");
+    }
+}

@@ -283,7 +283,7 @@ async fn a_workbooks_cells_are_what_it_stores() {
     let text = rejected(&stack, &import).await;
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "\u{feff}_row,_line,_errors,SKU,since,counted,price,active,total");
-    assert!(lines[1].starts_with("3,7,") && lines[1].ends_with(",,,,#DIV/0!,,"), "{text}");
+    assert!(lines[1].starts_with("3,7,") && lines[1].ends_with(",,,,_error: #DIV/0!,,"), "{text}");
     assert!(lines[2].starts_with("4,8,\"ragged_row: ") && lines[2].ends_with(",four,,,,,,,,,too far"), "{text}");
     stack.stop().await;
 }

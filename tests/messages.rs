@@ -405,7 +405,7 @@ const CELLS: &[(&str, &str, &str)] = &[
         "not a number as it is: write -1234.5, or give `--decimal-char ,` and `--group-char ' '` (other_decimal_char)",
     ),
     ("n", "12.50 EUR", "not a number as it is: write 12.50 (invalid_number)"),
-    ("n", "1,50 €", "not a number as it is: write 1.50 (other_decimal_char)"),
+    ("n", "1,50 €", "not a number as it is: write 1.50 (invalid_number)"),
     ("n", "0,125", "not a number as it is: write 0.125, or give `--decimal-char ,` (other_decimal_char)"),
     ("i", "many", "not a whole number: write it like 1234 (invalid_integer)"),
     ("n", "12 %", "not a number; write it as 1234.56, without currency or thousands separators (invalid_number)"),

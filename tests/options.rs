@@ -314,3 +314,21 @@ async fn an_import_takes_a_schemas_file_and_registers_it_once() {
     assert!(!output.status.success() && shown(&output).contains("primaryKey"), "{}", shown(&output));
     stack.stop().await;
 }
+
+#[test]
+fn a_tab_is_given_by_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.txt");
+    // Without it the semicolon would be the delimiter.
+    std::fs::write(&path, "sku\tname\tbrand;x;y\nA\ta\tb;c;d\n").expect("a file");
+    let check = |delimiter: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+        command.arg("check").arg(&path).args(["--delimiter", delimiter, "--map", "brand;x;y=brand"]);
+        command.stdin(Stdio::null()).output().expect("the command runs")
+    };
+    for delimiter in ["tab", "\\t", "\t"] {
+        assert_eq!(check(delimiter).status.code(), Some(0), "{}", shown(&check(delimiter)));
+    }
+    let refused = check("tabs");
+    assert!(shown(&refused).contains("or tab"), "{}", shown(&refused));
+}

@@ -143,7 +143,10 @@ impl NumberRule {
     /// Why a text is refused that is no number.
     fn refused(&self, text: &str, what: &str) -> CellError {
         let code = match self.evidence(text) {
-            Some(Evidence::Other { .. }) => OTHER_DECIMAL_CHAR,
+            // Beside a currency no option helps.
+            Some(Evidence::Other { .. }) if !(self.bare && advice::without_currency(text).is_some()) => {
+                OTHER_DECIMAL_CHAR
+            }
             _ => "invalid_number",
         };
         let message = advice::number(self.decimal_char, self.group_char, text, false)
