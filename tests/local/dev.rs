@@ -341,3 +341,25 @@ fn a_folder_of_somebody_is_no_place_for_data() {
         std::fs::remove_file(&file).expect("removed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_said_to_both_sides() {
+    let dev = penstock(&["dev", "--listen", "127.0.0.1:0", "--quiet"]);
+    let mut shell = Command::new("sh");
+    // No file may have more than this, as on a disk that fills.
+    shell.args(["-c", "ulimit -f 64; exec \"$@\"", "sh"]).arg(dev.get_program()).args(dev.get_args());
+    for name in ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_PROFILE", "PENSTOCK_KEY"] {
+        shell.env_remove(name);
+    }
+    let mut dev = Dev::start(shell);
+    let client = Client::new(&dev.url, "local.secret").expect("a client");
+    let import = client.create(&NewImport::default(), None).await.expect("an import");
+    let file = vec![b'x'; 200_000];
+    let bytes = file.len() as u64;
+    let refused = client.upload(import.upload.as_ref().expect("a URL"), bytes, file).await;
+    let told = refused.expect_err("there is no room").to_string();
+    assert!(told.contains("no more can be written in the folder") && told.contains("File too large"), "{told}");
+    let line = dev.tells(&format!("PUT /uploads/uploads/1/{} 500 ", import.id));
+    assert!(line.contains("no more can be written in the folder"), "{line}");
+    dev.end();
+}

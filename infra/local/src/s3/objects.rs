@@ -112,7 +112,7 @@ impl Objects {
 
     /// An error of s3s-fs, which says so if the disk is full: a person can do something about that.
     fn told(&self, error: S3Error) -> S3Error {
-        let mut source = std::error::Error::source(&error);
+        let mut source = error.source().map(|source| source as &(dyn std::error::Error + 'static));
         while let Some(cause) = source {
             if cause.downcast_ref::<io::Error>().is_some_and(|cause| {
                 matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
