@@ -42,7 +42,8 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 }
 
 fn rfc3339_seconds(text: &Value) -> i64 {
-    // 2026-11-21T18:14:19Z: days since the epoch by the civil calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+    // 2026-11-21T18:14:19Z: days since the epoch by the civil calendar (Howard Hinnant, "chrono-compatible low-level
+    // date algorithms").
     let text = text.as_str().expect("text");
     assert!(text.len() == 20 && text.ends_with('Z'), "{text}");
     let number = |range: std::ops::Range<usize>| text[range].parse::<i64>().expect("digits");

@@ -34,7 +34,8 @@ async fn fails_with(file: &[u8], options: ImportOptions) -> (String, String) {
     (failure.code, failure.message)
 }
 
-/// Imports a file with some bad rows; the import and all its errors. Every SKU in `good` and none in `bad` has a record afterwards.
+/// Imports a file with some bad rows; the import and all its errors. Every SKU in `good` and none in `bad` has a record
+/// afterwards.
 async fn rejects(file: &[u8], good: &[&str], bad: &[&str]) -> (Import, Vec<RowError>) {
     rejects_with(file, ImportOptions::default(), good, bad).await
 }
@@ -361,7 +362,8 @@ async fn a_form_posted_after_the_upload_changes_nothing_of_the_import() {
     let created = stack.create(ImportOptions::default()).await;
     let form = created.form.as_ref().expect("a form");
     assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
-    // Which of two uploads an import is about is settled by the event that comes first; from then on another changes nothing.
+    // Which of two uploads an import is about is settled by the event that comes first; from then on another changes
+    // nothing.
     stack.cloud.quiet().await;
     assert_eq!(stack.client.import(&created.id).await.expect("is there").status, Status::Processing);
     // A form cannot carry If-None-Match: the storage takes another version, of which no import is about.

@@ -1,5 +1,5 @@
-//! Caps: an account's unfinished imports, and its bytes a day. Over them each API answers 429, in its own form, and says
-//! why and until when; nobody else is concerned, and nothing counts twice.
+//! Caps: an account's unfinished imports, and its bytes a day. Over them each API answers 429, in its own form, and
+//! says why and until when; nobody else is concerned, and nothing counts twice.
 
 mod support;
 

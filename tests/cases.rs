@@ -1,5 +1,5 @@
-//! Files as people send them: each is read alike by a check, a preview and an import, with the rows, the lines and the values that its sender
-//! meant.
+//! Files as people send them: each is read alike by a check, a preview and an import, with the rows, the lines and the
+//! values that its sender meant.
 
 mod support;
 
@@ -264,7 +264,8 @@ async fn created(stack: &Stack, case: &Case) -> Import {
     stack.client.create(&new, None).await.expect("an import is created")
 }
 
-/// What a preview shows: the rows that are accepted by their numbers, keys and names, and the errors of the others; or why the file fails.
+/// What a preview shows: the rows that are accepted by their numbers, keys and names, and the errors of the others; or
+/// why the file fails.
 async fn previewed(stack: &Stack, import: &Import, case: &Case) -> Result<Value, String> {
     match stack.client.preview(&import.id, case.file.clone(), true).await {
         Ok(preview) => match preview["failure"]["code"].as_str() {

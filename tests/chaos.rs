@@ -1,7 +1,8 @@
 //! The promises under faults: random schedules from a printed seed, over the real function processes.
 //!
-//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --test chaos long -- --nocapture` runs as many schedules as one likes; the
-//! ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points; timing is the machine's.
+//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --test chaos long -- --nocapture` runs as many schedules as one likes;
+//! the ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points;
+//! timing is the machine's.
 
 mod support;
 
@@ -212,7 +213,8 @@ async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -
     }
     stack.cloud.faults().resume();
     for (_, import, planned) in &imports {
-        // In bad weather the storage may refuse, or cut the answer of what it took: the client tries again, and 412 says it is there.
+        // In bad weather the storage may refuse, or cut the answer of what it took: the client tries again, and 412
+        // says it is there.
         let mut tries = 0;
         while !matches!(try_upload(import, &planned.file).await, Some(200 | 412)) {
             tries += 1;
@@ -493,8 +495,8 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
     Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), in_turn: true, rounds: 3 }
 }
 
-/// The test of the test: each condition under which a row that changes nothing costs no write is needed. With it the schedule holds, without it
-/// it deviates. *newest* has a schedule of its own in `tests/unchanged.rs`.
+/// The test of the test: each condition under which a row that changes nothing costs no write is needed. With it the
+/// schedule holds, without it it deviates. *newest* has a schedule of its own in `tests/unchanged.rs`.
 async fn is_needed(condition: Condition, schedule: Schedule) {
     let seed = schedule.seed;
     assert_eq!(run(&schedule, &[]).await, Vec::<String>::new(), "seed {seed} with {condition:?}");

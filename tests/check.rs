@@ -200,7 +200,8 @@ async fn a_check_says_what_an_import_says_on_any_number_of_threads() {
             );
             assert_eq!(outcome["status"], import.status.as_str(), "{name}");
             assert_eq!(outcome["failure"], serde_json::to_value(&import.failure).expect("JSON"), "{name}");
-            // An import records what its file is together with its columns; a check also says it where those cannot be read.
+            // An import records what its file is together with its columns; a check also says it where those cannot be
+            // read.
             if let Some(detected) = &import.detected {
                 assert_eq!(outcome["detected"], json!(detected), "{name}");
             }
@@ -323,8 +324,8 @@ fn whoever_reads_the_errors_may_stop() {
     }
 }
 
-/// The most memory that a check of the file held, in KiB, by the time it writes the last rejected row. The file's last row has to be bad and
-/// to hold far more than a pipe does: the check waits for the pipe's reader before it ends.
+/// The most memory that a check of the file held, in KiB, by the time it writes the last rejected row. The file's last
+/// row has to be bad and to hold far more than a pipe does: the check waits for the pipe's reader before it ends.
 fn peak_kib(folder: &Path, file: &str, threads: &str) -> u64 {
     let pipe = folder.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());

@@ -156,13 +156,9 @@ fn the_command_says_how_a_file_was_read() {
 #[test]
 fn letters_that_stand_alone_fail_the_file_until_its_encoding_is_said() {
     // Each is valid Windows-1252, or UTF-8.
-    for (encoding, name) in [
-        ("windows-1250", "Lamp č. 5"),
-        ("windows-1250", "ł"),
-        ("windows-1251", "Lamp с USB"),
-        ("EUC-KR", "책"),
-        ("GBK", "小"),
-    ] {
+    for (encoding, name) in
+        [("windows-1250", "Lamp č. 5"), ("windows-1250", "ł"), ("windows-1251", "Lamp с USB"), ("GBK", "小")]
+    {
         let file = encoded(encoding, &shop("L", &[name; 200]));
         let checked = check(&file, &[]);
         assert_eq!((&checked["status"], &checked["rows"]["total"]), (&"failed".into(), &0.into()), "{name}");

@@ -1,5 +1,5 @@
-//! A fair share: a chunk that takes too long, or ends the program, holds up no other and ends by its own tries; how often
-//! a message was received decides nothing; what one tenant sends does not keep another waiting.
+//! A fair share: a chunk that takes too long, or ends the program, holds up no other and ends by its own tries; how
+//! often a message was received decides nothing; what one tenant sends does not keep another waiting.
 
 mod support;
 
@@ -26,7 +26,8 @@ const SLOW_KIND: &str = r#"{
     "primaryKey": "id"
 }"#;
 
-/// Stores the slow kind as one that was put before patterns were bounded: what slow rows do must not rest on that bound.
+/// Stores the slow kind as one that was put before patterns were bounded: what slow rows do must not rest on that
+/// bound.
 async fn store_slow_kind(stack: &Stack) {
     let schema = Kind::parse_as(SLOW_KIND.as_bytes(), &"slow".parse().expect("valid")).expect("a schema");
     stack.cloud.store().put_kind(&"1".parse().expect("valid"), &schema, SLOW_KIND).await.expect("stored");
@@ -47,7 +48,8 @@ async fn hasty(batch_size: usize) -> Stack {
     .await
 }
 
-/// The one chunk that is slow, and the good ones around it, of a tenant; a single row of another tenant comes with them.
+/// The one chunk that is slow, and the good ones around it, of a tenant; a single row of another tenant comes with
+/// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_takes_too_long_fails_alone_and_holds_nobody_up() {
     let stack = hasty(8).await;

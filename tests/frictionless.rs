@@ -1,8 +1,8 @@
 //! Agreement with frictionless-py, cell by cell, on whether a cell is valid.
 //!
 //! `tests/frictionless/generate.py` makes tables and asks frictionless; what it wrote is compared here: the file that
-//! `PENSTOCK_FRICTIONLESS` names, or else the committed sample. What differs on purpose is listed in `frictionless/differences.rs`, and
-//! whatever else differs fails.
+//! `PENSTOCK_FRICTIONLESS` names, or else the committed sample. What differs on purpose is listed in
+//! `frictionless/differences.rs`, and whatever else differs fails.
 
 #[path = "frictionless/differences.rs"]
 mod differences;

@@ -1,5 +1,5 @@
-//! Every bundled kind in every format: `tests/data/kinds/<kind>.json` holds rows, the records that they become, and the errors of those
-//! that are refused; here they are written in each format, imported, and compared.
+//! Every bundled kind in every format: `tests/data/kinds/<kind>.json` holds rows, the records that they become, and the
+//! errors of those that are refused; here they are written in each format, imported, and compared.
 
 #[path = "kinds/data.rs"]
 mod data;

@@ -1,7 +1,8 @@
 //! Agreement with openpyxl, cell by cell, on what a workbook holds.
 //!
-//! `tests/openpyxl/generate.py` writes workbooks as odd as XML and the standard allow, and asks openpyxl what is in them; what it wrote is
-//! compared here: the file that `PENSTOCK_OPENPYXL` names, or else the committed sample. Any cell that differs fails.
+//! `tests/openpyxl/generate.py` writes workbooks as odd as XML and the standard allow, and asks openpyxl what is in
+//! them; what it wrote is compared here: the file that `PENSTOCK_OPENPYXL` names, or else the committed sample. Any
+//! cell that differs fails.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

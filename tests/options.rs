@@ -1,5 +1,5 @@
-//! The options that say how a file is read, and kinds as they are published: what they do, what is refused, and that what
-//! was decided when an upload was accepted stays decided.
+//! The options that say how a file is read, and kinds as they are published: what they do, what is refused, and that
+//! what was decided when an upload was accepted stays decided.
 
 mod support;
 

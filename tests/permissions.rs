@@ -1,5 +1,6 @@
-//! Least privilege: what the functions ask of AWS while imports go well and badly, and what their roles in `template.yaml` allow, are the
-//! same. Each function signs with a key of its own; the proxy before the services tells what was asked for in the words of IAM.
+//! Least privilege: what the functions ask of AWS while imports go well and badly, and what their roles in
+//! `template.yaml` allow, are the same. Each function signs with a key of its own; the proxy before the services tells
+//! what was asked for in the words of IAM.
 
 mod support;
 
@@ -213,7 +214,8 @@ async fn run_parts(stack: &Stack) {
     stack.cloud.quiet().await;
 }
 
-/// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked for.
+/// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked
+/// for.
 async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     let with = async |change: fn(&mut Options)| {
         stack_with_crashes_and(crashes, |options| {
@@ -264,7 +266,8 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     let answer = stack.cloud.invoke("validate", event.to_string()).await.expect("validate answers");
     assert_eq!(answer, r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#);
     finish(stack, calls).await;
-    // Reports that nobody asked for, since whoever ended the import died: a late event, and a client who cancels, find that.
+    // Reports that nobody asked for, since whoever ended the import died: a late event, and a client who cancels, find
+    // that.
     for by_client in [false, true] {
         let stack = with(|options| options.scheduled = false).await;
         arm(crashes, "end.ended");

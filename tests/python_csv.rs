@@ -1,7 +1,8 @@
 //! Agreement with Python's csv module, cell by cell, on what a delimited file holds.
 //!
-//! `tests/python_csv/generate.py` writes files as odd as people send them, and asks Python what is in them; what it wrote is compared here: the
-//! file that `PENSTOCK_PYTHON_CSV` names, or else the committed sample. Any cell that differs fails. What differs on purpose is listed there.
+//! `tests/python_csv/generate.py` writes files as odd as people send them, and asks Python what is in them; what it
+//! wrote is compared here: the file that `PENSTOCK_PYTHON_CSV` names, or else the committed sample. Any cell that
+//! differs fails. What differs on purpose is listed there.
 
 use std::{
     fs::File,
@@ -51,7 +52,8 @@ fn python_and_penstock_agree_on_every_cell() {
     assert!(cells > 5000 && unclosed * 2 < files, "{cells} cells of {files} files are none to speak of");
 }
 
-/// The records as Penstock reads them, the header first, and whether the last one is left out since its quote is never closed.
+/// The records as Penstock reads them, the header first, and whether the last one is left out since its quote is never
+/// closed.
 fn ours(delimited: &Delimited) -> (Vec<Vec<String>>, bool) {
     let grammar = Grammar::Delimited { delimiter: delimited.delimiter as u8, quoting: delimited.quoting };
     let reading =

@@ -1,4 +1,5 @@
-//! What an import asks of the services: the requests and units that are its cost. They depend on the rows, never on the clock.
+//! What an import asks of the services: the requests and units that are its cost. They depend on the rows, never on the
+//! clock.
 
 mod support;
 
@@ -35,7 +36,8 @@ async fn used(stack: &Stack, file: &[u8]) -> (penstock_client::Import, Usage) {
     (import, stack.cloud.usage().since(&before))
 }
 
-/// A budget for a million rows as one for the rows of the test, and a few requests that an import costs however small it is.
+/// A budget for a million rows as one for the rows of the test, and a few requests that an import costs however small
+/// it is.
 fn within(what: &str, used: f64, for_a_million: f64, fixed: f64) {
     let budget = for_a_million * ROWS as f64 / 1e6 + fixed;
     println!("{what}: {used} of {budget} ({:.0} for a million rows)", used * 1e6 / ROWS as f64);

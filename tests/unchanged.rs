@@ -67,8 +67,9 @@ async fn beside_an_older_import_every_row_is_written() {
     stack.stop().await;
 }
 
-/// Two rows of an import for each record, and one of a newer import that says what the first of them says, whose message comes before or after or
-/// between theirs. The record's default is taken from the value that the rows set: that of the first row is to stand.
+/// Two rows of an import for each record, and one of a newer import that says what the first of them says, whose
+/// message comes before or after or between theirs. The record's default is taken from the value that the rows set:
+/// that of the first row is to stand.
 async fn defaults_by_a_newer_row(without: Option<Condition>) -> Vec<String> {
     const KEYS: u64 = 200;
     let stack = Stack::with(|options| {

@@ -1,4 +1,5 @@
-//! Workbooks that are small and unpack to far more: what they take in memory is what the limits say, whatever they are made of.
+//! Workbooks that are small and unpack to far more: what they take in memory is what the limits say, whatever they are
+//! made of.
 //!
 //! One test, so that nothing else in the process takes memory meanwhile.
 
@@ -156,11 +157,12 @@ fn bombs() -> Vec<Bomb> {
     ]
 }
 
-/// The most memory that a check may hold, in bytes: what is held of a workbook, and what the program takes for anything.
+/// The most memory that a check may hold, in bytes: what is held of a workbook, and what the program takes for
+/// anything.
 const MOST: u64 = limits::WORKBOOK_HELD_BYTES as u64 + 48 * MIB;
 
-/// Runs a command, and prints the most memory in KiB that it held, as the system counts it for an ended child. More than
-/// the first argument says, in bytes, it does not get.
+/// Runs a command, and prints the most memory in KiB that it held, as the system counts it for an ended child. More
+/// than the first argument says, in bytes, it does not get.
 const MEASURED: &str = "
 import resource, subprocess, sys
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]), int(sys.argv[1])))

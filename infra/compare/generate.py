@@ -19,8 +19,8 @@ WORDS = (
     "anvil bolt copper drill elbow flange gasket hinge inlet joint knob lever motor nozzle outlet pump quick rotor seal tap union valve "
     "washer yoke zinc brass steel rubber heavy light duty indoor outdoor standard metric threaded welded Ø50 größe"
 ).split()
-# What makes a row bad, by column. Each is wrong by the types of every program in the comparison: a whole number such as 1.5, which DuckDB
-# rounds, is not among them.
+# What makes a row bad, by column. Each is wrong by the types of every program in the comparison: a whole number such as
+# 1.5, which DuckDB rounds, is not among them.
 FAULTS = [
     ("required", "sku", ""),
     ("required", "name", ""),

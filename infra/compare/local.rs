@@ -1,7 +1,9 @@
-//! How fast the local cloud takes a file in, beside a bare loop that writes the same records into the same local DynamoDB by the same requests.
+//! How fast the local cloud takes a file in, beside a bare loop that writes the same records into the same local
+//! DynamoDB by the same requests.
 //!
-//! `cargo bench --bench local -- [ROWS] [ROUNDS]` prints both rates and their ratio, round by round: they are measured one after the other, each
-//! in a cloud of its own. The loop's records are made before its clock starts, a slice at a time.
+//! `cargo bench --bench local -- [ROWS] [ROUNDS]` prints both rates and their ratio, round by round: they are measured
+//! one after the other, each in a cloud of its own. The loop's records are made before its clock starts, a slice at a
+//! time.
 
 use std::{
     path::PathBuf,

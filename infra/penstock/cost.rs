@@ -1,7 +1,8 @@
 //! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
 //!
-//! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed, and all bad. What is used
-//! is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million rows by `infra/cost/prices.json`.
+//! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
+//! and all bad. What is used is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million
+//! rows by `infra/cost/prices.json`.
 
 use std::{
     collections::BTreeMap,
@@ -301,8 +302,8 @@ async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
     }
 }
 
-/// What other ways to write the same new records would cost by the same prices, from the units that were counted of each record. Their
-/// functions' time is left out, since it was not measured: they cost more.
+/// What other ways to write the same new records would cost by the same prices, from the units that were counted of
+/// each record. Their functions' time is left out, since it was not measured: they cost more.
 fn alternatives(table: &Table, new: &Run) -> anyhow::Result<Vec<Alternative>> {
     let of_records =
         |used: &&Used| used.operation.service == "dynamodb" && used.operation.name == "BatchExecuteStatement";

@@ -22,19 +22,21 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(crate) struct DevArgs {
-    /// Where it listens, the API and uploads on one port; 9000 is that port on this machine, port 0 lets the system choose one, a container
-    /// takes 0.0.0.0:9000.
+    /// Where it listens, the API and uploads on one port; 9000 is that port on this machine, port 0 lets the system
+    /// choose one, a container takes 0.0.0.0:9000.
     #[arg(long, default_value_t = LOCAL_LISTEN, value_parser = listen_address)]
     listen: SocketAddr,
-    /// The URL by which clients reach it, which upload URLs then carry, such as http://localhost:8080 where a container's port is published
-    /// there; what it listens on if not given.
+    /// The URL by which clients reach it, which upload URLs then carry, such as http://localhost:8080 where a
+    /// container's port is published there; what it listens on if not given.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// Where everything is kept over a restart, for one process at a time; in memory and in a temporary folder if not given.
+    /// Where everything is kept over a restart, for one process at a time; in memory and in a temporary folder if not
+    /// given.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An API key, which may do everything, manage keys included: `<id>:<secret>` or `<id>.<secret>`; local:secret if none is given. Other
-    /// users of this machine see it in the list of processes: not so with --key-file and PENSTOCK_KEY [env: PENSTOCK_KEY]
+    /// An API key, which may do everything, manage keys included: `<id>:<secret>` or `<id>.<secret>`; local:secret if
+    /// none is given. Other users of this machine see it in the list of processes: not so with --key-file and
+    /// PENSTOCK_KEY [env: PENSTOCK_KEY]
     #[arg(long, conflicts_with = "key_file")]
     key: Option<String>,
     /// A file that holds the API key.
@@ -52,11 +54,12 @@ pub(crate) struct DevArgs {
     /// How many bytes an account may upload on one day (UTC) before further imports are refused with 429.
     #[arg(long, value_name = "BYTES", env = "PENSTOCK_ACCOUNT_DAY_BYTES", default_value_t = penstock_model::limits::ACCOUNT_DAY_BYTES)]
     account_day_bytes: u64,
-    /// How often the API may be asked, over the defaults: `<api>.<imports|all>.<address|account>=<requests>/<seconds>` or `=off`, separated
-    /// by commas.
+    /// How often the API may be asked, over the defaults: `<api>.<imports|all>.<address|account>=<requests>/<seconds>`
+    /// or `=off`, separated by commas.
     #[arg(long, env = "PENSTOCK_RATE_LIMITS", default_value = "")]
     rate_limits: String,
-    /// A file that is there while it answers, for programs that start it: JSON with url, public_url, pid, account and key_id.
+    /// A file that is there while it answers, for programs that start it: JSON with url, public_url, pid, account and
+    /// key_id.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
     /// Prints no line for each request and each stage of an import, but for uploads that fail.

@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Pages of errors from which a summary counts them by kind, at most.
 const GROUPED_PAGES: usize = 5;
 
-/// Waits until an import has ended and its rejected rows can be had, showing how far it is. `latest` is always the import as it was last seen.
+/// Waits until an import has ended and its rejected rows can be had, showing how far it is. `latest` is always the
+/// import as it was last seen.
 ///
 /// # Errors
 /// The service does not know it, or does not answer for a minute.
@@ -57,7 +58,8 @@ pub(crate) async fn to_its_end(
     }
 }
 
-/// The exit code that tells how an import ended: 0 when every row was fine, 2 when some were not, 1 when the import was not.
+/// The exit code that tells how an import ended: 0 when every row was fine, 2 when some were not, 1 when the import was
+/// not.
 pub(crate) fn exit_code(status: Status) -> u8 {
     match status {
         Status::Completed => 0,

@@ -78,9 +78,9 @@ impl Groups {
         Some(self.groups.len() - 1)
     }
 
-    /// The lines of a summary: each error where there are few, else each kind with its count and first places. `all` says
-    /// how all errors of the `failed` rows can be seen; it is said where they are not all here. `is_whole` tells whether
-    /// every error of the import has been counted.
+    /// The lines of a summary: each error where there are few, else each kind with its count and first places. `all`
+    /// says how all errors of the `failed` rows can be seen; it is said where they are not all here. `is_whole` tells
+    /// whether every error of the import has been counted.
     pub(crate) fn lines(&self, failed: u64, is_whole: bool, all: &str) -> Vec<String> {
         if self.total as usize <= SHOWN_ERRORS {
             let mut lines: Vec<String> = self.first.iter().map(|error| format!("  {}", line_of(error))).collect();

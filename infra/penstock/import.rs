@@ -38,7 +38,8 @@ pub(crate) struct ImportArgs {
     /// The kind of their records: its name, or the path of a Table Schema file, which is registered first.
     #[arg(long, default_value = "products")]
     kind: String,
-    /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold nothing.
+    /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold
+    /// nothing.
     #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill"]), default_value = "upsert")]
     mode: Mode,
     /// What an empty cell says: keep leaves the field as it is, clear empties it.
@@ -59,11 +60,12 @@ pub(crate) struct ImportArgs {
     /// Where rejected rows go, a file, a folder, or `-`; FILE.rejected.csv, or .ndjson for JSON, if not given.
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
-    /// Prints the import, or the preview, as JSON on standard output, and nothing else there; of several files an object a
-    /// line.
+    /// Prints the import, or the preview, as JSON on standard output, and nothing else there; of several files an
+    /// object a line.
     #[arg(long)]
     json: bool,
-    /// Imports through a local cloud in memory that ends with the command, whatever service the environment or a profile names.
+    /// Imports through a local cloud in memory that ends with the command, whatever service the environment or a
+    /// profile names.
     #[arg(long, conflicts_with_all = ["url", "token", "profile"], help_heading = "Service")]
     local: bool,
     #[command(flatten)]
@@ -101,8 +103,8 @@ impl ImportArgs {
         }
     }
 
-    /// What is to be done, without harm to `schema`, a file that is read as well. Every file and every place for rejected rows has been
-    /// looked at: what cannot be is found out before anything is.
+    /// What is to be done, without harm to `schema`, a file that is read as well. Every file and every place for
+    /// rejected rows has been looked at: what cannot be is found out before anything is.
     fn plans(&self, schema: Option<FileId>) -> anyhow::Result<(Vec<Plan>, Vec<FileId>)> {
         let origins = self.files.iter().map(|path| Origin::look(path)).collect::<anyhow::Result<Vec<_>>>()?;
         for (at, origin) in origins.iter().enumerate() {
@@ -201,8 +203,8 @@ impl ImportArgs {
         }
     }
 
-    /// Says what became of a file: on standard output, or with `--json` what is beside the JSON on standard error, where everything goes
-    /// that standard output does not take.
+    /// Says what became of a file: on standard output, or with `--json` what is beside the JSON on standard error,
+    /// where everything goes that standard output does not take.
     ///
     /// # Errors
     /// Standard output takes nothing.

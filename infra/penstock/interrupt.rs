@@ -37,8 +37,8 @@ impl Interrupts {
     }
 }
 
-/// Has a write to a file that may not become larger (`ulimit -f`) fail as one to a full disk does, instead of ending the process without a
-/// word: from here on the signal that comes with it does nothing.
+/// Has a write to a file that may not become larger (`ulimit -f`) fail as one to a full disk does, instead of ending
+/// the process without a word: from here on the signal that comes with it does nothing.
 ///
 /// # Errors
 /// The signal cannot be caught.
@@ -46,8 +46,8 @@ pub(crate) fn outlive_full_files() -> anyhow::Result<Signal> {
     Ok(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?)
 }
 
-/// Catches interruptions for a command that says nothing of its own then: what it was writing goes, and the process ends, whatever its other
-/// threads wait for.
+/// Catches interruptions for a command that says nothing of its own then: what it was writing goes, and the process
+/// ends, whatever its other threads wait for.
 ///
 /// # Errors
 /// The signals cannot be caught.
@@ -62,7 +62,8 @@ pub(crate) fn end_when_interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether whoever started this process had it ignore a signal: proc_pid_status(5), `SigIgn`. Where there is no such file, it did not.
+/// Whether whoever started this process had it ignore a signal: proc_pid_status(5), `SigIgn`. Where there is no such
+/// file, it did not.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -31,8 +31,8 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         service: Service,
     },
-    /// Makes a deployed stack's first key, before there is one to ask with: writes it to the stack's table, with the AWS credentials and the
-    /// region of the environment, and prints its token, once.
+    /// Makes a deployed stack's first key, before there is one to ask with: writes it to the stack's table, with the
+    /// AWS credentials and the region of the environment, and prints its token, once.
     #[command(after_help = help::KEYS_BOOTSTRAP)]
     Bootstrap {
         /// The stack's name.
@@ -131,7 +131,8 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a key had better not be revoked: no other admin key of its account would be left, or it is not known whether one would.
+/// Why a key had better not be revoked: no other admin key of its account would be left, or it is not known whether one
+/// would.
 ///
 /// # Errors
 /// An account was named that has no such key.

@@ -62,7 +62,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Imports files: at a service that is named, or else through a local cloud that is started for them and ends with the command.
+    /// Imports files: at a service that is named, or else through a local cloud that is started for them and ends with
+    /// the command.
     #[command(after_help = help::IMPORT)]
     Import(import::ImportArgs),
     /// Checks a file as an import of it would, without one: by the engine alone, on this machine, on all its cores.
@@ -103,7 +104,8 @@ enum Command {
         #[command(flatten)]
         service: Service,
     },
-    /// Prints the rejected rows of an import that has ended, each with its reasons: mended, they can be imported as they are.
+    /// Prints the rejected rows of an import that has ended, each with its reasons: mended, they can be imported as
+    /// they are.
     #[command(after_help = help::REJECTED)]
     Rejected {
         /// The import's id.
@@ -165,7 +167,8 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
-    /// Stores a service and a key as a profile, in a file that its owner alone can read, once the service has taken the key.
+    /// Stores a service and a key as a profile, in a file that its owner alone can read, once the service has taken the
+    /// key.
     #[command(after_help = help::LOGIN)]
     Login(profile::LoginArgs),
     /// Removes a profile.
@@ -181,7 +184,8 @@ enum Command {
     /// Runs the local cloud until it is interrupted.
     #[command(after_help = help::DEV)]
     Dev(dev::DevArgs),
-    /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function has them.
+    /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function
+    /// has them.
     #[command(after_help = help::SERVE)]
     Serve(serve::ServeArgs),
     /// Imports rows through a local cloud and says what that would cost on AWS.

@@ -1,5 +1,6 @@
-//! Files that the command writes. None of them is ever there half-written, and none is what the command reads: each is written beside its
-//! place and renamed onto it when it is whole, and what stood there until then stays as it was if anything goes wrong.
+//! Files that the command writes. None of them is ever there half-written, and none is what the command reads: each is
+//! written beside its place and renamed onto it when it is whole, and what stood there until then stays as it was if
+//! anything goes wrong.
 
 use std::{
     collections::BTreeSet,
@@ -49,8 +50,8 @@ enum Place {
 }
 
 impl Output {
-    /// Makes sure that a file can be written at `path`, and that it is none of the `inputs`. What stands there is not touched yet; a new file
-    /// will have its permissions, or the usual ones.
+    /// Makes sure that a file can be written at `path`, and that it is none of the `inputs`. What stands there is not
+    /// touched yet; a new file will have its permissions, or the usual ones.
     ///
     /// # Errors
     /// There is no such folder, or it cannot be written to; the place is a folder, an input, or may not be written.
@@ -161,7 +162,8 @@ impl Output {
         }
     }
 
-    /// Puts the file in its place, where nothing may stand by then, and locks it for as long as what is returned is open.
+    /// Puts the file in its place, where nothing may stand by then, and locks it for as long as what is returned is
+    /// open.
     ///
     /// # Errors
     /// It cannot be written to its end, or something stands in its place.
@@ -177,7 +179,8 @@ impl Output {
         Ok(file)
     }
 
-    /// Ends without a file. What an earlier run left in its place would be taken for this one's: it gets another name, which is returned.
+    /// Ends without a file. What an earlier run left in its place would be taken for this one's: it gets another name,
+    /// which is returned.
     ///
     /// # Errors
     /// It cannot be renamed.
@@ -226,14 +229,15 @@ impl Write for Output {
     }
 }
 
-/// Whether what is written to a path goes on at once: a pipe, a device, what a process has open. There is no file to keep.
+/// Whether what is written to a path goes on at once: a pipe, a device, what a process has open. There is no file to
+/// keep.
 pub(crate) fn is_stream(path: &Path) -> bool {
     let is_no_file = || std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
     Descriptor::named_by(path).is_some() || is_no_file()
 }
 
-/// What a process has open, as a path names it: `-`, `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link to one of them. Whoever
-/// opened it may have written there before, and will again: it is written to as it stands.
+/// What a process has open, as a path names it: `-`, `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link to one of
+/// them. Whoever opened it may have written there before, and will again: it is written to as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     /// Its number; `None` if it is another process's.
@@ -302,7 +306,8 @@ fn duplicate(number: i32) -> io::Result<File> {
     if file.metadata()?.is_file() { Err(io::Error::other("name the file itself")) } else { Ok(file) }
 }
 
-/// An output that a thread of its own writes, so that whoever waits for it can go: the reader of a pipe may take nothing any more.
+/// An output that a thread of its own writes, so that whoever waits for it can go: the reader of a pipe may take
+/// nothing any more.
 pub(crate) struct Writing {
     pieces: mpsc::Sender<Option<Vec<u8>>>,
     written: oneshot::Receiver<anyhow::Result<()>>,

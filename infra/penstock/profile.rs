@@ -1,4 +1,5 @@
-//! Services that the command knows by name, each with a key: `~/.config/penstock/config.toml`, which only its owner can read.
+//! Services that the command knows by name, each with a key: `~/.config/penstock/config.toml`, which only its owner can
+//! read.
 //!
 //! ```toml
 //! [profiles.default]

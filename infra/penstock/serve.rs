@@ -1,5 +1,5 @@
-//! `penstock serve`: the API as an ordinary HTTP server, for a container in front of a deployed stack. Bodies are streamed, so that they may
-//! be as large as each API documents.
+//! `penstock serve`: the API as an ordinary HTTP server, for a container in front of a deployed stack. Bodies are
+//! streamed, so that they may be as large as each API documents.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -16,11 +16,12 @@ use crate::{interrupt::Interrupts, service::listen_address};
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
-    /// Where it listens; 8080 is that port on this machine, port 0 lets the system choose one, a container takes 0.0.0.0:8080. It speaks plain HTTP: what it stands behind speaks TLS.
+    /// Where it listens; 8080 is that port on this machine, port 0 lets the system choose one, a container takes
+    /// 0.0.0.0:8080. It speaks plain HTTP: what it stands behind speaks TLS.
     #[arg(long, env = "PENSTOCK_LISTEN", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     listen: SocketAddr,
-    /// The proxies in front of it, as addresses or networks (10.0.0.0/8), separated by commas. Rate limits take the client that these name in
-    /// X-Forwarded-For; of any other peer the header is not read.
+    /// The proxies in front of it, as addresses or networks (10.0.0.0/8), separated by commas. Rate limits take the
+    /// client that these name in X-Forwarded-For; of any other peer the header is not read.
     #[arg(long, env = "PENSTOCK_TRUSTED_PROXIES", value_delimiter = ',', value_parser = proxy)]
     trusted_proxies: Vec<IpNet>,
 }

@@ -1,4 +1,5 @@
-//! The file that is imported: open before an import is made of it, and known to be the same until its last byte is sent.
+//! The file that is imported: open before an import is made of it, and known to be the same until its last byte is
+//! sent.
 
 use std::{
     ffi::OsString,
@@ -71,7 +72,8 @@ impl Origin {
         self.id
     }
 
-    /// Where its rejected rows go if nobody says, in this form: beside the file; of a pipe, into the folder where the command runs.
+    /// Where its rejected rows go if nobody says, in this form: beside the file; of a pipe, into the folder where the
+    /// command runs.
     pub(crate) fn rejected_path(&self, form: RejectedForm) -> PathBuf {
         let mut name = self.piped.as_deref().map_or_else(|| self.path.clone().into_os_string(), OsString::from);
         name.push(form.ending());
@@ -121,8 +123,8 @@ impl Origin {
     }
 }
 
-/// What is at a path, by its name, if it is read through once: what is no file, or what the path names as a process has it open, beside
-/// which is no place for anything; and files of the system, whose lengths say nothing.
+/// What is at a path, by its name, if it is read through once: what is no file, or what the path names as a process has
+/// it open, beside which is no place for anything; and files of the system, whose lengths say nothing.
 fn piped(path: &Path, found: &Metadata) -> Option<String> {
     if let Some(descriptor) = Descriptor::at(path) {
         return Some(match descriptor.number() {
@@ -205,8 +207,8 @@ impl Source {
         self.path.clone().unwrap_or_else(|| format!("/dev/fd/{}", self.file.as_raw_fd()).into())
     }
 
-    /// Its bytes for an upload, `sent` counting them as they go. They break off before the last ones if the file has changed by then, so that
-    /// no storage takes a file that never was.
+    /// Its bytes for an upload, `sent` counting them as they go. They break off before the last ones if the file has
+    /// changed by then, so that no storage takes a file that never was.
     ///
     /// # Errors
     /// The file cannot be read.

@@ -43,7 +43,8 @@ fn region() -> anyhow::Result<String> {
     variable("AWS_REGION").map_or_else(|| required("AWS_DEFAULT_REGION"), Ok)
 }
 
-/// The settings of a stack's functions, with the credentials, the region and the endpoints of this process's environment.
+/// The settings of a stack's functions, with the credentials, the region and the endpoints of this process's
+/// environment.
 ///
 /// # Errors
 /// A variable is not set, or the stack is not there, or none of this version.

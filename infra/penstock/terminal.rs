@@ -1,5 +1,5 @@
-//! What the command prints and asks. Text from files and services goes to a terminal too, so whatever could move its cursor, change its
-//! colours or turn its writing around is shown, not sent.
+//! What the command prints and asks. Text from files and services goes to a terminal too, so whatever could move its
+//! cursor, change its colours or turn its writing around is shown, not sent.
 
 use std::{
     borrow::Cow,
@@ -12,8 +12,8 @@ use std::{
 use serde::Serialize;
 use tokio::{io::Interest, net::unix::pipe};
 
-/// Writes a line to standard output, its control characters shown. Whoever reads it may have read enough and gone, as `head` does: that is no
-/// error.
+/// Writes a line to standard output, its control characters shown. Whoever reads it may have read enough and gone, as
+/// `head` does: that is no error.
 ///
 /// # Errors
 /// Standard output cannot be written to.
@@ -57,7 +57,8 @@ fn write_out(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Resolves when whoever reads standard output, a pipe, is gone, as `head` is when it has seen enough; of what is no pipe never.
+/// Resolves when whoever reads standard output, a pipe, is gone, as `head` is when it has seen enough; of what is no
+/// pipe never.
 pub(crate) async fn reader_gone() {
     let gone = async || -> io::Result<bool> {
         let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -168,8 +169,8 @@ pub(crate) fn ask_secret(prompt: &str) -> anyhow::Result<String> {
     Ok(terminal.read_secure_line()?.trim().to_owned())
 }
 
-/// Whether a character says something to a terminal instead of being shown: controls (C0, DEL, C1), ends of lines and paragraphs, and what
-/// turns the direction of writing (Unicode Standard Annex #9 §2).
+/// Whether a character says something to a terminal instead of being shown: controls (C0, DEL, C1), ends of lines and
+/// paragraphs, and what turns the direction of writing (Unicode Standard Annex #9 §2).
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -192,7 +193,8 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
         .into()
 }
 
-/// JSON whose hidden characters are written out: it means the same. Those below U+0020 stand outside of strings alone, as line breaks.
+/// JSON whose hidden characters are written out: it means the same. Those below U+0020 stand outside of strings alone,
+/// as line breaks.
 fn shown_in_json(json: String) -> String {
     let is_hidden = |c: char| c >= '\u{7f}' && is_hidden(c);
     if !json.contains(is_hidden) {

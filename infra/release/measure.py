@@ -23,7 +23,8 @@ BUILT = pathlib.Path("target/lambda")
 EMPTY = "empty"
 TEMPLATE = pathlib.Path("template.yaml").read_text()
 FUNCTIONS = re.findall(r"^ *Binary: (penstock-[a-z]+)$", TEMPLATE, re.M)
-# The targets: a start of at most five times the empty function's, and at most this memory when it waits for its first invocation.
+# The targets: a start of at most five times the empty function's, and at most this memory when it waits for its first
+# invocation.
 MOST_TIMES = 5
 MOST_IDLE_KIB = 16 * 1024
 POLL = b"GET /2018-06-01/runtime/invocation/next "
@@ -80,7 +81,8 @@ def cold_start(program):
             assert request.startswith(POLL), request
             folder = pathlib.Path("/proc", str(process))
             status = (folder / "status").read_text()
-            # Nanoseconds on a processor, which others' work hardly changes (Linux, Documentation/scheduler/sched-stats.rst).
+            # Nanoseconds on a processor, which others' work hardly changes (Linux,
+            # Documentation/scheduler/sched-stats.rst).
             nanoseconds = sum(int(thread.read_text().split()[0]) for thread in folder.glob("task/*/schedstat"))
         connection.close()
     return seconds, nanoseconds / 1e9, kib(status, "VmRSS"), kib(status, "VmHWM")

@@ -1,6 +1,7 @@
 //! Completions: each shell takes its script, and completes the command as when somebody presses the tabulator.
 //!
-//! Where zsh or fish is absent its test says so and passes, but not where `CI` is `true`: there nothing may be left out.
+//! Where zsh or fish is absent its test says so and passes, but not where `CI` is `true`: there nothing may be left
+//! out.
 
 use std::{
     path::Path,

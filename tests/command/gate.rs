@@ -1,4 +1,5 @@
-//! What stands between the command and a service: it passes requests on, and holds, or answers by itself, those that the test says.
+//! What stands between the command and a service: it passes requests on, and holds, or answers by itself, those that
+//! the test says.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! What a person has is kept, and what goes wrong is said: schemas, logs, rows on full disks, files of an earlier run, pipes that nobody
-//! reads, and results that cannot be printed.
+//! What a person has is kept, and what goes wrong is said: schemas, logs, rows on full disks, files of an earlier run,
+//! pipes that nobody reads, and results that cannot be printed.
 
 use std::{
     fs::{File, OpenOptions},

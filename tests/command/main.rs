@@ -33,8 +33,8 @@ const GOOD: &str = "sku,name,brand\nA,a,b\nB,b,c\n";
 const SOME_BAD: &str = "sku,name,brand,colour\nA,a,b,red\nB,b\nC,,d,red\n";
 const HOPELESS: &str = "sku,description\nA,a\n";
 
-/// The command, without anything that this process's environment, or its user's profiles, say to it. A hangup reaches it
-/// even where the tests run under `nohup`.
+/// The command, without anything that this process's environment, or its user's profiles, say to it. A hangup reaches
+/// it even where the tests run under `nohup`.
 fn penstock(arguments: &[&str]) -> Command {
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_penstock")]).args(arguments).stdin(Stdio::null());

@@ -1,5 +1,5 @@
-//! No file and no row of a person is lost: by a place for the output that is the input's, a disk that fills, a folder that goes, a file that
-//! changes.
+//! No file and no row of a person is lost: by a place for the output that is the input's, a disk that fills, a folder
+//! that goes, a file that changes.
 
 use std::{
     io::Write,
@@ -239,7 +239,8 @@ type Change<'a> = &'a dyn Fn(&Path);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_while_it_is_uploaded_is_not_imported() {
-    // More than the sockets between the command and the gate hold, so that it cannot have read all before the gate opens.
+    // More than the sockets between the command and the gate hold, so that it cannot have read all before the gate
+    // opens.
     let sockets = ["tcp_rmem", "tcp_wmem"].map(|name| {
         let limits = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).expect("the system's limits");
         limits.split_whitespace().next_back().and_then(|most| most.parse::<u64>().ok()).expect("a number")

@@ -1,4 +1,5 @@
-//! Which service is asked, with which key: flags over the environment over the profiles, and never a key for another service.
+//! Which service is asked, with which key: flags over the environment over the profiles, and never a key for another
+//! service.
 
 use std::{
     io::Write,
@@ -122,7 +123,8 @@ fn a_profile_is_a_service_and_a_key_that_its_owner_alone_can_read() {
     let first = |output: &Output| stderr(output).lines().next().map(str::to_owned);
     let into = |dev: &Dev| Some(format!("importing into {}", dev.url));
     let import = ["import", &*file];
-    // The default profile; one that is named; the environment over the default; what is named over the environment; flags over all.
+    // The default profile; one that is named; the environment over the default; what is named over the environment;
+    // flags over all.
     assert_eq!(first(&output(&mut with_profiles(home.path(), &import))), into(&one));
     assert_eq!(
         first(&output(&mut with_profiles(home.path(), &[&import[..], &["--profile", "second"]].concat()))),

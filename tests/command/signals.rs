@@ -99,7 +99,8 @@ fn who_has_hangups_ignored_is_not_ended_by_one() {
     let first = lines.next().expect("a line");
     let url = first.split_whitespace().last().expect("a URL").to_owned();
     send_signal(&child, "HUP");
-    // A process gets its signals in the order of their numbers: what comes after the first has been dealt with comes after it.
+    // A process gets its signals in the order of their numbers: what comes after the first has been dealt with comes
+    // after it.
     let output = crate::run(&["list", "--url", &url, "--token", "local.secret"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     send_signal(&child, "TERM");

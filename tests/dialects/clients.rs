@@ -1,6 +1,7 @@
 //! The documents' own client code, run as a user would: its base URL and its credential are changed, and nothing else.
 //!
-//! Where Node.js or curl is absent these tests say so and pass, but not where `CI` is `true`: there nothing may be left out.
+//! Where Node.js or curl is absent these tests say so and pass, but not where `CI` is `true`: there nothing may be left
+//! out.
 
 use std::{path::Path, process::Output};
 
@@ -61,8 +62,8 @@ async fn algures_fetch_client_works_unchanged() {
     stack.stop().await;
 }
 
-/// Connectif's script with the packages that it requires: the file last and chunked, progress from `total`, an end with `finished` alone. Its
-/// pause of two seconds is shorter here.
+/// Connectif's script with the packages that it requires: the file last and chunked, progress from `total`, an end with
+/// `finished` alone. Its pause of two seconds is shorter here.
 #[tokio::test(flavor = "multi_thread")]
 async fn connectifs_script_ends_on_finished() {
     if !node_folder().join("node_modules/node-fetch").is_dir() {

@@ -95,7 +95,8 @@ async fn the_clients_of_two_accounts_on_every_dialect_stay_apart_and_end() {
             assert_eq!((ended.rows.failed, ended.rows.total), (1, Some(ROWS as u64 + 1)), "{ended:?}");
         }
     }
-    // The limit of an account holds from another address too, and that of an address for another account; after the window neither does.
+    // The limit of an account holds from another address too, and that of an address for another account; after the
+    // window neither does.
     let elsewhere = Caller::new(&stack, &created, "1", TOKEN, [127, 0, 0, 3]);
     let in_its_place = Caller::new(&stack, &created, "2", OTHER_TOKEN, [127, 0, 0, 1]);
     stack.pass(Duration::from_secs(60)).await;

@@ -1,6 +1,6 @@
-//! What each dialect's document settles, and its transcripts: every refusal that a document names, and every refusal that is settled where
-//! the document names none, is provoked by a transcript. What no request can provoke, a panic and a table that does not answer, is in the
-//! tests of the api.
+//! What each dialect's document settles, and its transcripts: every refusal that a document names, and every refusal
+//! that is settled where the document names none, is provoked by a transcript. What no request can provoke, a panic and
+//! a table that does not answer, is in the tests of the api.
 
 use std::collections::BTreeSet;
 
@@ -23,8 +23,8 @@ pub(crate) struct Document {
     pub(crate) form: ErrorForm,
     /// A path that takes GET but not PATCH.
     pub(crate) path: &'static str,
-    /// A path to which a file is posted in a body of this type, which may be larger than Lambda takes. `None` where the dialect's own limit
-    /// is lower, or where the path holds the id of an import.
+    /// A path to which a file is posted in a body of this type, which may be larger than Lambda takes. `None` where the
+    /// dialect's own limit is lower, or where the path holds the id of an import.
     pub(crate) upload: Option<(&'static str, Body)>,
     /// The refusals of this dialect alone; every refusal of a dialect without codes.
     pub(crate) refusals: &'static [Refusal],

@@ -39,7 +39,8 @@ fn dialects() -> impl Iterator<Item = (&'static Dialect, ErrorForm, &'static str
     })
 }
 
-/// Every API can be given a limit, whatever its document says of limits. Then its 429 says in its own form when to try again.
+/// Every API can be given a limit, whatever its document says of limits. Then its 429 says in its own form when to try
+/// again.
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_a_limit_each_base_says_when_to_come_again() {
     let stack = Stack::with(|options| {

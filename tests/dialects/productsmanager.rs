@@ -28,7 +28,8 @@ async fn a_file_is_imported_by_a_form_and_its_errors_are_paged() {
     let stack = Stack::start().await;
     let names = play(&stack, include_str!("productsmanager/catalog.txt")).await;
     assert!(names["id"].starts_with("imp_"), "{names:?}");
-    // The same rows again say what the products show already: updated, as their sender sees it; and left alone without update_existing.
+    // The same rows again say what the products show already: updated, as their sender sees it; and left alone without
+    // update_existing.
     for (update_existing, updated) in [("true", "2"), ("false", "0")] {
         let again = names.clone().into_iter().filter(|(name, _)| name == "price");
         let again = again.chain([("update".to_owned(), update_existing.to_owned())]).collect();

@@ -1,8 +1,8 @@
 //! Transcripts: requests and the answers that they have to get, written as they go over the wire.
 //!
-//! Lines with `>` are sent, lines with `<` are expected, `= ended {id}` waits for the end of an import, `= pass 60` lets seconds pass; all
-//! else is for the reader. An expected body is JSON, or `...` where it is told elsewhere. `{name}` matches anything the first time, and the
-//! same from then on, in requests too.
+//! Lines with `>` are sent, lines with `<` are expected, `= ended {id}` waits for the end of an import, `= pass 60`
+//! lets seconds pass; all else is for the reader. An expected body is JSON, or `...` where it is told elsewhere.
+//! `{name}` matches anything the first time, and the same from then on, in requests too.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -44,7 +44,8 @@ fn form(file: &str) -> Vec<u8> {
     format!("--X\r\n{part}\r\n\r\n{file}\r\n--X\r\n{kind}\r\n\r\ncontacts\r\n--X--\r\n").into_bytes()
 }
 
-/// The api dies between the file, the import and the order to split it; the storage's event, which came before the import, is of no help.
+/// The api dies between the file, the import and the order to split it; the storage's event, which came before the
+/// import, is of no help.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_on_the_way_leaves_no_import_or_one_that_ends() {
     for (point, imports) in [("upload.stored", 0), ("upload.import_made", 1), ("upload.split_ordered", 1)] {
@@ -73,7 +74,8 @@ async fn a_death_on_the_way_leaves_no_import_or_one_that_ends() {
     }
 }
 
-/// The whole event of a file of 4.5 MB is just within the 6 MB that Lambda takes; beyond, the message names another way.
+/// The whole event of a file of 4.5 MB is just within the 6 MB that Lambda takes; beyond, the message names another
+/// way.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_lambda_a_larger_file_is_sent_the_presigned_way() {
     let stack = Stack::start().await;

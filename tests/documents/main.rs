@@ -191,6 +191,24 @@ fn the_readme_is_short_and_prose_is_wrapped() {
     none(found);
 }
 
+/// Comments wrap where code does. Drawings and tables are as wide as they are.
+#[test]
+fn comments_wrap_where_code_does() {
+    let mut found = Vec::new();
+    for path in files().into_iter().filter(|path| path.ends_with(".rs")) {
+        let mut in_drawing = false;
+        for (at, line) in read(&path).lines().enumerate() {
+            let Some(comment) = line.trim_start().strip_prefix("//") else { continue };
+            let comment = comment.trim_start_matches(['/', '!']).trim_start();
+            in_drawing ^= comment.starts_with("```");
+            if !in_drawing && !comment.starts_with('|') && line.chars().count() > COLUMNS {
+                found.push(format!("{path}:{}: more than {COLUMNS} columns", at + 1));
+            }
+        }
+    }
+    none(found);
+}
+
 #[test]
 fn bundled_kinds_are_listed() {
     let listed = read("shared/schemas/KINDS.md");

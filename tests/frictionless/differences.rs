@@ -1,4 +1,5 @@
-//! What differs from frictionless-py on purpose, and why. Each difference recognises itself by the field, the cell and both answers.
+//! What differs from frictionless-py on purpose, and why. Each difference recognises itself by the field, the cell and
+//! both answers.
 
 #![allow(unreachable_pub)]
 

@@ -1,16 +1,18 @@
 //! The data of the kinds, `tests/data/kinds/<kind>.json`.
 //!
-//! A data file is an object of `columns` (those of the files that have a header, in their order), `ignored` (those of them that are no
-//! field and are not kept) and `rows`. A row has
+//! A data file is an object of `columns` (those of the files that have a header, in their order), `ignored` (those of
+//! them that are no field and are not kept) and `rows`. A row has
 //!
 //! - `why`: what it is there for;
-//! - `row`: its members, as JSON has them. Delimited files and sheets write the text of a string, a number, a boolean; nested values as
-//!   JSON text; a member that is not there, or null, as an empty cell. In a sheet numbers are numbers, booleans booleans, and an ISO date
-//!   in a field of type `date` is a date;
-//! - `cells`, where what is to be shown is none of that: the texts of the row in delimited files and sheets; `json` then says what
-//!   becomes of `row` in JSON;
-//! - `record` (`key`, `fields`) or `errors` (`field`, `code`, and a `message` for some): what becomes of it. `{account}` is the account;
-//! - `delimited`, `sheet`, `json`: the same where formats of that family cannot say what the others say, and a `why` of their own;
+//! - `row`: its members, as JSON has them. Delimited files and sheets write the text of a string, a number, a boolean;
+//!   nested values as JSON text; a member that is not there, or null, as an empty cell. In a sheet numbers are numbers,
+//!   booleans booleans, and an ISO date in a field of type `date` is a date;
+//! - `cells`, where what is to be shown is none of that: the texts of the row in delimited files and sheets; `json`
+//!   then says what becomes of `row` in JSON;
+//! - `record` (`key`, `fields`) or `errors` (`field`, `code`, and a `message` for some): what becomes of it.
+//!   `{account}` is the account;
+//! - `delimited`, `sheet`, `json`: the same where formats of that family cannot say what the others say, and a `why` of
+//!   their own;
 //! - `beyond_windows_1252`: true where Windows-1252 lacks a character of it, and its file the row.
 
 #![allow(unreachable_pub)]

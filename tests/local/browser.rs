@@ -1,6 +1,7 @@
 //! A page of another origin, in Chromium: what it may do with the local cloud, and what it must not.
 //!
-//! Where there is no Chromium this test says so and passes, but not where `CI` is `true`: there nothing may be left out.
+//! Where there is no Chromium this test says so and passes, but not where `CI` is `true`: there nothing may be left
+//! out.
 
 use std::{
     os::unix::process::CommandExt,

@@ -5,8 +5,8 @@ use super::rng::Rng;
 /// The columns of [`hostile`]; `colour` is no field.
 pub const COLUMNS: &str = "sku,name,description,cost,brand,active,colour,base_units_per_sales_unit";
 
-/// A file with everything that a file can have: quoted newlines, quotes in unquoted cells, repeated keys, every line ending, blank lines, and
-/// bad rows of every kind, a quote that is never closed among them as the last.
+/// A file with everything that a file can have: quoted newlines, quotes in unquoted cells, repeated keys, every line
+/// ending, blank lines, and bad rows of every kind, a quote that is never closed among them as the last.
 pub fn hostile(seed: u64, rows: u64) -> Vec<u8> {
     let mut rng = Rng::new(seed);
     let mut file = format!("\u{feff}{COLUMNS}\r\n").into_bytes();
@@ -108,7 +108,8 @@ pub fn clashing(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {
     file.into_bytes()
 }
 
-/// A file in whose rows little ever changes: of the records that they name over and over, and of what they say of each, there are few.
+/// A file in whose rows little ever changes: of the records that they name over and over, and of what they say of each,
+/// there are few.
 pub fn steady(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {
     let mut file = String::from("sku,name,brand,description,cost,active\n");
     for _ in 0..rows {

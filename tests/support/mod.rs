@@ -72,7 +72,8 @@ impl Stack {
         self.ended(&import.id).await
     }
 
-    /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left waits for it.
+    /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left
+    /// waits for it.
     pub async fn ended(&self, id: &str) -> Import {
         match self.ended_for(&self.client, id).await {
             Ok(import) => import,
@@ -80,7 +81,8 @@ impl Stack {
         }
     }
 
-    /// As [`Stack::ended`], for any account; as an error the import that has not ended within three hours of the local clock.
+    /// As [`Stack::ended`], for any account; as an error the import that has not ended within three hours of the local
+    /// clock.
     pub async fn ended_for(&self, client: &Client, id: &str) -> Result<Import, Box<Import>> {
         let mut last = None;
         let ended = self.within_three_hours(async || {

@@ -1,4 +1,5 @@
-//! The reference: kind `products` applied to a file row by row, straightforwardly, over the `csv` crate, sharing nothing with the engine.
+//! The reference: kind `products` applied to a file row by row, straightforwardly, over the `csv` crate, sharing
+//! nothing with the engine.
 
 use std::collections::BTreeMap;
 

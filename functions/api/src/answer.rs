@@ -1,5 +1,5 @@
-//! The outermost layer: it tells which dialect a request speaks, and gives every error the form of that dialect, whether a handler, the
-//! router, an extractor or a panic made it.
+//! The outermost layer: it tells which dialect a request speaks, and gives every error the form of that dialect,
+//! whether a handler, the router, an extractor or a panic made it.
 
 use axum::{Router, extract::Request, middleware, middleware::Next, response::Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -9,7 +9,8 @@ use crate::{
     refusal::{self, Refusal},
 };
 
-/// Routes whose errors, and the errors of paths without a route, have the form of the dialect under whose base they fall.
+/// Routes whose errors, and the errors of paths without a route, have the form of the dialect under whose base they
+/// fall.
 pub(crate) fn formed(routes: Router) -> Router {
     routes
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })

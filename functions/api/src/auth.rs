@@ -1,5 +1,5 @@
-//! Authentication and authorization: an API key, sent in any of the ways that clients use, with the scope that the operation needs, within
-//! the rate limits.
+//! Authentication and authorization: an API key, sent in any of the ways that clients use, with the scope that the
+//! operation needs, within the rate limits.
 
 use std::marker::PhantomData;
 
@@ -20,7 +20,8 @@ use crate::{
     refusal::Refusal,
 };
 
-/// The operation of a handler, as its signature declares it: the scope that it needs, and as what the rate limits count it.
+/// The operation of a handler, as its signature declares it: the scope that it needs, and as what the rate limits count
+/// it.
 pub(crate) trait Operation: Send {
     /// The scope without which the answer is 403.
     const SCOPE: Scope;
@@ -69,8 +70,9 @@ impl Operation for Manage {
     const SCOPE: Scope = Scope::Admin;
 }
 
-/// The caller of a handler: the account of the request's key, which has the scope of the operation, and the dialect that the request speaks.
-/// Every handler that reads or writes takes its caller, so no handler can work for another account or forget a scope.
+/// The caller of a handler: the account of the request's key, which has the scope of the operation, and the dialect
+/// that the request speaks. Every handler that reads or writes takes its caller, so no handler can work for another
+/// account or forget a scope.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller<T> {
     pub(crate) account: AccountId,
@@ -109,8 +111,8 @@ pub(crate) struct Denied {
     pub(crate) refusal: Refusal,
 }
 
-/// The account whose key is in the headers of a request, if the key has the scope of the operation and the request is within the dialect's
-/// rate limits. A repeat is another request to the rate limits.
+/// The account whose key is in the headers of a request, if the key has the scope of the operation and the request is
+/// within the dialect's rate limits. A repeat is another request to the rate limits.
 ///
 /// # Errors
 /// 401, 403 or 429; 503 when the store does not answer.
@@ -138,9 +140,9 @@ pub(crate) async fn authorize<T: Operation>(
     if scopes.contains(&T::SCOPE) { Ok(account) } else { Err(refused(Refusal::forbidden(T::SCOPE))) }
 }
 
-/// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey <id>.<secret>`, or
-/// `x-api-key: <id>.<secret>`; a colon and a dot between the two mean the same everywhere, since an id holds neither. Schemes are
-/// case-insensitive (RFC 9110 §11.1).
+/// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey
+/// <id>.<secret>`, or `x-api-key: <id>.<secret>`; a colon and a dot between the two mean the same everywhere, since an
+/// id holds neither. Schemes are case-insensitive (RFC 9110 §11.1).
 fn credential(headers: &HeaderMap) -> Option<(String, String)> {
     let pair = |text: &str| {
         let (id, secret) = text.split_once(['.', ':'])?;

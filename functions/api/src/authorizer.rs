@@ -1,7 +1,8 @@
 //! The authorizer of Algure's upload on its way past Lambda.
 //!
-//! A feed may have 10 MB, and a function takes less than half of that. On AWS the route `PUT /v1/products/import/{id}` therefore hands the
-//! body to S3 itself. Beforehand it asks this function where the body goes and what the client is told:
+//! A feed may have 10 MB, and a function takes less than half of that. On AWS the route `PUT /v1/products/import/{id}`
+//! therefore hands the body to S3 itself. Beforehand it asks this function where the body goes and what the client is
+//! told:
 //!
 //! ```text
 //! client ── PUT, up to 10 MB ──▶ API Gateway ── headers ──▶ authorizer ──▶ DynamoDB (key, import)
@@ -10,9 +11,10 @@
 //!    └── status and body ───────────┘                               or S3 refused/… (no event; deleted after days)
 //! ```
 //!
-//! API Gateway can only let a request pass or answer 401, 403 or 500. A body that the dialect refuses with 404, 409, 410, 415 or 429
-//! therefore passes, is stored under `refused/`, and gets the answer that this function gave. Without a valid key nothing is stored. In the
-//! local cloud and in a container the dialect's own handler takes the upload; a test holds the answers of both together.
+//! API Gateway can only let a request pass or answer 401, 403 or 500. A body that the dialect refuses with 404, 409,
+//! 410, 415 or 429 therefore passes, is stored under `refused/`, and gets the answer that this function gave. Without a
+//! valid key nothing is stored. In the local cloud and in a container the dialect's own handler takes the upload; a
+//! test holds the answers of both together.
 
 use std::sync::Arc;
 
@@ -47,12 +49,12 @@ pub async fn serve() -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event| handle(&api, event))).await
 }
 
-/// Answers one invocation with a policy for its method alone, and with where the body goes (Amazon API Gateway Developer Guide, "Output from
-/// an API Gateway Lambda authorizer"). It writes nothing but the counts of rate limits.
+/// Answers one invocation with a policy for its method alone, and with where the body goes (Amazon API Gateway
+/// Developer Guide, "Output from an API Gateway Lambda authorizer"). It writes nothing but the counts of rate limits.
 ///
 /// # Errors
-/// `Unauthorized` for a credential that is missing or wrong: API Gateway answers 401. Any other error when the store does not answer: API
-/// Gateway answers 503.
+/// `Unauthorized` for a credential that is missing or wrong: API Gateway answers 401. Any other error when the store
+/// does not answer: API Gateway answers 503.
 async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> {
     let request = event.payload;
     let context = request.request_context;
@@ -82,7 +84,8 @@ async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> 
     Ok(answer(&method, "Allow", &account, &context))
 }
 
-/// What API Gateway does with a refused body: it stores the body under [`REFUSED`], by the id of the request, so that no two bodies meet.
+/// What API Gateway does with a refused body: it stores the body under [`REFUSED`], by the id of the request, so that
+/// no two bodies meet.
 fn refused(request_id: Option<&str>, refusal: &Refusal) -> Value {
     let body = (algure::DIALECT.error)(refusal).to_string();
     let name = request_id.map_or_else(|| penstock_store::sha256_hex(&penstock_store::random::<16>()), str::to_owned);

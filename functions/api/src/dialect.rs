@@ -18,8 +18,8 @@ use crate::{api::Api, rate_limits::RateLimit, refusal::Refusal};
 pub struct Dialect {
     /// The name by which rate limits and logs know it, in lower-case letters.
     pub name: &'static str,
-    /// The paths under which it answers, each a number of whole segments. The longest base that a path falls under decides; `/` is every
-    /// path's.
+    /// The paths under which it answers, each a number of whole segments. The longest base that a path falls under
+    /// decides; `/` is every path's.
     pub bases: &'static [&'static str],
     /// The bundled kinds that it imports and shows; `None` where the client names the kind.
     pub kinds: Option<&'static [&'static str]>,
@@ -59,10 +59,12 @@ impl Dialect {
         found.map(|(dialect, _)| dialect)
     }
 
-    /// The account's import of this id, if its kind is one that the dialect shows. `None` stands for a text that is no id.
+    /// The account's import of this id, if its kind is one that the dialect shows. `None` stands for a text that is no
+    /// id.
     ///
     /// # Errors
-    /// The dialect's refusal of a missing import. An import of another account, or of a kind that the dialect does not show, looks the same.
+    /// The dialect's refusal of a missing import. An import of another account, or of a kind that the dialect does not
+    /// show, looks the same.
     pub(crate) async fn find(
         &self,
         store: &Store,

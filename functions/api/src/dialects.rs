@@ -1,8 +1,8 @@
-//! The table of dialects: the native API, and existing import APIs at their documented paths over the same imports. A client that was
-//! written for one of them changes its base URL and its credential.
+//! The table of dialects: the native API, and existing import APIs at their documented paths over the same imports. A
+//! client that was written for one of them changes its base URL and its credential.
 //!
-//! The wire types of a dialect stay in its folder. What its document leaves open is settled in the words of the dialect, at the top of its
-//! folder. A dialect is added by its folder, its module below, and its line in [`DIALECTS`].
+//! The wire types of a dialect stay in its folder. What its document leaves open is settled in the words of the
+//! dialect, at the top of its folder. A dialect is added by its folder, its module below, and its line in [`DIALECTS`].
 
 pub(crate) mod algure;
 mod betterdata;
@@ -34,7 +34,8 @@ pub(crate) fn of(path: &str) -> &'static Dialect {
     Dialect::of(path, DIALECTS).expect("every path falls under the native API's base")
 }
 
-/// The rate limits of every dialect: their defaults, and the entries of `PENSTOCK_RATE_LIMITS`, if `lookup` knows that variable.
+/// The rate limits of every dialect: their defaults, and the entries of `PENSTOCK_RATE_LIMITS`, if `lookup` knows that
+/// variable.
 ///
 /// # Errors
 /// The variable is malformed, or names an API that there is not.

@@ -1,7 +1,7 @@
 //! The rest of a refused body is read and dropped, within bounds.
 //!
-//! Over HTTP/1.1 many clients read no answer before they have sent their whole body. If the connection were closed in the middle of a refused
-//! body, such a client would see a reset instead of the reason.
+//! Over HTTP/1.1 many clients read no answer before they have sent their whole body. If the connection were closed in
+//! the middle of a refused body, such a client would see a reset instead of the reason.
 
 use std::{
     pin::Pin,

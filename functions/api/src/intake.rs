@@ -1,5 +1,5 @@
-//! New imports, and files that come in the body of a request instead of by a presigned upload. Such a file is stored under the key of its
-//! import, and is imported from there like any other.
+//! New imports, and files that come in the body of a request instead of by a presigned upload. Such a file is stored
+//! under the key of its import, and is imported from there like any other.
 
 use axum::{
     body::{Body, Bytes},
@@ -113,8 +113,8 @@ pub(crate) async fn admit(store: &Store, account: &AccountId, bytes: Option<u64>
         .with(header::RETRY_AFTER, today.left_seconds.into()))
 }
 
-/// The same before a body is received: the import that it makes must also have a place among the account's unfinished ones.
-/// The transaction that makes the import decides that.
+/// The same before a body is received: the import that it makes must also have a place among the account's unfinished
+/// ones. The transaction that makes the import decides that.
 ///
 /// # Errors
 /// 429 with `Retry-After`.
@@ -135,8 +135,8 @@ pub(crate) fn no_place(store: &Store) -> Refusal {
         .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
 }
 
-/// Makes an import whose upload is stored; without a place for it the removal of the upload is ordered. A repeat changes
-/// nothing.
+/// Makes an import whose upload is stored; without a place for it the removal of the upload is ordered. A repeat
+/// changes nothing.
 ///
 /// # Errors
 /// 429 with `Retry-After`.

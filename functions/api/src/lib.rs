@@ -1,4 +1,5 @@
-//! HTTP: the native API and the dialects. One axum router serves Lambda, behind API Gateway, and, over TCP, the local cloud and containers.
+//! HTTP: the native API and the dialects. One axum router serves Lambda, behind API Gateway, and, over TCP, the local
+//! cloud and containers.
 
 mod answer;
 mod api;
@@ -32,8 +33,8 @@ pub use intake::BodyLimits;
 pub use rate_limits::{Per, RateLimit, RateLimits, RateLimitsError, Requests};
 pub use server::{Bounds, Server};
 
-/// Every route of the API over a store. Over TCP it has to be served with the peers' addresses (`ConnectInfo<SocketAddr>`), by which rate
-/// limits tell clients apart.
+/// Every route of the API over a store. Over TCP it has to be served with the peers' addresses
+/// (`ConnectInfo<SocketAddr>`), by which rate limits tell clients apart.
 pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Router {
     let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge((dialect.router)()));
     let (rate_limits, work) = (Arc::new(rate_limits), work::Work::new());
@@ -42,7 +43,8 @@ pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Rout
 
 /// Serves invocations until the process is ended.
 ///
-/// The stage of a REST API must not be part of a request's path: the environment has to set `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH=true`.
+/// The stage of a REST API must not be part of a request's path: the environment has to set
+/// `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH=true`.
 ///
 /// # Errors
 /// The environment is incomplete, or the Runtime API is gone.

@@ -24,7 +24,8 @@ use crate::{
     refusal::Refusal,
 };
 
-/// Bytes of a piece that the parser is fed, at most. It gets one piece each time it asks: it would buffer everything that is there.
+/// Bytes of a piece that the parser is fed, at most. It gets one piece each time it asks: it would buffer everything
+/// that is there.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// Bytes at the start of the file that [`Form::start`] keeps: enough to detect the format.
@@ -39,12 +40,13 @@ pub(crate) struct Form<'a> {
     pub(crate) filename: Option<String>,
     /// The first bytes of the file, at most [`START_BYTES`].
     pub(crate) start: Vec<u8>,
-    /// The whole file, not finished yet: an upload that is dropped leaves nothing behind. `None` without a field `file`.
+    /// The whole file, not finished yet: an upload that is dropped leaves nothing behind. `None` without a field
+    /// `file`.
     pub(crate) file: Option<Upload<'a>>,
 }
 
-/// Reads a form to its end: text fields of these names, and the field `file`, which goes into `upload`. Other fields are read and dropped.
-/// `inspect` sees each piece of the file, and the texts that came before the file.
+/// Reads a form to its end: text fields of these names, and the field `file`, which goes into `upload`. Other fields
+/// are read and dropped. `inspect` sees each piece of the file, and the texts that came before the file.
 ///
 /// # Errors
 /// 415 for a body that is not a form, 400 for a malformed form, 413 beyond a limit.

@@ -7,8 +7,8 @@ use axum::{
     http::request::Parts,
 };
 
-/// The one parameter of a path, read as an id or a name. A parameter that is not UTF-8, or not a `T`, names nothing: the handler refuses it
-/// as it refuses the name of a missing thing.
+/// The one parameter of a path, read as an id or a name. A parameter that is not UTF-8, or not a `T`, names nothing:
+/// the handler refuses it as it refuses the name of a missing thing.
 #[derive(Debug)]
 pub(crate) struct Named<T>(Option<T>);
 

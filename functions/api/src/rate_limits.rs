@@ -38,8 +38,8 @@ pub struct RateLimit {
 
 /// The policies of every API.
 ///
-/// As text: entries `<api>.<imports|all>.<address|account>=<requests>/<seconds>` or `…=off`, separated by commas. They replace the defaults
-/// of the APIs: `quotiza.imports.address=5/60, quotiza.all.address=off, algure.all.account=100/1`.
+/// As text: entries `<api>.<imports|all>.<address|account>=<requests>/<seconds>` or `…=off`, separated by commas. They
+/// replace the defaults of the APIs: `quotiza.imports.address=5/60, quotiza.all.address=off, algure.all.account=100/1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimits {
     rates: BTreeMap<Policy, Rate>,
@@ -62,7 +62,8 @@ pub struct RateLimitsError(#[source] PolicyError);
 pub(crate) struct PolicyError(String);
 
 impl RateLimits {
-    /// The policies of these APIs: their defaults, and the entries of `PENSTOCK_RATE_LIMITS`, if `lookup` knows that variable.
+    /// The policies of these APIs: their defaults, and the entries of `PENSTOCK_RATE_LIMITS`, if `lookup` knows that
+    /// variable.
     ///
     /// # Errors
     /// The first entry that is not a policy of these APIs.
@@ -89,7 +90,8 @@ impl RateLimits {
         Ok(Self { rates })
     }
 
-    /// The policies of an API that count these requests: for each its name, whose requests it counts together, and its rate.
+    /// The policies of an API that count these requests: for each its name, whose requests it counts together, and its
+    /// rate.
     pub fn of(&self, api: &str, requests: Requests) -> impl Iterator<Item = (String, Per, Rate)> {
         let ours = self.rates.iter().filter(move |((name, counted, _), _)| *name == api && *counted == requests);
         ours.map(|((api, requests, per), rate)| (format!("{api}.{requests}.{per}"), *per, *rate))

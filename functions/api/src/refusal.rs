@@ -10,7 +10,8 @@ use penstock_model::Scope;
 use penstock_store::{StoreError, rate::Judgement};
 use serde_json::Value;
 
-/// Why a request fails. Each dialect turns it into a body of its own form, at the very last step (see [`crate::dialect::Dialect::form`]).
+/// Why a request fails. Each dialect turns it into a body of its own form, at the very last step (see
+/// [`crate::dialect::Dialect::form`]).
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     /// The status of the answer.

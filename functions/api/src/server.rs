@@ -49,8 +49,8 @@ impl Bounds {
         piece: Duration::from_secs(limits::HTTP_PIECE_SECONDS),
     };
 
-    /// Of a server whom only this run's own processes ask. They keep their connections, and close them before this does;
-    /// one that reads a file may be held up by another service.
+    /// Of a server whom only this run's own processes ask. They keep their connections, and close them before this
+    /// does; one that reads a file may be held up by another service.
     pub const PRIVATE: Self = Self {
         connections: limits::HTTP_CONNECTIONS / 2,
         head: Duration::from_secs(150),

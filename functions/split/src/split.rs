@@ -70,8 +70,8 @@ pub async fn run(
         store.settle(account, id).await?;
         return Ok(());
     };
-    // A file that ends the program that reads it, or takes longer than an invocation, says nothing: its splits begin, and
-    // are never heard of again.
+    // A file that ends the program that reads it, or takes longer than an invocation, says nothing: its splits begin,
+    // and are never heard of again.
     if import.splits_begun_here() > SPLIT_TRIES {
         return fail(store, &import, import.split_failure()).await;
     }

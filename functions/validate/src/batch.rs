@@ -18,7 +18,8 @@ use crate::{
 ///
 /// A chunk that comes for the first time may be any chunk, so all of those are worked off side by side: one that takes
 /// long does not hold the others up. A chunk that came again may be one that takes too long, or one that ends the
-/// process. It waits until the others are done and is worked off alone; one that got no further before comes last of all.
+/// process. It waits until the others are done and is worked off alone; one that got no further before comes last of
+/// all.
 ///
 /// # Errors
 /// When a message has no id.

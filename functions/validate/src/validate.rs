@@ -50,13 +50,13 @@ pub(crate) enum Again {
     Done,
 }
 
-/// Notes that a chunk that came again is tried, and says what is to be done with it; does what is left to do with one that
-/// is decided.
+/// Notes that a chunk that came again is tried, and says what is to be done with it; does what is left to do with one
+/// that is decided.
 ///
-/// A chunk is poison if its tries begin and never get as far as *begin* (see [`run`]). How often its message was received
-/// says nothing of that: a neighbour may have ended the process, or a table may be throttled. So each try is noted in the
-/// chunk's block before it begins, from the second delivery on, and is taken back if it got further and failed there,
-/// since that reason passes.
+/// A chunk is poison if its tries begin and never get as far as *begin* (see [`run`]). How often its message was
+/// received says nothing of that: a neighbour may have ended the process, or a table may be throttled. So each try is
+/// noted in the chunk's block before it begins, from the second delivery on, and is taken back if it got further and
+/// failed there, since that reason passes.
 ///
 /// # Errors
 /// What may be different next time: the message goes back to its queue.
@@ -171,8 +171,8 @@ struct Work {
 }
 
 impl Work {
-    /// Works the rows out and applies them, on a thread of its own: rows borrow the chunk's text, and other chunks of the
-    /// batch go on meanwhile.
+    /// Works the rows out and applies them, on a thread of its own: rows borrow the chunk's text, and other chunks of
+    /// the batch go on meanwhile.
     ///
     /// When the time is over, the thread stops at the next row; until then it goes on, and whoever waits does not.
     async fn work_off(self: Arc<Self>, mut plan: Plan, work_out_for: Duration) -> Result<(), Stop> {
@@ -204,8 +204,8 @@ impl Work {
         })
     }
 
-    /// Applies the rows in their turn and in their share of the time. What is not done then is as after a death: the next
-    /// delivery goes on from there.
+    /// Applies the rows in their turn and in their share of the time. What is not done then is as after a death: the
+    /// next delivery goes on from there.
     async fn begin_and_apply(&self, plan: &mut Plan, parsed: rows::Parsed<'_>, began: Instant) -> Result<()> {
         let _turn = self.time.applying.lock().await;
         let applied = self.decide_and_apply(plan, parsed, began);

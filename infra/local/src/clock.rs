@@ -40,8 +40,8 @@ impl LocalClock {
     /// The clock of the local cloud whose files are in `folder`. Its shift is kept there in a file `clock`, in
     /// milliseconds, as decimal text.
     ///
-    /// A file that is already there is gone on from, so that time does not run backwards over a restart; otherwise it is made, with
-    /// no shift.
+    /// A file that is already there is gone on from, so that time does not run backwards over a restart; otherwise it
+    /// is made, with no shift.
     ///
     /// # Errors
     /// The file cannot be read or written, or holds something else than a number.
@@ -90,8 +90,8 @@ impl LocalClock {
         real_ms() + *self.inner.offset_ms.borrow()
     }
 
-    /// Lets `by` pass at once, for the local cloud and its functions, and wakes whatever waits for a moment that has come by that.
-    /// Two calls let twice the time pass.
+    /// Lets `by` pass at once, for the local cloud and its functions, and wakes whatever waits for a moment that has
+    /// come by that. Two calls let twice the time pass.
     ///
     /// # Errors
     /// The file cannot be written; then no time has passed.

@@ -1,8 +1,8 @@
 //! The weather: what goes wrong in the local cloud, on purpose and repeatably.
 //!
-//! AWS delivers events and messages at least once, in any order, and kills functions when it likes. Everything is off by default. What
-//! happens is drawn from one seeded generator per kind of fault, so that a schedule can be repeated as far as the machine's own timing
-//! allows.
+//! AWS delivers events and messages at least once, in any order, and kills functions when it likes. Everything is off
+//! by default. What happens is drawn from one seeded generator per kind of fault, so that a schedule can be repeated as
+//! far as the machine's own timing allows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,8 @@ pub struct Faults {
     pub event_for_another_key: f64,
     /// A message is delivered a second time while it is being worked on; at most once for each message.
     pub message_twice: f64,
-    /// A message's deletion is forgotten, so that it comes back when its visibility timeout ends; at most once for each message.
+    /// A message's deletion is forgotten, so that it comes back when its visibility timeout ends; at most once for each
+    /// message.
     pub deletion_forgotten: f64,
     /// A message other than the oldest is received first.
     pub message_reordered: f64,
@@ -45,15 +46,16 @@ pub struct Faults {
     pub wire: WireFaults,
 }
 
-/// What goes wrong between a client and DynamoDB, S3 or SQS: probabilities from 0 to 1, each for any request of any service unless said
-/// otherwise.
+/// What goes wrong between a client and DynamoDB, S3 or SQS: probabilities from 0 to 1, each for any request of any
+/// service unless said otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WireFaults {
     /// 500 or 503, nothing done.
     pub error_before: f64,
     /// Done, but answered 500.
     pub error_after: f64,
-    /// A burst of throttling starts: this request and the next up to [`WireFaults::throttle_burst`] are refused as each service does it.
+    /// A burst of throttling starts: this request and the next up to [`WireFaults::throttle_burst`] are refused as each
+    /// service does it.
     pub throttle: f64,
     /// How many requests of a service a burst refuses, at most.
     pub throttle_burst: u32,
@@ -169,8 +171,8 @@ impl Weather {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014): small, seeded, good enough to choose
-/// faults.
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014): small, seeded, good
+/// enough to choose faults.
 #[derive(Debug)]
 struct Generator {
     state: u64,

@@ -1,8 +1,8 @@
 //! Whom a request means, by its `Host`.
 //!
-//! A page in a browser cannot choose this header, but its owner can have a name of theirs lead to this machine after the
-//! page was loaded (DNS rebinding). To the browser the page and this machine are then one origin. So a request is taken
-//! only if it names this machine, or what its operator has named.
+//! A page in a browser cannot choose this header, but its owner can have a name of theirs lead to this machine after
+//! the page was loaded (DNS rebinding). To the browser the page and this machine are then one origin. So a request is
+//! taken only if it names this machine, or what its operator has named.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

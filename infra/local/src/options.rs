@@ -17,16 +17,16 @@ use crate::host::PublicUrl;
 pub struct Options {
     /// Where clients are served. Default `127.0.0.1:0`: a free port that the system chooses.
     pub listen: SocketAddr,
-    /// The URL by which clients reach that: what presigned requests carry. Default `None`: the address that it listens on,
-    /// or 127.0.0.1 where that is every address.
+    /// The URL by which clients reach that: what presigned requests carry. Default `None`: the address that it listens
+    /// on, or 127.0.0.1 where that is every address.
     pub public_url: Option<PublicUrl>,
     /// Where everything is kept over a restart, but for what is on the queues. Default `None`: in memory and in a
     /// temporary folder.
     pub data: Option<PathBuf>,
     /// The executable that runs `function <name>`.
     pub program: PathBuf,
-    /// API keys to register, with every scope: account, id, secret. In a data folder those of the last start that are not
-    /// among them are revoked.
+    /// API keys to register, with every scope: account, id, secret. In a data folder those of the last start that are
+    /// not among them are revoked.
     pub keys: Vec<(String, String, String)>,
     /// How each function runs.
     pub functions: Functions,

@@ -1,8 +1,8 @@
 //! One standard queue, in memory: visibility timeouts, receive counts, redrive.
 //!
 //! Source: the Amazon SQS Developer Guide, "Amazon SQS visibility timeout" and "Using dead-letter queues in Amazon
-//! SQS". Delivery is at least once and in no promised order; here it is once, in turn among the message groups and oldest
-//! first within one, unless the weather says otherwise.
+//! SQS". Delivery is at least once and in no promised order; here it is once, in turn among the message groups and
+//! oldest first within one, unless the weather says otherwise.
 
 mod visible;
 

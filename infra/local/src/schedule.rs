@@ -12,8 +12,8 @@ use crate::sqs::ACCOUNT_ID;
 const FUNCTION: &str = FunctionName::Sweep.as_str();
 const EVERY_MS: i64 = 60_000;
 
-/// Invokes the function at every full minute until the host is stopped: one at a time, and once only for however many minutes have passed
-/// at one advance.
+/// Invokes the function at every full minute until the host is stopped: one at a time, and once only for however many
+/// minutes have passed at one advance.
 pub(crate) fn run(host: LambdaHost, clock: &LocalClock) -> impl Future<Output = ()> + Send + use<> {
     let clock = clock.clone();
     // It is set before anybody can advance the clock.

@@ -77,8 +77,8 @@ impl Collector {
         }
     }
 
-    /// Writes out what is left to write. `is_whole` says that the whole file was read, so that no rejected row means that
-    /// there is none.
+    /// Writes out what is left to write. `is_whole` says that the whole file was read, so that no rejected row means
+    /// that there is none.
     pub(super) fn finish(mut self, is_whole: bool) -> anyhow::Result<Found> {
         self.say(Write::flush)?;
         self.rejected.map_or(Ok(()), |rejected| rejected.finish(is_whole))?;

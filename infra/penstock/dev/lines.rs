@@ -5,8 +5,8 @@ use std::thread;
 use penstock_local::{Asked, Event, Reached};
 use tokio::sync::{mpsc, oneshot};
 
-/// Prints a line for each event on standard error; of a `quiet` one only what went wrong. The receiver tells when all are
-/// printed.
+/// Prints a line for each event on standard error; of a `quiet` one only what went wrong. The receiver tells when all
+/// are printed.
 ///
 /// A thread of its own does it: a terminal that is stopped holds up no request.
 pub(super) fn print(mut events: mpsc::Receiver<Event>, quiet: bool) -> std::io::Result<oneshot::Receiver<()>> {

@@ -33,7 +33,8 @@ impl ReadyPlace {
     /// what is no longer true. Nothing else is.
     ///
     /// # Errors
-    /// Something else stands there: a file that is no ready file, the key file, or the ready file of a run that answers.
+    /// Something else stands there: a file that is no ready file, the key file, or the ready file of a run that
+    /// answers.
     pub(super) fn look(path: &Path, key_file: Option<&Path>) -> anyhow::Result<Self> {
         let shown = path.display();
         let found = match std::fs::symlink_metadata(path) {

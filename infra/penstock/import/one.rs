@@ -122,8 +122,8 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     Ok(Ended { import: ended, rejected, seconds, is_interrupted })
 }
 
-/// Opens a file or a place before anything is uploaded. That may take as long as whoever writes a pipe, or reads one, likes: a thread does
-/// it, which nobody waits for.
+/// Opens a file or a place before anything is uploaded. That may take as long as whoever writes a pipe, or reads one,
+/// likes: a thread does it, which nobody waits for.
 async fn apart<T: Send + 'static>(
     interrupts: &mut Interrupts,
     open: impl FnOnce() -> anyhow::Result<T> + Send + 'static,

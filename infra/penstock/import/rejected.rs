@@ -17,7 +17,8 @@ use crate::{
 pub(super) struct Place {
     /// In each form, in the order of [`RejectedForm::ALL`].
     pub(super) paths: [PathBuf; 2],
-    /// Whether what stands there was given as a file to import and left out, so that it may be no more replaced than a file that is read.
+    /// Whether what stands there was given as a file to import and left out, so that it may be no more replaced than a
+    /// file that is read.
     pub(super) keeps_old: bool,
 }
 
@@ -74,8 +75,8 @@ impl Saved {
     }
 }
 
-/// Saves the rejected rows of an ended import in their place, which `output` is if they have the form that was expected. Those of a local
-/// cloud, which is gone with the command, go somewhere else if they have to.
+/// Saves the rejected rows of an ended import in their place, which `output` is if they have the form that was
+/// expected. Those of a local cloud, which is gone with the command, go somewhere else if they have to.
 pub(super) async fn save(
     to: &Destination,
     ended: &Import,

@@ -43,8 +43,8 @@ impl FromStr for Credential {
     }
 }
 
-/// The base URL that a text means, without a slash at its end: a whole one, or a host and port, which is HTTP on this machine and HTTPS
-/// elsewhere, so that no key goes over a network in the clear by guess.
+/// The base URL that a text means, without a slash at its end: a whole one, or a host and port, which is HTTP on this
+/// machine and HTTPS elsewhere, so that no key goes over a network in the clear by guess.
 ///
 /// # Errors
 /// [`ClientError::Url`], which says what to write.

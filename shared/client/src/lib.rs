@@ -100,7 +100,8 @@ impl From<reqwest::Error> for ClientError {
 }
 
 impl ClientError {
-    /// Whether the same call may well succeed a moment later: there was no answer, or the service was busy or in trouble.
+    /// Whether the same call may well succeed a moment later: there was no answer, or the service was busy or in
+    /// trouble.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Http(_) | Self::Stalled { .. } => true,
@@ -131,8 +132,8 @@ pub fn http_to(url: &str) -> reqwest::ClientBuilder {
     if address::is_on_this_machine(url) { http().no_proxy() } else { http() }
 }
 
-/// A builder of HTTP clients that speak TLS by the one provider that is compiled in, and follow no redirect: a request may
-/// carry a credential. Every client of this process is made of one; another would find no provider and panic.
+/// A builder of HTTP clients that speak TLS by the one provider that is compiled in, and follow no redirect: a request
+/// may carry a credential. Every client of this process is made of one; another would find no provider and panic.
 pub fn http() -> reqwest::ClientBuilder {
     // Installing it again changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -178,8 +179,8 @@ impl Client {
         read(request.send().await?).await
     }
 
-    /// Uploads a file of so many bytes as an import's creation told, streaming it. A body that ends before them is not taken. A repeat is
-    /// refused by the storage.
+    /// Uploads a file of so many bytes as an import's creation told, streaming it. A body that ends before them is not
+    /// taken. A repeat is refused by the storage.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -347,7 +348,8 @@ impl Client {
         read(request.header(CONTENT_TYPE, "application/json").body(document).send().await?).await
     }
 
-    /// What a file, or with `whole` unset its first part, would be taken for under an import's options. Nothing is written.
+    /// What a file, or with `whole` unset its first part, would be taken for under an import's options. Nothing is
+    /// written.
     ///
     /// # Errors
     /// [`ClientError`]

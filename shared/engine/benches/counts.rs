@@ -1,5 +1,5 @@
-//! Instructions that each work takes for 5,000 rows, counted by callgrind (<https://valgrind.org>), which no other load on the machine
-//! changes, and compared with those in `counts.tsv`:
+//! Instructions that each work takes for 5,000 rows, counted by callgrind (<https://valgrind.org>), which no other load
+//! on the machine changes, and compared with those in `counts.tsv`:
 //!
 //! ```sh
 //! cargo bench -p penstock-engine --bench counts                # fails where one takes 2 % more
@@ -24,7 +24,8 @@ fn measured(run: &mut dyn FnMut() -> u64) -> u64 {
     run()
 }
 
-/// Runs this program again under callgrind with one work, which is counted from its second run on: the first finds its memory.
+/// Runs this program again under callgrind with one work, which is counted from its second run on: the first finds its
+/// memory.
 fn count(name: &str, profile: &str) -> u64 {
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=counts::measured", &format!("--callgrind-out-file={profile}")])

@@ -1,8 +1,9 @@
 //! The engine's CPU time as a ratio to what others take for the same file in the same run:
-//! `cargo bench -p penstock-engine --bench ratios -- 1000000 5`, rows and rounds; behind them perhaps one format, such as `ndjson`.
+//! `cargo bench -p penstock-engine --bench ratios -- 1000000 5`, rows and rounds; behind them perhaps one format, such
+//! as `ndjson`.
 //!
-//! A machine that does other things at the same time slows whatever runs, so the works of a format take turns, and of each the least CPU
-//! time of all rounds counts.
+//! A machine that does other things at the same time slows whatever runs, so the works of a format take turns, and of
+//! each the least CPU time of all rounds counts.
 
 mod work;
 

@@ -1,7 +1,7 @@
 //! ZIP archives: their directory, and what their entries unpack to (PKWARE, APPNOTE.TXT 6.3.10).
 //!
-//! Nothing that an archive announces makes room for anything. The directory is read as a whole, within a limit, and what is kept of an entry
-//! is less than it takes there. How many entries there are is told by the directory itself.
+//! Nothing that an archive announces makes room for anything. The directory is read as a whole, within a limit, and
+//! what is kept of an entry is less than it takes there. How many entries there are is told by the directory itself.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -151,7 +151,8 @@ struct Directory {
     shift: u64,
 }
 
-/// Reads the directory. Where it stands is told at the end of the archive, in front of a comment (APPNOTE.TXT 4.3.14 to 4.3.16).
+/// Reads the directory. Where it stands is told at the end of the archive, in front of a comment (APPNOTE.TXT 4.3.14 to
+/// 4.3.16).
 fn read_directory<U: Upload>(upload: &mut BufReader<U>) -> Result<Directory, Failure> {
     let cut = |_| damaged("it is cut off");
     let length = upload.seek(SeekFrom::End(0)).map_err(cut)?;
@@ -217,7 +218,8 @@ fn entries(mut directory: &[u8], shift: u64) -> Option<Vec<Entry>> {
     (directory.is_empty() || directory.starts_with(b"PK\x05\x05")).then_some(entries)
 }
 
-/// How large an entry is, unpacked and packed, and where it stands. What does not fit is in an extra field (APPNOTE.TXT 4.5.3).
+/// How large an entry is, unpacked and packed, and where it stands. What does not fit is in an extra field (APPNOTE.TXT
+/// 4.5.3).
 fn sizes(fixed: &[u8; ENTRY_BYTES], mut extra: &[u8]) -> [u64; 3] {
     let mut large: &[u8] = &[];
     while let Some((head, rest)) = extra.split_first_chunk::<4>() {

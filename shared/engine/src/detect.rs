@@ -43,7 +43,8 @@ pub(crate) struct Sample {
 /// Detects what an upload of `bytes` bytes is. The same bytes and hints always give the same answer.
 ///
 /// # Errors
-/// A permanent failure: `unsupported_format`, `ambiguous_rows`, those of [`encoding::encoding`], those of [`decode::each_piece`].
+/// A permanent failure: `unsupported_format`, `ambiguous_rows`, those of [`encoding::encoding`], those of
+/// [`decode::each_piece`].
 pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Detected, Failure> {
     let mut magic = Vec::new();
     upload.by_ref().take(foreign::SIGNATURE_BYTES as u64).read_to_end(&mut magic).map_err(|_| cannot_be_read())?;

@@ -1,8 +1,8 @@
-//! Characters that nobody sees: white space, and those of no width. At the ends of a key or of a column's name they come
-//! by copying, and nobody means them.
+//! Characters that nobody sees: white space, and those of no width. At the ends of a key or of a column's name they
+//! come by copying, and nobody means them.
 
-/// Whether a character is white space (Unicode's `White_Space`, the no-break space among it), has no width (a byte order
-/// mark, a zero-width space, a joiner), directs text or is a soft hyphen.
+/// Whether a character is white space (Unicode's `White_Space`, the no-break space among it), has no width (a byte
+/// order mark, a zero-width space, a joiner), directs text or is a soft hyphen.
 pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -27,7 +27,8 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Whether a text begins and ends with a visible character of ASCII, as nearly all keys do: then nothing is at its ends.
+/// Whether a text begins and ends with a visible character of ASCII, as nearly all keys do: then nothing is at its
+/// ends.
 #[inline]
 pub(crate) fn has_visible_ends(text: &str) -> bool {
     matches!(text.as_bytes(), [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic())

@@ -1,7 +1,7 @@
 //! Keys: the names of records, in a URL and in the table.
 //!
-//! Invisible characters at the ends of a part do not count ([`crate::invisible`]), wherever the key comes from: a file, a
-//! dialect, a URL. So `A-1` and `A-1 ` name one record.
+//! Invisible characters at the ends of a part do not count ([`crate::invisible`]), wherever the key comes from: a file,
+//! a dialect, a URL. So `A-1` and `A-1 ` name one record.
 
 use std::borrow::Cow;
 
@@ -67,8 +67,8 @@ pub fn tidy(key: &str) -> Cow<'_, str> {
 }
 
 /// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than
-/// DynamoDB's 2,048 bytes. Neither an account nor a kind can hold the byte that separates them. The key is made [`tidy`]
-/// here, so that whoever names a record finds it.
+/// DynamoDB's 2,048 bytes. Neither an account nor a kind can hold the byte that separates them. The key is made
+/// [`tidy`] here, so that whoever names a record finds it.
 pub fn hash(account: &AccountId, kind: &KindName, key: &str) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in [account.as_str(), kind.as_str()] {

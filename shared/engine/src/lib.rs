@@ -7,9 +7,10 @@
 //! 3. [`split`] cuts the text into chunks.
 //! 4. [`header`] reads the columns, and [`mapping`] and [`plan`] match them to the kind's fields.
 //!
-//! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of [`cell`]s and row errors, [`merge`] applies a row to a record, and
-//! [`key`] names the record. [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first
-//! rows, and [`rejected`] writes rejected rows to be mended. [`notes`] says what row errors mean for the file.
+//! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of
+//! [`cell`]s and row errors, [`merge`] applies a row to a record, and [`key`] names the record. [`seen`] tells whether
+//! a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`] writes rejected rows to be
+//! mended. [`notes`] says what row errors mean for the file.
 
 mod archive;
 mod blocks;

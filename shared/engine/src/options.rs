@@ -34,8 +34,8 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that what the options of an import say of the file's shape has a meaning for a file of this layout. What a kind
-/// presets has none where it has none.
+/// Checks that what the options of an import say of the file's shape has a meaning for a file of this layout. What a
+/// kind presets has none where it has none.
 ///
 /// # Errors
 /// A permanent failure: `unusable_option`, and `invalid_option` where one is the delimiter that was detected.

@@ -244,7 +244,8 @@ fn names<'a>(kind: &'a Kind, mapping: &'a BTreeMap<String, String>) -> Names<'a>
     if kind.has_exact_columns() { names.exactly() } else { names }
 }
 
-/// The columns of a file with the names of the fields that each by itself is, also where they cannot be matched together.
+/// The columns of a file with the names of the fields that each by itself is, also where they cannot be matched
+/// together.
 pub(crate) fn each_column(
     kind: &Kind,
     columns: &[String],

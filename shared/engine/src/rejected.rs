@@ -8,9 +8,9 @@
 //! object, or cannot be trusted, stands alone as it came.
 //!
 //! Sent again, with the rows mended, the additions are ignored ([`crate::mapping::ADDED`]). What is rejected then has
-//! them once: `_errors` anew, `_row` and `_line` as they are, so that they go on telling where in the first file the row
-//! stood. Such a file is told by these columns ([`told`]): what the options say of where the header and the rows stand in
-//! the first file does not hold for it.
+//! them once: `_errors` anew, `_row` and `_line` as they are, so that they go on telling where in the first file the
+//! row stood. Such a file is told by these columns ([`told`]): what the options say of where the header and the rows
+//! stand in the first file does not hold for it.
 //!
 //! The text is UTF-8, whatever the upload was encoded in, and says so by a byte order mark where that was something
 //! else, or a workbook, or had one itself.
@@ -32,8 +32,8 @@ use crate::{
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What goes before the error that a workbook's cell holds. In a file of rejected rows no field takes a cell that begins
-/// so: `#N/A` would be a text like any other.
+/// What goes before the error that a workbook's cell holds. In a file of rejected rows no field takes a cell that
+/// begins so: `#N/A` would be a text like any other.
 pub(crate) const ERROR_MARK: &str = "_error: ";
 
 /// The error that a cell of a file of rejected rows stands for.
@@ -260,8 +260,8 @@ impl Form {
         file.extend(self.line(delimiter, quoting, cells.iter().map(|cell| Cow::Borrowed(cell.as_str()))));
     }
 
-    /// Cells as one line of the file. Where the file has a character that makes the next one data, that does so in these
-    /// cells too.
+    /// Cells as one line of the file. Where the file has a character that makes the next one data, that does so in
+    /// these cells too.
     fn line<'a>(&self, delimiter: u8, quoting: bool, cells: impl Iterator<Item = Cow<'a, str>>) -> Vec<u8> {
         let Some(escape) = self.escape.map(char::from).filter(|_| quoting) else {
             return line(delimiter, quoting, cells);

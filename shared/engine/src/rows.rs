@@ -58,7 +58,8 @@ pub struct Parsed<'a> {
     pub errors: Vec<RowError>,
 }
 
-/// How the records of a text are read: by the file's grammar, and by what the import's options say of delimited records.
+/// How the records of a text are read: by the file's grammar, and by what the import's options say of delimited
+/// records.
 #[derive(Debug, Clone, Copy)]
 pub struct Syntax {
     pub(crate) grammar: Grammar,
@@ -349,8 +350,8 @@ impl Content<'_> {
     }
 }
 
-/// Calls `visit` with every record in a chunk's bytes, in their order. The syntax is that of a [`Job`], or [`Syntax::of`] a
-/// layout.
+/// Calls `visit` with every record in a chunk's bytes, in their order. The syntax is that of a [`Job`], or
+/// [`Syntax::of`] a layout.
 pub fn for_each_record(
     syntax: impl Into<Syntax>,
     first_row: u64,

@@ -1,12 +1,12 @@
 //! A workbook's sheet as text: a JSON array of cells a line, line *n* for the sheet's row *n*.
 //!
-//! Cells are what the workbook stores, not what it would show: a date is a date in ISO 8601, a number has the 15 digits that Excel keeps, a
-//! formula is the value that was stored with it. A cell that holds an error, such as `#N/A`, becomes `{"error": "#N/A"}`, one that holds a
-//! date `{"date": "2026-11-21"}`: neither can be taken for text.
+//! Cells are what the workbook stores, not what it would show: a date is a date in ISO 8601, a number has the 15 digits
+//! that Excel keeps, a formula is the value that was stored with it. A cell that holds an error, such as `#N/A`,
+//! becomes `{"error": "#N/A"}`, one that holds a date `{"date": "2026-11-21"}`: neither can be taken for text.
 //!
-//! A workbook comes from strangers, and a few kilobytes of it unpack to gigabytes. So no more of it is held than the limits say:
-//! [`limits::ARCHIVE_DIRECTORY_BYTES`] of its archive's directory, [`limits::WORKBOOK_HELD_BYTES`] of what cells refer to,
-//! [`limits::WORKBOOK_TEXT_BYTES`] of what is being read. The rest passes by.
+//! A workbook comes from strangers, and a few kilobytes of it unpack to gigabytes. So no more of it is held than the
+//! limits say: [`limits::ARCHIVE_DIRECTORY_BYTES`] of its archive's directory, [`limits::WORKBOOK_HELD_BYTES`] of what
+//! cells refer to, [`limits::WORKBOOK_TEXT_BYTES`] of what is being read. The rest passes by.
 
 mod cells;
 mod held;
@@ -41,13 +41,13 @@ const NAMED_SHEETS: usize = limits::SHOWN_NAMES;
 /// Characters of a sheet's name that a failure shows. Excel's have 31 at most.
 const SHOWN_CHARS: usize = 40;
 
-/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first of those that are shown,
-/// with the names of some others, for a message.
-/// So what is damaged or too large is known before any row is read.
+/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first
+/// of those that are shown, with the names of some others, for a message. So what is damaged or too large is known
+/// before any row is read.
 ///
 /// # Errors
-/// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others; `workbook_too_large` and
-/// `archive_too_large` with the part and the limit; `damaged_file`.
+/// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others;
+/// `workbook_too_large` and `archive_too_large` with the part and the limit; `damaged_file`.
 pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<(String, Vec<String>), Failure> {
     if bytes > limits::WORKBOOK_BYTES {
         return Err(too_large(format!("the workbook has {bytes} bytes, the limit is {}", limits::WORKBOOK_BYTES)));
@@ -133,8 +133,8 @@ fn listed(items: impl Iterator<Item = String>, count: usize) -> String {
 /// those above the row `header`, from 1.
 ///
 /// # Errors
-/// `damaged_file`, `unknown_sheet`, `sheet_too_large`, `too_many_columns` in the first row; `workbook_too_large` and `archive_too_large` with
-/// the part and the limit.
+/// `damaged_file`, `unknown_sheet`, `sheet_too_large`, `too_many_columns` in the first row; `workbook_too_large` and
+/// `archive_too_large` with the part and the limit.
 pub fn each_row(upload: impl Upload, sheet: Option<&str>, header: u64, sink: Sink<'_>) -> Result<(), Failure> {
     let mut workbook = Workbook::open(upload)?;
     let sheet = choose(workbook.sheets(), sheet)?;

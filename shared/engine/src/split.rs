@@ -2,8 +2,8 @@
 //!
 //! Where records end depends on the file's [`Grammar`]. The rest is the same for all grammars: byte order marks at the
 //! start are skipped; records are gathered until a chunk is full; a record that is too long is dropped as it is scanned
-//! and refused by itself; text that cannot be trusted any more is refused as one record to the end of the file. A record
-//! that says nothing, and the line by which Excel is told the delimiter, are passed like the empty lines between
+//! and refused by itself; text that cannot be trusted any more is refused as one record to the end of the file. A
+//! record that says nothing, and the line by which Excel is told the delimiter, are passed like the empty lines between
 //! records: they have no number, and the lines behind them keep theirs.
 
 mod delimited;

@@ -162,8 +162,8 @@ fn see(habits: &mut Habits, plan: &Plan, field: Option<usize>, value: &RawValue)
     }
 }
 
-/// Whether a quoted cell of a text holds `\"` where CSV would end the cell in the middle of it, or would not end it where
-/// a delimiter says so: as PHP's `fputcsv` writes a quote.
+/// Whether a quoted cell of a text holds `\"` where CSV would end the cell in the middle of it, or would not end it
+/// where a delimiter says so: as PHP's `fputcsv` writes a quote.
 pub(crate) fn has_escaped_quotes(text: &[u8], delimiter: u8) -> bool {
     let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == delimiter || matches!(byte, b'\n' | b'\r'));
     // The quote that opened a cell of this line last, and whether one has closed it since. Each byte is looked at once:

@@ -1,5 +1,5 @@
-//! Options as messages name them: by the word of the API in what is stored and answered, by the flag of the command in a
-//! terminal.
+//! Options as messages name them: by the word of the API in what is stored and answered, by the flag of the command in
+//! a terminal.
 //!
 //! A message says "the option `date_format` = "%d.%m.%Y"": the option's name and its value, JSON as a request has it.
 //! [`for_command`] turns that into "`--date-format %d.%m.%Y`", as a shell takes it. So a message is written once.
@@ -195,8 +195,8 @@ fn ascii_where_hidden(json: &str) -> String {
     })
 }
 
-/// Whether a character cannot be seen, or moves or turns what is around it: controls, format characters, and white space
-/// other than the space (Unicode general categories Cc, Cf, Zl, Zp, and Zs but U+0020).
+/// Whether a character cannot be seen, or moves or turns what is around it: controls, format characters, and white
+/// space other than the space (Unicode general categories Cc, Cf, Zl, Zp, and Zs but U+0020).
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
@@ -206,8 +206,8 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A name from a file as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars` characters of
-/// the name, with `…` where there are more.
+/// A name from a file as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars` characters
+/// of the name, with `…` where there are more.
 pub fn visible(name: &str, chars: usize) -> String {
     let mut shown = String::with_capacity(name.len().min(4 * chars));
     for (at, c) in name.chars().enumerate() {

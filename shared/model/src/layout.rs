@@ -214,8 +214,8 @@ pub struct Layout {
     /// [`crate::limits::SHOWN_NAMES`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_sheets: Vec<String>,
-    /// Notes for the import's creator: where content, declaration and name contradict one another, in which encoding text
-    /// was read that is not UTF-8, where nobody said so, and which options the first rows suggest.
+    /// Notes for the import's creator: where content, declaration and name contradict one another, in which encoding
+    /// text was read that is not UTF-8, where nobody said so, and which options the first rows suggest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -61,8 +61,8 @@ pub const PARTS_ABOVE_BYTES: u64 = 64 * 1024 * 1024;
 /// [`PARTS`] of them has larger ones.
 pub const SENT_PART_BYTES: u64 = 8 * 1024 * 1024;
 
-/// How long a chunk's rows may be worked out beside other chunks of the same batch, in seconds. One that takes longer goes
-/// back, and is worked off alone when it comes again.
+/// How long a chunk's rows may be worked out beside other chunks of the same batch, in seconds. One that takes longer
+/// goes back, and is worked off alone when it comes again.
 pub const CHUNK_TOGETHER_SECONDS: u64 = 3;
 
 /// How long a chunk's rows may be worked out that is worked off alone, in seconds.
@@ -71,8 +71,8 @@ pub const CHUNK_ALONE_SECONDS: u64 = 10;
 /// How many tries of a chunk that came again may begin and get no further: then its rows fail.
 pub const CHUNK_TRIES: usize = 3;
 
-/// How long a message stays hidden that goes back to its queue for the first time, in seconds, at most. The time doubles
-/// each time it goes back.
+/// How long a message stays hidden that goes back to its queue for the first time, in seconds, at most. The time
+/// doubles each time it goes back.
 pub const RETRY_FIRST_SECONDS: u64 = 2;
 
 /// How long a message stays hidden that goes back to its queue, in seconds, at most: 5 minutes.
@@ -206,12 +206,12 @@ pub const ROWS_AT_NAMES: usize = 16;
 /// How long after `expires_at` an upload that S3 accepted in time may still be noticed, in milliseconds: 5 minutes.
 pub const EXPIRY_GRACE_MS: i64 = 5 * 60 * 1000;
 
-/// How long after an import's deletion its files are removed once more, at least, in milliseconds: 15 minutes, longer than
-/// whoever was at work on it when it was deleted may take.
+/// How long after an import's deletion its files are removed once more, at least, in milliseconds: 15 minutes, longer
+/// than whoever was at work on it when it was deleted may take.
 pub const REMOVAL_AGAIN_MS: i64 = 15 * 60 * 1000;
 
-/// How long an upload may lie under the key of an import that does not exist, in milliseconds: 15 minutes. A form's file
-/// is stored before its import is made, a moment later.
+/// How long an upload may lie under the key of an import that does not exist, in milliseconds: 15 minutes. A form's
+/// file is stored before its import is made, a moment later.
 pub const STRAY_MS: i64 = 15 * 60 * 1000;
 
 /// Versions of an upload, and parts of row errors, that are removed at one look, at most: then it is another's turn.
@@ -241,9 +241,9 @@ pub const PATTERN_CHARS: usize = 2_000;
 /// Bytes of a compiled pattern, at most.
 pub const PATTERN_BYTES: usize = 512 * 1024;
 
-/// Steps that one byte of a cell may take in a pattern's automaton, at most: looks at a state, and at each way out of it.
-/// The cells of a chunk, of [`CHUNK_BYTES`] together, take some 250 million then. That was 0.7 s on a machine that did
-/// other work beside it, at 2.5 ns a step.
+/// Steps that one byte of a cell may take in a pattern's automaton, at most: looks at a state, and at each way out of
+/// it. The cells of a chunk, of [`CHUNK_BYTES`] together, take some 250 million then. That was 0.7 s on a machine that
+/// did other work beside it, at 2.5 ns a step.
 pub const PATTERN_STEPS: u64 = 1_000;
 
 /// Imports of an account that are unfinished at once, at most, when the deployment says nothing else.
@@ -305,8 +305,8 @@ pub const WORKBOOK_TEXT_BYTES: usize = 1024 * 1024;
 /// Rows of a sheet, at most (Microsoft, "Excel specifications and limits").
 pub const SHEET_ROWS: u32 = 1_048_576;
 
-/// Connections of an HTTP server at once, at most, of `penstock dev` and of `penstock serve`. When one more comes, the one
-/// that has kept the server waiting longest is closed.
+/// Connections of an HTTP server at once, at most, of `penstock dev` and of `penstock serve`. When one more comes, the
+/// one that has kept the server waiting longest is closed.
 pub const HTTP_CONNECTIONS: usize = 256;
 
 /// How long a connection may take for the head of a request, and stand idle between two requests, in seconds.
@@ -316,8 +316,8 @@ pub const HTTP_HEAD_SECONDS: u64 = 30;
 /// seconds.
 pub const HTTP_PIECE_SECONDS: u64 = 30;
 
-/// Bytes of a request's body behind API Gateway and Lambda, at most: 4.5 MB. The payload of 6 MB holds a file in base64,
-/// and the rest of the request (AWS Lambda Developer Guide, "Lambda quotas").
+/// Bytes of a request's body behind API Gateway and Lambda, at most: 4.5 MB. The payload of 6 MB holds a file in
+/// base64, and the rest of the request (AWS Lambda Developer Guide, "Lambda quotas").
 pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
 
 /// Parts of a form, at most.

@@ -52,7 +52,8 @@ pub struct ReadOptions {
     /// What becomes of rows that have fewer cells than the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_rows: Option<ShortRows>,
-    /// The path of the array of rows in a JSON document: the names of members, with dots between them, or a JSON Pointer.
+    /// The path of the array of rows in a JSON document: the names of members, with dots between them, or a JSON
+    /// Pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_at: Option<String>,
 }
@@ -89,8 +90,8 @@ impl ReadOptions {
         *self == Self::default()
     }
 
-    /// Checks each member by itself, and against the others. `delimiter` and `quoting` are those of the import, where it
-    /// says them. Whether a date format is a pattern, the engine tells.
+    /// Checks each member by itself, and against the others. `delimiter` and `quoting` are those of the import, where
+    /// it says them. Whether a date format is a pattern, the engine tells.
     ///
     /// # Errors
     /// The first member that cannot be what it is, and why.
@@ -188,9 +189,9 @@ impl ReadOptions {
         Self { decimal_char, group_char, date_format, true_values, false_values, ..Self::default() }
     }
 
-    /// What is pinned with an import: these options of it, and in their place, where they say nothing of the shape, what
-    /// its kind presets. What a kind presets of values is under what its fields say for themselves, so that the kind
-    /// knows it already.
+    /// What is pinned with an import: these options of it, and in their place, where they say nothing of the shape,
+    /// what its kind presets. What a kind presets of values is under what its fields say for themselves, so that the
+    /// kind knows it already.
     pub fn over(&self, preset: &Self) -> Self {
         Self {
             header_line: self.header_line.or(preset.header_line),

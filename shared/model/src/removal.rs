@@ -3,8 +3,8 @@
 //! An import is about one object at most: the one that is pinned when its upload is accepted. Anything else that is
 //! stored under its key is of no use to anybody, and neither is the object of an import that has been deleted.
 //!
-//! Everything here is pure. [`Import::kept`] never changes its mind about an object that is not kept: an import that has
-//! ended, or is about an object, never becomes about another one. So it does not matter when it is asked.
+//! Everything here is pure. [`Import::kept`] never changes its mind about an object that is not kept: an import that
+//! has ended, or is about an object, never becomes about another one. So it does not matter when it is asked.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,8 +66,9 @@ impl Import {
         self.deadline() + limits::EXPIRY_GRACE_MS
     }
 
-    /// The order to remove what the import leaves when it is deleted at this moment, in Unix milliseconds. It is carried
-    /// out at once, and once more when the import's URLs have expired and whoever was still at work on it has ended.
+    /// The order to remove what the import leaves when it is deleted at this moment, in Unix milliseconds. It is
+    /// carried out at once, and once more when the import's URLs have expired and whoever was still at work on it has
+    /// ended.
     pub fn removal(&self, now_ms: i64, mark: String) -> Removal {
         Removal {
             account: self.account.clone(),

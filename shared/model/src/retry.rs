@@ -5,8 +5,8 @@ use crate::limits::{RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS};
 /// How long a message stays hidden that goes back to its queue, in whole seconds, at least 1.
 ///
 /// The bound is [`RETRY_FIRST_SECONDS`] at first, doubles with each of `receives`, and stays at [`RETRY_MOST_SECONDS`].
-/// Half of it is fixed and half of it is drawn, so that messages that go back together come again apart. The draw follows
-/// from `seed` and `receives` alone: the same message is told the same time.
+/// Half of it is fixed and half of it is drawn, so that messages that go back together come again apart. The draw
+/// follows from `seed` and `receives` alone: the same message is told the same time.
 pub fn hidden_seconds(receives: u32, seed: u64) -> u64 {
     let doublings = receives.saturating_sub(1).min(16);
     let bound = (RETRY_FIRST_SECONDS << doublings).min(RETRY_MOST_SECONDS);

@@ -1,10 +1,12 @@
-//! A record kind as data: the part of Table Schema (Frictionless Data, <https://specs.frictionlessdata.io/table-schema/>) that is supported.
+//! A record kind as data: the part of Table Schema (Frictionless Data,
+//! <https://specs.frictionlessdata.io/table-schema/>) that is supported.
 //!
-//! A schema as it is published is read, in version 1 or 2 of the standard. Members that mean nothing here, such as `rdfType` or `example`,
-//! are let pass ([`Others`]); what would change what is read and is not supported is refused when the schema is compiled.
+//! A schema as it is published is read, in version 1 or 2 of the standard. Members that mean nothing here, such as
+//! `rdfType` or `example`, are let pass ([`Others`]); what would change what is read and is not supported is refused
+//! when the schema is compiled.
 //!
-//! What goes beyond Table Schema is marked as an extension of Penstock's. Read with serde_json alone: numbers keep every digit that they
-//! have, which other formats of serde do not pass on.
+//! What goes beyond Table Schema is marked as an extension of Penstock's. Read with serde_json alone: numbers keep
+//! every digit that they have, which other formats of serde do not pass on.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +32,15 @@ pub struct Schema {
     pub description: String,
     /// The fields, in the order in which a template lists them.
     pub fields: Vec<Field>,
-    /// The fields that together name a record, in the order in which a key is written. A single one may stand without an array.
+    /// The fields that together name a record, in the order in which a key is written. A single one may stand without
+    /// an array.
     #[serde(default, deserialize_with = "one_or_many")]
     pub primary_key: Vec<String>,
     /// Cells that hold nothing; the empty cell unless the schema says otherwise.
     #[serde(default = "empty_cell", deserialize_with = "missing_values")]
     pub missing_values: Vec<String>,
-    /// Which of the fields a file must have, and whether it may have others; columns are found by their names either way.
+    /// Which of the fields a file must have, and whether it may have others; columns are found by their names either
+    /// way.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "fields_match")]
     pub fields_match: Option<FieldsMatch>,
     /// Sets of fields that no two records share. Only the primary key can be one.
@@ -133,8 +137,8 @@ pub struct Field {
     /// What its cells hold; text unless the schema says otherwise.
     #[serde(rename = "type", default)]
     pub field_type: FieldType,
-    /// How its cells are written: for text `email`, `uri`, `uuid`, or of Penstock's own `gtin` and `ean`; for a date or a time a pattern of
-    /// `strptime`; `default` for what the type says.
+    /// How its cells are written: for text `email`, `uri`, `uuid`, or of Penstock's own `gtin` and `ean`; for a date or
+    /// a time a pattern of `strptime`; `default` for what the type says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// What its values must keep to.
@@ -216,10 +220,12 @@ pub enum FieldType {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Constraints {
-    /// Whether a row without a value fails. A field of the key is required if it has no default and the schema does not say `false`.
+    /// Whether a row without a value fails. A field of the key is required if it has no default and the schema does not
+    /// say `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
-    /// Says of a field of the key what is so anyway: there are no two records with the same key. Other fields cannot be unique.
+    /// Says of a field of the key what is so anyway: there are no two records with the same key. Other fields cannot be
+    /// unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<bool>,
     /// Fewest characters (Unicode scalar values) of text, items of an array, members of an object.

@@ -1,9 +1,9 @@
 //! Deliveries: messages of a batch, and their way back to the queue.
 //!
-//! A message that cannot be worked off now goes back: it is named in the answer, so that it alone is delivered again (AWS
-//! Lambda Developer Guide, "Implementing partial batch responses"), and its visibility is set, so that it comes again
-//! after seconds, later after minutes ([`penstock_model::retry`]), and not after the queue's own visibility timeout. How
-//! often it was received decides nothing else.
+//! A message that cannot be worked off now goes back: it is named in the answer, so that it alone is delivered again
+//! (AWS Lambda Developer Guide, "Implementing partial batch responses"), and its visibility is set, so that it comes
+//! again after seconds, later after minutes ([`penstock_model::retry`]), and not after the queue's own visibility
+//! timeout. How often it was received decides nothing else.
 
 use std::{future::Future, time::Duration};
 
@@ -121,8 +121,8 @@ impl Heartbeat {
     }
 }
 
-/// Works through a batch, one message after the other; those that fail go back to their queue. With a home, a message is
-/// kept hidden while it is worked on, and comes again soon after a death.
+/// Works through a batch, one message after the other; those that fail go back to their queue. With a home, a message
+/// is kept hidden while it is worked on, and comes again soon after a death.
 ///
 /// # Errors
 /// When a message has no id.

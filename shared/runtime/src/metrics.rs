@@ -1,8 +1,8 @@
-//! Metrics, written into the log as CloudWatch reads them (Amazon CloudWatch User Guide, "Specification: Embedded metric format"): no call, no
-//! permission, and a line that says to which import and chunk the numbers belong.
+//! Metrics, written into the log as CloudWatch reads them (Amazon CloudWatch User Guide, "Specification: Embedded
+//! metric format"): no call, no permission, and a line that says to which import and chunk the numbers belong.
 //!
-//! An invocation that is repeated writes its numbers again, so they tell what happens and how fast; what has come of an import is told by the
-//! import alone.
+//! An invocation that is repeated writes its numbers again, so they tell what happens and how fast; what has come of an
+//! import is told by the import alone.
 
 use std::{
     io::Write,
@@ -79,8 +79,8 @@ pub(crate) fn start(stack: &str) {
     let _ = STACK.set(stack.to_owned());
 }
 
-/// Writes values of this moment as one line of the log, beside properties that tell where they belong, such as `("import.id", …)`. A repeat
-/// counts again.
+/// Writes values of this moment as one line of the log, beside properties that tell where they belong, such as
+/// `("import.id", …)`. A repeat counts again.
 pub fn write(values: &[(Metric, u64)], properties: &[(&str, &str)]) {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let mut line = line(STACK.get().map_or("", String::as_str), now_ms, values, properties).to_string();

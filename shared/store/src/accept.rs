@@ -48,8 +48,8 @@ impl Default for KindOrder {
 
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
-    /// the order of its account and kind, in one transaction, which also records whether an older import runs, and counts
-    /// the upload's bytes for the day.
+    /// the order of its account and kind, in one transaction, which also records whether an older import runs, and
+    /// counts the upload's bytes for the day.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -95,11 +95,11 @@ impl Store {
         }
     }
 
-    /// Notes in the import that a split of its file begins where splitting stands; the import as it is then, and the name
-    /// of the entry. `None` if the import is not being split any more.
+    /// Notes in the import that a split of its file begins where splitting stands; the import as it is then, and the
+    /// name of the entry. `None` if the import is not being split any more.
     ///
-    /// Each call is a split of its own. The entry is added to a set, so a request that is sent again by the client after
-    /// it had its effect adds nothing.
+    /// Each call is a split of its own. The entry is added to a set, so a request that is sent again by the client
+    /// after it had its effect adds nothing.
     pub async fn begin_split(&self, import: &Import) -> Result<Option<(Import, String)>> {
         let name = format!("{}:{}", import.split_stands(), crate::hex(&crate::random::<6>()));
         let update = Change::at(&[Stage::Splitting])

@@ -84,12 +84,12 @@ impl Store {
         from_item("a block", output.attributes.unwrap_or_default())
     }
 
-    /// Notes in a chunk's block that a try of it begins, unless its fate is decided. For chunks that came again: the first
-    /// delivery of a chunk notes nothing, so that a file that goes well costs no write more.
+    /// Notes in a chunk's block that a try of it begins, unless its fate is decided. For chunks that came again: the
+    /// first delivery of a chunk notes nothing, so that a file that goes well costs no write more.
     ///
     /// Each call is a try of its own and has a name of its own: the entry is added to a set, so a request that is sent
-    /// again by the client after it had its effect adds nothing. A block that has been closed, or is gone, and a fate that
-    /// is decided take no entry; so there are never many.
+    /// again by the client after it had its effect adds nothing. A block that has been closed, or is gone, and a fate
+    /// that is decided take no entry; so there are never many.
     pub async fn begin_try(&self, job: &Job, chunk: &Chunk) -> Result<Try> {
         let name = format!("{}:{}", chunk.index, crate::hex(&crate::random::<6>()));
         let update = self

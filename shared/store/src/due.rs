@@ -91,13 +91,14 @@ impl Store {
         }
     }
 
-    /// How far an import is, as the sweeper tells one look from the next: the same text means that nothing has happened.
+    /// How far an import is, as the sweeper tells one look from the next: the same text means that nothing has
+    /// happened.
     pub async fn progress(&self, import: &Import) -> Result<String> {
         Ok(format!("{} {}", import.checkpoint.chunk, self.rows(import).await?.processed))
     }
 
-    /// Has an import looked at next, as one that has made no progress: whoever calls this knows that nothing of it is under
-    /// way or queued any more.
+    /// Has an import looked at next, as one that has made no progress: whoever calls this knows that nothing of it is
+    /// under way or queued any more.
     ///
     /// A repeat does the same again. An import that has left the list stays as it is.
     pub async fn hurry(&self, account: &AccountId, id: &ImportId) -> Result<()> {

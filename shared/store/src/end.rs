@@ -24,8 +24,8 @@ pub(crate) struct Noted(Mutex<HashSet<(ImportId, String)>>);
 const REMEMBERED_NOTES: usize = 64;
 
 impl Store {
-    /// Adds a note to an import, which shows it beside those of its layout. A repeat changes nothing; nor does a note for
-    /// an import that is gone.
+    /// Adds a note to an import, which shows it beside those of its layout. A repeat changes nothing; nor does a note
+    /// for an import that is gone.
     pub async fn add_note(&self, account: &AccountId, id: &ImportId, note: &str) -> Result<()> {
         let noted = || self.inner.noted.0.lock().expect("no holder panics");
         let entry = (id.clone(), note.to_owned());

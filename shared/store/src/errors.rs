@@ -224,8 +224,8 @@ impl Store {
         }
     }
 
-    /// Removes an import's errors; whether that is all of them: no more than some [`REMOVED_AT_ONCE`] parts are removed in
-    /// one call. A repeat goes on where the last one stopped.
+    /// Removes an import's errors; whether that is all of them: no more than some [`REMOVED_AT_ONCE`] parts are removed
+    /// in one call. A repeat goes on where the last one stopped.
     pub(crate) async fn delete_errors(&self, import: &ImportId) -> Result<bool> {
         let mut removed = 0;
         loop {

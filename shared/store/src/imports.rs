@@ -54,8 +54,8 @@ struct Remembered {
 }
 
 impl Store {
-    /// Stores a new import, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in one
-    /// transaction.
+    /// Stores a new import, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in
+    /// one transaction.
     ///
     /// A repeat with the same key and request gives the import of the first time; without a key it makes another
     /// import.

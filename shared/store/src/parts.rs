@@ -15,10 +15,10 @@
 //!  ▼ † parts.closed
 //! ```
 //!
-//! Whoever ends an import leaves it on the sweeper's list while it has an open upload in parts; whoever deletes it leaves
-//! the upload in the order to remove what is left ([`crate::removals`]). A part that was on its
-//! way while its upload was given up may outlive that (Amazon S3 API Reference, AbortMultipartUpload); the bucket's
-//! lifecycle removes it.
+//! Whoever ends an import leaves it on the sweeper's list while it has an open upload in parts; whoever deletes it
+//! leaves the upload in the order to remove what is left ([`crate::removals`]). A part that was on its way while its
+//! upload was given up may outlive that (Amazon S3 API Reference, AbortMultipartUpload); the bucket's lifecycle removes
+//! it.
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
@@ -112,8 +112,8 @@ impl Store {
     }
 
     /// A PUT that stores a part of an upload, again and again until the upload is closed; the newest counts. Valid as
-    /// long as an upload URL, but not beyond the upload's deadline; the moment is given in Unix milliseconds. Nothing is
-    /// sent.
+    /// long as an upload URL, but not beyond the upload's deadline; the moment is given in Unix milliseconds. Nothing
+    /// is sent.
     pub async fn presign_part(
         &self,
         import: &Import,
@@ -257,7 +257,8 @@ impl Store {
         self.close_parts(import, upload, Closed::Removed).await
     }
 
-    /// Gives an upload in parts up. A repeat finds it gone, and parts that were on their way at the first time are removed.
+    /// Gives an upload in parts up. A repeat finds it gone, and parts that were on their way at the first time are
+    /// removed.
     pub(crate) async fn abort(&self, account: &AccountId, id: &ImportId, upload: &PartsUpload) -> Result<()> {
         let sent = self
             .inner

@@ -81,8 +81,8 @@ impl Store {
         Ok(())
     }
 
-    /// Has a received message come again after this many seconds from now. A repeat counts from its own moment. A receipt
-    /// that has expired is refused by the queue: the message has come again already.
+    /// Has a received message come again after this many seconds from now. A repeat counts from its own moment. A
+    /// receipt that has expired is refused by the queue: the message has come again already.
     pub async fn postpone(&self, queue: QueueName, receipt: &str, seconds: u64) -> Result<()> {
         self.inner
             .sqs

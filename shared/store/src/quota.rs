@@ -76,8 +76,8 @@ impl Store {
         Quota { name: ACCOUNT, max: self.settings().account_imports }
     }
 
-    /// That an import takes its place in a quota, as an action of the transaction that makes it. Its condition is not met
-    /// where there is none left.
+    /// That an import takes its place in a quota, as an action of the transaction that makes it. Its condition is not
+    /// met where there is none left.
     pub(crate) fn take_place_action(&self, import: &Import, quota: Quota) -> TransactWriteItem {
         updating(
             self.update_action(unfinished_key(&import.account, quota.name))
@@ -88,8 +88,8 @@ impl Store {
         )
     }
 
-    /// That an import leaves the quota of all imports, as an action of the transaction that ends it. One that is not in it
-    /// changes nothing.
+    /// That an import leaves the quota of all imports, as an action of the transaction that ends it. One that is not in
+    /// it changes nothing.
     pub(crate) fn leave_place_action(&self, import: &Import) -> TransactWriteItem {
         updating(
             self.update_action(unfinished_key(&import.account, ACCOUNT))
@@ -119,9 +119,9 @@ impl Store {
         Ok(Today { bytes, most: self.settings().account_day_bytes, left_seconds })
     }
 
-    /// Whether the account's quota has a place left for another unfinished import. If it seems used up, the imports that
-    /// have ended are removed from it first; a repeat finds them removed. The answer can be outdated as soon as it is
-    /// given: the transaction that makes an import decides.
+    /// Whether the account's quota has a place left for another unfinished import. If it seems used up, the imports
+    /// that have ended are removed from it first; a repeat finds them removed. The answer can be outdated as soon as it
+    /// is given: the transaction that makes an import decides.
     pub async fn has_place(&self, account: &AccountId, quota: Quota) -> Result<bool> {
         let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Rate limits: an exact sliding window for each policy and subject.
 //!
-//! The item `limit#<policy>#<subject>` / `limit` holds the times of the requests that passed within the last window, at most as many as the
-//! policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the condition that nobody else has written it
-//! meanwhile. A refused request writes nothing. A request that loses the race tries again. Each lost race means that another request passed,
-//! so the retries end at the latest when the window is full.
+//! The item `limit#<policy>#<subject>` / `limit` holds the times of the requests that passed within the last window, at
+//! most as many as the policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the
+//! condition that nobody else has written it meanwhile. A refused request writes nothing. A request that loses the race
+//! tries again. Each lost race means that another request passed, so the retries end at the latest when the window is
+//! full.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -74,9 +75,10 @@ pub struct Judgement {
 
 /// Judges a request at `now_ms`, in Unix milliseconds, by the times at which earlier requests passed, oldest first.
 ///
-/// A request passes if fewer than `rate.limit` others passed within the last `rate.seconds`; a request that passed exactly that long ago no
-/// longer counts. Returns the judgement, and the times that the window holds afterwards, with this request's own if it passes. A clock that
-/// lags behind another clock does not reopen the window: time never falls behind the newest time in the window.
+/// A request passes if fewer than `rate.limit` others passed within the last `rate.seconds`; a request that passed
+/// exactly that long ago no longer counts. Returns the judgement, and the times that the window holds afterwards, with
+/// this request's own if it passes. A clock that lags behind another clock does not reopen the window: time never falls
+/// behind the newest time in the window.
 pub fn judge(rate: Rate, passed: &[i64], now_ms: i64) -> (Judgement, Vec<i64>) {
     let window_ms = i64::from(rate.seconds) * 1000;
     let limit = rate.limit as usize;
@@ -106,11 +108,12 @@ struct WindowItem {
 }
 
 impl Store {
-    /// Asks all windows at once, in one transaction: a request passes if every window lets it pass, and it counts either in all windows or
-    /// in none.
+    /// Asks all windows at once, in one transaction: a request passes if every window lets it pass, and it counts
+    /// either in all windows or in none.
     ///
-    /// Returns the judgement to tell the client: the refusal with the longest wait, or else the judgement with the fewest requests left;
-    /// `None` without windows. A repeated call is another request. A retry inside the call finds its own write and counts once.
+    /// Returns the judgement to tell the client: the refusal with the longest wait, or else the judgement with the
+    /// fewest requests left; `None` without windows. A repeated call is another request. A retry inside the call finds
+    /// its own write and counts once.
     ///
     /// # Errors
     /// The table does not answer; the request may have been counted.

@@ -1,8 +1,8 @@
 //! Deleted imports, and uploads that no import is about: what is said to be gone is gone, with every version of it.
 //!
-//! Only the sweeper removes versions. Everybody else leaves an order, [`Removal`], an item of the imports table that the
-//! sweeper finds by the index `due`. So the one who reads hostile files cannot remove any, a death after the answer loses
-//! nothing, and a request takes no longer for a large import than for a small one.
+//! Only the sweeper removes versions. Everybody else leaves an order, [`Removal`], an item of the imports table that
+//! the sweeper finds by the index `due`. So the one who reads hostile files cannot remove any, a death after the answer
+//! loses nothing, and a request takes no longer for a large import than for a small one.
 //!
 //! ```text
 //! api                       imports table                        sweeper                    S3
@@ -21,8 +21,8 @@
 //!
 //! What is removed is decided when an order is carried out, from the import as it is then ([`Import::kept`]):
 //!
-//! - **The import awaits its upload, or has expired**: nothing. An upload that S3 took in time counts, however late it is
-//!   stored.
+//! - **The import awaits its upload, or has expired**: nothing. An upload that S3 took in time counts, however late it
+//!   is stored.
 //! - **It is about an object**: every version but that one. The object is pinned in the transaction that accepts it and
 //!   never changes, so nothing that is removed can be accepted afterwards.
 //! - **It has ended without an object**: every version. It never accepts one any more.
@@ -30,27 +30,28 @@
 //!
 //! The interleavings, one by one:
 //!
-//! - *An upload arrives while the import is being accepted.* Of two objects one is pinned. The event of the other one, in
-//!   whichever order they come, finds the import about another object, and orders a removal; the sweeper keeps what is
-//!   pinned. As long as neither is pinned, nothing is removed.
-//! - *An import is accepted while an order is carried out.* The order found it awaiting or expired, and removes nothing.
-//! - *A late upload of an expired import is accepted while the import is deleted.* The deletion's transaction is refused,
-//!   because the import has moved on, and the deletion decides anew: the import runs, and cannot be deleted.
-//! - *An upload is cancelled or deleted and stored all the same.* Its event orders the removal. Where the event is lost,
-//!   the sweeper, which has the import or the order on its list until the URLs have expired, looks then.
-//! - *An object is stored while the sweeper removes the others.* Its event changes the order's mark, so that the sweeper
-//!   cannot close the order or put it off: it is carried out once more.
+//! - *An upload arrives while the import is being accepted.* Of two objects one is pinned. The event of the other one,
+//!   in whichever order they come, finds the import about another object, and orders a removal; the sweeper keeps what
+//!   is pinned. As long as neither is pinned, nothing is removed.
+//! - *An import is accepted while an order is carried out.* The order found it awaiting or expired, and removes
+//!   nothing.
+//! - *A late upload of an expired import is accepted while the import is deleted.* The deletion's transaction is
+//!   refused, because the import has moved on, and the deletion decides anew: the import runs, and cannot be deleted.
+//! - *An upload is cancelled or deleted and stored all the same.* Its event orders the removal. Where the event is
+//!   lost, the sweeper, which has the import or the order on its list until the URLs have expired, looks then.
+//! - *An object is stored while the sweeper removes the others.* Its event changes the order's mark, so that the
+//!   sweeper cannot close the order or put it off: it is carried out once more.
 //! - *An import is deleted while an order about it is carried out.* The deletion replaces the order and its mark.
-//! - *A form's file is stored before its import is made* ([`crate::uploaded`]), and its event finds no import. The order
-//!   waits for [`STRAY_MS`](penstock_model::limits::STRAY_MS); if there is an import by then, it keeps its object. A
-//!   repeat of the event does not shorten the wait.
-//! - *An import is deleted while its rejected rows are written, or a chunk is delivered again.* What they leave is removed
-//!   at the last look, which comes after the longest invocation.
+//! - *A form's file is stored before its import is made* ([`crate::uploaded`]), and its event finds no import. The
+//!   order waits for [`STRAY_MS`](penstock_model::limits::STRAY_MS); if there is an import by then, it keeps its
+//!   object. A repeat of the event does not shorten the wait.
+//! - *An import is deleted while its rejected rows are written, or a chunk is delivered again.* What they leave is
+//!   removed at the last look, which comes after the longest invocation.
 //!
-//! What is left, all with a lost event: an upload that began in the last moments of its URL and took longer than the order
-//! lives; a late upload of an import that has expired; and a form's second object of an import that has run. The bucket's lifecycle rule removes
-//! these, as it removes any upload: after `UploadRetentionDays`, and once more as many as a version that is not current.
-//! Parts on their way while their upload was given up go two days after it began.
+//! What is left, all with a lost event: an upload that began in the last moments of its URL and took longer than the
+//! order lives; a late upload of an import that has expired; and a form's second object of an import that has run. The
+//! bucket's lifecycle rule removes these, as it removes any upload: after `UploadRetentionDays`, and once more as many
+//! as a version that is not current. Parts on their way while their upload was given up go two days after it began.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use penstock_model::{
@@ -117,8 +118,8 @@ impl Store {
         }
     }
 
-    /// What becomes of an object that was stored under an import's key and is not its upload: its removal is ordered. An
-    /// object that the import may still accept, or has accepted, stays. A repeat orders the same again.
+    /// What becomes of an object that was stored under an import's key and is not its upload: its removal is ordered.
+    /// An object that the import may still accept, or has accepted, stays. A repeat orders the same again.
     pub async fn turn_away(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<()> {
         match self.import(account, id).await? {
             Some(import) if import.object.as_ref().is_some_and(|pinned| pinned.is(object)) => Ok(()),
@@ -244,9 +245,9 @@ impl Store {
         }
     }
 
-    /// Removes every version that is stored under the import's key, and every delete marker; or, if one is to be kept, every
-    /// other version. Whether that is all there is: no more than [`REMOVED_AT_ONCE`] are removed in one call. A repeat
-    /// removes what is there then.
+    /// Removes every version that is stored under the import's key, and every delete marker; or, if one is to be kept,
+    /// every other version. Whether that is all there is: no more than [`REMOVED_AT_ONCE`] are removed in one call. A
+    /// repeat removes what is there then.
     async fn remove_versions(&self, account: &AccountId, id: &ImportId, kept: Option<&StoredObject>) -> Result<bool> {
         if kept.is_some_and(|kept| kept.version.is_none()) {
             // The bucket keeps no versions: there is one object, and it cannot be told which.

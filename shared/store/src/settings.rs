@@ -53,11 +53,11 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_SECONDS`: how long a chunk's rows may be worked out that is worked off alone;
     /// [`limits::CHUNK_ALONE_SECONDS`], which it cannot exceed, if not set.
     pub chunk_seconds: u64,
-    /// `PENSTOCK_ACCOUNT_IMPORTS`: unfinished imports of an account, at most; [`limits::ACCOUNT_IMPORTS`] if not set, and
-    /// never more than [`limits::ACCOUNT_IMPORTS_MOST`].
+    /// `PENSTOCK_ACCOUNT_IMPORTS`: unfinished imports of an account, at most; [`limits::ACCOUNT_IMPORTS`] if not set,
+    /// and never more than [`limits::ACCOUNT_IMPORTS_MOST`].
     pub account_imports: usize,
-    /// `PENSTOCK_ACCOUNT_DAY_BYTES`: bytes of an account's uploads on one day, at most; [`limits::ACCOUNT_DAY_BYTES`] if
-    /// not set.
+    /// `PENSTOCK_ACCOUNT_DAY_BYTES`: bytes of an account's uploads on one day, at most; [`limits::ACCOUNT_DAY_BYTES`]
+    /// if not set.
     pub account_day_bytes: u64,
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.

@@ -22,12 +22,12 @@ use penstock_model::{Import, Order};
 use crate::{Backoff, Result, Store, crash, dynamo::putting, quota::Quota};
 
 impl Store {
-    /// Stores an import whose upload is stored already, counts it against its account's quota and against another one, if
-    /// that is given, and orders the split of its upload. The import and its counts are one transaction, so no quota is
-    /// ever exceeded.
+    /// Stores an import whose upload is stored already, counts it against its account's quota and against another one,
+    /// if that is given, and orders the split of its upload. The import and its counts are one transaction, so no quota
+    /// is ever exceeded.
     ///
-    /// Returns whether the quotas had a place left. If not, nothing is stored, and the upload remains. A repeat with the
-    /// same import orders the split again, which is harmless.
+    /// Returns whether the quotas had a place left. If not, nothing is stored, and the upload remains. A repeat with
+    /// the same import orders the split again, which is harmless.
     pub async fn create_uploaded_import(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         if !self.take_place(import, quota).await? {
             return Ok(false);

@@ -14,8 +14,8 @@
 //!
 //! A process that dies between the steps leaves a kind that is closed: the deletion, or a registration, is repeated.
 //!
-//! The place of imports in the order of a kind ([`crate::accept`]) outlives the kind, so that it never starts again, and
-//! so does the number of its last version: a process may still hold what it compiled of one.
+//! The place of imports in the order of a kind ([`crate::accept`]) outlives the kind, so that it never starts again,
+//! and so does the number of its last version: a process may still hold what it compiled of one.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use penstock_model::{AccountId, Halt, Import, ImportId, KindName};
@@ -89,8 +89,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Whether an unfinished import uses a kind, or this version of it. Marks of imports that have ended are removed. It
-    /// looks at `most` marks, the oldest first; where there are more, the answer is yes.
+    /// Whether an unfinished import uses a kind, or this version of it. Marks of imports that have ended are removed.
+    /// It looks at `most` marks, the oldest first; where there are more, the answer is yes.
     async fn is_used(&self, account: &AccountId, kind: &KindName, version: Option<u32>, most: usize) -> Result<bool> {
         let mut start = None;
         let mut left = most;

@@ -1,8 +1,9 @@
-//! The elements of JSON text are those that `serde_json` finds, however the text is cut; and their rows are counted and read alike by every
-//! way there is to read them.
+//! The elements of JSON text are those that `serde_json` finds, however the text is cut; and their rows are counted and
+//! read alike by every way there is to read them.
 //!
-//! An input is four bytes, and the rest. The first says the grammar, the kind, whether the rest is the text itself or the tape from which one
-//! is written, and whether records are limited; the others where the text and its chunks are cut.
+//! An input is four bytes, and the rest. The first says the grammar, the kind, whether the rest is the text itself or
+//! the tape from which one is written, and whether records are limited; the others where the text and its chunks are
+//! cut.
 
 #![no_main]
 
@@ -76,8 +77,8 @@ fn split_from(mut splitter: Splitter, text: &[u8], piece_bytes: usize) -> Option
     Some((pieces.into_iter().chain(last).map(chunk).collect(), rows))
 }
 
-/// Chunks are numbered, stand where they say, and are the same for a splitter that goes on after any of them. Behind a document that breaks
-/// off nobody goes on: there is nothing.
+/// Chunks are numbered, stand where they say, and are the same for a splitter that goes on after any of them. Behind a
+/// document that breaks off nobody goes on: there is nothing.
 fn assert_places(options: SplitOptions, text: &[u8], chunks: &[(Chunk, Checkpoint)], pick: usize) {
     let (mut row, mut end) = (1, 0);
     for (index, (chunk, _)) in (0..).zip(chunks) {
@@ -155,7 +156,8 @@ fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
     Some(elements.into_iter().map(|element| element.get().as_bytes()).collect())
 }
 
-/// The elements of the one array that an object holds, and nothing beside them that holds another or is deeper than is read.
+/// The elements of the one array that an object holds, and nothing beside them that holds another or is deeper than is
+/// read.
 fn enveloped_elements(text: &[u8]) -> Option<Vec<&[u8]>> {
     let Members(members) = serde_json::from_slice(text).ok()?;
     let is_array = |value: &&[u8]| value.starts_with(b"[");

@@ -1,5 +1,5 @@
-//! The splitter's records are those of the `csv` crate that say something, on every input, however the input is cut, and whatever the chunks.
-//! The line `sep=;`, which is no record, has tests of its own.
+//! The splitter's records are those of the `csv` crate that say something, on every input, however the input is cut,
+//! and whatever the chunks. The line `sep=;`, which is no record, has tests of its own.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Rows in the body of a request: an array that is a member of a JSON object. They are stored as they are written, so that a number keeps
-//! every digit, and become the upload of an import.
+//! Rows in the body of a request: an array that is a member of a JSON object. They are stored as they are written, so
+//! that a number keeps every digit, and become the upload of an import.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -29,8 +29,8 @@ pub(super) async fn body(body: Body, limit: BodyLimit) -> Result<Bytes, Refusal>
     })
 }
 
-/// The JSON of a body, unread; `None` for a body that is not JSON in UTF-8, or is nested deeper than [`JSON_DEPTH`], which
-/// the splitter could not follow.
+/// The JSON of a body, unread; `None` for a body that is not JSON in UTF-8, or is nested deeper than [`JSON_DEPTH`],
+/// which the splitter could not follow.
 pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(body).ok().filter(|document: &&RawValue| depth(document.get()) <= JSON_DEPTH)
 }
@@ -102,8 +102,8 @@ impl Rows {
     }
 }
 
-/// Creates an import of rows. Its upload is a JSON array with a row on each line, so that the number of a row is its place in the array. A
-/// repeat creates another import.
+/// Creates an import of rows. Its upload is a JSON array with a row on each line, so that the number of a row is its
+/// place in the array. A repeat creates another import.
 pub(super) async fn import(
     store: &Store,
     account: &AccountId,

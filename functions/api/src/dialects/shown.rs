@@ -11,7 +11,8 @@ pub(super) struct Counts {
     pub(super) counted: Option<u64>,
     pub(super) processed: u64,
     pub(super) created: u64,
-    /// Rows whose record was there. A row that repeats what its record holds has updated it, as far as its sender is concerned.
+    /// Rows whose record was there. A row that repeats what its record holds has updated it, as far as its sender is
+    /// concerned.
     pub(super) updated: u64,
     pub(super) failed: u64,
 }

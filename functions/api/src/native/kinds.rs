@@ -118,8 +118,8 @@ pub(super) async fn show_version(
     Ok(document(found.ok_or_else(no_version)?))
 }
 
-/// `DELETE /v1/kinds/{kind}`: removes an account's own kind with all its versions, unless an import of it is unfinished. A repeat finds
-/// no kind.
+/// `DELETE /v1/kinds/{kind}`: removes an account's own kind with all its versions, unless an import of it is
+/// unfinished. A repeat finds no kind.
 pub(super) async fn delete(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Delete>,
@@ -134,8 +134,8 @@ pub(super) async fn delete(
     removed(removal, name, missing)
 }
 
-/// `DELETE /v1/kinds/{kind}/versions/{version}`: removes an older version of an account's own kind, unless an import of it is unfinished. A
-/// repeat finds no version.
+/// `DELETE /v1/kinds/{kind}/versions/{version}`: removes an older version of an account's own kind, unless an import of
+/// it is unfinished. A repeat finds no version.
 pub(super) async fn delete_version(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Delete>,
@@ -206,8 +206,9 @@ pub(super) async fn template(
     Ok((headers, file).into_response())
 }
 
-/// `PUT /v1/kinds/{kind}`: registers the schema in the body as the account's kind of this name. Imports keep the version that they were
-/// created with. A repeat of the newest version makes no new one. The path names a schema that does not name itself.
+/// `PUT /v1/kinds/{kind}`: registers the schema in the body as the account's kind of this name. Imports keep the
+/// version that they were created with. A repeat of the newest version makes no new one. The path names a schema that
+/// does not name itself.
 pub(super) async fn put(
     State(Api { store, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Write>,
@@ -245,7 +246,8 @@ pub(super) async fn put(
     Ok((status, Json(KindLine::new(version, &schema))).into_response())
 }
 
-/// The schema in a document, of which a kind of this name is made. It takes a while: its patterns are compiled, and their automata counted.
+/// The schema in a document, of which a kind of this name is made. It takes a while: its patterns are compiled, and
+/// their automata counted.
 fn check(document: &[u8], name: &KindName, account: &AccountId) -> Result<Schema, SchemaError> {
     let schema = Kind::parse_as(document, name)?;
     if schema.name != *name {

@@ -30,7 +30,8 @@ use crate::{
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PreviewQuery {
-    /// Whether the body is the whole file. Otherwise it is the first part of the file, and its last row may be incomplete.
+    /// Whether the body is the whole file. Otherwise it is the first part of the file, and its last row may be
+    /// incomplete.
     #[serde(default)]
     whole: bool,
 }
@@ -71,8 +72,8 @@ impl From<Preview> for PreviewView {
     }
 }
 
-/// `POST /v1/imports/{id}/preview`: how the body, a file or its first part, is read under the options of the import. Without a body, the
-/// upload of the import is previewed. Writes nothing.
+/// `POST /v1/imports/{id}/preview`: how the body, a file or its first part, is read under the options of the import.
+/// Without a body, the upload of the import is previewed. Writes nothing.
 pub(super) async fn preview(
     State(Api { store, work, .. }): State<Api>,
     caller: Caller<Read>,

@@ -1,8 +1,8 @@
 //! The messages of a queue that may be received now, shared out among their groups.
 //!
 //! Source: the Amazon SQS Developer Guide, "Amazon SQS fair queues": where one tenant has many messages, those of the
-//! others do not wait behind them. SQS tells neither shares nor order; here the groups take turns, and within a group the
-//! oldest message comes first.
+//! others do not wait behind them. SQS tells neither shares nor order; here the groups take turns, and within a group
+//! the oldest message comes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

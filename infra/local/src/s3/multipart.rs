@@ -43,7 +43,7 @@ pub(super) struct Multipart {
     ended: Arc<Notify>,
 }
 
-/// An upload whose parts are being joined. Dropped before [`Joining::is_done`], it leaves the upload as it was.
+/// An upload whose parts are being joined. Dropped before [`Joining::end`], it leaves the upload as it was.
 #[derive(Debug)]
 pub(super) struct Joining {
     multipart: Multipart,
@@ -281,7 +281,7 @@ impl Multipart {
 
 impl Joining {
     /// Its parts are an object: the upload has ended.
-    pub(super) fn is_done(mut self, multipart: &Multipart) {
+    pub(super) fn end(mut self, multipart: &Multipart) {
         self.is_done = true;
         if let Err(error) = fs::remove_dir_all(multipart.kept(&self.id)) {
             tracing::warn!(%error, id = self.id, "removing joined parts");

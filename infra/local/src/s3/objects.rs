@@ -104,7 +104,7 @@ impl Objects {
         let how = "CompleteMultipartUpload";
         output.version_id = self.commit(&target, &conditions, output.e_tag.as_ref(), how).await?;
         // Not before there is the object: whoever finds no such upload finds that.
-        joining.is_done(&self.multipart);
+        joining.end(&self.multipart);
         output.bucket = Some(target.bucket);
         output.key = Some(target.key);
         Ok(output)

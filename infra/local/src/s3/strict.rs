@@ -77,7 +77,8 @@ pub(super) fn is_presigned(request: &Request) -> bool {
     query.split('&').any(|pair| pair.starts_with("X-Amz-Signature="))
 }
 
-/// An answer of s3s as S3 would give it: a form that breaks its policy is forbidden. Errors carry their code beside them.
+/// An answer of s3s as S3 would give it: a form that breaks its policy is forbidden. Errors carry their code beside
+/// them.
 pub(super) async fn answer(response: Response, is_form: bool) -> Response {
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;

@@ -116,8 +116,9 @@ impl Versions {
         Ok(ids.into_iter().max().map(|id| Version { id, folder: folder.to_owned() }))
     }
 
-    /// The ids of an object's committed versions, the newest first, and whether that one is the current object. An object
-    /// that was deleted has versions and no current one; S3 has a delete marker beside them, which is not kept here.
+    /// The ids of an object's committed versions, the newest first, and whether that one is the current object. An
+    /// object that was deleted has versions and no current one; S3 has a delete marker beside them, which is not kept
+    /// here.
     pub(super) async fn list(&self, bucket: &str, key: &str) -> S3Result<(Vec<Version>, bool)> {
         let _current = self.current.lock().await;
         let has_current = self.find_current(bucket, key).await?.is_some();

@@ -1,5 +1,6 @@
-//! What the engine is measured against: the checks of the kind `products`, written by hand for these columns over the readers that
-//! everybody uses. It makes no rows and no keys; it counts the good rows and collects the errors of the others.
+//! What the engine is measured against: the checks of the kind `products`, written by hand for these columns over the
+//! readers that everybody uses. It makes no rows and no keys; it counts the good rows and collects the errors of the
+//! others.
 
 use std::fmt;
 

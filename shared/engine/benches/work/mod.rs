@@ -24,7 +24,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// What one run does with a file of so many rows; it answers with a number that depends on all of it.
 type Work = Box<dyn FnMut() -> u64>;
 
-/// Everything that is measured, by name. What stands left of `/` is the format, and the first of a format is what others do.
+/// Everything that is measured, by name. What stands left of `/` is the format, and the first of a format is what
+/// others do.
 pub(crate) const NAMES: [&str; 19] = [
     "csv/byte records",
     "csv/check by hand",

@@ -52,8 +52,8 @@ impl Random {
     }
 }
 
-/// The rows, some 261 bytes each as CSV. Of the descriptions a third holds a comma and one in fifty a quote or a line end; one name in a
-/// hundred has a bare quote, which opens nothing.
+/// The rows, some 261 bytes each as CSV. Of the descriptions a third holds a comma and one in fifty a quote or a line
+/// end; one name in a hundred has a bare quote, which opens nothing.
 fn rows(count: u64) -> impl Iterator<Item = [String; 19]> {
     let mut random = Random(7);
     (0..count).map(move |row| {

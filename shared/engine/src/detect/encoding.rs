@@ -154,7 +154,7 @@ fn is_utf8(sample: &[u8], complete: bool) -> bool {
 /// The East Asian encoding in which a text of UTF-8 holds words, where it holds none in UTF-8: `应路` in GBK is `Ӧ·`.
 /// Only characters of two bytes in UTF-8 are two bytes there.
 fn looks_east_asian(text: &[u8], complete: bool, words: &[&[u8]]) -> Option<&'static Candidate> {
-    // Letters that stand alone, and nothing else: `책` in EUC-KR is `å`.
+    // Letters that stand alone, and nothing else: `小` in GBK is the Cyrillic `С`.
     let are_letters = words.iter().all(|word| reading::is_utf_8_letter(word));
     let is_utf_8 = |word: &&[u8]| reading::is_utf_8(word) || reading::is_utf_8_sign(word) || has_three_bytes(word);
     if words.is_empty() || !are_letters && words.iter().any(is_utf_8) {

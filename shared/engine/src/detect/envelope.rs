@@ -13,8 +13,8 @@ const PATH_CHARS: usize = 64;
 /// What was seen of an object, as far as the text goes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Envelope {
-    /// The paths of the arrays in it that begin with an object, each with the name of the member of the outermost object
-    /// in which it is. Arrays in arrays are not looked at.
+    /// The paths of the arrays in it that begin with an object, each with the name of the member of the outermost
+    /// object in which it is. Arrays in arrays are not looked at.
     pub(super) arrays: Vec<(String, String)>,
     /// Whether there is an empty array.
     pub(super) has_empty: bool,

@@ -5,8 +5,8 @@ use penstock_model::Failure;
 use crate::archive::Archive;
 use crate::upload::Upload;
 
-/// Bytes of a file, or of what it unpacks to, from which its signature is told. The one of a tar archive is the last, at
-/// 257.
+/// Bytes of a file, or of what it unpacks to, from which its signature is told. The one of a tar archive is the last,
+/// at 257.
 pub(super) const SIGNATURE_BYTES: usize = 512;
 
 /// Characters of a text in which the signs of what it is are looked for.

@@ -18,8 +18,8 @@ use super::{
 /// Characters of a cell that is looked at. What is longer is no date, number or boolean that somebody typed.
 const CELL_CHARS: usize = 40;
 
-/// How people and programs write dates, each with the character that tells it from most others. Where two read one cell,
-/// the cell is ambiguous.
+/// How people and programs write dates, each with the character that tells it from most others. Where two read one
+/// cell, the cell is ambiguous.
 const DATES: [(&str, char); 16] = [
     ("%Y-%m-%d", '-'),
     ("%d-%m-%Y", '-'),
@@ -143,7 +143,8 @@ pub(super) fn temporal(rule: &TemporalRule, cell: &str) -> String {
     advice.or_else(|| serial(rule, cell, noun)).unwrap_or_else(otherwise)
 }
 
-/// What a number in a field of dates is, and what to write: a spreadsheet counts days where a cell has no date's format.
+/// What a number in a field of dates is, and what to write: a spreadsheet counts days where a cell has no date's
+/// format.
 pub(super) fn temporal_number(rule: &TemporalRule, literal: &str) -> Option<String> {
     let noun = match rule.what {
         Temporal::Date => "date",

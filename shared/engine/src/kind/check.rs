@@ -206,8 +206,8 @@ impl FieldCheck {
 }
 
 impl FieldCheck {
-    /// What a text says to somebody who looks at it, and whether that is nothing. Of a key what is invisible at its ends
-    /// does not count; where empty texts are no values, what is invisible as a whole is none either.
+    /// What a text says to somebody who looks at it, and whether that is nothing. Of a key what is invisible at its
+    /// ends does not count; where empty texts are no values, what is invisible as a whole is none either.
     fn seen<'a>(&self, text: &'a str) -> (Input<'a>, bool) {
         let visible = trimmed(text);
         match self.in_key {

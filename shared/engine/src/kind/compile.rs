@@ -64,8 +64,8 @@ impl Kind {
         parse(json)
     }
 
-    /// Parses the document of a schema that is called `name`, by its file or its address, unless it names itself. A name
-    /// that is none of a kind, such as a title, does not count.
+    /// Parses the document of a schema that is called `name`, by its file or its address, unless it names itself. A
+    /// name that is none of a kind, such as a title, does not count.
     ///
     /// # Errors
     /// Those of [`Kind::parse`].

@@ -5,8 +5,8 @@
 //! measured, so that it is the same on every machine:
 //!
 //! 1. An automaton with few states is cheap, whatever the cell.
-//! 2. Else the sets of states that it can be in at once are walked through, all of them. If they come to an end within a
-//!    budget, the largest is the answer. `[A-Z]{1,255}` has many states, and is in two or three of them at a time.
+//! 2. Else the sets of states that it can be in at once are walked through, all of them. If they come to an end within
+//!    a budget, the largest is the answer. `[A-Z]{1,255}` has many states, and is in two or three of them at a time.
 //! 3. What cannot be walked through is taken to be in all states at once. It cannot become a table of sets for the
 //!    `regex` crate either, which then looks at every state for every byte (its documentation, "Untrusted input").
 

@@ -1,8 +1,9 @@
 //! The numbers at the start of a file: whether they contradict the way in which they would be read.
 //!
-//! `1.234` is 1.234 in one country and 1234 in another. Which it is, a cell cannot tell; its neighbours often can. Where
-//! the first [`limits::DETECT_BYTES`] of a file hold such numbers beside ones that can only be written with the other
-//! decimal character, such as `1.234,56`, reading on would store wrong values: the file fails before its first row.
+//! `1.234` is 1.234 in one country and 1234 in another. Which it is, a cell cannot tell; its neighbours often can.
+//! Where the first [`limits::DETECT_BYTES`] of a file hold such numbers beside ones that can only be written with the
+//! other decimal character, such as `1.234,56`, reading on would store wrong values: the file fails before its first
+//! row.
 
 use std::ops::ControlFlow;
 

@@ -5,8 +5,8 @@
 //! byte: only the delimiter, the quote, `\r` and `\n` can mean anything, and [`crate::blocks`] finds those, so a row
 //! takes some twenty steps, not hundreds.
 //!
-//! One thing is read that the `csv` crate leaves as it is: `="00123"`, by which programs tell Excel to keep a text as it
-//! is, becomes `00123`.
+//! One thing is read that the `csv` crate leaves as it is: `="00123"`, by which programs tell Excel to keep a text as
+//! it is, becomes `00123`.
 
 use std::ops::Range;
 
@@ -218,7 +218,8 @@ pub(crate) fn is_formula_of_text(cell: &[u8]) -> bool {
     formula_text(cell).is_some()
 }
 
-/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled. Spaces behind it are no part of it.
+/// The text of a formula that is nothing but a text, `="…"`, its quotes still doubled. Spaces behind it are no part of
+/// it.
 fn formula_text(cell: &[u8]) -> Option<&[u8]> {
     let cell = if cell.last() == Some(&b' ') { cell.trim_ascii_end() } else { cell };
     let mut quotes = cell.strip_prefix(b"=\"")?.strip_suffix(b"\"")?.split(|byte| *byte == QUOTE);

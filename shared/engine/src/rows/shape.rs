@@ -1,5 +1,5 @@
-//! The shape of a row: whether it has the cells that its header names, and whether it is a record at all or what programs
-//! write around records.
+//! The shape of a row: whether it has the cells that its header names, and whether it is a record at all or what
+//! programs write around records.
 
 use std::borrow::Cow;
 
@@ -39,9 +39,9 @@ impl RowReader<'_> {
         };
         let columns = self.plan.columns().len();
         let is_short = cells.len() < self.plan.least_cells() && !self.takes_short;
-        // `Screws, 100 pieces` without quotes moves all cells behind it, and the last, which may be empty, is one too many.
-        // A delimiter that moves cells leaves one surplus cell and at most one space. Where more cells begin with a space,
-        // and none begins otherwise, delimiters are written so in this file.
+        // `Screws, 100 pieces` without quotes moves all cells behind it, and the last, which may be empty, is one too
+        // many. A delimiter that moves cells leaves one surplus cell and at most one space. Where more cells begin with
+        // a space, and none begins otherwise, delimiters are written so in this file.
         let is_spaced = |at: usize| text(at).starts_with(' ');
         let spaced = || (1..columns).filter(|at| is_spaced(*at)).count();
         let are_all = || (1..columns).all(|at| is_spaced(at) || text(at).is_empty());

@@ -1,6 +1,7 @@
 //! The cells of a sheet, one after the other (ECMA-376 Part 1, §18.3.1).
 //!
-//! What a sheet announces of itself, such as its dimension, is a hint, and ignored: cells are where they say, or else behind the one before.
+//! What a sheet announces of itself, such as its dimension, is a hint, and ignored: cells are where they say, or else
+//! behind the one before.
 
 use super::{
     NOT_CALCULATED,
@@ -47,7 +48,8 @@ const ERROR_BYTES: usize = 40;
 /// Whether more cells are wanted.
 pub(super) type Wanted = bool;
 
-/// Calls `visit` with the row, the column (both from 0) and the value of each cell of a sheet that it names, until it wants no more.
+/// Calls `visit` with the row, the column (both from 0) and the value of each cell of a sheet that it names, until it
+/// wants no more.
 ///
 /// # Errors
 /// [`Flaw`]; what `visit` fails with.

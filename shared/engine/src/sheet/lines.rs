@@ -72,7 +72,8 @@ impl Lines {
         Ok(())
     }
 
-    /// Ends the row that is being written. Of one whose cells all say nothing its line alone is left: it is a blank row.
+    /// Ends the row that is being written. Of one whose cells all say nothing its line alone is left: it is a blank
+    /// row.
     pub(super) fn end_row(&mut self) {
         if self.in_row && self.says {
             self.bytes.push(b']');

@@ -14,7 +14,8 @@ pub(super) enum Shown {
 }
 
 impl Shown {
-    /// By the formats that need no code (ECMA-376 Part 1, §18.8.30; those from 27 on are dates and times of East Asian locales).
+    /// By the formats that need no code (ECMA-376 Part 1, §18.8.30; those from 27 on are dates and times of East Asian
+    /// locales).
     pub(super) fn by_number(format: u32) -> Self {
         match format {
             14..=22 | 27..=36 | 45 | 47 | 50..=58 => Self::Moment,
@@ -23,8 +24,8 @@ impl Shown {
         }
     }
 
-    /// By a format code (§18.8.31): its first section decides. What stands in quotes, behind `\`, `_` or `*`, or in brackets is no part of a
-    /// date, but for `[h]`, `[m]` and `[s]`, which are of what has passed.
+    /// By a format code (§18.8.31): its first section decides. What stands in quotes, behind `\`, `_` or `*`, or in
+    /// brackets is no part of a date, but for `[h]`, `[m]` and `[s]`, which are of what has passed.
     pub(super) fn by_code(code: &str) -> Self {
         let mut is_moment = false;
         let mut chars = code.chars();
@@ -58,8 +59,8 @@ const DAY_MS: i64 = 86_400_000;
 const DAY_0: i32 = 2_415_019;
 const DAY_0_OF_1904: i32 = 2_416_481;
 
-/// A moment in ISO 8601, to the millisecond: a date where it has no time, a time where it has no date. `None` outside Excel's calendar, which
-/// ends with the year 9999, and has a 29 February 1900.
+/// A moment in ISO 8601, to the millisecond: a date where it has no time, a time where it has no date. `None` outside
+/// Excel's calendar, which ends with the year 9999, and has a 29 February 1900.
 pub(super) fn moment(days: f64, is_1904: bool) -> Option<String> {
     let ms = (days * DAY_MS as f64).round();
     if !(0.0..1e15).contains(&ms) {

@@ -1,9 +1,10 @@
 //! A workbook's numbers as text, with the digits that Excel keeps.
 
-/// The digits of a number that has 15 or fewer, four or fewer of them behind its point, and how many those are; nearly all are such.
+/// The digits of a number that has 15 or fewer, four or fewer of them behind its point, and how many those are; nearly
+/// all are such.
 ///
-/// A number of so many digits is the only one that reads as its `f64` (IEEE 754 keeps 15), and dividing by a power of ten rounds correctly:
-/// so if digits over that power are the number again, they are its digits.
+/// A number of so many digits is the only one that reads as its `f64` (IEEE 754 keeps 15), and dividing by a power of
+/// ten rounds correctly: so if digits over that power are the number again, they are its digits.
 pub(super) fn few_digits(number: f64) -> Option<(i64, usize)> {
     [1.0, 10.0, 100.0, 1_000.0, 10_000.0].into_iter().enumerate().find_map(|(scale, power)| {
         let digits = (number * power).round();
@@ -12,8 +13,8 @@ pub(super) fn few_digits(number: f64) -> Option<(i64, usize)> {
     })
 }
 
-/// A number with the digits that Excel keeps: 15, so that a price of 19.99 is 19.99; whole ones exactly up to 2^53, beyond which a workbook's
-/// numbers do not tell which of several was meant.
+/// A number with the digits that Excel keeps: 15, so that a price of 19.99 is 19.99; whole ones exactly up to 2^53,
+/// beyond which a workbook's numbers do not tell which of several was meant.
 pub(super) fn decimal(number: f64) -> Option<String> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if !number.is_finite() {
@@ -24,7 +25,8 @@ pub(super) fn decimal(number: f64) -> Option<String> {
             || if number == 0.0 && number.is_sign_negative() { "-0".to_owned() } else { (number as i64).to_string() };
         return (number.abs() <= EXACT).then(whole);
     }
-    // The shortest text that is this number has at most 15 digits where rounding to 15 changes nothing, which is nearly always.
+    // The shortest text that is this number has at most 15 digits where rounding to 15 changes nothing, which is nearly
+    // always.
     let shortest = number.to_string();
     if shortest.len() <= 15 {
         return Some(shortest);

@@ -75,7 +75,8 @@ pub(super) fn rich_text(xml: &mut Xml<'_>, text: &mut Vec<u8>) -> Result<(), Fla
     }
 }
 
-/// Resolves the escapes of a text from `start` on: `_xHHHH_` stands for a unit of UTF-16 that XML cannot hold (§22.9.2.19).
+/// Resolves the escapes of a text from `start` on: `_xHHHH_` stands for a unit of UTF-16 that XML cannot hold
+/// (§22.9.2.19).
 #[inline]
 pub(super) fn unescape(text: &mut Vec<u8>, start: usize) {
     if memchr::memmem::find(&text[start..], b"_x").is_some() {

@@ -1,7 +1,7 @@
 //! A workbook: its parts, its sheets, and what their cells refer to (ECMA-376 Part 1, §12, and Part 2).
 //!
-//! Only what rows are made of is looked into: the relationships, the directory of sheets, the shared texts, the number formats, and the sheet
-//! that is read. Everything that is kept is counted, and everything that is unpacked.
+//! Only what rows are made of is looked into: the relationships, the directory of sheets, the shared texts, the number
+//! formats, and the sheet that is read. Everything that is kept is counted, and everything that is unpacked.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +24,8 @@ use crate::{archive::Archive, upload::Upload};
 /// Characters of a part's name that are shown.
 const SHOWN_CHARS: usize = 100;
 
-/// What an item of a list takes in memory beside its texts, at most: their headers, what an allocator adds, and room to grow.
+/// What an item of a list takes in memory beside its texts, at most: their headers, what an allocator adds, and room to
+/// grow.
 const ITEM_BYTES: usize = 192;
 
 /// A workbook that has been opened.
@@ -131,7 +132,8 @@ impl<U: Upload> Workbook<U> {
         self.read(&part, |xml, _| read(xml))
     }
 
-    /// Which entry of the archive a part is. Names of parts are the same in any case (Part 2, §6.2.2.3); of equal entries the last counts.
+    /// Which entry of the archive a part is. Names of parts are the same in any case (Part 2, §6.2.2.3); of equal
+    /// entries the last counts.
     fn position(&self, part: &str) -> Option<usize> {
         let plain = |byte: u8| if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() };
         let is_it = |name: &str| name.bytes().map(plain).eq(part.bytes().map(plain));
@@ -190,7 +192,8 @@ impl<R: Read> Read for Metered<'_, R> {
     }
 }
 
-/// Calls `visit` with each relationship and the last word of what it is: both editions of the standard have the same words there.
+/// Calls `visit` with each relationship and the last word of what it is: both editions of the standard have the same
+/// words there.
 fn each_relationship(
     xml: &mut Xml<'_>,
     mut visit: impl FnMut(&[u8], &Tag<'_>) -> Result<(), Flaw>,

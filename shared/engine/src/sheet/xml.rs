@@ -1,9 +1,11 @@
-//! The XML of a workbook's part, token by token, in bounded memory (W3C, Extensible Markup Language 1.0, Fifth Edition).
+//! The XML of a workbook's part, token by token, in bounded memory (W3C, Extensible Markup Language 1.0, Fifth
+//! Edition).
 //!
-//! A reader for any XML copies every token and keeps the names of all open elements; this one does neither. It holds a window of the part that
-//! is as large as the longest tag or text, up to [`limits::WORKBOOK_TEXT_BYTES`], whatever the part unpacks to. Comments and processing
-//! instructions are passed, CDATA is text, a document type is refused: no workbook needs one, and entities are declared there. Names are
-//! compared without their prefix, and whether an end tag repeats the name of its start tag is not looked at.
+//! A reader for any XML copies every token and keeps the names of all open elements; this one does neither. It holds a
+//! window of the part that is as large as the longest tag or text, up to [`limits::WORKBOOK_TEXT_BYTES`], whatever the
+//! part unpacks to. Comments and processing instructions are passed, CDATA is text, a document type is refused: no
+//! workbook needs one, and entities are declared there. Names are compared without their prefix, and whether an end tag
+//! repeats the name of its start tag is not looked at.
 
 use std::{
     io::{self, Cursor, Read},
@@ -255,7 +257,8 @@ impl<'r> Xml<'r> {
         Ok(())
     }
 
-    /// Adds the text of the element that has started last, up to its end, to `text`. Elements in it are passed, their text is not its.
+    /// Adds the text of the element that has started last, up to its end, to `text`. Elements in it are passed, their
+    /// text is not its.
     ///
     /// # Errors
     /// [`Flaw`]
@@ -372,7 +375,8 @@ fn rest_is_white(rest: &[u8]) -> bool {
     rest.iter().all(|byte| is_white(*byte))
 }
 
-/// How many bytes of a text there are before the `>` that ends the tag with which it begins. In an attribute's value it ends nothing.
+/// How many bytes of a text there are before the `>` that ends the tag with which it begins. In an attribute's value it
+/// ends nothing.
 #[inline]
 fn tag_end(text: &[u8]) -> Option<usize> {
     let mut quote = 0;

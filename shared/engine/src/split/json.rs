@@ -36,7 +36,8 @@ impl Lines {
 ///
 /// Where an object holds the array, it is the first one in it, however deep in objects, whose first element is an
 /// object: `{"errors": [], "data": {"items": [{…}]}}`. How deep it was is not remembered, so that a splitter that
-/// resumes in the array needs to know nothing else: behind the array one closing brace more or less makes no difference.
+/// resumes in the array needs to know nothing else: behind the array one closing brace more or less makes no
+/// difference.
 #[derive(Debug, Clone)]
 pub(super) struct Elements {
     form: Form,
@@ -633,7 +634,8 @@ pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The members of the object that a text begins with, and those of the objects in it, in their order. Arrays are passed.
+/// The members of the object that a text begins with, and those of the objects in it, in their order. Arrays are
+/// passed.
 pub(crate) struct Members<'a> {
     text: &'a [u8],
     scan: Scan,

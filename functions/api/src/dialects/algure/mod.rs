@@ -1,7 +1,8 @@
 //! Algure, `/v1/products`: an id by POST, a CSV by PUT.
 //!
-//! Settled here: `status` has the words of the native API. A row that changed nothing counts as updated, so that the three totals add up. A
-//! quote is data, since the client in the document joins values and never quotes: every line is a row.
+//! Settled here: `status` has the words of the native API. A row that changed nothing counts as updated, so that the
+//! three totals add up. A quote is data, since the client in the document joins values and never quotes: every line is
+//! a row.
 
 use axum::{
     Json, Router,
@@ -117,7 +118,8 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }
 
-/// A repeat is refused with 409. The expiry of the import is checked when the request begins, as S3 checks the expiry of a URL.
+/// A repeat is refused with 409. The expiry of the import is checked when the request begins, as S3 checks the expiry
+/// of a URL.
 async fn upload(
     State(Api { store, bodies, .. }): State<Api>,
     Caller { account, .. }: Caller<Write>,

@@ -1,7 +1,7 @@
 //! Better Data, `/api/import`: arrays of JSON objects, one path for each kind.
 //!
-//! Settled here: an element of the array that is not an object is a row that fails, and so is a row whose `lines` are wrong. Only the
-//! envelope can fail a request.
+//! Settled here: an element of the array that is not an object is a row that fails, and so is a row whose `lines` are
+//! wrong. Only the envelope can fail a request.
 
 use axum::{
     Json, Router,

@@ -1,8 +1,8 @@
 //! Connectif, `/imports`: a form whose fields come in any order. The file often comes last, and chunked.
 //!
-//! Settled here: a cancelled import cannot be deleted here; the document allows it for finished imports and errors only. A file is CSV in
-//! UTF-8: a workbook, JSON or a compressed file is refused at once, since its `total` cannot be counted while it comes in. `success` counts
-//! the processed rows that did not fail.
+//! Settled here: a cancelled import cannot be deleted here; the document allows it for finished imports and errors
+//! only. A file is CSV in UTF-8: a workbook, JSON or a compressed file is refused at once, since its `total` cannot be
+//! counted while it comes in. `success` counts the processed rows that did not fail.
 
 mod total;
 

@@ -3,7 +3,8 @@
 use penstock_engine::split::{SplitError, SplitOptions, Splitter};
 use penstock_model::{Chunking, Grammar};
 
-/// Counts data rows. The end of a row depends on the delimiter, which may come after the file: until it has come, both are counted.
+/// Counts data rows. The end of a row depends on the delimiter, which may come after the file: until it has come, both
+/// are counted.
 #[derive(Debug)]
 pub(super) struct Total {
     comma: Counter,

@@ -1,8 +1,9 @@
 //! ProductsManager, `/api/v1/imports`: a form with the file and how to read it.
 //!
-//! Settled here: a page of errors lists each rejected row once, with the sentences of all its errors; `total` is the number of rejected
-//! rows, the same as `error_rows`. `total_rows` is the number of processed rows until the whole file has been read. A mapping to a field that
-//! a product does not have is refused at once; a mapping of a column that the file does not have fails the import.
+//! Settled here: a page of errors lists each rejected row once, with the sentences of all its errors; `total` is the
+//! number of rejected rows, the same as `error_rows`. `total_rows` is the number of processed rows until the whole file
+//! has been read. A mapping to a field that a product does not have is refused at once; a mapping of a column that the
+//! file does not have fails the import.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +69,8 @@ fn invalid(field: &str, message: &str) -> Refusal {
     Refusal::unprocessable("validation_error", message).with_details(details)
 }
 
-/// The format of a file that begins like this: a workbook is a ZIP archive, and JSON is an array or an object; anything else is CSV.
+/// The format of a file that begins like this: a workbook is a ZIP archive, and JSON is an array or an object; anything
+/// else is CSV.
 fn detected(start: &[u8]) -> Format {
     if start.starts_with(b"PK\x03\x04") {
         return Format::Xlsx;
@@ -198,7 +200,8 @@ fn row(errors: &[RowError]) -> Value {
     })
 }
 
-/// The document's own sentence for an invalid EAN; for any other error the sentence of the engine, which names the field.
+/// The document's own sentence for an invalid EAN; for any other error the sentence of the engine, which names the
+/// field.
 fn message(error: &RowError) -> &str {
     match (error.field.as_deref(), error.code.as_str()) {
         (Some("ean"), "invalid_ean" | "wrong_type") => "Invalid EAN format.",

@@ -1,8 +1,8 @@
 //! Quotiza, `/api/v1/products`: up to a thousand products in a JSON body.
 //!
-//! Settled here: an `account_id` other than the key's own account is not found. A number is taken for a string. A product that failed is one
-//! error, whose sentence tells everything that is wrong with the product (see [`sentence`]). `successes` counts the processed products that
-//! did not fail.
+//! Settled here: an `account_id` other than the key's own account is not found. A number is taken for a string. A
+//! product that failed is one error, whose sentence tells everything that is wrong with the product (see [`sentence`]).
+//! `successes` counts the processed products that did not fail.
 
 mod sentence;
 

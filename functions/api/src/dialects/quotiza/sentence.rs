@@ -1,5 +1,6 @@
-//! The sentence that tells what is wrong with a product. The document has one such sentence, `Validation failed: Name can't be blank`, in the
-//! words of Ruby on Rails (Active Record Validations guide); the other sentences use the words of Rails too.
+//! The sentence that tells what is wrong with a product. The document has one such sentence, `Validation failed: Name
+//! can't be blank`, in the words of Ruby on Rails (Active Record Validations guide); the other sentences use the words
+//! of Rails too.
 
 use penstock_model::RowError;
 

@@ -1,7 +1,8 @@
-//! `measure COMMAND [ARGUMENT]...` runs a command and prints, as a line of JSON on standard error, what it used: seconds of CPU (user and
-//! system) and of the clock, the most memory it held at once in bytes, and its exit code.
+//! `measure COMMAND [ARGUMENT]...` runs a command and prints, as a line of JSON on standard error, what it used:
+//! seconds of CPU (user and system) and of the clock, the most memory it held at once in bytes, and its exit code.
 //!
-//! It is small, and stands between whoever measures and what is measured: a process starts with the peak of the one that started it.
+//! It is small, and stands between whoever measures and what is measured: a process starts with the peak of the one
+//! that started it.
 
 use std::{process::Command, time::Instant};
 

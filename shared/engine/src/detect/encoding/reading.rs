@@ -72,14 +72,14 @@ pub(super) fn is_utf_8(word: &[u8]) -> bool {
     std::str::from_utf8(word).is_ok_and(letters)
 }
 
-/// Whether a word is UTF-8 of one letter and nothing else, which may as well be one character of two bytes elsewhere. What
-/// is met alone in the West, as a word, a sign or a size, is none.
+/// Whether a word is UTF-8 of one letter and nothing else, which may as well be one character of two bytes elsewhere.
+/// Those of Western languages are none: `è`, `å` and `ó` are words, `Ø` is a sign, `Ö` a size.
 pub(super) fn is_utf_8_letter(word: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(word) else { return false };
     let text = text.trim_matches('|');
     let mut letters = text.chars();
-    let is_one = matches!((letters.next(), letters.next()), (Some('\u{80}'..='\u{7ff}'), None));
-    is_one && is_utf_8(word) && !"éàøäöüÉÀØÄÖÜ".contains(text)
+    let is_one = matches!((letters.next(), letters.next()), (Some('\u{100}'..='\u{7ff}'), None));
+    is_one && is_utf_8(word)
 }
 
 /// Whether a word is UTF-8 with signs alone beyond ASCII, such as `½` and `20°C`.
