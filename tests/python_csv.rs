@@ -118,8 +118,9 @@ fn is_invisible(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}')
 }
 
-/// The text of a formula that is nothing but a text.
+/// The text of a formula that is nothing but a text, and spaces behind it.
 fn unwrapped(cell: &str) -> Option<String> {
+    let cell = if cell.ends_with(' ') { cell.trim_end_matches(|c: char| c.is_ascii_whitespace()) } else { cell };
     let text = cell.strip_prefix("=\"")?.strip_suffix('"')?;
     let single = text.replace("\"\"", "\0");
     (!single.contains('"')).then(|| single.replace('\0', "\""))
