@@ -207,7 +207,9 @@ async fn the_command_manages_keys_and_prints_a_secret_once() {
     let (id, secret) = token.split_once('.').expect("a token");
     let (_, listed, _) = run(&["list", "--account", "2"], TOKEN).await;
     assert!(listed.contains(id) && listed.contains("import:read") && !listed.contains(secret), "{listed}");
-    assert_eq!(run(&["revoke", id], TOKEN).await.0, Some(0));
+    let (code, _, said) = run(&["revoke", id], TOKEN).await;
+    assert!(code == Some(1) && said.contains("--account"), "it is of another account: {said}");
+    assert_eq!(run(&["revoke", id, "--account", "2"], TOKEN).await.0, Some(0));
     assert_eq!(refused(client.list(None, 1).await), (401, "unauthorized".into()));
     let (code, _, said) = run(&["list"], token).await;
     assert!(code == Some(1) && said.contains("401"), "{said}");
