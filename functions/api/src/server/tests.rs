@@ -123,25 +123,26 @@ async fn an_answer_that_nobody_takes_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn whoever_waits_longest_makes_room() {
+async fn whoever_waits_longest_makes_room_and_a_request_under_way_last() {
     let bounds = Bounds { connections: 3, head: LONG, piece: LONG };
     let (server, address) = started(bounds).await;
+    let mut half_a_body = connected(address, HALF_A_BODY).await;
     let mut silent = connected(address, b"").await;
     let mut half_a_head = connected(address, HALF_A_HEAD).await;
-    let mut half_a_body = connected(address, HALF_A_BODY).await;
-    let mut answered = Vec::new();
-    for (longest, next) in [(&mut silent, Some(&mut half_a_head)), (&mut half_a_body, None)] {
-        let mut stream = connected(address, HEALTH).await;
-        read_until(&mut stream, "127.0.0.1").await;
-        answered.push(stream);
-        closed(longest).await;
-        if let Some(next) = next {
-            let still = next.try_read(&mut [0]).expect_err("nothing to read, and not closed");
-            assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock);
-            next.write_all(&HEALTH[HALF_A_HEAD.len()..]).await.expect("sent");
-            read_until(next, "127.0.0.1").await;
-        }
+    let mut idle = connected(address, HEALTH).await;
+    read_until(&mut idle, "127.0.0.1").await;
+    closed(&mut silent).await;
+    half_a_head.write_all(&HEALTH[HALF_A_HEAD.len()..]).await.expect("sent");
+    read_until(&mut half_a_head, "127.0.0.1").await;
+    let mut next = connected(address, HEALTH).await;
+    read_until(&mut next, "127.0.0.1").await;
+    closed(&mut idle).await;
+    for open in [&half_a_head, &half_a_body] {
+        let still = open.try_read(&mut [0]).expect_err("nothing to read, and not closed");
+        assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock);
     }
+    half_a_body.write_all(b"56789").await.expect("sent");
+    read_until(&mut half_a_body, "10 bytes").await;
     server.stop().await;
 }
 
