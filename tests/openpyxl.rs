@@ -101,8 +101,8 @@ fn fifteen_digits(number: f64) -> String {
     format!("number {:.14e}", number + 0.0)
 }
 
-/// The cells of a sheet as Penstock reads them, but for what openpyxl does not tell from nothing, and the columns of its
-/// first row.
+/// The cells of a sheet as Penstock reads them, but for what openpyxl does not tell from nothing, and the columns of
+/// its first row.
 fn ours(bytes: &[u8], name: &str, place: &str) -> (Cells, usize) {
     let mut text = Vec::new();
     let read = sheet::each_row(Cursor::new(bytes), Some(name), 1, &mut |piece| {
