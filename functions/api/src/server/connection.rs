@@ -185,13 +185,13 @@ fn too_slow() -> io::Error {
 }
 
 /// The body of a request, whose client has its time for each piece.
-struct Received {
-    body: Incoming,
+struct Received<B> {
+    body: B,
     slot: Arc<Slot>,
     silence: Silence,
 }
 
-impl HttpBody for Received {
+impl<B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> HttpBody for Received<B> {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -307,5 +307,35 @@ impl AsyncWrite for Paced {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{channel::mpsc, poll};
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_piece_of_a_body_has_the_whole_time() {
+        let bounds = Bounds { piece: Duration::from_secs(3600), ..Bounds::PUBLIC };
+        let slot = Arc::new(Connections::slot(&Arc::new(Connections::new(bounds))).await);
+        let (pieces, body) = mpsc::unbounded::<Result<Bytes, Infallible>>();
+        let mut received = Received { body: Body::from_stream(body), slot: slot.clone(), silence: None };
+        for _ in 0..3 {
+            let before = Instant::now();
+            assert!(poll!(received.frame()).is_pending());
+            let until = received.silence.as_ref().expect("the client has the turn").deadline();
+            assert!(until >= before + bounds.piece);
+            assert!(slot.turn.client_since().is_some());
+            pieces.unbounded_send(Ok(Bytes::from_static(b"x"))).expect("the body is read");
+            let piece = received.frame().await.expect("a piece").expect("in time");
+            assert_eq!(piece.into_data().expect("data"), "x");
+            assert!(received.silence.is_none());
+            assert!(slot.turn.client_since().is_none());
+        }
+        drop(pieces);
+        assert!(received.frame().await.is_none());
     }
 }
