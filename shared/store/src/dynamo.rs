@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     operation::{
+        query::builders::QueryFluentBuilder,
         transact_write_items::TransactWriteItemsError,
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
@@ -125,28 +126,15 @@ impl Store {
         sent.map(drop).map_err(StoreError::unavailable("dynamodb:DeleteItem"))
     }
 
-    /// All items of a partition of the imports table whose sort keys begin so, read consistently, in their order.
-    pub(crate) async fn items_of(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(&pk))
-                .expression_attribute_values(":prefix", s(prefix))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable("dynamodb:Query"))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+    /// A query of the items of a partition of the imports table whose sort keys begin so: consistent, in their order.
+    pub(crate) fn query(&self, pk: String, prefix: &str) -> QueryFluentBuilder {
+        self.dynamodb()
+            .query()
+            .table_name(self.imports_table())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(pk))
+            .expression_attribute_values(":prefix", s(prefix))
+            .consistent_read(true)
     }
 
     /// Reads one item of the imports table consistently.
@@ -180,6 +168,21 @@ pub(crate) async fn send(update: UpdateItemFluentBuilder) -> Result<Updated> {
 /// Sends a conditional update; whether it was made.
 pub(crate) async fn is_made(update: UpdateItemFluentBuilder) -> Result<bool> {
     Ok(matches!(send(update).await?, Updated::Made(_)))
+}
+
+/// What a query finds, over all its pages, or the first `limit` items.
+pub(crate) async fn items(mut query: QueryFluentBuilder, limit: Option<usize>) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    loop {
+        let left = limit.map(|limit| i32::try_from(limit - items.len()).unwrap_or(i32::MAX));
+        let sent = query.clone().set_limit(left).send().await;
+        let page = sent.map_err(StoreError::unavailable("dynamodb:Query"))?;
+        items.extend(page.items.unwrap_or_default());
+        if page.last_evaluated_key.is_none() || limit.is_some_and(|limit| items.len() >= limit) {
+            return Ok(items);
+        }
+        query = query.set_exclusive_start_key(page.last_evaluated_key);
+    }
 }
 
 /// An update as an action of a transaction.

@@ -129,14 +129,8 @@ impl Store {
         let mut start = after.map(|id| import_key(account, id));
         loop {
             let mut query = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :import)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":import", s("import#"))
+                .query(account_pk(account), "import#")
                 .scan_index_forward(false)
-                .consistent_read(true)
                 .limit(limits::PAGE_MAX as i32)
                 .set_exclusive_start_key(start);
             let mut conditions = Vec::new();

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
-    dynamo::{Item, deleting, from_item, putting, s},
+    dynamo::{Item, deleting, from_item, items, putting, s},
     table::{account_pk, api_key, listed_api_key},
 };
 
@@ -144,7 +144,7 @@ impl Store {
 
     /// An account's keys in the order of their ids, revoked ones too.
     pub async fn keys(&self, account: &AccountId) -> Result<Vec<Key>> {
-        let items = self.items_of(account_pk(account), "key#").await?;
+        let items = items(self.query(account_pk(account), "key#"), None).await?;
         items.into_iter().map(|item| from_item("a key", item)).collect()
     }
 

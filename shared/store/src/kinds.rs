@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{Item, from_item, n, putting, s, updating},
+    dynamo::{Item, from_item, items, n, putting, s, updating},
     table::{
         account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
         version_of,
@@ -247,7 +247,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<KindEntry>> {
         let start = after.map(|kind| newest_schema_key(account, kind));
-        let found = self.entries(account, "schema#".to_owned(), true, start, limit).await?;
+        let found = self.entries(account, "schema#", true, start, limit).await?;
         Ok(found.into_iter().filter_map(|entry| Some(entry_of(kind_of(&entry.sk)?, entry))).collect())
     }
 
@@ -260,7 +260,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<KindEntry>> {
         let start = before.map(|version| schema_version_key(account, kind, version));
-        let found = self.entries(account, schema_versions(kind), false, start, limit).await?;
+        let found = self.entries(account, &schema_versions(kind), false, start, limit).await?;
         let is_version = |entry: &StoredEntry| version_of(&entry.sk) == Some(entry.version);
         Ok(found.into_iter().filter(is_version).map(|entry| entry_of(kind.clone(), entry)).collect())
     }
@@ -281,36 +281,17 @@ impl Store {
     async fn entries(
         &self,
         account: &AccountId,
-        prefix: String,
+        prefix: &str,
         forward: bool,
-        mut start: Option<Item>,
+        start: Option<Item>,
         limit: usize,
     ) -> Result<Vec<StoredEntry>> {
-        let mut entries = Vec::new();
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":prefix", s(&prefix))
-                .projection_expression("sk, version, title")
-                .scan_index_forward(forward)
-                .consistent_read(true)
-                .limit((limit - entries.len()) as i32)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable("dynamodb:Query"))?;
-            for item in page.items.unwrap_or_default() {
-                entries.push(from_item("a schema", item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || entries.len() >= limit {
-                return Ok(entries);
-            }
-        }
+        let query = self
+            .query(account_pk(account), prefix)
+            .projection_expression("sk, version, title")
+            .scan_index_forward(forward)
+            .set_exclusive_start_key(start);
+        items(query, Some(limit)).await?.into_iter().map(|item| from_item("a schema", item)).collect()
     }
 }
 

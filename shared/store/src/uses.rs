@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{Item, from_item, is_made, n, putting, s, updating},
+    dynamo::{Item, from_item, is_made, items, n, putting, s, updating},
     table::{
         account_pk, kind_names_key, kind_number_key, kind_use_key, kind_uses, newest_schema_key, schema_version_key,
         schema_versions,
@@ -96,13 +96,7 @@ impl Store {
         let mut left = most;
         loop {
             let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :uses)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":uses", s(kind_uses(kind)))
-                .consistent_read(true)
+                .query(account_pk(account), &kind_uses(kind))
                 .limit(left.min(100) as i32)
                 .set_exclusive_start_key(start)
                 .send()
@@ -233,7 +227,7 @@ impl Store {
 
     /// Removes the versions of a kind that has no newest one any more; whether there was any.
     async fn delete_kind_versions(&self, account: &AccountId, kind: &KindName) -> Result<bool> {
-        let items = self.sort_keys(account, schema_versions(kind)).await?;
+        let items = self.sort_keys(account, &schema_versions(kind)).await?;
         for sk in &items {
             self.delete_item(crate::dynamo::key(account_pk(account), sk)).await?;
         }
@@ -241,28 +235,8 @@ impl Store {
     }
 
     /// The sort keys in an account's partition that begin so.
-    async fn sort_keys(&self, account: &AccountId, prefix: String) -> Result<Vec<String>> {
-        let (mut keys, mut start) = (Vec::new(), None);
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":prefix", s(&prefix))
-                .projection_expression("sk")
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable("dynamodb:Query"))?;
-            let items = page.items.unwrap_or_default();
-            keys.extend(items.iter().filter_map(|item| Some(item.get("sk")?.as_s().ok()?.clone())));
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(keys);
-            }
-        }
+    async fn sort_keys(&self, account: &AccountId, prefix: &str) -> Result<Vec<String>> {
+        let found = items(self.query(account_pk(account), prefix).projection_expression("sk"), None).await?;
+        Ok(found.iter().filter_map(|item| Some(item.get("sk")?.as_s().ok()?.clone())).collect())
     }
 }
