@@ -233,96 +233,103 @@ fn tighten(data: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    type Checked = anyhow::Result<()>;
+
+    fn mode(path: &Path) -> io::Result<u32> {
+        Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+    }
+
+    fn refusal(data: &Path) -> String {
+        DataFolder::open(Some(data)).expect_err("the folder is refused").to_string()
     }
 
     #[test]
-    fn one_process_at_a_time_uses_a_folder() {
-        let outer = tempfile::tempdir().unwrap();
+    fn one_process_at_a_time_uses_a_folder() -> Checked {
+        let outer = tempfile::tempdir()?;
         let data = outer.path().join("data");
-        let mut first = DataFolder::open(Some(&data)).unwrap();
-        first.note_url("http://127.0.0.1:9000").unwrap();
-        let refused = DataFolder::open(Some(&data)).unwrap_err().to_string();
+        let mut first = DataFolder::open(Some(&data))?;
+        first.note_url("http://127.0.0.1:9000")?;
+        let refused = refusal(&data);
         let holder = format!("process {}, http://127.0.0.1:9000", std::process::id());
-        assert!(refused.contains(&holder) && refused.contains(data.to_str().unwrap()), "{refused}");
+        assert!(refused.contains(&holder) && refused.contains(&*data.to_string_lossy()), "{refused}");
         drop(first);
-        DataFolder::open(Some(&data)).unwrap();
+        DataFolder::open(Some(&data))?;
+        Ok(())
     }
 
     #[test]
-    fn nobody_else_looks_inside_also_where_they_could_before() {
-        let outer = tempfile::tempdir().unwrap();
+    fn nobody_else_looks_inside_also_where_they_could_before() -> Checked {
+        let outer = tempfile::tempdir()?;
         let data = outer.path().join("data");
-        fs::create_dir_all(data.join("s3/uploads")).unwrap();
-        fs::create_dir(data.join("s3/.versions")).unwrap();
+        fs::create_dir_all(data.join("s3/uploads"))?;
+        fs::create_dir(data.join("s3/.versions"))?;
         for file in ["s3/uploads/a", "dynamodb.sqlite", "notes.txt"] {
-            fs::write(data.join(file), "a").unwrap();
-            fs::set_permissions(data.join(file), Permissions::from_mode(0o644)).unwrap();
+            fs::write(data.join(file), "a")?;
+            fs::set_permissions(data.join(file), Permissions::from_mode(0o644))?;
         }
         for path in ["", "s3", "s3/uploads"] {
-            fs::set_permissions(data.join(path), Permissions::from_mode(0o755)).unwrap();
+            fs::set_permissions(data.join(path), Permissions::from_mode(0o755))?;
         }
-        let folder = DataFolder::open(Some(&data)).unwrap();
-        folder.secret().unwrap();
-        folder.note_given_keys(["a"].into_iter()).unwrap();
-        folder.folder("logs").unwrap();
+        let folder = DataFolder::open(Some(&data))?;
+        folder.secret()?;
+        folder.note_given_keys(["a"].into_iter())?;
+        folder.folder("logs")?;
         for path in ["", "s3", "s3/uploads", "logs"] {
-            assert_eq!(mode(&data.join(path)), 0o700, "{path:?}");
+            assert_eq!(mode(&data.join(path))?, 0o700, "{path:?}");
         }
         for path in ["s3/uploads/a", "secret", "keys", "lock", "dynamodb.sqlite", ".penstock"] {
-            assert_eq!(mode(&data.join(path)), 0o600, "{path}");
+            assert_eq!(mode(&data.join(path))?, 0o600, "{path}");
         }
         // What is somebody else's stays as it is, behind the folder's own rights.
-        assert_eq!(mode(&data.join("notes.txt")), 0o644);
-        assert_eq!(mode(DataFolder::open(None).unwrap().path()), 0o700);
+        assert_eq!(mode(&data.join("notes.txt"))?, 0o644);
+        assert_eq!(mode(DataFolder::open(None)?.path())?, 0o700);
+        Ok(())
     }
 
     #[test]
-    fn a_folder_of_somebody_is_left_as_it_is() {
+    fn a_folder_of_somebody_is_left_as_it_is() -> Checked {
         for name in ["notes.txt", "lock", "keys", "dynamodb.sqlite", "s3", "folder/lock"] {
-            let data = tempfile::tempdir().unwrap();
+            let data = tempfile::tempdir()?;
             let file = data.path().join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, "mine").unwrap();
-            fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
-            fs::set_permissions(file.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
-            fs::set_permissions(data.path(), Permissions::from_mode(0o755)).unwrap();
-            let refused = DataFolder::open(Some(data.path())).unwrap_err().to_string();
-            let first = name.split('/').next().unwrap();
+            let folder = file.parent().expect("a folder holds it");
+            fs::create_dir_all(folder)?;
+            fs::write(&file, "mine")?;
+            fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+            fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+            fs::set_permissions(data.path(), Permissions::from_mode(0o755))?;
+            let refused = refusal(data.path());
+            let first = name.split('/').next().unwrap_or(name);
             assert!(refused.contains("no folder of a local cloud") && refused.contains(first), "{refused}");
-            assert_eq!((fs::read_to_string(&file).unwrap().as_str(), mode(&file)), ("mine", 0o755), "{name}");
-            assert_eq!((mode(data.path()), mode(file.parent().unwrap())), (0o755, 0o755), "{name}");
-            assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "{name}");
+            assert_eq!((fs::read_to_string(&file)?.as_str(), mode(&file)?), ("mine", 0o755), "{name}");
+            assert_eq!((mode(data.path())?, mode(folder)?), (0o755, 0o755), "{name}");
+            assert_eq!(fs::read_dir(data.path())?.count(), 1, "{name}");
         }
         // A new disk is empty; a folder that has the mark takes what somebody puts beside.
-        let data = tempfile::tempdir().unwrap();
-        fs::create_dir(data.path().join("lost+found")).unwrap();
-        drop(DataFolder::open(Some(data.path())).unwrap());
-        fs::write(data.path().join("notes.txt"), "mine").unwrap();
-        DataFolder::open(Some(data.path())).unwrap();
+        let data = tempfile::tempdir()?;
+        fs::create_dir(data.path().join("lost+found"))?;
+        drop(DataFolder::open(Some(data.path()))?);
+        fs::write(data.path().join("notes.txt"), "mine")?;
+        DataFolder::open(Some(data.path()))?;
+        Ok(())
     }
 
     #[test]
-    fn the_secret_and_the_keys_stay_with_a_folder() {
-        let data = tempfile::tempdir().unwrap();
-        let first = DataFolder::open(Some(data.path())).unwrap();
-        let secret = first.secret().unwrap();
-        assert_eq!((first.given_keys().unwrap(), secret.len()), (Vec::<String>::new(), 64));
-        first.note_given_keys(["a", "b"].into_iter()).unwrap();
+    fn the_secret_and_the_keys_stay_with_a_folder() -> Checked {
+        let data = tempfile::tempdir()?;
+        let first = DataFolder::open(Some(data.path()))?;
+        let secret = first.secret()?;
+        assert_eq!((first.given_keys()?, secret.len()), (Vec::<String>::new(), 64));
+        first.note_given_keys(["a", "b"].into_iter())?;
         drop(first);
-        let again = DataFolder::open(Some(data.path())).unwrap();
-        assert_eq!(
-            (again.secret().unwrap(), again.given_keys().unwrap()),
-            (secret, vec!["a".to_owned(), "b".to_owned()])
-        );
-        fs::remove_file(data.path().join("keys")).unwrap();
-        fs::write(data.path().join("dynamodb.sqlite"), "").unwrap();
-        assert_eq!(again.given_keys().unwrap(), ["local"]);
-        assert_ne!(DataFolder::open(None).unwrap().secret().unwrap(), again.secret().unwrap());
+        let again = DataFolder::open(Some(data.path()))?;
+        assert_eq!((again.secret()?, again.given_keys()?), (secret, vec!["a".to_owned(), "b".to_owned()]));
+        fs::remove_file(data.path().join("keys"))?;
+        fs::write(data.path().join("dynamodb.sqlite"), "")?;
+        assert_eq!(again.given_keys()?, ["local"]);
+        assert_ne!(DataFolder::open(None)?.secret()?, again.secret()?);
+        Ok(())
     }
 }
