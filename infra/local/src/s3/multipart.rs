@@ -340,3 +340,71 @@ fn read(text: &str) -> Option<Upload> {
     parts.retain(|_, stored| !stored.etag.is_empty());
     Some(Upload { target: Target { bucket, key, version }, parts, is_joined: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "uploads";
+    const KEY: &str = "a";
+    const ID: &str = "0b7d";
+    const ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+    /// What s3s-fs has of an upload of one part.
+    const FILES: [&str; 2] = [".upload-0b7d.json", ".upload_id-0b7d.part-1"];
+
+    fn completed() -> CompletedPart {
+        CompletedPart { part_number: Some(1), e_tag: Some(ETag::Strong(ETAG.to_owned())), ..Default::default() }
+    }
+
+    /// An upload of one part in a folder, whose joining has begun.
+    fn joined(root: &Path) -> (Multipart, Joining) {
+        for file in FILES {
+            fs::write(root.join(file), file).expect("a file");
+        }
+        let multipart = Multipart::open(root).expect("a folder");
+        let version = Version::of(BUCKET, KEY, "1".to_owned());
+        let target = Target { bucket: BUCKET.to_owned(), key: KEY.to_owned(), version };
+        multipart.begin(ID, target).expect("noted");
+        multipart.note(ID, 1, ETAG, 5, None).expect("noted");
+        let joining = multipart.take(ID, &[completed()]).expect("taken");
+        (multipart, joining)
+    }
+
+    fn is_as_before(multipart: &Multipart, root: &Path) {
+        for file in FILES {
+            assert_eq!(fs::read_to_string(root.join(file)).expect("it is back"), file);
+        }
+        assert!(!multipart.kept(ID).exists());
+        let upload = multipart.find_open(ID, BUCKET, KEY).expect("it is under way");
+        let parts = multipart.parts(upload, ID.to_owned(), None, None).parts.expect("a list");
+        assert_eq!(parts.len(), 1);
+        multipart.take(ID, &[completed()]).expect("its parts can be joined again");
+    }
+
+    #[test]
+    fn a_process_that_dies_while_it_joins_parts_leaves_the_upload_as_it_was() {
+        // Before s3s-fs has removed anything, after a part of it, and after all of it.
+        for removed in 0..=FILES.len() {
+            let root = tempfile::tempdir().expect("a folder");
+            let (dead, joining) = joined(root.path());
+            FILES[..removed].iter().for_each(|file| fs::remove_file(root.path().join(file)).expect("removed"));
+            // A process that dies drops nothing.
+            std::mem::forget((dead, joining));
+            is_as_before(&Multipart::open(root.path()).expect("a folder"), root.path());
+        }
+    }
+
+    #[test]
+    fn parts_whose_joining_fails_are_an_upload_as_before_and_those_of_an_object_are_gone() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (multipart, joining) = joined(root.path());
+        assert!(multipart.find_open(ID, BUCKET, KEY).is_err(), "nobody changes it meanwhile");
+        fs::remove_file(root.path().join(FILES[1])).expect("removed");
+        drop(joining);
+        is_as_before(&multipart, root.path());
+        multipart.take(ID, &[completed()]).expect("taken").end(&multipart);
+        assert!(multipart.find(ID, BUCKET, KEY).is_err() && !multipart.kept(ID).exists());
+        assert!(Multipart::open(root.path()).expect("a folder").under_way().is_empty());
+    }
+}
