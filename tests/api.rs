@@ -533,8 +533,7 @@ async fn a_cancel_lets_chunks_that_have_begun_be_finished() {
         options.queues[QueueName::Chunks].batch_size = 1;
     })
     .await;
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 100, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 100, "1")).await;
     stack.cloud.quiet().await;
     let import = stack.client.import(&created.id).await.expect("is there");
     assert_eq!((import.status, import.rows.processed), (Status::Processing, 90));

@@ -339,8 +339,7 @@ async fn a_long_cell_is_shown_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_upload_to_the_same_url_is_refused_and_changes_nothing() {
     let stack = Stack::start().await;
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 10, "1")).await;
     // At once, before the import is done, and when it is.
     assert_eq!(upload(&created, &files::plain(100, 5, "2")).await, 412);
     let import = stack.ended(&created.id).await;
@@ -412,8 +411,7 @@ async fn an_upload_in_time_whose_event_was_lost_counts() {
         options.faults.event_lost = 1.0;
     })
     .await;
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 10, "1")).await;
     stack.pass(Duration::from_secs(limits::UPLOAD_TTL_SECONDS + 3600)).await;
     stack.cloud.sweep_now().await.expect("sweeps");
     let import = stack.ended(&created.id).await;

@@ -118,15 +118,16 @@ async fn kinds_are_listed_by_page_and_a_deleted_one_makes_room_without_its_numbe
     stack.stop().await;
 }
 
+fn new(kind: &str) -> NewImport {
+    NewImport { kind: Some(kind.to_owned()), ..NewImport::default() }
+}
+
 async fn create(stack: &Stack, kind: &str) -> Import {
-    let new = NewImport { kind: Some(kind.to_owned()), ..NewImport::default() };
-    stack.client.create(&new, None).await.expect("an import")
+    stack.client.create(&new(kind), None).await.expect("an import")
 }
 
 async fn import(stack: &Stack, kind: &str, file: &str) -> Import {
-    let created = create(stack, kind).await;
-    assert_eq!(upload(&created, file.as_bytes()).await, 200);
-    let ended = stack.ended(&created.id).await;
+    let ended = stack.import_as(new(kind), file.as_bytes()).await;
     adds_up(&ended);
     ended
 }

@@ -370,17 +370,7 @@ async fn rows_that_are_none_are_rejected_again_when_they_are_sent_again() {
 }
 
 async fn import_with(stack: &Stack, file: &[u8], options: &Value) -> Import {
-    let options: ImportOptions = serde_json::from_value(options.clone()).expect("options");
-    let created = stack.client.create(&NewImport { options, ..NewImport::default() }, None).await.expect("is created");
-    assert_eq!(upload(&created, file).await, 200);
-    stack.ended(&created.id).await
-}
-
-async fn rejected(stack: &Stack, import: &Import) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("rejected");
-    stack.client.save_rejected(&import.id, &path).await.expect("the file is written");
-    std::fs::read_to_string(&path).expect("a file")
+    stack.import_with(file, serde_json::from_value(options.clone()).expect("options")).await
 }
 
 /// Mended, a file of rejected rows is taken with the same options as its first file, wherever that had its header and
@@ -423,11 +413,11 @@ async fn rejected_rows_are_sent_again_with_the_same_options() {
         // What is not mended is rejected again, in a file of the same form.
         for _ in 0..2 {
             assert_eq!((import.rows.failed, import.rows.processed), (1, 1), "{key} {:?}", import.failure);
-            let file = rejected(&stack, &import).await;
+            let file = stack.rejected(&import).await;
             assert_eq!(file.starts_with('\u{feff}'), has_mark, "{file}");
             import = import_with(&stack, file.as_bytes(), &options).await;
         }
-        let file = rejected(&stack, &import).await;
+        let file = stack.rejected(&import).await;
         let mended = match file.contains("\"brand\":\"\"") {
             true => file.replace("\"brand\":\"\"", "\"brand\":\"b\""),
             false => format!("{}b\n", file.trim_end_matches('\n')),
@@ -458,7 +448,7 @@ async fn an_error_of_a_workbook_is_refused_until_a_value_stands_there() {
         let errors = stack.errors(&import.id).await;
         assert_eq!((import.rows.failed, errors[0].code.as_str()), (1, "cell_error"), "{errors:?}");
         assert_eq!(errors[0].field.as_deref(), Some("description"));
-        let file = rejected(&stack, &import).await;
+        let file = stack.rejected(&import).await;
         assert!(file.ends_with(",re-1,a,b,_error: #DIV/0!\n"), "{file}");
         import = import_with(&stack, file.as_bytes(), &json!({})).await;
     }
@@ -467,7 +457,7 @@ async fn an_error_of_a_workbook_is_refused_until_a_value_stands_there() {
     let again = sheet(0, &[&names, &["2", "2", "x", "re-1", "a", "b", "_error: #DIV/0!"]]);
     let import_again = import_with(&stack, &again, &json!({})).await;
     assert_eq!(stack.errors(&import_again.id).await[0].code, "cell_error");
-    let mended = rejected(&stack, &import).await.replace("_error: #DIV/0!", "whole");
+    let mended = stack.rejected(&import).await.replace("_error: #DIV/0!", "whole");
     assert_eq!(import_with(&stack, mended.as_bytes(), &json!({})).await.rows.created, 1);
     stack.stop().await;
 }

@@ -6,10 +6,10 @@ mod support;
 use std::process::{Command, Output, Stdio};
 
 use encoding_rs::Encoding;
-use penstock_client::{Import, NewImport};
+use penstock_client::Import;
 use penstock_model::{ImportOptions, Status, limits};
 use serde_json::Value;
-use support::{Stack, upload};
+use support::Stack;
 
 /// Runs the command over a file of these bytes.
 fn run(command: &str, file: &[u8], arguments: &[&str]) -> Output {
@@ -28,9 +28,7 @@ fn check(file: &[u8], arguments: &[&str]) -> Value {
 
 async fn import(stack: &Stack, file: &[u8], encoding: Option<&str>) -> Import {
     let options = ImportOptions { encoding: encoding.map(str::to_owned), ..ImportOptions::default() };
-    let created = stack.client.create(&NewImport { options, ..NewImport::default() }, None).await.expect("is created");
-    assert_eq!(upload(&created, file).await, 200);
-    stack.ended(&created.id).await
+    stack.import_with(file, options).await
 }
 
 /// A file as a shop exports it, with keys of its own: the names are in its language, all else of it is ASCII, and far

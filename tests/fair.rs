@@ -121,8 +121,7 @@ async fn receives_decide_nothing() {
     let stack = stack_with_crashes_and(folder.path(), |options| options.scheduled = false).await;
     // Before it begins: as a neighbour's chunk would end the process.
     arm(folder.path(), "validate.received.always");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 90, "1")).await;
     stack.passes_until("many deaths", async || stack.deaths("validate") >= 12).await;
     let running = stack.client.import(&created.id).await.expect("there");
     assert_eq!((running.status, running.rows.processed), (Status::Processing, 0));
@@ -138,8 +137,7 @@ async fn an_import_whose_validator_is_killed_goes_on_within_a_minute() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes(folder.path()).await;
     arm(folder.path(), "validate.begun");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 950, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 950, "1")).await;
     stack.cloud.quiet().await;
     assert_eq!(armed(folder.path()), [""; 0]);
     assert_eq!(stack.client.import(&created.id).await.expect("there").status, Status::Processing);
@@ -155,8 +153,7 @@ async fn a_file_that_ends_every_splitter_fails_its_import_within_minutes() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes(folder.path()).await;
     arm(folder.path(), "split.begun.always");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 250, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 250, "1")).await;
     let mut minutes = 0;
     while !stack.client.import(&created.id).await.expect("there").status.is_final() {
         stack.cloud.quiet().await;
@@ -180,8 +177,7 @@ async fn a_file_that_ends_every_splitter_fails_its_import_within_minutes() {
 async fn a_burst_of_one_tenant_does_not_keep_anothers_row_waiting() {
     const CHUNKS: usize = 40;
     let stack = hasty(1).await;
-    let burst = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&burst, &files::plain(0, (CHUNKS * CHUNK_ROWS) as u64, "1")).await, 200);
+    let burst = stack.uploaded(&files::plain(0, (CHUNKS * CHUNK_ROWS) as u64, "1")).await;
     let other = stack.client_of(OTHER_TOKEN);
     let single = other.create(&NewImport::default(), None).await.expect("created");
     assert_eq!(upload(&single, &files::plain(0, 1, "1")).await, 200);

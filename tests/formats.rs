@@ -17,9 +17,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 async fn import(stack: &Stack, new: NewImport, file: &[u8]) -> Import {
-    let created = stack.client.create(&new, None).await.expect("an import is created");
-    assert_eq!(upload(&created, file).await, 200);
-    let import = stack.ended(&created.id).await;
+    let import = stack.import_as(new, file).await;
     adds_up(&import);
     import
 }
@@ -40,13 +38,6 @@ async fn failure_of(file: &[u8], options: ImportOptions) -> (String, String) {
 
 async fn fields(stack: &Stack, key: &str) -> serde_json::Value {
     stack.client.record("products", key).await.expect("answers").expect("is there")["fields"].clone()
-}
-
-async fn rejected(stack: &Stack, import: &Import) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("rejected");
-    stack.client.save_rejected(&import.id, &path).await.expect("the file is written");
-    std::fs::read_to_string(&path).expect("text")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +132,7 @@ async fn json_rows_that_are_bad_cost_themselves_alone() {
         ]
     );
     assert_eq!(fields(&stack, "A").await["cost"].to_string(), "1.1");
-    let text = rejected(&stack, &import).await;
+    let text = stack.rejected(&import).await;
     let lines: Vec<&str> = text.lines().collect();
     assert!(
         lines[0].starts_with("{\"_errors\":\"required: ") && lines[0].ends_with(",\"sku\":\"B\",\"name\":\"a\"}"),
@@ -164,7 +155,7 @@ async fn a_broken_document_says_from_which_row_on() {
     let error = &stack.errors(&import.id).await[0];
     assert_eq!((error.row, error.line, error.code.as_str()), (3, 4, "broken_document"));
     assert!(error.message.contains("on line 4") && error.message.contains("from row 3 on"), "{}", error.message);
-    assert!(rejected(&stack, &import).await.contains("\"C\""));
+    assert!(stack.rejected(&import).await.contains("\"C\""));
     let cut = stack.import(format!("[{},{}", row("A"), row("B")).as_bytes()).await;
     assert_eq!((cut.rows.unchanged, cut.rows.failed), (2, 1));
     assert!(stack.errors(&cut.id).await[0].message.contains("what may follow row 2 is missing"));
@@ -280,7 +271,7 @@ async fn a_workbooks_cells_are_what_it_stores() {
     );
     let record = stack.client.record("stock", "two").await.expect("answers").expect("is there");
     assert_eq!(record["fields"]["since"], "2026-11-21");
-    let text = rejected(&stack, &import).await;
+    let text = stack.rejected(&import).await;
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "\u{feff}_row,_line,_errors,SKU,since,counted,price,active,total");
     assert!(lines[1].starts_with("3,7,") && lines[1].ends_with(",,,,_error: #DIV/0!,,"), "{text}");
@@ -331,7 +322,7 @@ async fn workbooks_are_read_as_people_send_them() {
     let errors = stack.errors(&import.id).await;
     let places: Vec<_> = errors.iter().map(|e| (e.row, e.line, e.key.as_deref(), e.code.as_str())).collect();
     assert_eq!(places, [(2, 4, None, "ragged_row"), (3, 5, None, "cell_error")]);
-    let text = rejected(&stack, &import).await;
+    let text = stack.rejected(&import).await;
     let ragged = text.lines().nth(1).unwrap_or_default();
     assert!(ragged.starts_with("2,4,") && ragged.ends_with(",A-2,Chair,Nord,,,1.5,note"), "{text}");
     let empty = stack.import(&raw_workbook("<row><c s='0'/></row>")).await.failure.expect("a reason");
@@ -539,10 +530,10 @@ async fn rejected_rows_can_be_mended_and_sent_again_whatever_they_came_in() {
             let first = import(&stack, new(), file).await;
             assert_eq!(first.rows.failed, 2, "{at} {additional}");
             // Twice over: what was added the first time is not in the way the second time.
-            let text = rejected(&stack, &first).await;
+            let text = stack.rejected(&first).await;
             let second = import(&stack, new(), text.as_bytes()).await;
             assert_eq!(second.rows.failed, 2, "{at} {additional} {text}");
-            let mended = rejected(&stack, &second).await.replace("bad", "7");
+            let mended = stack.rejected(&second).await.replace("bad", "7");
             let third = import(&stack, new(), mended.as_bytes()).await;
             assert_eq!(third.status, Status::Completed, "{at} {additional} {mended}");
             let record =

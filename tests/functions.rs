@@ -409,8 +409,7 @@ async fn events_that_no_function_knows_are_errors() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
     let stack = still().await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 10, "1")).await, 200);
+    let import = stack.uploaded(&files::plain(0, 10, "1")).await;
     let order = Order::Continue { account: account(), import: id_of(&import), died_at: None };
     let order = order.encode().expect("small");
     let answer = invoke(&stack, "split", messages("splits", "no order", &order)).await;
@@ -470,8 +469,7 @@ async fn an_order_is_taken_by_the_function_of_its_queue_and_by_the_sweeper_alone
 #[tokio::test(flavor = "multi_thread")]
 async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     let stack = still().await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, FILE).await, 200);
+    let import = stack.uploaded(FILE).await;
     let object = stored(&stack, &import).await;
     let event = object_created(&stack, &upload_key(&account(), &id_of(&import)), &object);
     assert_eq!(invoke(&stack, "split", event).await, Value::Null);
@@ -519,8 +517,7 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
 async fn rows_that_a_message_cannot_hold_as_text_come_in_base64() {
     let stack = still().await;
     let file = b"sku,name,brand\nA,a\x01b,c\nB,\xff,c\nC,\0,c\nD,\xef\xbf\xbf,c\n";
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, file).await, 200);
+    let import = stack.uploaded(file).await;
     let object = stored(&stack, &import).await;
     let event = object_created(&stack, &upload_key(&account(), &id_of(&import)), &object);
     assert_eq!(invoke(&stack, "split", event).await, Value::Null);

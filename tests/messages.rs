@@ -314,14 +314,14 @@ async fn the_service_names_options_and_the_command_flags() {
     stack.client.put_kind(&serde_json::from_str(TYPES).expect("a schema")).await.expect("a kind");
     let new = || NewImport { kind: Some("types".into()), ..NewImport::default() };
     let file = "id,n\nA,\"12,5\"\n";
-    let imported = import(&stack, new(), file.as_bytes()).await;
+    let imported = stack.import_as(new(), file.as_bytes()).await;
     let note = "`n` has cells such as `12,5`, numbers with a decimal comma: give the option `decimal_char` = \",\"";
     let [suggested, rejected] = imported.detected.expect("what it is").notes.try_into().expect("two notes");
     assert_eq!(suggested, note);
     assert!(rejected.starts_with("rows were rejected whose numbers have another decimal character"), "{rejected}");
     let errors = stack.errors(&imported.id).await;
     assert_eq!(errors[0].message, "`n`: not a number as it is: write 12.5, or give the option `decimal_char` = \",\"");
-    let failed = import(&stack, NewImport::default(), b"Prices\nsku,name,brand\nA,a,b\n").await;
+    let failed = stack.import_as(NewImport::default(), b"Prices\nsku,name,brand\nA,a,b\n").await;
     let failure = failed.failure.expect("a reason");
     assert!(failure.message.ends_with(": give the option `header_line` = 2"), "{}", failure.message);
     let folder = tempfile::tempdir().expect("a folder");
@@ -538,19 +538,6 @@ fn names_of_any_length_are_compared_in_bounded_time() {
     assert!(message.len() < 4000 && !message.contains("did you mean"), "{message}");
 }
 
-async fn import(stack: &Stack, new: NewImport, file: &[u8]) -> Import {
-    let created = stack.client.create(&new, None).await.expect("an import is made");
-    assert_eq!(upload(&created, file).await, 200);
-    stack.ended(&created.id).await
-}
-
-async fn rejected(stack: &Stack, import: &Import) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("rejected");
-    stack.client.save_rejected(&import.id, &path).await.expect("the file is written");
-    std::fs::read_to_string(path).expect("UTF-8")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_keeps_its_place_in_the_first_file() {
     let schema = json!({ "name": "teile", "primaryKey": ["id"], "fields": [
@@ -582,14 +569,14 @@ async fn a_row_keeps_its_place_in_the_first_file() {
         let stack = Stack::start().await;
         stack.client.put_kind(&schema).await.expect("a kind");
         let new = || NewImport { kind: Some("teile".into()), ..NewImport::default() };
-        let first = import(&stack, new(), &file).await;
+        let first = stack.import_as(new(), &file).await;
         assert_eq!((first.rows.created, first.rows.failed), (1, 2), "{name}");
-        let text = rejected(&stack, &first).await;
+        let text = stack.rejected(&first).await;
         // One of the two rows is mended, then the other one.
         let once = text.replacen("bad", "6", 1);
-        let second = import(&stack, new(), once.as_bytes()).await;
+        let second = stack.import_as(new(), once.as_bytes()).await;
         assert_eq!((second.rows.created, second.rows.failed), (1, 1), "{name}: {once}");
-        let text = rejected(&stack, &second).await;
+        let text = stack.rejected(&second).await;
         assert_eq!(text.matches("_errors").count(), 1, "{name}: {text}");
         let place = stack.errors(&first.id).await.into_iter().find(|error| error.row == 3).expect("row 3");
         let told = match name {
@@ -599,7 +586,7 @@ async fn a_row_keeps_its_place_in_the_first_file() {
         };
         assert!(text.contains(&told), "{name}: {told} is not in {text}");
         let twice = text.replace("bad", "7");
-        let third = import(&stack, new(), twice.as_bytes()).await;
+        let third = stack.import_as(new(), twice.as_bytes()).await;
         assert_eq!((third.rows.created, third.rows.failed), (1, 0), "{name}: {twice}");
         for (row, count) in [(1, 5), (2, 6), (3, 7)] {
             let record = stack.client.record("teile", &format!("T{row}")).await.expect("answers").expect("is there");

@@ -20,9 +20,7 @@ fn read(options: Value) -> ImportOptions {
 
 async fn import(stack: &Stack, kind: &str, file: &str, options: Value) -> Import {
     let new = NewImport { kind: Some(kind.to_owned()), options: read(options), ..NewImport::default() };
-    let created = stack.client.create(&new, None).await.expect("an import");
-    assert_eq!(upload(&created, file.as_bytes()).await, 200);
-    let ended = stack.ended(&created.id).await;
+    let ended = stack.import_as(new, file.as_bytes()).await;
     adds_up(&ended);
     ended
 }

@@ -226,8 +226,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     };
     // An upload of which nobody was told, and an id without one.
     let stack = with(|options| options.faults.event_lost = 1.0).await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 250, "1")).await, 200);
+    let import = stack.uploaded(&files::plain(0, 250, "1")).await;
     let unused = stack.create(ImportOptions::default()).await;
     continue_split(&stack, &unused.id).await;
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
@@ -238,8 +237,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
         options.faults.delay = Duration::from_secs(24 * 3600);
     })
     .await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 950, "1")).await, 200);
+    let import = stack.uploaded(&files::plain(0, 950, "1")).await;
     stack.cloud.quiet().await;
     stack.cloud.queue("chunks").expect("the queue").purge();
     stack.cloud.faults().clear();
@@ -271,8 +269,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     for by_client in [false, true] {
         let stack = with(|options| options.scheduled = false).await;
         arm(crashes, "end.ended");
-        let import = stack.create(ImportOptions::default()).await;
-        assert_eq!(upload(&import, b"sku,name,brand\nS-1,,Acme\n").await, 200);
+        let import = stack.uploaded(b"sku,name,brand\nS-1,,Acme\n").await;
         stack.cloud.quiet().await;
         assert_eq!(armed(crashes), [""; 0]);
         if by_client {

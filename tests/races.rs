@@ -11,7 +11,6 @@ use support::{
     files,
     held::{HELD, half_done, held, held_and},
     http::post_form,
-    upload,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -47,8 +46,7 @@ async fn a_form_posted_again_while_a_split_is_dead_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes(folder.path()).await;
     arm(folder.path(), "split.checkpoint.always");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 950, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 950, "1")).await;
     stack.cloud.quiet().await;
     let form = created.form.as_ref().expect("a form");
     assert_eq!(post_form(form, &files::plain(5000, 5, "2")).await.status, 204);
@@ -85,8 +83,7 @@ async fn a_deletion_of_an_import_that_awaits_its_upload_ends_it_first() {
         options.faults.event_late = 1.0;
     })
     .await;
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 10, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 10, "1")).await;
     let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
     assert!(stack.cloud.store().delete(&account, &id).await.expect("answers"));
     stack.pass(Duration::from_secs(61)).await;
@@ -101,8 +98,7 @@ async fn a_cancelled_import_whose_begun_chunk_was_lost_ends() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes(folder.path()).await;
     arm(folder.path(), "validate.begun");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 950, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 950, "1")).await;
     stack.cloud.quiet().await;
     assert_eq!(armed(folder.path()), [""; 0]);
     assert_eq!(stack.client.cancel(&created.id).await.expect("cancelled").status, Status::Processing);
@@ -155,8 +151,7 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_chunks_last_try() {
     })
     .await;
     arm(folder.path(), "validate.received.always");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 90, "1")).await;
     let id = created.id.parse().expect("valid");
     let sent_again = async || {
         let blocks = stack.cloud.store().blocks(&id, &[0]).await.expect("read");
@@ -179,8 +174,7 @@ async fn copies_of_a_dead_letter_do_not_use_up_a_splits_last_try() {
     })
     .await;
     arm(folder.path(), "split.columns.always");
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, &files::plain(0, 90, "1")).await, 200);
+    let created = stack.uploaded(&files::plain(0, 90, "1")).await;
     let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
     let died = async || stack.cloud.store().import(&account, &id).await.expect("read").expect("there").split_died_at;
     stack.passes_until("the split is dead-lettered", async || died().await.is_some()).await;
@@ -218,8 +212,7 @@ async fn a_row_that_its_record_has_no_room_for_is_rejected_or_applied_and_not_bo
     let part = "x".repeat(limits::RECORD_BYTES - 1000);
     stack.import(format!("sku,name,brand,description\nA,a,b,{part}\n").as_bytes()).await;
     arm(folder.path(), "validate.errors");
-    let refused = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&refused, format!("sku,name,brand,category\nA,a,b,{part}\n").as_bytes()).await, 200);
+    let refused = stack.uploaded(format!("sku,name,brand,category\nA,a,b,{part}\n").as_bytes()).await;
     stack.cloud.quiet().await;
     assert_eq!(armed(folder.path()), [""; 0]);
     // There is room when the chunk comes back; its row has been refused all the same.

@@ -49,8 +49,7 @@ async fn an_upload_that_was_stored_in_time_counts_however_late_its_event_is() {
         options.scheduled = false;
     })
     .await;
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 10, "1")).await, 200);
+    let import = stack.uploaded(&files::plain(0, 10, "1")).await;
     stack.pass(Duration::from_secs(48 * 3600)).await;
     stack.cloud.sweep_now().await.expect("the sweeper looks");
     stack.cloud.idle().await;
@@ -98,8 +97,7 @@ async fn a_chunk_that_has_begun_is_finished_however_often_its_validator_dies() {
     })
     .await;
     arm(folder.path(), "validate.records.always");
-    let import = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&import, &files::plain(0, 90, "1")).await, 200);
+    let import = stack.uploaded(&files::plain(0, 90, "1")).await;
     // The one chunk is received five times, dead-lettered and sent again, twice over, and begins once more.
     let settled = |usage: Usage| {
         usage.total(|operation| (&*operation.name, &*operation.resource) == ("DeleteMessageBatch", "chunks-dead")).items
@@ -239,8 +237,7 @@ async fn messages_that_are_lost_are_made_again_from_the_file() {
             options.faults.seed = 11;
         })
         .await;
-        let import = stack.create(ImportOptions::default()).await;
-        assert_eq!(upload(&import, &file).await, 200);
+        let import = stack.uploaded(&file).await;
         stack.cloud.quiet().await;
         let split = stack.client.import(&import.id).await.expect("there");
         assert_eq!((split.status, split.rows.total), (Status::Processing, Some(950)));

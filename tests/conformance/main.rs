@@ -14,6 +14,9 @@ mod parts;
 mod queues;
 mod records;
 mod removals;
+#[allow(unreachable_pub)]
+#[path = "../support/s3_client.rs"]
+mod s3_client;
 
 use std::{
     any::Any,

@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::{
-    Client,
-    config::{BehaviorVersion, Region},
-};
 use penstock_model::{Halt, Import, Report, RowError, Status, limits};
 use penstock_store::{
     Store,
@@ -20,23 +16,12 @@ use tokio::time::{Instant, sleep};
 use crate::{
     bench::{Bench, object},
     files::{post, stored},
+    s3_client,
 };
-
-fn s3(bench: &Bench) -> Client {
-    let settings = &bench.settings;
-    let mut config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(settings.region.clone()))
-        .credentials_provider(settings.credentials.clone())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .force_path_style(true);
-    config.set_endpoint_url(settings.s3_endpoint.clone());
-    Client::from_conf(config.build())
-}
 
 /// The versions and delete markers under the import's key, the newest first.
 async fn versions(bench: &Bench, import: &Import) -> Vec<String> {
-    let listed = s3(bench).list_object_versions().bucket(&bench.settings.uploads_bucket);
+    let listed = s3_client::of(&bench.settings).list_object_versions().bucket(&bench.settings.uploads_bucket);
     let listed = listed.prefix(upload_key(&import.account, &import.id)).send().await.expect("S3 lists them");
     assert_ne!(listed.is_truncated(), Some(true));
     let versions = listed.versions().iter().filter_map(|version| version.version_id());
@@ -100,7 +85,8 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     file.write(b"_row,_line,_errors,sku\n").await.expect("taken");
     let key = file.finish().await.expect("stored");
     store.set_report(&import, &Report { key: key.clone(), rows: 1 }).await.expect("recorded");
-    let rejected = || s3(&bench).head_object().bucket(&bench.settings.results_bucket).key(&key).send();
+    let rejected =
+        || s3_client::of(&bench.settings).head_object().bucket(&bench.settings.results_bucket).key(&key).send();
     assert_eq!(versions(&bench, &import).await.len(), 2);
     is_due(store, &import, false).await;
     for _ in 0..2 {

@@ -6,7 +6,7 @@ use penstock_client::Import;
 use penstock_local::Options;
 use penstock_model::{ImportOptions, Status};
 
-use super::{Stack, upload};
+use super::Stack;
 
 /// How long messages are held back, at most.
 pub const HELD: Duration = Duration::from_secs(3600);
@@ -32,8 +32,7 @@ pub async fn held_and(change: impl FnOnce(&mut Options)) -> Stack {
 
 /// Starts an import of a file of that many rows on a [`held`] stack, and lets time pass until about half of it is done.
 pub async fn half_done(stack: &Stack, file: &[u8], rows: u64) -> Import {
-    let created = stack.create(ImportOptions::default()).await;
-    assert_eq!(upload(&created, file).await, 200);
+    let created = stack.uploaded(file).await;
     stack.cloud.quiet().await;
     // What is sent from now on is not held back.
     stack.cloud.faults().clear();

@@ -10,6 +10,7 @@ pub mod http;
 pub mod lines;
 pub mod reference;
 pub mod rng;
+pub mod s3_client;
 pub mod storage;
 
 use std::{
@@ -61,15 +62,38 @@ impl Stack {
         self.client.create(&NewImport { options, ..NewImport::default() }, None).await.expect("an import is created")
     }
 
+    /// An import with the defaults whose file is uploaded.
+    pub async fn uploaded(&self, file: &[u8]) -> Import {
+        self.uploaded_as(&NewImport::default(), file).await
+    }
+
+    async fn uploaded_as(&self, new: &NewImport, file: &[u8]) -> Import {
+        let import = self.client.create(new, None).await.expect("an import is created");
+        assert_eq!(upload(&import, file).await, 200);
+        import
+    }
+
     /// Imports a file's bytes with the defaults and waits for the end.
     pub async fn import(&self, file: &[u8]) -> Import {
-        self.import_with(file, ImportOptions::default()).await
+        self.import_as(NewImport::default(), file).await
     }
 
     pub async fn import_with(&self, file: &[u8], options: ImportOptions) -> Import {
-        let import = self.create(options).await;
-        assert_eq!(upload(&import, file).await, 200);
+        self.import_as(NewImport { options, ..NewImport::default() }, file).await
+    }
+
+    /// Imports a file's bytes as this asks for it and waits for the end.
+    pub async fn import_as(&self, new: NewImport, file: &[u8]) -> Import {
+        let import = self.uploaded_as(&new, file).await;
         self.ended(&import.id).await
+    }
+
+    /// The text of an import's rejected rows file.
+    pub async fn rejected(&self, import: &Import) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rejected");
+        self.client.save_rejected(&import.id, &path).await.expect("the file is written");
+        std::fs::read_to_string(&path).expect("UTF-8")
     }
 
     /// Waits until an import has ended and its rejected rows are written, letting time pass where all that is left
