@@ -9,6 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use penstock_model::{ImportOptions, Status};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -183,6 +184,20 @@ fn a_pipe_that_nobody_reads_is_left_by_a_signal() {
     let read = std::fs::read_to_string(&pipe).expect("the rows");
     assert_eq!((read.lines().count(), running.ends().0), (20_001, Some(2)));
     assert_eq!(names(folder.path()), ["a.csv", "pipe"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_reading_ends_a_watch_and_not_its_import() {
+    let stack = Stack::start().await;
+    let import = stack.create(ImportOptions::default()).await;
+    let mut running = Running::start(penstock(&["watch", &import.id, "--url", stack.cloud.url(), "--token", TOKEN]));
+    drop(running.child.stdout.take());
+    let (code, _, said) = tokio::task::spawn_blocking(|| running.ends()).await.expect("it ends");
+    assert_eq!(code, Some(1), "{said:?}");
+    let last = format!("nobody reads standard output any more; {} goes on", import.id);
+    assert!(said.last().is_some_and(|line| line.contains(&last)), "{said:?}");
+    assert_eq!(stack.client.import(&import.id).await.expect("there").status, Status::AwaitingUpload);
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
