@@ -145,6 +145,11 @@ Examples:
   penstock kinds put gadgets.schema.json
   jq '.title = \"Gadgets\"' gadgets.schema.json | penstock kinds put -";
 
+pub(crate) const KINDS_DELETE: &str = "\
+Examples:
+  penstock kinds delete gadgets
+  penstock kinds delete gadgets --yes";
+
 pub(crate) const KINDS_TEMPLATE: &str = "\
 Examples:
   penstock kinds template orders -o orders.csv";

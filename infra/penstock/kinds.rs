@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
 
-use penstock_model::KindName;
+use penstock_model::{KindName, advice::visible, limits::SHOWN_NAME_CHARS};
 
 use crate::{
     help, interrupt::end_when_interrupted, output, schema_file::name_of, service::Service, show::OutputArgs, terminal,
@@ -47,6 +47,20 @@ pub(crate) enum KindsCommand {
         /// The schema's file; `-` is standard input.
         file: PathBuf,
         /// Prints the kind as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Deletes the account's kind with all its versions. On a terminal it asks first.
+    #[command(after_help = help::KINDS_DELETE)]
+    Delete {
+        /// The kind's name.
+        kind: String,
+        /// Does not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Prints what was done as JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -89,6 +103,7 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
             }
         }
         KindsCommand::Put { file, json, service } => put(&service, &file, json).await?,
+        KindsCommand::Delete { kind, yes, json, service } => return delete(&service, &kind, yes, json).await,
         KindsCommand::Template { kind, json, output, service } => {
             let template = service.client()?.kind_template(&kind).await?;
             let text = if json {
@@ -99,6 +114,21 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
             };
             output::write(&text, output.output.as_deref())?;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn delete(service: &Service, kind: &str, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let client = service.client()?;
+    if !yes && terminal::has_a_person() {
+        let question = format!("delete the kind {} with all its versions?", visible(kind, SHOWN_NAME_CHARS));
+        anyhow::ensure!(terminal::agrees(&question)?, "it is not deleted");
+    }
+    client.delete_kind(kind).await?;
+    if json {
+        terminal::say_json(&json!({ "kind": kind, "deleted": true }))?;
+    } else {
+        say!("{}  deleted", visible(kind, SHOWN_NAME_CHARS));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -155,7 +155,7 @@ enum Command {
         #[command(subcommand)]
         command: records::RecordsCommand,
     },
-    /// Shows the kinds of records, and registers one's own.
+    /// Shows the kinds of records; registers and removes one's own.
     #[command(after_help = help::KINDS)]
     Kinds {
         #[command(subcommand)]

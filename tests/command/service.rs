@@ -222,4 +222,13 @@ fn kinds_and_records_are_shown() {
     assert_eq!(import_of(&call(&["records", "get", "gadgets", "B", ""]))["fields"]["id"], "B");
     let output = call(&["records", "get", "gadgets", "C", "red"]);
     assert!(output.status.code() == Some(1) && stderr(&output).contains("there is no record"), "{}", stderr(&output));
+
+    let (_folder, unused) = folder_with("widgets.json", r#"{"primaryKey":"id","fields":[{"name":"id"}]}"#);
+    assert_eq!(call(&["kinds", "put", &unused]).status.code(), Some(0));
+    let output = call(&["kinds", "delete", "widgets", "--json"]);
+    assert_eq!(import_of(&output), json!({ "kind": "widgets", "deleted": true }), "{}", stderr(&output));
+    for (kind, said) in [("widgets", "there is no such kind"), ("products", "is a bundled kind")] {
+        let output = call(&["kinds", "delete", kind]);
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(said), "{}", stderr(&output));
+    }
 }

@@ -360,6 +360,14 @@ impl Client {
         read(request.header(CONTENT_TYPE, "application/octet-stream").body(file).send().await?).await
     }
 
+    /// Removes the account's kind with all its versions. A repeat is refused: there is no such kind any more.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused as `kind_in_use` while an import of it is unfinished.
+    pub async fn delete_kind(&self, kind: &str) -> Result<()> {
+        done(self.request(Method::DELETE, &format!("/v1/kinds/{}", encoded(kind))).send().await?).await
+    }
+
     /// A record by kind and canonical key, as JSON; `None` if there is none.
     ///
     /// # Errors
