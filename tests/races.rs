@@ -210,17 +210,19 @@ async fn a_row_that_its_record_has_no_room_for_is_rejected_or_applied_and_not_bo
     let folder = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes(folder.path()).await;
     let part = "x".repeat(limits::RECORD_BYTES - 1000);
-    stack.import(format!("sku,name,brand,description\nA,a,b,{part}\n").as_bytes()).await;
-    arm(folder.path(), "validate.errors");
-    let refused = stack.uploaded(format!("sku,name,brand,category\nA,a,b,{part}\n").as_bytes()).await;
-    stack.cloud.quiet().await;
-    assert_eq!(armed(folder.path()), [""; 0]);
-    // There is room when the chunk comes back; its row has been refused all the same.
-    stack.import(b"sku,name,brand,description\nA,a,b,short\n").await;
-    let refused = stack.ended(&refused.id).await;
-    assert_eq!((refused.status, refused.rows.failed), (Status::CompletedWithErrors, 1));
-    let codes: Vec<String> = stack.errors(&refused.id).await.into_iter().map(|error| error.code).collect();
-    assert_eq!(codes, ["record_item_too_large"]);
+    for point in ["validate.error_parts", "validate.errors"] {
+        stack.import(format!("sku,name,brand,description\nA,a,b,{part}\n").as_bytes()).await;
+        arm(folder.path(), point);
+        let refused = stack.uploaded(format!("sku,name,brand,category\nA,a,b,{part}\n").as_bytes()).await;
+        stack.cloud.quiet().await;
+        assert_eq!(armed(folder.path()), [""; 0]);
+        // There is room when the chunk comes back; its row has been refused all the same.
+        stack.import(b"sku,name,brand,description\nA,a,b,short\n").await;
+        let refused = stack.ended(&refused.id).await;
+        assert_eq!((refused.status, refused.rows.failed), (Status::CompletedWithErrors, 1), "{point}");
+        let codes: Vec<String> = stack.errors(&refused.id).await.into_iter().map(|error| error.code).collect();
+        assert_eq!(codes, ["record_item_too_large"], "{point}");
+    }
     stack.stop().await;
 }
 

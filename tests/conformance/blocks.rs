@@ -1,6 +1,6 @@
 //! Fates, tallies, ends and errors.
 
-use penstock_model::{Begin, Block, Halt, Import, QueueName, RowError, Rows, Status, Tally, Verdict};
+use penstock_model::{Begin, Block, ErrorCount, Halt, Import, QueueName, RowError, Rows, Status, Tally, Verdict};
 use penstock_store::{
     Store,
     accept::Step,
@@ -205,6 +205,15 @@ pub(crate) async fn errors_come_back_in_the_order_of_the_file(bench: Bench) {
         next = more;
     }
     assert!(found == all, "{} errors of {}", found.len(), all.len());
+    let count = |field: &str| ErrorCount {
+        code: "required".into(),
+        field: Some(field.into()),
+        errors: 3000,
+        rows: 3000,
+        first_row: 1,
+        last_row: 3000,
+    };
+    assert_eq!(store.error_counts(&import.id).await.expect("counted"), [count("a"), count("b")]);
     let import = bench.now(&import).await;
     let rejected = store.rejected_rows(&import, 1500, 2).await.expect("a page");
     assert_eq!(rejected, [&all[3000..3002], &all[3002..3004]]);

@@ -42,7 +42,7 @@ pub use pipeline::{FunctionName, MOST_RECEIVES, QueueName, QueueRow, VISIBILITY_
 pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use removal::{Kept, Removal};
-pub use row_error::RowError;
+pub use row_error::{ErrorCount, RowError};
 pub use schema::{
     AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,
     ItemSchema, Others, Scalar, Schema, ValueScope,

@@ -108,6 +108,9 @@ pub const CELL_ERRORS: usize = 50;
 /// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
 pub const ERROR_PART_BYTES: usize = 300 * 1024;
 
+/// Kinds of errors, by code and field, that are counted of one chunk, at most; further ones are counted together.
+pub const COUNTED_ERRORS: usize = 50;
+
 /// Characters of a rejected cell that its error shows.
 pub const ERROR_VALUE_CHARS: usize = 200;
 

@@ -35,6 +35,7 @@ pub const POINTS: &[&str] = &[
     "validate.stuck",
     "validate.begun",
     "validate.records",
+    "validate.error_parts",
     "validate.errors",
     "validate.tally",
     "validate.noted",

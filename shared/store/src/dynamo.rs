@@ -120,6 +120,12 @@ impl Store {
         Ok((items, unread))
     }
 
+    /// Puts one item into the imports table, whatever stands there. A repeat puts the same.
+    pub(crate) async fn put_item(&self, item: Item) -> Result<()> {
+        let sent = self.dynamodb().put_item().table_name(self.imports_table()).set_item(Some(item)).send().await;
+        sent.map(drop).map_err(StoreError::unavailable("dynamodb:PutItem"))
+    }
+
     /// Removes one item of the imports table. A repeat finds it gone.
     pub(crate) async fn delete_item(&self, key: Item) -> Result<()> {
         let sent = self.dynamodb().delete_item().table_name(self.imports_table()).set_key(Some(key)).send().await;
@@ -128,12 +134,21 @@ impl Store {
 
     /// A query of the items of a partition of the imports table whose sort keys begin so: consistent, in their order.
     pub(crate) fn query(&self, pk: String, prefix: &str) -> QueryFluentBuilder {
+        self.query_where("pk = :pk AND begins_with(sk, :sk)", pk, prefix)
+    }
+
+    /// The same of the items from a sort key on.
+    pub(crate) fn query_from(&self, pk: String, sk: String) -> QueryFluentBuilder {
+        self.query_where("pk = :pk AND sk >= :sk", pk, sk)
+    }
+
+    fn query_where(&self, condition: &str, pk: String, sk: impl Into<String>) -> QueryFluentBuilder {
         self.dynamodb()
             .query()
             .table_name(self.imports_table())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .key_condition_expression(condition)
             .expression_attribute_values(":pk", s(pk))
-            .expression_attribute_values(":prefix", s(prefix))
+            .expression_attribute_values(":sk", s(sk))
             .consistent_read(true)
     }
 

@@ -14,7 +14,8 @@
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
 //! | `key#<id>` | `key` | an API key |
 //! | `block#<import>#<number>` | `block` | a block of an import |
-//! | `errors#<import>` | `<chunk>#<part>` | row errors of a chunk |
+//! | `errors#<import>` | `<chunk>` | what there is of row errors of a chunk |
+//! | `errors#<import>#<shard>` | `<chunk>#<part>` | a part of them |
 //!
 //! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
 //! are named in [`crate::rate`].
@@ -139,15 +140,33 @@ pub(crate) fn block_key(import: &ImportId, block: u32) -> Item {
     dynamo::key(block_pk(import, block), "block")
 }
 
+/// The number of partitions over which the row errors of an import are spread: a partition takes some 1,000 write units
+/// a second (Amazon DynamoDB Developer Guide, "Best practices for designing partition keys"), and a file of bad rows
+/// shall be held up by its validators alone.
+pub(crate) const ERROR_SHARDS: u32 = 16;
+
 pub(crate) fn errors_pk(import: &ImportId) -> String {
     format!("errors#{import}")
 }
 
-/// Numbers are padded, so that one query reads parts in the order of the file.
-pub(crate) fn error_part_sk(chunk: u32, part: u32) -> String {
-    format!("{chunk:010}#{part:06}")
+/// Numbers are padded, so that one query reads chunks in the order of the file.
+pub(crate) fn errors_sk(chunk: u32) -> String {
+    format!("{chunk:010}")
+}
+
+pub(crate) fn errors_key(import: &ImportId, chunk: u32) -> Item {
+    dynamo::key(errors_pk(import), errors_sk(chunk))
+}
+
+/// The shard of a chunk's errors.
+pub(crate) fn error_shard(chunk: u32) -> u32 {
+    chunk % ERROR_SHARDS
+}
+
+pub(crate) fn error_shard_pk(import: &ImportId, shard: u32) -> String {
+    format!("{}#{shard:02}", errors_pk(import))
 }
 
 pub(crate) fn error_part_key(import: &ImportId, chunk: u32, part: u32) -> Item {
-    dynamo::key(errors_pk(import), error_part_sk(chunk, part))
+    dynamo::key(error_shard_pk(import, error_shard(chunk)), format!("{}#{part:06}", errors_sk(chunk)))
 }
