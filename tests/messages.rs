@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use penstock_client::{Import, NewImport};
+use penstock_client::NewImport;
 use penstock_model::{
     ImportOptions,
     advice::{self, Setting},
@@ -17,7 +17,7 @@ use penstock_model::{
 };
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 use serde_json::{Value, json};
-use support::{Stack, TOKEN, upload};
+use support::{Stack, TOKEN};
 
 /// A file, and what is said of it.
 struct Case {

@@ -19,7 +19,7 @@ use serde_json::json;
 use support::{
     Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
-    files, http, upload,
+    files, http,
 };
 use yaml_serde::Value;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use penstock_client::Import;
 use penstock_local::Options;
-use penstock_model::{ImportOptions, Status};
+use penstock_model::Status;
 
 use super::Stack;
 
