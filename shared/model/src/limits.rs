@@ -91,6 +91,20 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
+/// Bytes of the records of one page of a list, as JSON, at most: 1 MiB, well under what a function may answer. A record
+/// that is larger is a page of its own.
+pub const RECORD_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Bytes of records that a request for a page of a list reads, at most, before it gives what it has: 8 MiB. What is read
+/// by one round of queries comes on top.
+pub const RECORD_READ_BYTES: usize = 8 * 1024 * 1024;
+
+/// Records that one query of a filtered list is asked for, at most.
+pub const RECORD_QUERY_ITEMS: usize = 1_000;
+
+/// Shards that a request for a page of a list reads at once, at most.
+pub const RECORD_SHARDS_AT_ONCE: usize = 16;
+
 /// Bytes of a sort key, at most (Amazon DynamoDB Developer Guide, "Constraints").
 pub const SORT_KEY_BYTES: usize = 1_024;
 
