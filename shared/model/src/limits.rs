@@ -95,8 +95,8 @@ pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 /// that is larger is a page of its own.
 pub const RECORD_PAGE_BYTES: usize = 1024 * 1024;
 
-/// Bytes of records that a request for a page of a list reads, at most, before it gives what it has: 8 MiB. What is read
-/// by one round of queries comes on top.
+/// Bytes of records that a request for a page of a list reads, at most, before it gives what it has: 8 MiB. What one
+/// round of queries reads comes on top.
 pub const RECORD_READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Records that one query of a filtered list is asked for, at most.
