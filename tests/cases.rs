@@ -6,7 +6,7 @@ mod support;
 use std::process::{Command, Stdio};
 
 use penstock_client::{ClientError, Import, NewImport};
-use penstock_model::{ImportOptions, Status};
+use penstock_model::Status;
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 use support::{Stack, adds_up, upload};

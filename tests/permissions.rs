@@ -125,6 +125,8 @@ async fn run(stack: &Stack, crashes: &Path) {
     let file = http::client().get(rejected.header("location").expect("where the file is"));
     assert_eq!((rejected.status, http::send(file).await.status), (303, 200));
     assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::GET)).await.status, 200);
+    assert_eq!(http::send(native("/v1/records/products?limit=1".into(), Method::GET)).await.status, 200);
+    assert_eq!(http::send(native("/v1/records/products/S-1?provenance=true".into(), Method::GET)).await.status, 200);
     let preview = native(format!("/v1/imports/{}/preview", import.id), Method::POST);
     assert_eq!(http::send(preview).await.status, 200);
     assert_eq!(http::send(native(format!("/v1/imports/{}", bad.id), Method::DELETE)).await.status, 204);

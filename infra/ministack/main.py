@@ -139,6 +139,15 @@ def native(api):
         fields = api.want(200, "GET", f"/v1/records/products/TV-{n:05}")["fields"]
         assert fields["name"] == f"Television {n}", fields
     api.want(404, "GET", "/v1/records/products/TV-BAD")
+    # The list of the kind has every record once.
+    listed, cursor = [], ""
+    while cursor is not None:
+        page = api.want(200, "GET", f"/v1/records/products?limit=100{cursor}")
+        listed += [record["key"] for record in page["records"]]
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert sorted(listed) == [f"TV-{n:05}" for n in range(1, ROWS)], f"{len(listed)} records are listed, {len(set(listed))} of them once"
+    made = api.want(200, "GET", "/v1/records/products/TV-00001?provenance=true")["provenance"]["made"]
+    assert made == {"import": created["id"], "row": 1}, made
     rejected = f"/v1/imports/{created['id']}/rejected"
     _, headers, _ = until(30, "the rejected rows", lambda: (answer := api.ask("GET", rejected))[0] == 303 and answer)
     location = {name.lower(): value for name, value in headers.items()}["location"]

@@ -71,7 +71,20 @@ An event is {\"type\": \"import.<status>\", \"timestamp\": …, \"data\": the im
 
 pub(crate) const RECORDS: &str = "\
 Examples:
+  penstock records list products --limit 10
+  penstock records list products --changed-after imp_01KAKAX7PVE2NRKX37SYJHJP2W --json | jq -r .key
+  penstock records get products TV-042 --provenance";
+
+pub(crate) const RECORDS_LIST: &str = "\
+Examples:
+  penstock records list products --limit 10
+  penstock records list products -o products.ndjson
+  penstock records list products --changed-by imp_01KAKAX7PVE2NRKX37SYJHJP2W --json | jq -r .key";
+
+pub(crate) const RECORDS_GET: &str = "\
+Examples:
   penstock records get products TV-042
+  penstock records get products TV-042 --provenance
   penstock records get inventory TV-042 BERLIN            of a kind with two key fields";
 
 pub(crate) const KINDS: &str = "\

@@ -1,22 +1,39 @@
 //! `penstock records`: what has been imported.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use penstock_client::{ListedRecord, RecordFilter};
 
-use crate::{help, interrupt::end_when_interrupted, output, service::Service, show::OutputArgs, terminal};
+use crate::{
+    help,
+    interrupt::end_when_interrupted,
+    output::{self, Output},
+    service::Service,
+    show::OutputArgs,
+    terminal,
+};
+
+/// Records of a page.
+const PAGE: usize = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum RecordsCommand {
+    /// Lists the records of a kind, every one if no limit is given.
+    #[command(after_help = help::RECORDS_LIST)]
+    List(ListArgs),
     /// Prints a record as JSON.
-    #[command(after_help = help::RECORDS)]
+    #[command(after_help = help::RECORDS_GET)]
     Get {
         /// Its kind.
         kind: String,
         /// What names it: the values of the kind's key fields, in their order; one that the record does not have is ''.
         #[arg(required = true, value_name = "KEY")]
         key: Vec<String>,
+        /// Says of each field which import and row it comes from.
+        #[arg(long)]
+        provenance: bool,
         /// Changes nothing: a record is printed as JSON.
         #[arg(long)]
         json: bool,
@@ -27,16 +44,83 @@ pub(crate) enum RecordsCommand {
     },
 }
 
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Their kind.
+    kind: String,
+    /// Those alone that this import made or changed last.
+    #[arg(long, value_name = "ID", conflicts_with = "changed_after")]
+    changed_by: Option<String>,
+    /// Those alone that an import accepted after this one made or changed, or that were deleted after it.
+    #[arg(long, value_name = "ID")]
+    changed_after: Option<String>,
+    /// How many; all if it is not given.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Prints each as a JSON object on a line, also on a terminal.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    service: Service,
+}
+
 pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
-    let RecordsCommand::Get { kind, key, json: _, output, service } = command;
     end_when_interrupted()?;
-    let record = service.client()?.record(&kind, &canonical(&key)).await?;
-    let record = record.with_context(|| format!("there is no record {} of the kind {kind}", key.join(", ")))?;
-    match &output.output {
-        Some(path) => output::write(&format!("{record:#}\n"), Some(path))?,
-        None => terminal::say_json(&record)?,
+    match command {
+        RecordsCommand::List(args) => list(args).await?,
+        RecordsCommand::Get { kind, key, provenance, json: _, output, service } => {
+            let (client, name) = (service.client()?, canonical(&key));
+            let record = match provenance {
+                true => client.traced_record(&kind, &name).await?.map(serde_json::to_value).transpose()?,
+                false => client.record(&kind, &name).await?,
+            };
+            let record = record.with_context(|| format!("there is no record {} of the kind {kind}", key.join(", ")))?;
+            match &output.output {
+                Some(path) => output::write(&format!("{record:#}\n"), Some(path))?,
+                None => terminal::say_json(&record)?,
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the records page by page: to a person the key and the fields, else a JSON object a line.
+async fn list(args: ListArgs) -> anyhow::Result<()> {
+    let ListArgs { kind, changed_by, changed_after, limit, json, output, service } = args;
+    let client = service.client()?;
+    let mut file = output.output.as_deref().map(|path| Output::open(path, &[])).transpose()?;
+    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
+    let filter = RecordFilter { changed_by, changed_after };
+    let (mut left, mut cursor) = (limit.unwrap_or(usize::MAX), None);
+    while left > 0 {
+        let page = client.records(&kind, &filter, cursor.as_deref(), left.min(PAGE)).await?;
+        left -= page.records.len().min(left);
+        for record in &page.records {
+            match &mut file {
+                Some(file) => {
+                    let written = writeln!(file, "{}", terminal::json_line(record)?);
+                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
+                }
+                None if in_words => line(record)?,
+                None => terminal::say_json_line(record)?,
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    file.map_or(Ok(()), Output::keep)
+}
+
+fn line(ListedRecord { key, fields, deleted: _ }: &ListedRecord) -> anyhow::Result<()> {
+    match fields {
+        Some(fields) => say!("{key:<24}  {}", fields.get()),
+        None => say!("{key:<24}  deleted"),
+    }
+    Ok(())
 }
 
 /// The key as the service writes it.

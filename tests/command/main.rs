@@ -9,6 +9,7 @@ mod listen;
 mod outputs;
 mod parts;
 mod profiles;
+mod records;
 mod service;
 mod signals;
 #[path = "../support/mod.rs"]

@@ -67,7 +67,7 @@ impl Terminal {
     }
 }
 
-fn on_terminal(arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn on_terminal(arguments: &[&str]) -> (Option<i32>, String) {
     Terminal::start(arguments, &[]).ends()
 }
 

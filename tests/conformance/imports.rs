@@ -1,6 +1,9 @@
 //! Creating, listing, accepting, expiring and deleting imports.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use penstock_model::{Checkpoint, Halt, Import, ImportId, Layout, Order, QueueName, Status, limits};
 use penstock_store::{
@@ -118,6 +121,12 @@ pub(crate) async fn accepting_pins_one_object_and_gives_a_place_in_the_order(ben
     assert!(refused(store, &first, "b").await);
     assert_eq!(place(store.accept(account, &second.id, &object("a")).await.expect("answers")), 2);
     assert!(!bench.now(&second).await.no_older_running, "the first one runs");
+    // The places tell their imports, also when one of them is gone; a place that nobody took tells none.
+    let places = BTreeSet::from([1, 2, 3]);
+    let imports = store.imports_of_places(account, &first.kind, &places).await.expect("answers");
+    assert_eq!(imports, BTreeMap::from([(1, first.id.clone()), (2, second.id.clone())]));
+    let of_another_kind = store.imports_of_places(account, &"orders".parse().expect("a kind"), &places).await;
+    assert!(of_another_kind.expect("answers").is_empty());
     assert!(refused(store, &bench.import(), "a").await, "there is none");
     let cancelled = bench.created().await;
     let halt = Halt::cancelled();

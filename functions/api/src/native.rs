@@ -48,6 +48,7 @@ fn router() -> Router<Api> {
         .route("/v1/kinds/{kind}/versions", get(kinds::versions))
         .route("/v1/kinds/{kind}/versions/{version}", get(kinds::show_version).delete(kinds::delete_version))
         .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
+        .route("/v1/records/{kind}", get(records::list))
         .route("/v1/records/{kind}/{key}", get(records::show))
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))

@@ -14,8 +14,8 @@ pub use bytes::Bytes;
 pub use parts::{PartUrl, PartUrls, TakenPart};
 pub use reqwest::Body;
 pub use types::{
-    Detected, ErrorPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, NewImport, NewKey, ProblemBody,
-    Rejected, Upload,
+    Detected, ErrorPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewImport, NewKey,
+    Origin, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, TracedRecord, Upload,
 };
 use types::{KeyList, KindList};
 
@@ -366,6 +366,34 @@ impl Client {
     /// [`ClientError`]; refused as `kind_in_use` while an import of it is unfinished.
     pub async fn delete_kind(&self, kind: &str) -> Result<()> {
         done(self.request(Method::DELETE, &format!("/v1/kinds/{}", encoded(kind))).send().await?).await
+    }
+
+    /// A page of the records of a kind. It may be empty and have a cursor all the same.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn records(
+        &self,
+        kind: &str,
+        filter: &RecordFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<RecordPage> {
+        let path = format!("/v1/records/{}", encoded(kind));
+        page(self.request(Method::GET, &path).query(filter), cursor, limit).await
+    }
+
+    /// A record by kind and canonical key, and where its values come from; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn traced_record(&self, kind: &str, key: &str) -> Result<Option<TracedRecord>> {
+        let path = format!("/v1/records/{}/{}", encoded(kind), encoded(key));
+        let answer = self.request(Method::GET, &path).query(&[("provenance", true)]).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        read(answer).await.map(Some)
     }
 
     /// A record by kind and canonical key, as JSON; `None` if there is none.

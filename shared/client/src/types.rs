@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use penstock_model::{Compression, Failure, Format, Grammar, ImportOptions, Layout, RowError, Rows, Scope, Status};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// What an import is asked for with.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -135,6 +136,78 @@ pub struct ImportFilter {
     /// The kind of their records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+}
+
+/// Which records of a kind are listed; with neither, all. No more than one may be given.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RecordFilter {
+    /// Those that this import made or changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
+    /// Those that an import which was accepted after this one made, changed or deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_after: Option<String>,
+}
+
+/// A record of a list, or the note that it was deleted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListedRecord {
+    /// Its canonical key.
+    pub key: String,
+    /// Its fields, as the service writes them: a number has every digit. None where it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Box<RawValue>>,
+    /// It was deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// A page of records.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordPage {
+    /// The records.
+    pub records: Vec<ListedRecord>,
+    /// Where the next page begins; none on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// A record and where its values come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TracedRecord {
+    /// Its kind.
+    pub kind: String,
+    /// Its canonical key.
+    pub key: String,
+    /// What it shows.
+    pub fields: serde_json::Value,
+    /// Where that comes from.
+    pub provenance: Provenance,
+}
+
+/// Where a record and its fields come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The row that made it.
+    pub made: Origin,
+    /// The newest row that it has.
+    pub changed: Origin,
+    /// The row of each field that was ever set.
+    pub fields: BTreeMap<String, Origin>,
+}
+
+/// The row that something comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its import, also one that was deleted since; none for one that was accepted by a version that did not note it.
+    pub import: Option<String>,
+    /// Its number in the import, from 1.
+    pub row: u64,
+    /// The value is a default, which the record got when that row made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
+    /// The field holds nothing: the row cleared it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleared: bool,
 }
 
 /// One line of the list of kinds.

@@ -91,6 +91,37 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
+/// Bytes of the records of one page of a list, as JSON, at most: 1 MiB, well under what a function may answer. A record
+/// that is larger is a page of its own.
+pub const RECORD_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Bytes of records that a request for a page of a list reads, at most, before it gives what it has: 8 MiB. What one
+/// round of queries reads comes on top.
+pub const RECORD_READ_BYTES: usize = 8 * 1024 * 1024;
+
+/// Records that one query of a filtered list is asked for, at most.
+pub const RECORD_QUERY_ITEMS: usize = 1_000;
+
+/// Shards that a request for a page of a list reads at once, at most.
+pub const RECORD_SHARDS_AT_ONCE: usize = 16;
+
+/// Bytes of a sort key, at most (Amazon DynamoDB Developer Guide, "Constraints").
+pub const SORT_KEY_BYTES: usize = 1_024;
+
+/// Bytes of a canonical key that stands whole in the sort key of its record, at most. A longer one is cut, and then has
+/// more bytes than this up to [`SORT_KEY_BYTES`], since a character has at most four.
+pub const WHOLE_KEY_BYTES: usize = 1_020;
+
+/// Partition keys that the records of one account and kind are spread over.
+///
+/// One partition key takes 1,000 write units a second, so a kind needs many. Before DynamoDB splits what is hot, they
+/// fall into the partitions of the table by their hashes, and the fullest partition bounds what a kind can write.
+/// `infra/scale/simulate.py` computes how much of a table one kind reaches then: with 1,024 keys 94, 85 and 69 % of a
+/// table of 4, 12 and 40 partitions; with 256 keys 89, 74 and 52 %; with 64 keys 80, 57 and 34 %. More keys cost reads:
+/// whoever lists a kind asks every one of them, even for a kind of ten records. With 256 a kind reaches most of a new
+/// table, which has 4 partitions, and a look at a small kind is 256 queries of one read unit each.
+pub const RECORD_SHARDS: usize = 256;
+
 /// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer
 /// Guide, "Constraints"), less one for the map that a record's fields are in and one for what is innermost.
 pub const NESTING: usize = 30;

@@ -29,6 +29,12 @@ impl Stamp {
         let bound = |number: u64| number.min(u64::from(u32::MAX));
         Self { order: 0, row: u64::MAX - (bound(self.order) << 32 | bound(self.row)) }
     }
+
+    /// The row whose defaults have this stamp, if it is the stamp of defaults.
+    pub fn default_of(self) -> Option<Self> {
+        let number = u64::MAX - self.row;
+        (self.order == 0).then_some(Self { order: number >> 32, row: number & u64::from(u32::MAX) })
+    }
 }
 
 /// The value of a field. A field that holds nothing has no value at all.
@@ -92,7 +98,8 @@ pub struct Applied {
 /// A record of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// How often the record has been written; every write is conditional on it.
+    /// What every write is conditional on, and raises by one. It begins with the milliseconds of the clock when the
+    /// record is stored for the first time; 0 is a record that is to be made.
     pub rev: u64,
     /// The row that inserted it. Never changed.
     pub made: Stamp,
@@ -135,7 +142,10 @@ mod tests {
     #[test]
     fn the_defaults_of_an_earlier_row_are_newer_and_older_than_any_row() {
         let at = |order, row| Stamp { order, row };
-        let order = [at(2, 1), at(1, 9), at(1, 2), at(1, 1)].map(Stamp::of_default);
+        let rows = [at(2, 1), at(1, 9), at(1, 2), at(1, 1)];
+        let order = rows.map(Stamp::of_default);
+        assert_eq!(order.map(Stamp::default_of), rows.map(Some));
+        assert_eq!(at(1, 1).default_of(), None);
         assert!(order.is_sorted() && order[0] < order[3] && order[3] < at(1, 1));
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{Updated, from_item, is_made, n, s, send, updating, value},
+    dynamo::{Updated, from_item, is_made, n, putting, s, send, updating, value},
+    places::place,
     table::{due_shard, import_key, kind_order_key},
 };
 
@@ -48,8 +49,8 @@ impl Default for KindOrder {
 
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
-    /// the order of its account and kind, in one transaction, which also records whether an older import runs, and
-    /// counts the upload's bytes for the day.
+    /// the order of its account and kind, in one transaction, which also records whether an older import runs, notes
+    /// whose place it is, and counts the upload's bytes for the day.
     ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
@@ -87,7 +88,8 @@ impl Store {
                 .expression_attribute_values(":next", n(order + 1))
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
             let counted = self.count_bytes_action(account, object.bytes);
-            match self.transact(vec![accepted, updating(ordered), counted]).await? {
+            let placed = putting(self.put_action(place(account, &import.kind, order, id)));
+            match self.transact(vec![accepted, updating(ordered), counted, placed]).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,

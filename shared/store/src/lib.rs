@@ -20,6 +20,7 @@ pub mod keys;
 pub mod kinds;
 mod objects;
 pub mod parts;
+pub mod places;
 mod queues;
 pub mod quota;
 pub mod rate;

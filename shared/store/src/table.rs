@@ -5,6 +5,7 @@
 //! | `account#<account>` | `import#<id>` | an import |
 //! | `account#<account>` | `removal#<import>` | an order to remove what no import keeps |
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
+//! | `account#<account>` | `order#<kind>#<place>` | the import that took a place in that order; it outlives the import |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
@@ -67,6 +68,16 @@ pub(crate) fn removal_shard(id: &ImportId) -> String {
 
 pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {
     dynamo::key(account_pk(account), format!("kind#{kind}"))
+}
+
+/// Places are padded, so that one query reads them in their order.
+pub(crate) fn place_key(account: &AccountId, kind: &KindName, order: u64) -> Item {
+    dynamo::key(account_pk(account), format!("order#{kind}#{order:020}"))
+}
+
+/// The place that stands under a sort key.
+pub(crate) fn place_of(sk: &str) -> Option<u64> {
+    sk.strip_prefix("order#")?.rsplit_once('#')?.1.parse().ok()
 }
 
 pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {

@@ -1,14 +1,25 @@
-//! Reading one record by its key.
+//! Reading records: one by its key, or the list of a kind.
+
+mod cursor;
+mod list;
+mod provenance;
+
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
 };
 use penstock_engine::key;
 use penstock_model::{KindName, Value};
 use penstock_store::Store;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::list::list;
+use self::provenance::Provenance;
 
 use crate::{
     auth::{Caller, Read},
@@ -21,6 +32,19 @@ pub(super) struct RecordView {
     kind: KindName,
     key: String,
     fields: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<Provenance>,
+}
+
+/// What is asked for beside the record.
+#[derive(Debug, Deserialize)]
+pub(super) struct ShowQuery {
+    #[serde(default)]
+    provenance: bool,
+}
+
+fn no_kind() -> Refusal {
+    Refusal::not_found("there is no such kind")
 }
 
 /// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`]. What is
@@ -29,13 +53,16 @@ pub(super) async fn show(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Read>,
     path: Result<Path<(String, String)>, PathRejection>,
+    query: Result<Query<ShowQuery>, QueryRejection>,
 ) -> Result<Json<RecordView>, Refusal> {
     // A key that is not UTF-8 names no record.
     let Path((kind, key)) = path.map_err(|_| Refusal::not_found("there is no such record"))?;
-    let no_kind = || Refusal::not_found("there is no such kind");
+    let Query(ShowQuery { provenance }) =
+        query.map_err(|_| Refusal::bad_request("invalid_query", "provenance is true or false"))?;
     let kind: KindName = kind.parse().map_err(|_| no_kind())?;
     store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
     let record =
         store.record(&account, &kind, &key).await?.ok_or_else(|| Refusal::not_found("there is no such record"))?;
-    Ok(Json(RecordView { kind, key: key::tidy(&key).into_owned(), fields: record.fields }))
+    let provenance = if provenance { Some(provenance::of(&store, &account, &kind, &record).await?) } else { None };
+    Ok(Json(RecordView { kind, key: key::tidy(&key).into_owned(), fields: record.fields, provenance }))
 }
