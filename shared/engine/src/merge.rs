@@ -14,13 +14,15 @@
 //! what a later one did. The stamps tell which rows of this import are in a record: every row has the key, so the least
 //! stamp of this import in the record is the earliest row that made or filled it. A default always holds a value (see
 //! [`Kind::defaults`]): were it empty after one row and not after another, a `fill` that found it full could not be
-//! undone when the other row turns out to be the earlier.
+//! undone when the other row turns out to be the earlier. For the same reason a *fill* row that clears a field says
+//! nothing of it: were its default kept out, what a later row says of the field would have to be kept beneath a default
+//! until it is known that no earlier row clears it.
 //!
 //! A row that is delivered again finds in the record what it did: `made` says that it created, `last` and its own stamp
 //! that it was applied. Only where a file repeats a key may a redelivered row count as unchanged after it counted as
 //! updated, or the other way round.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
@@ -57,6 +59,7 @@ impl Draft {
     /// Applies a row whose stamp is `stamp`. `rev` is left as it is: it counts writes, not rows.
     pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row<'_>) -> Outcome {
         let kind = plan.kind();
+        let row = &*if mode == Mode::Fill { only_filling(row) } else { Cow::Borrowed(row) };
         let Some(record) = &mut self.record else {
             self.record = Some(made_by(kind, stamp, row));
             self.changed = true;
@@ -68,6 +71,15 @@ impl Draft {
             Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }
     }
+}
+
+/// What a row says to a record that it fills: a field that it clears is one of which it says nothing.
+fn only_filling<'r, 'a>(row: &'r Row<'a>) -> Cow<'r, Row<'a>> {
+    if row.cells.iter().all(|(_, cell)| cell.is_some()) {
+        return Cow::Borrowed(row);
+    }
+    let cells = row.cells.iter().filter(|(_, cell)| cell.is_some()).cloned().collect();
+    Cow::Owned(Row { row: row.row, key: row.key.clone(), cells })
 }
 
 fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
@@ -206,7 +218,6 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
     let (mut touched, mut shows) = (false, false);
     for (field, value) in &row.cells {
         let name = kind.field(*field).name();
-        let Some(value) = value else { continue };
         let free = match record.stamps.get(name) {
             None => true,
             Some(at) if record.fields.contains_key(name) => at.order == stamp.order && *at > stamp,
@@ -214,7 +225,7 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
         };
         if free {
             touched = true;
-            shows |= put(record, name, stamp, Some(value));
+            shows |= put(record, name, stamp, value.as_ref());
         }
     }
     settle(record, stamp, touched, shows, changed)
