@@ -18,6 +18,12 @@
 //! nothing of it: were its default kept out, what a later row says of the field would have to be kept beneath a default
 //! until it is known that no earlier row clears it.
 //!
+//! A delete takes a place in the order as an import does, and leaves a tombstone with its stamp, `gone`
+//! ([`Record::deleted`]). A row below `gone` changes nothing, in any mode, whether the record is a tombstone still or
+//! was made anew: in the order of the rows it came before the delete. To a row above it a tombstone is no record: any
+//! mode makes one, which keeps `gone` and goes on from the tombstone's `rev`. A delete and an import never share a
+//! place, so all rows of an import stand on the same side of a delete.
+//!
 //! A row that is delivered again finds in the record what it did: `made` says that it created, `last` and its own stamp
 //! that it was applied. Only where a file repeats a key may a redelivered row count as unchanged after it counted as
 //! updated, or the other way round.
@@ -60,8 +66,18 @@ impl Draft {
     pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row<'_>) -> Outcome {
         let kind = plan.kind();
         let row = &*if mode == Mode::Fill { only_filling(row) } else { Cow::Borrowed(row) };
+        if let Some(record) = &self.record
+            && record.gone.is_some_and(|gone| stamp < gone)
+        {
+            return before_the_delete(record, mode, stamp);
+        }
+        let tombstone = self.record.take_if(|record| record.is_gone());
         let Some(record) = &mut self.record else {
-            self.record = Some(made_by(kind, stamp, row));
+            let made = made_by(kind, stamp, row);
+            self.record = Some(match tombstone {
+                Some(Record { rev, gone, .. }) => Record { rev, gone, ..made },
+                None => made,
+            });
             self.changed = true;
             return Outcome::Created;
         };
@@ -70,6 +86,20 @@ impl Draft {
             Mode::Create => create(record, kind, stamp, row, &mut self.changed),
             Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }
+    }
+}
+
+/// The outcome of a row that stands before the delete in the order: what it was the first time, as far as the record
+/// knows.
+fn before_the_delete(record: &Record, mode: Mode, stamp: Stamp) -> Outcome {
+    if record.made == stamp {
+        Outcome::Created
+    } else if record.last.stamp == stamp && record.last.changed {
+        Outcome::Updated
+    } else if mode == Mode::Create {
+        Outcome::Skipped
+    } else {
+        Outcome::Unchanged
     }
 }
 
@@ -92,6 +122,7 @@ fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
         last: Applied { stamp, changed: true },
         fields: row.cells.iter().filter_map(value).collect(),
         stamps: row.cells.iter().map(|(field, _)| (name(*field), stamp)).collect(),
+        gone: None,
     };
     put_newer(&mut record, kind, stamp.of_default(), &kind.defaults(&row.cells));
     record
@@ -231,5 +262,7 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
     settle(record, stamp, touched, shows, changed)
 }
 
+#[cfg(test)]
+mod deletes;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Fields `k` (the key), `a`, `b`, `d`, which has a default, and `e` and `f`, whose defaults are the row's `d` and `e`.
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let schema = br#"{ "name": "things", "primaryKey": "k", "fields": [
         { "name": "k" }, { "name": "a" }, { "name": "b" }, { "name": "d", "default": "default" },
         { "name": "e", "default": { "from": "d" } }, { "name": "f", "default": { "from": "e" } }
@@ -17,9 +17,9 @@ fn plan() -> Plan {
 }
 
 /// What a row says of `a`, `b`, `d` and `e`: nothing, that it shall be empty, or a value.
-type Says = [Option<Option<u8>>; 4];
+pub(super) type Says = [Option<Option<u8>>; 4];
 
-fn row(number: u64, says: &Says) -> Row<'static> {
+pub(super) fn row(number: u64, says: &Says) -> Row<'static> {
     let mut cells = vec![(0, Some(Cell::Text("key".into())))];
     for (field, said) in says.iter().enumerate() {
         if let Some(value) = said {
@@ -29,14 +29,14 @@ fn row(number: u64, says: &Says) -> Row<'static> {
     Row { row: number, key: "key".into(), cells }
 }
 
-fn says(clears: bool) -> impl Strategy<Value = Says> {
+pub(super) fn says(clears: bool) -> impl Strategy<Value = Says> {
     let cell =
         prop_oneof![2 => Just(None), 1 => Just(clears.then_some(None)), 3 => (0u8..3).prop_map(|v| Some(Some(v)))];
     prop::array::uniform4(cell)
 }
 
 /// A straightforward catalogue of one record: what it shows after rows were applied one at a time.
-fn sequential(
+pub(super) fn sequential(
     start: Option<&BTreeMap<String, Value>>,
     mode: Mode,
     rows: &[Says],
@@ -120,12 +120,12 @@ fn deliver(
     (stored, outcomes)
 }
 
-fn count(outcomes: &[Option<Outcome>]) -> [usize; 4] {
+pub(super) fn count(outcomes: &[Option<Outcome>]) -> [usize; 4] {
     [Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Skipped]
         .map(|wanted| outcomes.iter().filter(|outcome| **outcome == Some(wanted)).count())
 }
 
-fn visible(record: &Option<Record>) -> Option<BTreeMap<String, Value>> {
+pub(super) fn visible(record: &Option<Record>) -> Option<BTreeMap<String, Value>> {
     record.as_ref().map(|record| record.fields.clone())
 }
 
@@ -149,14 +149,14 @@ fn deliveries(rows: usize) -> impl Strategy<Value = Vec<Vec<usize>>> {
     })
 }
 
-fn schedule(clears: bool) -> impl Strategy<Value = (Vec<Says>, Vec<Vec<usize>>)> {
+pub(super) fn schedule(clears: bool) -> impl Strategy<Value = (Vec<Says>, Vec<Vec<usize>>)> {
     prop::collection::vec(says(clears), 1..6).prop_flat_map(|rows| {
         let deliveries = deliveries(rows.len());
         (Just(rows), deliveries)
     })
 }
 
-fn modes() -> impl Strategy<Value = (Mode, bool)> {
+pub(super) fn modes() -> impl Strategy<Value = (Mode, bool)> {
     prop_oneof![
         Just((Mode::Upsert, true)),
         Just((Mode::Upsert, false)),
