@@ -125,6 +125,11 @@ async fn run(stack: &Stack, crashes: &Path) {
     let file = http::client().get(rejected.header("location").expect("where the file is"));
     assert_eq!((rejected.status, http::send(file).await.status), (303, 200));
     assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::GET)).await.status, 200);
+    assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::DELETE)).await.status, 204);
+    let kind =
+        native("/v1/kinds/gadgets".into(), Method::PUT).body(r#"{ "primaryKey": "id", "fields": [{ "name": "id" }] }"#);
+    assert_eq!(http::send(kind).await.status, 201);
+    assert_eq!(http::send(native("/v1/kinds/gadgets".into(), Method::DELETE)).await.status, 204);
     let preview = native(format!("/v1/imports/{}/preview", import.id), Method::POST);
     assert_eq!(http::send(preview).await.status, 200);
     assert_eq!(http::send(native(format!("/v1/imports/{}", bad.id), Method::DELETE)).await.status, 204);
