@@ -123,6 +123,7 @@ fn faults(rng: &mut Rng, seed: u64) -> Faults {
             statement_error: sometimes(0.02),
             transaction_conflict: sometimes(0.1),
             stale_read: sometimes(0.5),
+            ..WireFaults::default()
         },
     }
 }

@@ -39,6 +39,8 @@ async fn each_handler_wants_its_scope_and_names_it() {
         (Scope::ImportWrite, Method::POST, "/v1/imports"),
         (Scope::ImportWrite, Method::POST, cancel.as_str()),
         (Scope::ImportDelete, Method::DELETE, import.as_str()),
+        (Scope::RecordDelete, Method::DELETE, "/v1/records/products/B"),
+        (Scope::RecordDelete, Method::POST, "/v1/records/products/delete"),
         (Scope::Admin, Method::GET, "/v1/keys"),
         (Scope::Admin, Method::POST, "/v1/keys"),
         (Scope::Admin, Method::DELETE, "/v1/keys/unknown"),

@@ -127,6 +127,11 @@ async fn run(stack: &Stack, crashes: &Path) {
     assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::GET)).await.status, 200);
     assert_eq!(http::send(native("/v1/records/products?limit=1".into(), Method::GET)).await.status, 200);
     assert_eq!(http::send(native("/v1/records/products/S-1?provenance=true".into(), Method::GET)).await.status, 200);
+    assert_eq!(http::send(native("/v1/records/products/S-1".into(), Method::DELETE)).await.status, 204);
+    let kind =
+        native("/v1/kinds/gadgets".into(), Method::PUT).body(r#"{ "primaryKey": "id", "fields": [{ "name": "id" }] }"#);
+    assert_eq!(http::send(kind).await.status, 201);
+    assert_eq!(http::send(native("/v1/kinds/gadgets".into(), Method::DELETE)).await.status, 204);
     let preview = native(format!("/v1/imports/{}/preview", import.id), Method::POST);
     assert_eq!(http::send(preview).await.status, 200);
     assert_eq!(http::send(native(format!("/v1/imports/{}", bad.id), Method::DELETE)).await.status, 204);

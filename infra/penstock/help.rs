@@ -87,6 +87,12 @@ Examples:
   penstock records get products TV-042 --provenance
   penstock records get inventory TV-042 BERLIN            of a kind with two key fields";
 
+pub(crate) const RECORDS_DELETE: &str = "\
+Examples:
+  penstock records delete products TV-042 TV-043
+  penstock records delete inventory TV-042,BERLIN         of a kind with two key fields
+  penstock records delete --yes products $(cat keys.txt)";
+
 pub(crate) const KINDS: &str = "\
 Examples:
   penstock kinds list

@@ -42,7 +42,8 @@ pub(crate) struct ImportArgs {
     /// nothing.
     #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill"]), default_value = "upsert")]
     mode: Mode,
-    /// What an empty cell says: keep leaves the field as it is, clear empties it.
+    /// What an empty cell says: keep leaves the field as it is, clear empties it. With the mode fill, which empties
+    /// nothing, clear is keep.
     #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]), default_value = "keep")]
     empty_cells: EmptyCells,
     /// Fails an import once more than PERCENT of its first ROWS rows are rejected, such as 1000:5.

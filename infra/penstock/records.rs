@@ -4,7 +4,9 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use penstock_client::{ListedRecord, RecordFilter};
+use penstock_client::{Deleted, ListedRecord, RecordFilter};
+use penstock_model::limits::RECORD_DELETE_BATCH;
+use serde_json::json;
 
 use crate::{
     help,
@@ -42,6 +44,24 @@ pub(crate) enum RecordsCommand {
         #[command(flatten)]
         service: Service,
     },
+    /// Deletes records by their keys. On a terminal it asks first.
+    #[command(after_help = help::RECORDS_DELETE)]
+    Delete {
+        /// Their kind.
+        kind: String,
+        /// The keys of records, one argument for each record: the values of the kind's key fields, separated by commas.
+        /// In a value, a comma is %2C and a percent sign %25.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+        /// Deletes without asking.
+        #[arg(long)]
+        yes: bool,
+        /// Prints what was deleted and what was not found as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
 }
 
 #[derive(Args)]
@@ -70,6 +90,9 @@ pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
     end_when_interrupted()?;
     match command {
         RecordsCommand::List(args) => list(args).await?,
+        RecordsCommand::Delete { kind, keys, yes, json, service } => {
+            return delete(&service, &kind, &keys, yes, json).await;
+        }
         RecordsCommand::Get { kind, key, provenance, json: _, output, service } => {
             let (client, name) = (service.client()?, canonical(&key));
             let record = match provenance {
@@ -121,6 +144,37 @@ fn line(ListedRecord { key, fields, deleted: _ }: &ListedRecord) -> anyhow::Resu
         None => say!("{key:<24}  deleted"),
     }
     Ok(())
+}
+
+/// Deletes records, [`RECORD_DELETE_BATCH`] to a request. Asks first, where there is a person to ask. A key that names
+/// no record is told, and makes the command fail; the others are deleted all the same.
+async fn delete(service: &Service, kind: &str, keys: &[String], yes: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let client = service.client()?;
+    if !yes && terminal::has_a_person() {
+        let question = match keys {
+            [key] => format!("delete the record {} of the kind {kind}?", terminal::shown(key)),
+            keys => format!("delete {} records of the kind {kind}?", keys.len()),
+        };
+        anyhow::ensure!(terminal::agrees(&question)?, "nothing is deleted");
+    }
+    let mut done = Deleted::default();
+    for batch in keys.chunks(RECORD_DELETE_BATCH) {
+        let Deleted { deleted, not_found } = client.delete_records(kind, batch).await.with_context(|| {
+            format!("{} of {} records are deleted; the same command goes on with the others", done.deleted, keys.len())
+        })?;
+        done.deleted += deleted;
+        done.not_found.extend(not_found);
+    }
+    let Deleted { deleted, not_found } = &done;
+    if json {
+        terminal::say_json(&json!({ "kind": kind, "deleted": deleted, "not_found": not_found }))?;
+    } else {
+        say!("{deleted} {} deleted", if *deleted == 1 { "record" } else { "records" });
+        for key in not_found {
+            note!("there is no record {} of the kind {kind}", terminal::shown(key));
+        }
+    }
+    Ok(if not_found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The key as the service writes it.

@@ -220,6 +220,15 @@ fn kinds_and_records_are_shown() {
     let record = import_of(&call(&["records", "get", "gadgets", "50 %, x", "red"]));
     assert_eq!((&record["fields"]["id"], &record["fields"]["colour"]), (&json!("50 %, x"), &json!("red")));
     assert_eq!(import_of(&call(&["records", "get", "gadgets", "B", ""]))["fields"]["id"], "B");
+    let output = call(&["records", "delete", "gadgets", "B,", "C,red", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(import_of(&output), json!({ "kind": "gadgets", "deleted": 1, "not_found": ["C,red"] }));
+    // What has a comma in a value is written as the service writes it; as two keys it names nothing.
+    let output = call(&["records", "delete", "gadgets", "50 %, x", "red"]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), "0 records deleted\n"));
+    assert!(stderr(&output).contains("there is no record red of the kind gadgets"), "{}", stderr(&output));
+    let output = call(&["records", "delete", "gadgets", "50 %25%2C x,red"]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), "1 record deleted\n"));
     let output = call(&["records", "get", "gadgets", "C", "red"]);
     assert!(output.status.code() == Some(1) && stderr(&output).contains("there is no record"), "{}", stderr(&output));
 

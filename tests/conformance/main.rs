@@ -7,6 +7,7 @@
 
 mod bench;
 mod blocks;
+mod deletes;
 mod files;
 mod imports;
 mod names;
@@ -71,6 +72,11 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         of_writes_at_once_one_is_stored,
         a_hundred_records_are_read_at_once,
         shards_give_every_record_once_in_order,
+    }
+    deletes {
+        a_delete_takes_a_place_and_leaves_tombstones,
+        a_delete_that_was_overtaken_is_not_made,
+        deletes_at_once_have_different_places,
     }
     names {
         a_key_is_taken_until_it_is_revoked,

@@ -14,18 +14,18 @@ use crate::bench::{Bench, KIND, at_once};
 fn record(rev: u64, row: u64, fields: BTreeMap<String, Value>) -> Record {
     let stamp = Stamp { order: 1, row };
     let stamps = fields.keys().map(|name| (name.clone(), stamp)).collect();
-    Record { rev, made: stamp, last: Applied { stamp, changed: true }, fields, stamps }
+    Record { rev, made: stamp, last: Applied { stamp, changed: true }, fields, stamps, gone: None }
 }
 
-fn named(rev: u64, name: &str) -> Record {
+pub(crate) fn named(rev: u64, name: &str) -> Record {
     record(rev, 1, BTreeMap::from([("name".to_owned(), Value::Text(name.to_owned()))]))
 }
 
-fn name_of(bench: &Bench, sku: &str) -> RecordName {
+pub(crate) fn name_of(bench: &Bench, sku: &str) -> RecordName {
     RecordName::of(&bench.account, &KIND.parse().expect("a kind"), sku)
 }
 
-async fn write(store: &Store, name: &RecordName, record: &Record) -> Written {
+pub(crate) async fn write(store: &Store, name: &RecordName, record: &Record) -> Written {
     store.write_records(&[Write { name, record }]).await.expect("answers")[0]
 }
 

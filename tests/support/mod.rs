@@ -171,8 +171,19 @@ impl Stack {
         }
     }
 
-    /// An account's records of kind `products` by their SKUs; those that do not exist are left out.
+    /// An account's records of kind `products` by their SKUs; those that do not exist, or were deleted, are left out.
     pub async fn records(&self, account: &str, skus: &[String]) -> std::collections::BTreeMap<String, Record> {
+        let mut records = self.records_and_tombstones(account, skus).await;
+        records.retain(|_, record| !record.is_gone());
+        records
+    }
+
+    /// The same with what is left of those that were deleted.
+    pub async fn records_and_tombstones(
+        &self,
+        account: &str,
+        skus: &[String],
+    ) -> std::collections::BTreeMap<String, Record> {
         let (account, kind) = (account.parse().expect("valid"), "products".parse().expect("valid"));
         let mut records = std::collections::BTreeMap::new();
         for group in skus.chunks(penstock_store::records::READ_BATCH) {

@@ -69,6 +69,8 @@ pub fn apply(file: &[u8], catalogue: &mut Catalogue, rules: Rules, is_applied: i
                 match field(name, cell) {
                     Ok(Some(value)) => drop(fields.insert(name.clone(), Some(value))),
                     Ok(None) if name == "colour" || rules.empty_cells == EmptyCells::Keep => {}
+                    // A row that fills empties nothing.
+                    Ok(None) if rules.mode == Mode::Fill => {}
                     Ok(None) => drop(fields.insert(name.clone(), None)),
                     Err(code) => errors.push((Some(name.clone()), code)),
                 }
@@ -93,7 +95,7 @@ pub fn apply(file: &[u8], catalogue: &mut Catalogue, rules: Rules, is_applied: i
                 expected.updated_or_unchanged += 1;
                 for (name, value) in fields {
                     match value {
-                        _ if rules.mode == Mode::Fill && (value.is_none() || record.contains_key(&name)) => {}
+                        _ if rules.mode == Mode::Fill && record.contains_key(&name) => {}
                         Some(value) => drop(record.insert(name, value)),
                         None => drop(record.remove(&name)),
                     }

@@ -102,6 +102,36 @@ fn tables_have_the_keys_that_the_store_uses() {
     }
 }
 
+/// Rows write records, deletes turn them into tombstones, and nobody removes an item.
+#[test]
+fn records_are_written_by_the_validator_and_deleted_by_the_api() {
+    let template = Template::read();
+    let mut writers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (role, properties) in template.of_type("AWS::IAM::Role") {
+        let policies = properties["Policies"].as_sequence().into_iter().flatten();
+        for statement in policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"])) {
+            if list(&statement["Resource"]).into_iter().any(|resource| shown(resource).contains("RecordsTable")) {
+                let actions = list(&statement["Action"]).into_iter().map(shown);
+                let reads = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"];
+                let writes = actions.filter(|action| !reads.contains(&action.as_str()));
+                writers.entry(role).or_default().extend(writes);
+            }
+        }
+    }
+    writers.retain(|_, writes| !writes.is_empty());
+    let wanted = [
+        ("ApiRole", vec!["dynamodb:UpdateItem".to_owned()]),
+        ("ValidateRole", vec!["dynamodb:PartiQLInsert".to_owned(), "dynamodb:PartiQLUpdate".to_owned()]),
+    ];
+    assert_eq!(writers, wanted.into());
+}
+
+#[test]
+fn what_a_deleted_record_leaves_expires() {
+    let records = &Template::read().0["Resources"]["RecordsTable"]["Properties"];
+    assert_eq!(json(&records["TimeToLiveSpecification"]), json!({ "AttributeName": "expires_at", "Enabled": true }));
+}
+
 #[test]
 fn a_catalogue_is_kept_unless_it_is_said_otherwise_and_can_be_warmed() {
     let template = Template::read();

@@ -45,6 +45,10 @@ pub(crate) enum Create {}
 #[derive(Debug)]
 pub(crate) enum Delete {}
 
+/// Deletes records.
+#[derive(Debug)]
+pub(crate) enum DeleteRecord {}
+
 /// Manages keys.
 #[derive(Debug)]
 pub(crate) enum Manage {}
@@ -64,6 +68,10 @@ impl Operation for Create {
 
 impl Operation for Delete {
     const SCOPE: Scope = Scope::ImportDelete;
+}
+
+impl Operation for DeleteRecord {
+    const SCOPE: Scope = Scope::RecordDelete;
 }
 
 impl Operation for Manage {

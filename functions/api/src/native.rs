@@ -7,6 +7,7 @@ mod keys;
 mod kinds;
 mod parts;
 mod preview;
+mod record_deletes;
 mod records;
 mod view;
 
@@ -49,7 +50,10 @@ fn router() -> Router<Api> {
         .route("/v1/kinds/{kind}/versions/{version}", get(kinds::show_version).delete(kinds::delete_version))
         .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
         .route("/v1/records/{kind}", get(records::list))
-        .route("/v1/records/{kind}/{key}", get(records::show))
+        .route(
+            "/v1/records/{kind}/{key}",
+            get(records::show).delete(record_deletes::delete).post(record_deletes::delete_many),
+        )
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

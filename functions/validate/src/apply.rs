@@ -167,7 +167,8 @@ impl Merged<'_> {
 fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> {
     let Rules { plan, job, .. } = rules;
     let dry = job.options.dry_run.then(|| stored.clone());
-    let newest = stored.record.as_ref().map(Record::newest);
+    // A tombstone has none: a row makes the record anew, and its write is never left out.
+    let newest = stored.record.as_ref().and_then(Record::newest);
     let outcomes = Vec::with_capacity(fold.rows.len());
     let mut merged = Merged { fold, draft: stored, outcomes, refused: Vec::new(), has_to_be_written: false };
     // A key that the sort key cannot hold is stored beside the fields.

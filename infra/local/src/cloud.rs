@@ -312,16 +312,22 @@ impl LocalCloud {
     }
 
     /// Resolves once all that is left waits for a later time: no invocation runs, no queue holds a visible message, and
-    /// the work of every moment that the clock has reached has begun. What waits are
+    /// the work of every moment that the clock has reached has begun, and no write is on its way. What waits are
     /// retries, messages in flight whose receiver has failed, delays, late events and the schedule. A test advances the
     /// clock and waits for quiet in turns.
     pub async fn quiet(&self) {
-        self.activity
-            .until(|| {
-                let empty = |queue: &Queue| queue.depth().visible == 0;
-                (self.queues.values().all(empty) && self.host.is_quiet() && !self.clock.is_due()).then_some(())
-            })
-            .await;
+        loop {
+            self.activity
+                .until(|| {
+                    let empty = |queue: &Queue| queue.depth().visible == 0;
+                    (self.queues.values().all(empty) && self.host.is_quiet() && !self.clock.is_due()).then_some(())
+                })
+                .await;
+            match &self.proxies {
+                Some(proxies) if proxies.has_late_writes() => proxies.late_writes_made().await,
+                _ => return,
+            }
+        }
     }
 
     /// The end of what a function's processes have printed. Empty if they print to standard error.

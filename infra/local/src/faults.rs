@@ -73,6 +73,11 @@ pub struct WireFaults {
     pub statement_error: f64,
     /// A transaction is answered `TransactionCanceledException` with `TransactionConflict`, nothing done.
     pub transaction_conflict: f64,
+    /// The connection is cut, and DynamoDB makes the write up to [`WireFaults::late`] later: that of a process which
+    /// read before, stood still, and comes to write when others have gone on, or when it is gone itself.
+    pub write_late: f64,
+    /// How late such a write is, at most.
+    pub late: Duration,
     /// A read that does not ask for consistency gets the previous answer to the same request. Each answer is repeated
     /// once.
     pub stale_read: f64,

@@ -1,9 +1,9 @@
 //! The fault proxy in front of DynamoDB, S3 and SQS. The meter counts each request, and the weather may inject a fault.
 //!
 //! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or
-//! after the effect, an answer that never comes, a batch done in part, and a stale answer to a read that did not ask
-//! for better. Requests keep their `Host` header, which their signature covers. Bodies of S3 are streamed; those of the
-//! others, a few megabytes at most, are looked into.
+//! after the effect, an answer that never comes, a write that is made when its client has given it up, a batch done in
+//! part, and a stale answer to a read that did not ask for better. Requests keep their `Host` header, which their
+//! signature covers. Bodies of S3 are streamed; those of the others, a few megabytes at most, are looked into.
 
 mod alteration;
 mod answers;
@@ -13,7 +13,7 @@ mod operation;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
@@ -32,6 +32,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::faults::{Source, Weather};
+use crate::pulse::Pulse;
 use crate::stack::Endpoints;
 use crate::usage::{self, Counts, Meter};
 use alteration::Alteration;
@@ -49,6 +50,7 @@ type Upstream = tokio::sync::Mutex<Option<SendRequest<Body>>>;
 pub(crate) struct Proxies {
     endpoints: Endpoints,
     calls: Calls,
+    late: Late,
     servers: Vec<Server>,
 }
 
@@ -59,6 +61,7 @@ impl Proxies {
     /// A port cannot be used.
     pub(crate) async fn start(direct: &Endpoints, weather: &Weather, meter: &Meter) -> anyhow::Result<Self> {
         let calls = Calls::default();
+        let late = Late { pending: Arc::default(), landed: Pulse::new() };
         let mut servers = Vec::new();
         for (service, endpoint) in
             [(Service::DynamoDb, &direct.dynamodb), (Service::S3, &direct.s3), (Service::Sqs, &direct.sqs)]
@@ -70,6 +73,7 @@ impl Proxies {
                 weather: weather.clone(),
                 meter: meter.clone(),
                 calls: calls.clone(),
+                late: late.clone(),
                 throttled: AtomicU32::new(0),
                 memory: Memory::default(),
             });
@@ -83,7 +87,7 @@ impl Proxies {
             s3: through(&servers[1], &direct.s3),
             sqs: through(&servers[2], &direct.sqs),
         };
-        Ok(Self { endpoints, calls, servers })
+        Ok(Self { endpoints, calls, late, servers })
     }
 
     /// Where clients reach the services through the proxies.
@@ -93,6 +97,16 @@ impl Proxies {
 
     pub(crate) fn calls(&self) -> BTreeSet<Call> {
         self.calls.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a write is still to be made that its client has given up.
+    pub(crate) fn has_late_writes(&self) -> bool {
+        self.late.pending.load(Ordering::SeqCst) > 0
+    }
+
+    /// Returns when all of them have been made.
+    pub(crate) async fn late_writes_made(&self) {
+        self.late.landed.until(|| (!self.has_late_writes()).then_some(())).await;
     }
 
     /// Cuts every connection and returns.
@@ -114,6 +128,13 @@ impl Calls {
             calls.insert(Call { function: function.to_owned(), action, resource });
         }
     }
+}
+
+/// The writes that are still to be made although their clients have given them up.
+#[derive(Clone, Debug)]
+struct Late {
+    pending: Arc<AtomicUsize>,
+    landed: Pulse,
 }
 
 /// Which service a proxy stands before.
@@ -149,6 +170,7 @@ struct Proxy {
     weather: Weather,
     meter: Meter,
     calls: Calls,
+    late: Late,
     /// How many more requests the present burst of throttling refuses.
     throttled: AtomicU32,
     memory: Memory,
@@ -189,7 +211,7 @@ impl Proxy {
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
     }
 
-    async fn answer(&self, upstream: &Upstream, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    async fn answer(self: &Arc<Self>, upstream: &Upstream, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let operation = operation::name(self.service, &request);
         // Without a key of ours it is a form, which the api has signed.
         let function = call::function(&request).unwrap_or_else(|| "api".to_owned());
@@ -236,7 +258,7 @@ impl Proxy {
     }
 
     async fn answer_json(
-        &self,
+        self: &Arc<Self>,
         upstream: &Upstream,
         request: Request<Incoming>,
         operation: &str,
@@ -272,6 +294,10 @@ impl Proxy {
         }
         parts.headers.remove(TRANSFER_ENCODING);
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sent.len()));
+        if self.service == Service::DynamoDb && operation::writes(operation) && self.strikes(faults.write_late) {
+            self.send_late(Request::from_parts(parts, full(sent)));
+            return Err(Cut);
+        }
         let response = self.send(upstream, Request::from_parts(parts, full(sent))).await?;
         if alteration == Alteration::None && remembered.is_none() && !has_units {
             return Ok(response);
@@ -296,6 +322,21 @@ impl Proxy {
         parts.headers.remove(TRANSFER_ENCODING);
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         Ok(Response::from_parts(parts, full(bytes)))
+    }
+
+    /// Has the request made later, by nobody who hears of it.
+    fn send_late(self: &Arc<Self>, request: Request<Body>) {
+        let after = self.weather.up_to(self.service.source(), self.weather.faults().wire.late);
+        self.late.pending.fetch_add(1, Ordering::SeqCst);
+        let proxy = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            if let Ok(response) = proxy.send(&Upstream::default(), request).await {
+                drain(response).await;
+            }
+            proxy.late.pending.fetch_sub(1, Ordering::SeqCst);
+            proxy.late.landed.beat();
+        });
     }
 
     /// What becomes of an answer on its way back.

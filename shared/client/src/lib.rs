@@ -1,6 +1,7 @@
 //! Typed HTTP client of the native API.
 
 mod address;
+mod deletes;
 mod parts;
 mod types;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
+pub use deletes::Deleted;
 pub use parts::{PartUrl, PartUrls, TakenPart};
 pub use reqwest::Body;
 pub use types::{

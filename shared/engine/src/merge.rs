@@ -14,13 +14,21 @@
 //! what a later one did. The stamps tell which rows of this import are in a record: every row has the key, so the least
 //! stamp of this import in the record is the earliest row that made or filled it. A default always holds a value (see
 //! [`Kind::defaults`]): were it empty after one row and not after another, a `fill` that found it full could not be
-//! undone when the other row turns out to be the earlier.
+//! undone when the other row turns out to be the earlier. For the same reason a *fill* row that clears a field says
+//! nothing of it: were its default kept out, what a later row says of the field would have to be kept beneath a default
+//! until it is known that no earlier row clears it.
+//!
+//! A delete takes a place in the order as an import does, and leaves a tombstone with its stamp, `gone`
+//! ([`Record::deleted`]). A row below `gone` changes nothing, in any mode, whether the record is a tombstone still or
+//! was made anew: in the order of the rows it came before the delete. To a row above it a tombstone is no record: any
+//! mode makes one, which keeps `gone` and goes on from the tombstone's `rev`. A delete and an import never share a
+//! place, so all rows of an import stand on the same side of a delete.
 //!
 //! A row that is delivered again finds in the record what it did: `made` says that it created, `last` and its own stamp
 //! that it was applied. Only where a file repeats a key may a redelivered row count as unchanged after it counted as
 //! updated, or the other way round.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
@@ -57,8 +65,19 @@ impl Draft {
     /// Applies a row whose stamp is `stamp`. `rev` is left as it is: it counts writes, not rows.
     pub fn apply(&mut self, plan: &Plan, mode: Mode, stamp: Stamp, row: &Row<'_>) -> Outcome {
         let kind = plan.kind();
+        let row = &*if mode == Mode::Fill { only_filling(row) } else { Cow::Borrowed(row) };
+        if let Some(record) = &self.record
+            && record.gone.is_some_and(|gone| stamp < gone)
+        {
+            return before_the_delete(record, mode, stamp);
+        }
+        let tombstone = self.record.take_if(|record| record.is_gone());
         let Some(record) = &mut self.record else {
-            self.record = Some(made_by(kind, stamp, row));
+            let made = made_by(kind, stamp, row);
+            self.record = Some(match tombstone {
+                Some(Record { rev, gone, .. }) => Record { rev, gone, ..made },
+                None => made,
+            });
             self.changed = true;
             return Outcome::Created;
         };
@@ -68,6 +87,29 @@ impl Draft {
             Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }
     }
+}
+
+/// The outcome of a row that stands before the delete in the order: what it was the first time, as far as the record
+/// knows.
+fn before_the_delete(record: &Record, mode: Mode, stamp: Stamp) -> Outcome {
+    if record.made == stamp {
+        Outcome::Created
+    } else if record.last.stamp == stamp && record.last.changed {
+        Outcome::Updated
+    } else if mode == Mode::Create {
+        Outcome::Skipped
+    } else {
+        Outcome::Unchanged
+    }
+}
+
+/// What a row says to a record that it fills: a field that it clears is one of which it says nothing.
+fn only_filling<'r, 'a>(row: &'r Row<'a>) -> Cow<'r, Row<'a>> {
+    if row.cells.iter().all(|(_, cell)| cell.is_some()) {
+        return Cow::Borrowed(row);
+    }
+    let cells = row.cells.iter().filter(|(_, cell)| cell.is_some()).cloned().collect();
+    Cow::Owned(Row { row: row.row, key: row.key.clone(), cells })
 }
 
 fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
@@ -80,6 +122,7 @@ fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
         last: Applied { stamp, changed: true },
         fields: row.cells.iter().filter_map(value).collect(),
         stamps: row.cells.iter().map(|(field, _)| (name(*field), stamp)).collect(),
+        gone: None,
     };
     put_newer(&mut record, kind, stamp.of_default(), &kind.defaults(&row.cells));
     record
@@ -206,7 +249,6 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
     let (mut touched, mut shows) = (false, false);
     for (field, value) in &row.cells {
         let name = kind.field(*field).name();
-        let Some(value) = value else { continue };
         let free = match record.stamps.get(name) {
             None => true,
             Some(at) if record.fields.contains_key(name) => at.order == stamp.order && *at > stamp,
@@ -214,11 +256,13 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
         };
         if free {
             touched = true;
-            shows |= put(record, name, stamp, Some(value));
+            shows |= put(record, name, stamp, value.as_ref());
         }
     }
     settle(record, stamp, touched, shows, changed)
 }
 
+#[cfg(test)]
+mod deletes;
 #[cfg(test)]
 mod tests;

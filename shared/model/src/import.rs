@@ -85,7 +85,8 @@ pub enum EmptyCells {
     /// Nothing: the field stays as it is.
     #[default]
     Keep,
-    /// That the field shall hold nothing.
+    /// That the field shall hold nothing. In the mode [`Mode::Fill`], which empties nothing, it is
+    /// [`EmptyCells::Keep`].
     Clear,
 }
 

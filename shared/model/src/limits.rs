@@ -378,3 +378,23 @@ pub const ETAG_CHARS: usize = 100;
 
 /// Errors that the status of a dialect shows, at most: the first.
 pub const SHOWN_ERRORS: usize = 1_000;
+
+/// Records that one request deletes, at most: with the order of their kind they are one transaction, and DynamoDB takes
+/// 100 items in one (Amazon DynamoDB API Reference, "TransactWriteItems").
+pub const RECORD_DELETE_BATCH: usize = 99;
+
+/// Bytes of the records that one transaction deletes, at most, or a single record: DynamoDB takes 4 MB of items in one.
+pub const RECORD_DELETE_BYTES: usize = 3 * 1024 * 1024;
+
+/// How long a delete of records that meets others tries again: API Gateway waits 29 seconds for its answer.
+pub const RECORD_DELETE_SECONDS: u64 = 15;
+
+/// How long a tombstone stays, if no import of its kind ran at the delete: far longer than a function lives, so that no
+/// process of an import that ended before can write any more.
+pub const TOMBSTONE_SECONDS: u64 = 24 * 3_600;
+
+/// Items of a kind's shard that are read at once to tell tombstones from records, when the kind is to be deleted.
+pub const TOMBSTONES_AT_ONCE: usize = 1_000;
+
+/// How often, at most; where only tombstones were found until then, the kind is not deleted.
+pub const TOMBSTONE_PAGES: usize = 4;

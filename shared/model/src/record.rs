@@ -35,6 +35,12 @@ impl Stamp {
         let number = u64::MAX - self.row;
         (self.order == 0).then_some(Self { order: number >> 32, row: number & u64::from(u32::MAX) })
     }
+
+    /// The stamp of a delete that took this place in the order: newer than every row of an import that took an earlier
+    /// one, older than every row of one that takes a later one.
+    pub fn of_delete(order: u64) -> Self {
+        Self { order, row: 0 }
+    }
 }
 
 /// The value of a field. A field that holds nothing has no value at all.
@@ -109,12 +115,30 @@ pub struct Record {
     pub fields: BTreeMap<String, Value>,
     /// The stamp of every field that was ever written; one without a value in `fields` was cleared.
     pub stamps: BTreeMap<String, Stamp>,
+    /// The stamp of the last delete of the record, kept when the record is made anew: a row that is older changes
+    /// nothing.
+    pub gone: Option<Stamp>,
 }
 
 impl Record {
-    /// The newest stamp of the record: of the row that made it, or of one that set or cleared a field.
-    pub fn newest(&self) -> Stamp {
-        self.stamps.values().copied().fold(self.made.max(self.last.stamp), Stamp::max)
+    /// Whether this is a tombstone: what a delete leaves of a record. It has no fields and no stamps, and whoever
+    /// shows, lists or counts records takes it for none. A record that is there has the stamp of its key at least.
+    pub fn is_gone(&self) -> bool {
+        self.stamps.is_empty()
+    }
+
+    /// What a delete leaves of the record: a tombstone. `rev` is left as it is: it counts writes. `made` and `last`
+    /// stay, so that a row that is delivered again is counted as the first time.
+    pub fn deleted(&self, at: Stamp) -> Self {
+        let Self { rev, made, last, .. } = *self;
+        Self { rev, made, last, fields: BTreeMap::new(), stamps: BTreeMap::new(), gone: Some(at) }
+    }
+
+    /// The newest stamp of the record: of the row that made it, or of one that set or cleared a field. A tombstone has
+    /// none.
+    pub fn newest(&self) -> Option<Stamp> {
+        let newest = || self.stamps.values().copied().fold(self.made.max(self.last.stamp), Stamp::max);
+        (!self.is_gone()).then(newest)
     }
 
     /// Bytes of the record's fields and stamps as DynamoDB counts them, within a few bytes, stamps uncompressed.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{InvalidId, listed::listed};
 
 listed! {
-    /// One thing that an API key may do, for its account's imports or, as [`Scope::Admin`], for keys.
+    /// One thing that an API key may do, for its account's imports and records or, as [`Scope::Admin`], for keys.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     pub enum Scope {
         /// Read imports, their errors, and records.
@@ -19,6 +19,9 @@ listed! {
         /// Delete imports that have ended.
         #[serde(rename = "import:delete")]
         ImportDelete,
+        /// Delete records.
+        #[serde(rename = "record:delete")]
+        RecordDelete,
         /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
         #[serde(rename = "admin")]
         Admin,
@@ -32,6 +35,7 @@ impl Scope {
             Self::ImportRead => "import:read",
             Self::ImportWrite => "import:write",
             Self::ImportDelete => "import:delete",
+            Self::RecordDelete => "record:delete",
             Self::Admin => "admin",
         }
     }
@@ -48,7 +52,7 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let known = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
-        known.ok_or(InvalidId::new("a scope is import:read, import:write, import:delete or admin"))
+        known.ok_or(InvalidId::new("a scope is import:read, import:write, import:delete, record:delete or admin"))
     }
 }
 

@@ -33,12 +33,13 @@ pub enum Step {
     Overtaken,
 }
 
-/// The order of the imports of an account and kind: the next place, and the imports that run.
+/// The order of an account and kind, in which imports and deletes take their places: the next place, and the imports
+/// that run.
 #[derive(Deserialize)]
-struct KindOrder {
-    next: u64,
+pub(crate) struct KindOrder {
+    pub(crate) next: u64,
     #[serde(default)]
-    running: BTreeSet<String>,
+    pub(crate) running: BTreeSet<String>,
 }
 
 impl Default for KindOrder {

@@ -24,13 +24,37 @@ pub enum Condition {
     Consistent,
     /// [`Conditions::tallied_once`].
     TalliedOnce,
+    /// [`Conditions::delete_ordered`].
+    DeleteOrdered,
+    /// [`Conditions::tombstone`].
+    Tombstone,
+    /// [`Conditions::tombstone_bookkeeping`].
+    TombstoneBookkeeping,
+    /// [`Conditions::tombstone_while_running`].
+    TombstoneWhileRunning,
+    /// [`Conditions::floor`].
+    Floor,
+    /// [`Conditions::floor_anew`].
+    FloorAnew,
 }
 
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 6] =
-        [Self::NoOlderRunning, Self::First, Self::Newest, Self::Equal, Self::Consistent, Self::TalliedOnce];
+    pub const ALL: [Self; 12] = [
+        Self::NoOlderRunning,
+        Self::First,
+        Self::Newest,
+        Self::Equal,
+        Self::Consistent,
+        Self::TalliedOnce,
+        Self::DeleteOrdered,
+        Self::Tombstone,
+        Self::TombstoneBookkeeping,
+        Self::TombstoneWhileRunning,
+        Self::Floor,
+        Self::FloorAnew,
+    ];
 
     /// What [`SABOTAGE`] holds to switch it off.
     pub fn name(self) -> &'static str {
@@ -41,13 +65,20 @@ impl Condition {
             Self::Equal => "equal",
             Self::Consistent => "consistent",
             Self::TalliedOnce => "tallied_once",
+            Self::DeleteOrdered => "delete_ordered",
+            Self::Tombstone => "tombstone",
+            Self::TombstoneBookkeeping => "tombstone_bookkeeping",
+            Self::TombstoneWhileRunning => "tombstone_while_running",
+            Self::Floor => "floor",
+            Self::FloorAnew => "floor_anew",
         }
     }
 }
 
 /// The conditions that the first promises stand on. A rule gets them as a value and skips those that are switched off.
 ///
-/// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them.
+/// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them. Those of
+/// deletes and tombstones are explained in [`crate::deletes`] and in the engine's `merge`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conditions {
     /// No older import of the kind ran when this one was accepted.
@@ -62,12 +93,36 @@ pub struct Conditions {
     pub consistent: bool,
     /// A chunk's tally has one name, by which a second delivery finds the first one's.
     pub tallied_once: bool,
+    /// A delete is made only if nothing has taken a place in the order since it read the next one.
+    pub delete_ordered: bool,
+    /// A delete leaves a tombstone in the record's item.
+    pub tombstone: bool,
+    /// A tombstone keeps who made the record and who touched it last.
+    pub tombstone_bookkeeping: bool,
+    /// A tombstone does not expire if an import of the kind runs at the delete.
+    pub tombstone_while_running: bool,
+    /// A tombstone has the stamp of its delete.
+    pub floor: bool,
+    /// That stamp stays when the record is made anew.
+    pub floor_anew: bool,
 }
 
 impl Conditions {
     /// All of them, as everywhere but in a fault test.
-    pub const ALL: Self =
-        Self { no_older_running: true, first: true, newest: true, equal: true, consistent: true, tallied_once: true };
+    pub const ALL: Self = Self {
+        no_older_running: true,
+        first: true,
+        newest: true,
+        equal: true,
+        consistent: true,
+        tallied_once: true,
+        delete_ordered: true,
+        tombstone: true,
+        tombstone_bookkeeping: true,
+        tombstone_while_running: true,
+        floor: true,
+        floor_anew: true,
+    };
 
     /// All but the one that [`SABOTAGE`] names in this process's environment.
     ///
@@ -82,7 +137,7 @@ impl Conditions {
 
     /// All but one.
     #[cfg(feature = "faults")]
-    fn without(condition: Condition) -> Self {
+    pub fn without(condition: Condition) -> Self {
         let mut conditions = Self::ALL;
         let switched_off = match condition {
             Condition::NoOlderRunning => &mut conditions.no_older_running,
@@ -91,6 +146,12 @@ impl Conditions {
             Condition::Equal => &mut conditions.equal,
             Condition::Consistent => &mut conditions.consistent,
             Condition::TalliedOnce => &mut conditions.tallied_once,
+            Condition::DeleteOrdered => &mut conditions.delete_ordered,
+            Condition::Tombstone => &mut conditions.tombstone,
+            Condition::TombstoneBookkeeping => &mut conditions.tombstone_bookkeeping,
+            Condition::TombstoneWhileRunning => &mut conditions.tombstone_while_running,
+            Condition::Floor => &mut conditions.floor,
+            Condition::FloorAnew => &mut conditions.floor_anew,
         };
         *switched_off = false;
         conditions

@@ -10,6 +10,7 @@ mod change;
 pub mod clock;
 pub mod conditions;
 pub mod crash;
+pub mod deletes;
 pub mod due;
 mod dynamo;
 mod end;

@@ -1,6 +1,6 @@
 //! Records: read a hundred to a request, written twenty-five to a request, each write conditional on what was read.
 
-mod item;
+pub(crate) mod item;
 mod shard;
 
 use std::collections::HashMap;
@@ -45,13 +45,14 @@ pub enum Written {
 }
 
 impl Store {
-    /// The account's record of this kind and canonical key, read consistently.
+    /// The account's record of this kind and canonical key, read consistently; a tombstone is none.
     pub async fn record(&self, account: &AccountId, kind: &KindName, canonical: &str) -> Result<Option<Record>> {
         let name = RecordName::of(account, kind, canonical);
-        Ok(self.records(&[&name]).await?.remove(&name))
+        Ok(self.records(&[&name]).await?.remove(&name).filter(|record| !record.is_gone()))
     }
 
-    /// The records of at most [`READ_BATCH`] names, read consistently; one that does not exist is left out.
+    /// The records of at most [`READ_BATCH`] names, tombstones too, read consistently; one that does not exist is left
+    /// out.
     pub async fn records(&self, names: &[&RecordName]) -> Result<HashMap<RecordName, Record>> {
         let keys = names.iter().map(|name| item::key(name)).collect();
         let items = self.batch_get(&self.settings().records_table, keys).await?;
@@ -69,7 +70,8 @@ impl Store {
     /// Writes at most [`WRITE_BATCH`] records with different keys, each only if it has not changed since it was read.
     ///
     /// A record that is made begins with the clock's milliseconds as its `rev`: a number that no record of this name
-    /// had before, so that a write which goes on from what was there before finds another one.
+    /// had before, so that a write which goes on from what was there before finds another one. One that is made anew in
+    /// the place of a tombstone goes on from the tombstone's, keeps its `gone`, and does not expire any more.
     ///
     /// A repeat of a write that was stored finds another `rev` and answers [`Written::ReadAgain`]; the record that is
     /// read then holds the rows' stamps.
@@ -85,6 +87,11 @@ impl Store {
         let update = format!(
             r#"UPDATE "{table}" SET rev = ? SET stamps = ? SET fields = ? WHERE pk = ? AND sk = ? AND rev = ?"#
         );
+        // A tombstone may expire; the record that is made of it must not. What is not there is removed all the same.
+        let also = if self.conditions().floor_anew { "" } else { " REMOVE gone" };
+        let anew = format!(
+            r#"UPDATE "{table}" SET rev = ? SET stamps = ? SET fields = ? REMOVE expires_at{also} WHERE pk = ? AND sk = ? AND rev = ?"#
+        );
         let now = self.now_ms();
         let mut statements = Vec::with_capacity(writes.len());
         for Write { name, record } in writes {
@@ -93,7 +100,10 @@ impl Store {
             let (statement, parameters) = match (record.rev, &name.whole) {
                 (0, None) => (&insert, vec![pk, sk, n(now), stamps, fields]),
                 (0, Some(key)) => (&insert_cut, vec![pk, sk, n(now), stamps, fields, s(key)]),
-                (rev, _) => (&update, vec![n(rev + 1), stamps, fields, pk, sk, n(rev)]),
+                (rev, _) => {
+                    let update = if record.gone.is_some() { &anew } else { &update };
+                    (update, vec![n(rev + 1), stamps, fields, pk, sk, n(rev)])
+                }
             };
             let request =
                 BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build();

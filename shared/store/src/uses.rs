@@ -23,6 +23,7 @@ use serde::Deserialize;
 
 use crate::{
     Backoff, Result, Store, StoreError,
+    deletes::RecordsLook,
     dynamo::{Item, from_item, is_made, items, n, putting, s, updating},
     table::{
         account_pk, kind_names_key, kind_number_key, kind_use_key, kind_uses, newest_schema_key, schema_version_key,
@@ -41,6 +42,10 @@ pub enum Removal {
     InUse,
     /// It is the newest version, which goes with its kind.
     Newest,
+    /// There are records of it.
+    HasRecords,
+    /// There are more tombstones of its records than one deletion looks at, and no record was found among them.
+    TooManyTombstones,
 }
 
 /// Marks of ended imports that one creation removes, at most: more than it makes, so that they do not pile up.
@@ -128,8 +133,9 @@ impl Store {
         }
     }
 
-    /// Removes an account's kind with all its versions, unless an import of it is unfinished. Records stay: whoever
-    /// removes a kind looks after them first. A repeat goes on where the last one stopped.
+    /// Removes an account's kind with all its versions, unless an import of it is unfinished or there are records of
+    /// it. A closed kind that no unfinished import uses gets no record any more, so the look at them comes last. A
+    /// repeat goes on where the last one stopped.
     pub async fn delete_kind(&self, account: &AccountId, kind: &KindName) -> Result<Removal> {
         let newest = newest_schema_key(account, kind);
         let mut pause = Backoff::default();
@@ -144,6 +150,15 @@ impl Store {
             if self.is_used(account, kind, None, LOOKED_AT).await? {
                 self.set_open(newest, version).await?;
                 return Ok(Removal::InUse);
+            }
+            let refused = match self.look_for_records(account, kind).await? {
+                RecordsLook::None => None,
+                RecordsLook::Found => Some(Removal::HasRecords),
+                RecordsLook::TooMany => Some(Removal::TooManyTombstones),
+            };
+            if let Some(refused) = refused {
+                self.set_open(newest, version).await?;
+                return Ok(refused);
             }
             let removed = aws_sdk_dynamodb::types::Delete::builder()
                 .table_name(self.imports_table())

@@ -119,7 +119,7 @@ pub(super) async fn show_version(
 }
 
 /// `DELETE /v1/kinds/{kind}`: removes an account's own kind with all its versions, unless an import of it is
-/// unfinished. A repeat finds no kind.
+/// unfinished or there are records of it. A repeat finds no kind.
 pub(super) async fn delete(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Delete>,
@@ -156,6 +156,14 @@ fn removed(removal: Removal, kind: &KindName, missing: impl FnOnce() -> Refusal)
         Removal::InUse => Err(Refusal::conflict(
             "kind_in_use",
             format!("imports of `{kind}` are unfinished, or were a moment ago: wait for their end, or cancel them"),
+        )),
+        Removal::HasRecords => Err(Refusal::conflict(
+            "kind_has_records",
+            format!("there are records of `{kind}`: delete them first, by `POST /v1/records/{kind}/delete`"),
+        )),
+        Removal::TooManyTombstones => Err(Refusal::conflict(
+            "kind_has_records",
+            format!("so many records of `{kind}` were deleted that it takes a day until the kind can go: try then"),
         )),
     }
 }

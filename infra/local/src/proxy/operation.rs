@@ -55,6 +55,14 @@ pub(super) fn members(operation: &str, request: &Value) -> Option<u64> {
     u64::try_from(members).ok()
 }
 
+/// Whether an operation of DynamoDB may change something.
+pub(super) fn writes(operation: &str) -> bool {
+    matches!(
+        operation,
+        "BatchExecuteStatement" | "BatchWriteItem" | "DeleteItem" | "PutItem" | "TransactWriteItems" | "UpdateItem"
+    )
+}
+
 /// Whether DynamoDB may answer a read from a replica that has not caught up.
 pub(super) fn may_be_stale(operation: &str, request: &Value) -> bool {
     let consistent = |value: &Value| value["ConsistentRead"].as_bool().unwrap_or(false);

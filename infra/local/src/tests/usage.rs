@@ -14,6 +14,7 @@ fn record(rev: u64, text_bytes: usize) -> Record {
         last: Applied { stamp: at, changed: true },
         fields: BTreeMap::from([("text".into(), Value::Text("x".repeat(text_bytes)))]),
         stamps: BTreeMap::from([("text".into(), at)]),
+        gone: None,
     }
 }
 

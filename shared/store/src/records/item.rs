@@ -78,6 +78,11 @@ pub(crate) fn attributes(record: &Record) -> Result<(AttributeValue, AttributeVa
     Ok((s(book), AttributeValue::M(fields)))
 }
 
+/// The stamp of the delete of a record, as its item has it.
+pub(crate) fn gone(at: Stamp) -> AttributeValue {
+    s(format!("[{},{}]", at.order, at.row))
+}
+
 fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Text(text) => s(text.as_str()),
@@ -135,14 +140,21 @@ fn record(item: &Item) -> Option<Record> {
         _ => return None,
     };
     let most = book.s.map_or(last.stamp, stamp);
+    let gone = match item.get("gone") {
+        Some(gone) => Some(stamp(serde_json::from_str(gone.as_s().ok()?).ok()?)),
+        None => None,
+    };
     let mut record = Record {
         rev,
         made,
         last,
         fields: Default::default(),
         stamps: book.t.into_iter().map(|name| (name, most)).collect(),
+        gone,
     };
-    for (name, attribute) in item.get("fields")?.as_m().ok()? {
+    // A tombstone has none.
+    let fields = item.get("fields").map(|fields| fields.as_m()).transpose().ok()?;
+    for (name, attribute) in fields.into_iter().flatten() {
         record.stamps.insert(name.clone(), most);
         record.fields.insert(name.clone(), value(attribute)?);
     }
@@ -196,23 +208,28 @@ mod tests {
                 ("gone".into(), at(3, 2)),
                 ("long gone".into(), at(2, 1)),
             ]),
+            gone: None,
         };
         comes_back(&record);
         for (stamp, changed) in [(at(1, 9), true), (at(1, 9), false), (at(3, 2), false)] {
             comes_back(&Record { last: Applied { stamp, changed }, ..record.clone() });
         }
+        comes_back(&Record { gone: Some(Stamp::of_delete(1)), ..record.clone() });
+        comes_back(&record.deleted(Stamp::of_delete(4)));
         comes_back(&Record { fields: BTreeMap::new(), stamps: BTreeMap::new(), ..record });
     }
 
     fn comes_back(record: &Record) {
         let (stamps, fields) = attributes(record).expect("writes");
-        let item = Item::from([
+        let mut item = Item::from([
             ("pk".into(), s("shop#products#07")),
             ("sk".into(), s("SKU-1")),
             ("rev".into(), n(4)),
             ("stamps".into(), stamps),
-            ("fields".into(), fields),
         ]);
+        // A tombstone has none, and is read as one that has none in it.
+        item.extend((!record.is_gone()).then_some(("fields".into(), fields)));
+        item.extend(record.gone.map(|at| ("gone".into(), gone(at))));
         let (name, read) = read(&item).expect("reads");
         assert_eq!((name.key(), &read), ("SKU-1", record));
     }
@@ -249,7 +266,7 @@ mod tests {
             for (last, all) in [(made, made), (later, later)] {
                 let stamps = fields.keys().map(|name| (name.clone(), all)).collect();
                 let last = Applied { stamp: last, changed: true };
-                let record = Record { rev: 0, made, last, fields: fields.clone(), stamps };
+                let record = Record { rev: 0, made, last, fields: fields.clone(), stamps, gone: None };
                 let (stamps, _) = attributes(&record).expect("writes");
                 let bytes = bytes_beside_fields(&name, 1_764_000_000_000, stamps.as_s().expect("text"));
                 let pair = |stamp: Stamp| format!("[{},{}]", stamp.order, stamp.row);
