@@ -344,3 +344,26 @@ pub const ETAG_CHARS: usize = 100;
 
 /// Errors that the status of a dialect shows, at most: the first.
 pub const SHOWN_ERRORS: usize = 1_000;
+
+/// Exports of an account that are unfinished at once, at most.
+pub const ACCOUNT_EXPORTS: usize = 5;
+
+/// Readers of an export that may begin and get no further: the next one fails the export.
+pub const EXPORT_TRIES: u32 = 8;
+
+/// Bytes of a part of an export's file, at least, but for the last one: 8 MiB. It is held in memory while it is stored,
+/// and what is compressed ends with it.
+pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Shards of a kind's records that an export reads at once. Of each at most two pages are in memory, DynamoDB's 1 MB
+/// each.
+pub const EXPORT_SHARDS_AT_ONCE: usize = 4;
+
+/// Records of a page that an export reads by one request, at most.
+pub const EXPORT_PAGE_RECORDS: usize = 1_000;
+
+/// How long the URL of an export's file is valid, in seconds: 15 minutes.
+pub const EXPORT_URL_SECONDS: i64 = 15 * 60;
+
+/// How long an export's file is kept when the deployment says nothing else, in days.
+pub const EXPORT_RETENTION_DAYS: u64 = 7;
