@@ -326,6 +326,7 @@ async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
         FunctionName::Split => penstock_split::serve().await,
         FunctionName::Validate => penstock_validate::serve().await,
         FunctionName::Report => penstock_report::serve().await,
+        FunctionName::Export => penstock_export::serve().await,
         FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;

@@ -2,6 +2,7 @@
 
 mod body;
 mod create;
+mod exports;
 mod imports;
 mod keys;
 mod kinds;
@@ -49,6 +50,9 @@ fn router() -> Router<Api> {
         .route("/v1/kinds/{kind}/versions/{version}", get(kinds::show_version).delete(kinds::delete_version))
         .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
         .route("/v1/records/{kind}/{key}", get(records::show))
+        .route("/v1/exports", post(exports::create).get(exports::list))
+        .route("/v1/exports/{id}", get(exports::show).delete(exports::delete))
+        .route("/v1/exports/{id}/cancel", post(exports::cancel))
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

@@ -347,6 +347,11 @@ impl Export {
         })
     }
 
+    /// The export whose records up to this place are not among those that it wants, and behind the last part.
+    pub fn note_place(&self, at: ExportCheckpoint) -> Option<Self> {
+        (self.status == ExportStatus::Processing).then(|| Self { checkpoint: at, tries: 0, ..self.next() })
+    }
+
     /// The export whose file is there.
     pub fn complete(&self, now_ms: i64, retention_ms: i64) -> Option<Self> {
         let ended = self.end(ExportStatus::Completed, now_ms, retention_ms)?;
@@ -465,6 +470,9 @@ mod tests {
         assert_eq!(noted.checkpoint.part_count(), 2);
         let more = noted.note_part(noted.checkpoint.clone()).expect("it is read");
         assert_eq!(more.checkpoint.parts, [(1, 1), (3, 4)]);
+        // Where nothing is wanted there is a place and no part.
+        let moved = more.note_place(ExportCheckpoint { shard: 12, ..more.checkpoint.clone() }).expect("it is read");
+        assert_eq!((moved.checkpoint.shard, moved.next_part, moved.checkpoint.part_count()), (12, 5, 3));
     }
 
     #[test]
