@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_engine::{
-    key,
+    key::RecordName,
     kind::Kind,
     kinds,
     merge::Draft,
@@ -24,7 +24,7 @@ use penstock_engine::{
 };
 use penstock_local::{LocalCloud, Options};
 use penstock_model::{Chunk, Chunking, Grammar, ImportOptions, Job, Record};
-use penstock_store::records::{READ_BATCH, RecordKey, WRITE_BATCH, Write, Written};
+use penstock_store::records::{READ_BATCH, WRITE_BATCH, Write, Written};
 
 /// Groups of [`READ_BATCH`] records that the loop has under way at once.
 const AT_ONCE: usize = 16;
@@ -99,13 +99,13 @@ async fn bare_loop(file: &[u8]) -> anyhow::Result<Duration> {
         Plan::compile(Kind::compile(schema, &job.account)?, Grammar::CSV, &job.columns, &job.options.mapping)
             .map_err(|failure| anyhow::anyhow!(failure.message))?;
     let mut took = Duration::ZERO;
-    let mut slice: Vec<(RecordKey, Record)> = Vec::new();
+    let mut slice: Vec<(RecordName, Record)> = Vec::new();
     for (at, chunk) in chunks.iter().enumerate() {
         let records = Records::of(&job, chunk);
         for row in parse(&mut plan, &job, &records).rows {
             let mut draft = Draft::stored(None);
             draft.apply(&plan, job.options.mode, job.stamp(row.row), &row);
-            slice.push((key::hash(&job.account, &job.kind, &row.key), draft.record.context("a new record")?));
+            slice.push((RecordName::of(&job.account, &job.kind, &row.key), draft.record.context("a new record")?));
         }
         if slice.len() >= SLICE || at + 1 == chunks.len() {
             let began = Instant::now();
@@ -119,11 +119,11 @@ async fn bare_loop(file: &[u8]) -> anyhow::Result<Duration> {
     Ok(took)
 }
 
-async fn read_and_write(cloud: &LocalCloud, group: &[(RecordKey, Record)]) -> anyhow::Result<()> {
-    let keys: Vec<RecordKey> = group.iter().map(|(key, _)| *key).collect();
-    anyhow::ensure!(cloud.store().records_page(&keys).await?.records.is_empty(), "the cloud is new");
+async fn read_and_write(cloud: &LocalCloud, group: &[(RecordName, Record)]) -> anyhow::Result<()> {
+    let names: Vec<&RecordName> = group.iter().map(|(name, _)| name).collect();
+    anyhow::ensure!(cloud.store().records_page(&names).await?.records.is_empty(), "the cloud is new");
     for batch in group.chunks(WRITE_BATCH) {
-        let writes: Vec<Write<'_>> = batch.iter().map(|(key, record)| Write { key: *key, record }).collect();
+        let writes: Vec<Write<'_>> = batch.iter().map(|(name, record)| Write { name, record }).collect();
         let written = cloud.store().write_records(&writes).await?;
         anyhow::ensure!(written.iter().all(|written| *written == Written::Stored), "every record is new");
     }

@@ -54,8 +54,8 @@ TABLES = [
     },
     {
         "TableName": "records",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "B"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
     },
 ]
 

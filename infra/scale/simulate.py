@@ -3,19 +3,28 @@
     python3 infra/scale/simulate.py [--out infra/scale/SCALE.md]
 
 The file is split at the rate of the splitter or of S3; validators take chunks as fast as there are validators, as the table takes writes and
-serves reads, and as chunks have been split; each second, what binds is noted. What a row needs comes from the runs that `penstock cost`
+serves reads, and as chunks have been split; each second, what binds is noted. Of the table an import of one kind reaches the share that its
+shards do, as if DynamoDB never split what is hot. What a row needs comes from the runs that `penstock cost`
 measured (infra/cost/measured.json), AWS's limits from limits.json, prices from infra/cost/prices.json.
 """
 
 import argparse
 import dataclasses
+import functools
 import json
+import math
 import pathlib
+import random
+import re
 import textwrap
 
 HERE = pathlib.Path(__file__).parent
 COST = HERE.parent / "cost"
+LIMITS_RS = HERE.parents[1] / "shared" / "model" / "src" / "limits.rs"
 MILLIONS = (1, 10, 100)
+# Numbers of shards that the document compares, and of partitions: those of a new table, of three times as much, of the quota.
+SHARDS = (1024, 256, 64)
+PARTITIONS = (4, 12, 40)
 RECORDS = "penstock-records"
 # Columns of the document's prose.
 WIDTH = 120
@@ -97,19 +106,46 @@ def table_at(second, warm, limits):
     return min(warm * 2**doublings, max(warm, limits["dynamodb_table_quota"]))
 
 
-def simulate(rows, row, setting, limits, step=1.0):
-    """Imports so many rows."""
+def shards_of_a_kind():
+    """`RECORD_SHARDS`, as the store has it."""
+    return int(re.search(r"pub const RECORD_SHARDS: usize = (\d+);", LIMITS_RS.read_text())[1])
+
+
+@functools.cache
+def reached(shards, partitions, draws=1000):
+    """The share of a table's units that one kind reaches before DynamoDB splits what is hot: its shards fall into the partitions by their
+    hashes, and the partition with most of them binds. The mean of so many drawings, always the same."""
+    drawn = random.Random(f"{shards}/{partitions}")
+    total = 0.0
+    for _ in range(draws):
+        fallen = [0] * partitions
+        for _ in range(shards):
+            fallen[drawn.randrange(partitions)] += 1
+        total += shards / partitions / max(fallen)
+    return total / draws
+
+
+def share_at(second, setting, limits, shards):
+    """That share of a table which has as many partitions as its units need."""
+    writes = table_at(second, setting.warm_writes, limits) / limits["dynamodb_partition_writes"]
+    reads = table_at(second, setting.warm_reads, limits) / limits["dynamodb_partition_reads"]
+    return reached(shards, math.ceil(max(writes, reads)))
+
+
+def simulate(rows, row, setting, limits, shards, step=1.0):
+    """Imports so many rows of one kind."""
     bound = dict.fromkeys(["splitter", "validators", "table writes", "table reads", "errors' partition"], 0.0)
     second, split, done, busy, held = 0.0, 0.0, 0.0, 0.0, 0.0
     by_splitter = split_rate(row, limits)
     while done < rows * (1 - 1e-12):
         split = min(rows, split + by_splitter * step)
         validators = validators_at(second, setting, limits)
+        share = share_at(second, setting, limits, shards)
         rates = {
             "splitter": (split - done) / step,
             "validators": validators / row.validate_seconds,
-            "table writes": table_at(second, setting.warm_writes, limits) / row.writes if row.writes else float("inf"),
-            "table reads": table_at(second, setting.warm_reads, limits) / row.reads if row.reads else float("inf"),
+            "table writes": share * table_at(second, setting.warm_writes, limits) / row.writes if row.writes else float("inf"),
+            "table reads": share * table_at(second, setting.warm_reads, limits) / row.reads if row.reads else float("inf"),
             "errors' partition": limits["dynamodb_partition_writes"] / row.error_writes if row.error_writes else float("inf"),
         }
         what = min(rates, key=rates.get)
@@ -145,6 +181,7 @@ def duration(seconds):
 
 def document(measured, table, limits_file):
     limits = {name: limit["value"] for name, limit in limits_file["limits"].items()}
+    shards = shards_of_a_kind()
     lines = [
         "# Scale on paper",
         "",
@@ -162,7 +199,7 @@ def document(measured, table, limits_file):
         row = row_of(run)
         for millions in MILLIONS:
             for name, values in limits_file["settings"].items():
-                prediction = simulate(millions * 1_000_000, row, Setting(**values), limits)
+                prediction = simulate(millions * 1_000_000, row, Setting(**values), limits, shards)
                 least, most = dollars(millions * 1_000_000, row, prediction, table["prices"], table["memory_mb"])
                 what = prediction.bottleneck()
                 lines.append(
@@ -178,6 +215,21 @@ def document(measured, table, limits_file):
         lines.append(
             f"| {run['name']} | {row.bytes:.0f} | {row.split_seconds * 1e6:.1f} | {row.validate_seconds * 1e6:.1f} | {row.writes:.2f} | {row.reads:.2f} | {row.error_writes:.2f} |"
         )
+    lines += [
+        "",
+        *textwrap.wrap(
+            f"The records of a kind are spread over {shards} partition keys. They fall into the partitions of the table by their hashes, and the fullest "
+            "partition bounds what an import of one kind writes and reads until DynamoDB splits it, which the predictions leave out. The share of "
+            "the table that one kind reaches, the mean of 1,000 drawings:",
+            WIDTH,
+        ),
+        "",
+        "| shards | " + " | ".join(f"of {partitions} partitions" for partitions in PARTITIONS) + " | queries for a small kind, of one read unit each |",
+        "| ---: |" + " ---: |" * (len(PARTITIONS) + 1),
+    ]
+    for number in SHARDS:
+        shares = " | ".join(f"{reached(number, partitions):.0%}" for partitions in PARTITIONS)
+        lines.append(f"| {number:,} | {shares} | {number:,} |")
     lines += ["", "| limit | value | source |", "| --- | ---: | --- |"]
     for limit in limits_file["limits"].values():
         lines.append(f"| {limit['what']} | {limit['value']:,} | <{limit['source']}> |")

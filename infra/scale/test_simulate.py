@@ -10,6 +10,9 @@ from simulate import Row, Setting
 LIMITS = {name: limit["value"] for name, limit in json.loads((simulate.HERE / "limits.json").read_text())["limits"].items()}
 # A row for which nothing but what a test changes is ever short.
 FREE = Row(bytes=1, split_seconds=1e-9, validate_seconds=1e-9, writes=1e-9, reads=1e-9, error_writes=0, dollars=0)
+SHARDS = simulate.shards_of_a_kind()
+# What a kind reaches of a new table.
+OF_FOUR = simulate.reached(SHARDS, 4)
 PLENTY = Setting(validators=1000, warm_writes=4000, warm_reads=12000)
 
 
@@ -23,11 +26,11 @@ class Arithmetic(unittest.TestCase):
             (of(split_seconds=1e-4), PLENTY, "splitter", 100),
             (of(bytes=8500), PLENTY, "splitter", 100),
             (of(validate_seconds=1e-3), Setting(5, 4000, 12000), "validators", 200),
-            (of(writes=1.0), PLENTY, "table writes", 250),
-            (of(reads=2.0), PLENTY, "table reads", 1_000_000 * 2 / 12_000),
+            (of(writes=1.0), PLENTY, "table writes", 250 / OF_FOUR),
+            (of(reads=2.0), PLENTY, "table reads", 1_000_000 * 2 / 12_000 / OF_FOUR),
             (of(error_writes=0.2), PLENTY, "errors' partition", 200),
         ]:
-            prediction = simulate.simulate(1_000_000, row, setting, LIMITS)
+            prediction = simulate.simulate(1_000_000, row, setting, LIMITS, SHARDS)
             self.assertEqual(prediction.bottleneck(), what)
             self.assertAlmostEqual(prediction.seconds, seconds, delta=seconds * 0.02 + 1)
 
@@ -35,9 +38,23 @@ class Arithmetic(unittest.TestCase):
         at = lambda minutes: simulate.table_at(minutes * 60, 4000, LIMITS)
         self.assertEqual([at(0), at(29), at(30), at(60), at(90), at(120), at(600)], [4000, 4000, 8000, 16000, 32000, 40000, 40000])
         self.assertEqual(simulate.table_at(0, 100_000, LIMITS), 100_000)
-        # 7.2 million in the first half hour, 14.4 in the next, 28.8 in the third: the rest of 100 at 32,000 a second.
-        prediction = simulate.simulate(100_000_000, of(writes=1.0), PLENTY, LIMITS)
-        self.assertAlmostEqual(prediction.seconds, 5400 + (100e6 - 50.4e6) / 32_000, delta=5)
+        # Half an hour at each rate, of which a kind reaches its share, and the rest of 100 million at the quota.
+        left, half_hours = 100e6, 0
+        while (part := 1800 * self.rate(half_hours)) < left:
+            left, half_hours = left - part, half_hours + 1
+        prediction = simulate.simulate(100_000_000, of(writes=1.0), PLENTY, LIMITS, SHARDS)
+        self.assertAlmostEqual(prediction.seconds, 1800 * half_hours + left / self.rate(half_hours), delta=5)
+
+    def rate(self, half_hours):
+        """Rows a second of a kind whose rows take a unit each."""
+        units = simulate.table_at(1800 * half_hours, 4000, LIMITS)
+        return units * simulate.reached(SHARDS, max(units // 1000, -(-simulate.table_at(1800 * half_hours, 12000, LIMITS) // 3000)))
+
+    def test_more_shards_reach_more_of_a_table_and_more_partitions_are_reached_less(self):
+        self.assertEqual([simulate.reached(256, 1), simulate.reached(1, 4)], [1, 0.25])
+        shares = [[simulate.reached(shards, partitions) for partitions in simulate.PARTITIONS] for shards in simulate.SHARDS]
+        self.assertEqual([[round(share * 100) for share in row] for row in shares], [[94, 85, 69], [89, 74, 52], [80, 57, 34]])
+        self.assertIn(SHARDS, simulate.SHARDS)
 
     def test_validators_grow_as_lambda_polls_and_no_further_than_they_may(self):
         at = lambda second, most: simulate.validators_at(second, Setting(most, 1, 1), LIMITS)
@@ -48,7 +65,7 @@ class Arithmetic(unittest.TestCase):
         row = of(split_seconds=2e-6, validate_seconds=2e-4, writes=1.0, reads=1.0, bytes=260)
         before = 0
         for millions in (1, 2, 10, 50):
-            prediction = simulate.simulate(millions * 1_000_000, row, PLENTY, LIMITS)
+            prediction = simulate.simulate(millions * 1_000_000, row, PLENTY, LIMITS, SHARDS)
             self.assertAlmostEqual(sum(prediction.bound_seconds.values()), prediction.seconds, places=3)
             self.assertAlmostEqual(prediction.busy_seconds, millions * 200, places=3)
             self.assertGreaterEqual(prediction.held_seconds, prediction.busy_seconds - 1e-6)
@@ -56,7 +73,7 @@ class Arithmetic(unittest.TestCase):
             before = prediction.seconds
 
     def test_rows_that_write_nothing_are_not_held_up_by_writes(self):
-        prediction = simulate.simulate(1_000_000, of(writes=0.0, reads=0.0, split_seconds=1e-5), PLENTY, LIMITS)
+        prediction = simulate.simulate(1_000_000, of(writes=0.0, reads=0.0, split_seconds=1e-5), PLENTY, LIMITS, SHARDS)
         self.assertEqual(prediction.bound_seconds["table writes"], 0)
         self.assertAlmostEqual(prediction.seconds, 10, delta=1.1)
 

@@ -67,6 +67,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         each_of_25_writes_is_answered_for_itself,
         of_writes_at_once_one_is_stored,
         a_hundred_records_are_read_at_once,
+        shards_give_every_record_once_in_order,
     }
     names {
         a_key_is_taken_until_it_is_revoked,

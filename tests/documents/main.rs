@@ -16,10 +16,9 @@ mod shell;
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use help::Help;
 use markdown::{Document, Mark};
-use penstock_engine::{cell::Cell, key, kinds};
+use penstock_engine::kinds;
 use regex::Regex;
 use shell::Checkout;
 
@@ -221,47 +220,5 @@ fn bundled_kinds_are_listed() {
         };
         let row = format!("| `{}`{default} | {} | {additional} |", schema.name, key.join(", "));
         assert!(listed.contains(&row), "{row}");
-    }
-}
-
-/// The recipe is asked for keys as people have them: the values of one part that the shell, `printf` or `sed` could
-/// misread, and keys of several parts, an empty one among them.
-#[test]
-fn the_recipe_for_a_records_key_gives_the_key_of_any_record() {
-    let operations = documents().into_iter().find(|document| document.path == "infra/OPERATIONS.md");
-    let blocks = operations.expect("OPERATIONS.md").blocks;
-    let recipe = blocks.into_iter().find(|block| block.commands.contains("record_key()")).expect("the recipe").commands;
-    let (function, _) = recipe.split_once("\nrecord_key ").expect("calls of the recipe");
-    let keys: [&[&str]; 18] = [
-        &["SKU-1"],
-        &["007"],
-        &["1-2"],
-        &["100%"],
-        &["%s%n%2C"],
-        &["a,b"],
-        &["7,5%"],
-        &["-n"],
-        &["--"],
-        &["\\0 \\n\\\\"],
-        &["$HOME `id` \"quoted\" 'so'"],
-        &["*"],
-        &["two  blanks"],
-        &["s/&/x/"],
-        &["Größe 😀"],
-        &["A-1", "B,2", "3%"],
-        &["", "location"],
-        &["code", "", "", "lot"],
-    ];
-    let (account, kind) = ("shop".parse().expect("valid"), "products".parse().expect("valid"));
-    for values in keys {
-        let arguments = ["shop", "products"].iter().chain(values);
-        let ran = Command::new("sh")
-            .args(["-eu", "-c", &format!("{function}\nrecord_key \"$@\""), "sh"])
-            .args(arguments)
-            .output()
-            .expect("a shell");
-        let canonical = key::canonical(values.iter().map(|value| Some(Cell::Text((*value).into()))));
-        let wanted = STANDARD.encode(key::hash(&account, &kind, &canonical));
-        assert_eq!(String::from_utf8_lossy(&ran.stdout).trim_end(), wanted, "{values:?}: {ran:?}");
     }
 }

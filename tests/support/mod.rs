@@ -18,6 +18,7 @@ use std::{
 };
 
 use penstock_client::{Client, ClientError, Import, NewImport};
+use penstock_engine::key::RecordName;
 use penstock_local::{LocalCloud, Options};
 use penstock_model::{ImportOptions, Record, RowError};
 
@@ -151,11 +152,10 @@ impl Stack {
         let (account, kind) = (account.parse().expect("valid"), "products".parse().expect("valid"));
         let mut records = std::collections::BTreeMap::new();
         for group in skus.chunks(penstock_store::records::READ_BATCH) {
-            let keyed: Vec<_> =
-                group.iter().map(|sku| (penstock_engine::key::hash(&account, &kind, &canonical(sku)), sku)).collect();
-            let keys: Vec<_> = keyed.iter().map(|(key, _)| *key).collect();
-            let mut found = self.cloud.store().records(&keys).await.expect("records are read");
-            records.extend(keyed.into_iter().filter_map(|(key, sku)| Some((sku.clone(), found.remove(&key)?))));
+            let names: Vec<_> = group.iter().map(|sku| RecordName::of(&account, &kind, &canonical(sku))).collect();
+            let mut found =
+                self.cloud.store().records(&names.iter().collect::<Vec<_>>()).await.expect("records are read");
+            records.extend(names.iter().zip(group).filter_map(|(name, sku)| Some((sku.clone(), found.remove(name)?))));
         }
         records
     }

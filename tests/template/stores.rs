@@ -83,7 +83,7 @@ fn tables_have_the_keys_that_the_store_uses() {
     assert_eq!(json(&imports["GlobalSecondaryIndexes"]), due);
     assert_eq!(json(&imports["TimeToLiveSpecification"]), json!({ "AttributeName": "ttl", "Enabled": true }));
     let records = template.properties("RecordsTable");
-    assert_eq!(json(&records["KeySchema"]), json!([part("pk", "HASH")]));
+    assert_eq!(json(&records["KeySchema"]), key("pk", "sk"));
     let types = |table: &Value| -> BTreeMap<String, String> {
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let definitions = list(&table["AttributeDefinitions"]).into_iter();
@@ -91,7 +91,7 @@ fn tables_have_the_keys_that_the_store_uses() {
     };
     let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
     assert_eq!(types(imports), pairs(&[("pk", "S"), ("sk", "S"), ("due_shard", "S"), ("due_at", "N")]));
-    assert_eq!(types(records), pairs(&[("pk", "B")]));
+    assert_eq!(types(records), pairs(&[("pk", "S"), ("sk", "S")]));
     for (table, properties) in template.of_type("AWS::DynamoDB::Table") {
         assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{table}");
         assert_eq!(properties["SSESpecification"]["SSEEnabled"].as_bool(), Some(true), "{table}");
@@ -114,6 +114,20 @@ fn a_catalogue_is_kept_unless_it_is_said_otherwise_and_can_be_warmed() {
     for part in ["IsWarmed", "!Ref WarmReadUnits", "!Ref WarmWriteUnits", "!Ref AWS::NoValue"] {
         assert!(warm.contains(part), "{warm}");
     }
+}
+
+#[test]
+fn the_catalogues_stream_is_there_when_it_is_asked_for_and_shows_both_images() {
+    let template = Template::read();
+    assert_eq!(template.0["Parameters"]["RecordsStream"]["Default"], "false");
+    assert_eq!(shown(&template.0["Conditions"]["HasRecordsStream"]), "!Equals\n- !Ref RecordsStream\n- 'true'");
+    let stream = shown(&template.properties("RecordsTable")["StreamSpecification"]);
+    for part in ["!If", "HasRecordsStream", "StreamViewType: NEW_AND_OLD_IMAGES", "!Ref AWS::NoValue"] {
+        assert!(stream.contains(part), "{stream}");
+    }
+    let output = &template.0["Outputs"]["RecordsStreamArn"];
+    assert_eq!(output["Condition"], "HasRecordsStream");
+    assert_eq!(shown(&output["Value"]), "!GetAtt RecordsTable.StreamArn");
 }
 
 #[test]

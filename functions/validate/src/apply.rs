@@ -18,7 +18,7 @@ use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_engine::{
-    key,
+    key::RecordName,
     merge::{Draft, Outcome},
     plan::Plan,
     rows::Row,
@@ -27,7 +27,7 @@ use penstock_model::{Job, Mode, Record, Repeats, Stamp, Tally, limits::RECORD_IT
 use penstock_store::{
     Backoff, Result, Store,
     conditions::Conditions,
-    records::{Page, READ_BATCH, RecordKey, WRITE_BATCH, Write, Written},
+    records::{Page, READ_BATCH, WRITE_BATCH, Write, Written},
 };
 use tokio::sync::Mutex;
 
@@ -47,7 +47,7 @@ pub(crate) struct Applied {
 
 /// The rows of one record, in the file's order: they become one write.
 struct Fold<'r> {
-    key: RecordKey,
+    name: &'r RecordName,
     rows: Vec<Row<'r>>,
 }
 
@@ -71,13 +71,13 @@ pub(crate) struct Rules<'a> {
 pub(crate) async fn apply(store: &Store, rules: Rules<'_>, rows: Vec<Row<'_>>) -> Result<Applied> {
     let Rules { job, .. } = rules;
     let mut folds: Vec<Fold<'_>> = Vec::new();
-    let mut places: HashMap<RecordKey, usize> = HashMap::new();
-    for row in rows {
-        let key = key::hash(&job.account, &job.kind, &row.key);
-        let place = *places.entry(key).or_insert(folds.len());
+    let names: Vec<RecordName> = rows.iter().map(|row| RecordName::of(&job.account, &job.kind, &row.key)).collect();
+    let mut places: HashMap<&RecordName, usize> = HashMap::new();
+    for (name, row) in names.iter().zip(rows) {
+        let place = *places.entry(name).or_insert(folds.len());
         match folds.get_mut(place) {
             Some(fold) => fold.rows.push(row),
-            None => folds.push(Fold { key, rows: vec![row] }),
+            None => folds.push(Fold { name, rows: vec![row] }),
         }
     }
     let reading = Mutex::new(());
@@ -102,17 +102,17 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
     let mut pause = Backoff::default();
     while !pending.is_empty() {
         let turn = reading.lock().await;
-        let keys: Vec<RecordKey> = pending.iter().map(|fold| fold.key).collect();
-        let Page { mut records, unread } = store.records_page(&keys).await?;
+        let names: Vec<&RecordName> = pending.iter().map(|fold| fold.name).collect();
+        let Page { mut records, unread } = store.records_page(&names).await?;
         let large = records.values().map(Record::bytes).sum::<usize>() > LARGE_PAGE_BYTES;
         let _turn = large.then_some(turn);
         let (read, mut left): (Vec<&Fold<'_>>, Vec<&Fold<'_>>) =
-            pending.iter().partition(|fold| !unread.contains(&fold.key));
+            pending.iter().partition(|fold| !unread.contains(fold.name));
         let mut met_others = read.is_empty();
         for batch in read.chunks(WRITE_BATCH) {
             let mut to_write = Vec::with_capacity(batch.len());
             for &fold in batch {
-                let merged = merge(rules, fold, Draft::stored(records.remove(&fold.key)));
+                let merged = merge(rules, fold, Draft::stored(records.remove(fold.name)));
                 if merged.has_to_be_written { to_write.push(merged) } else { merged.count(&mut applied) }
             }
             let writes: Vec<Write<'_>> = to_write.iter().filter_map(Merged::write).collect();
@@ -146,7 +146,7 @@ struct Merged<'a> {
 
 impl Merged<'_> {
     fn write(&self) -> Option<Write<'_>> {
-        self.draft.record.as_ref().map(|record| Write { key: self.fold.key, record })
+        self.draft.record.as_ref().map(|record| Write { name: self.fold.name, record })
     }
 
     fn count(&self, applied: &mut Applied) {
@@ -170,6 +170,8 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
     let newest = stored.record.as_ref().map(Record::newest);
     let outcomes = Vec::with_capacity(fold.rows.len());
     let mut merged = Merged { fold, draft: stored, outcomes, refused: Vec::new(), has_to_be_written: false };
+    // A key that the sort key cannot hold is stored beside the fields.
+    let most_bytes = RECORD_ITEM_BYTES.saturating_sub(fold.name.whole.as_ref().map_or(0, String::len));
     for row in &fold.rows {
         if let Some(stored) = &dry {
             merged.draft = stored.clone();
@@ -177,10 +179,10 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
         let before = merged.draft.record.as_ref().map_or(0, |record| record.bytes());
         // Only a record that might become too large is worth a copy to fall back on.
         let added = plan.kind().bytes_with_defaults(row.bytes());
-        let fallback = (before + added > RECORD_ITEM_BYTES).then(|| merged.draft.clone());
+        let fallback = (before + added > most_bytes).then(|| merged.draft.clone());
         let outcome = merged.draft.apply(plan, job.options.mode, job.stamp(row.row), row);
         match fallback {
-            Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > RECORD_ITEM_BYTES) => {
+            Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > most_bytes) => {
                 merged.draft = fallback;
                 merged.refused.push(row.row);
             }

@@ -126,6 +126,9 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
 }
 
 /// Makes the tables that are missing, as `template.yaml` has them; a repeat changes nothing.
+///
+/// # Errors
+/// Also for a table with other keys, which an earlier version made.
 fn create_tables(database: &Database, tables: Tables<'_>) -> anyhow::Result<()> {
     let imports = json!({
         "TableName": tables.imports,
@@ -152,14 +155,56 @@ fn create_tables(database: &Database, tables: Tables<'_>) -> anyhow::Result<()> 
     let records = json!({
         "TableName": tables.records,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "B" }],
-        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        "AttributeDefinitions": [
+            { "AttributeName": "pk", "AttributeType": "S" },
+            { "AttributeName": "sk", "AttributeType": "S" },
+        ],
+        "KeySchema": [
+            { "AttributeName": "pk", "KeyType": "HASH" },
+            { "AttributeName": "sk", "KeyType": "RANGE" },
+        ],
     });
     for (name, table) in [(tables.imports, imports), (tables.records, records)] {
-        if database.get_table_metadata(name)?.is_none() {
-            let request = serde_json::from_value(table).with_context(|| format!("the definition of table {name}"))?;
-            database.create_table(request).with_context(|| format!("creating table {name}"))?;
+        match database.get_table_metadata(name)? {
+            None => {
+                let request =
+                    serde_json::from_value(table).with_context(|| format!("the definition of table {name}"))?;
+                database.create_table(request).with_context(|| format!("creating table {name}"))?;
+            }
+            Some(found) => {
+                let keys: serde_json::Value = serde_json::from_str(&found.key_schema)?;
+                anyhow::ensure!(
+                    keys == table["KeySchema"],
+                    "the table {name} of this data folder has other keys than this version of Penstock writes: give an \
+                     empty folder, and import the files again"
+                );
+            }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_an_earlier_version_are_refused() {
+        let database = Database::memory().unwrap();
+        let tables = Tables { imports: "imports", records: "records" };
+        let earlier = json!({
+            "TableName": "records",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "B" }],
+            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        });
+        database.create_table(serde_json::from_value(earlier).unwrap()).unwrap();
+        let refused = create_tables(&database, tables).unwrap_err().to_string();
+        assert!(refused.starts_with("the table records of this data folder has other keys"), "{refused}");
+
+        let database = Database::memory().unwrap();
+        create_tables(&database, tables).unwrap();
+        create_tables(&database, tables).unwrap();
+    }
 }

@@ -3,9 +3,12 @@
 //! Invisible characters at the ends of a part do not count ([`crate::invisible`]), wherever the key comes from: a file,
 //! a dialect, a URL. So `A-1` and `A-1 ` name one record.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+};
 
-use penstock_model::{AccountId, KindName};
+use penstock_model::{AccountId, KindName, limits};
 use sha2::{Digest, Sha256};
 
 use crate::{cell::Cell, invisible::trimmed};
@@ -66,17 +69,75 @@ pub fn tidy(key: &str) -> Cow<'_, str> {
     Cow::Owned(key.split(',').map(trimmed).collect::<Vec<_>>().join(","))
 }
 
-/// The table's name for a record: SHA-256 over account, kind and canonical key, since a key may be longer than
-/// DynamoDB's 2,048 bytes. Neither an account nor a kind can hold the byte that separates them. The key is made
-/// [`tidy`] here, so that whoever names a record finds it.
-pub fn hash(account: &AccountId, kind: &KindName, key: &str) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in [account.as_str(), kind.as_str()] {
-        hasher.update(part.as_bytes());
-        hasher.update([0]);
+/// Where a record is stored: the partition key and the sort key of its item. Both can be read by people.
+///
+/// Two names are equal if partition and sort key are, since the two tell the whole key.
+#[derive(Debug, Clone)]
+pub struct RecordName {
+    /// `<account>#<kind>#<shard>`. Neither an account nor a kind can hold a `#`. The shard is one of
+    /// [`RECORD_SHARDS`](penstock_model::limits::RECORD_SHARDS): the first byte of the SHA-256 of the canonical key, as
+    /// two lowercase hexadecimal digits.
+    pub partition: String,
+    /// The canonical key, or where that is longer than
+    /// [`WHOLE_KEY_BYTES`](penstock_model::limits::WHOLE_KEY_BYTES), or empty: its beginning, cut at a character, `#`
+    /// and its SHA-256 in hexadecimal. A cut one has 1,021 to 1,024 bytes, so it is never another key's whole one.
+    pub sort: String,
+    /// The whole canonical key, where the sort key does not hold it.
+    pub whole: Option<String>,
+}
+
+impl RecordName {
+    /// The name of the account's record of this kind and key. The key is made [`tidy`] here, so that whoever names a
+    /// record finds it.
+    pub fn of(account: &AccountId, kind: &KindName, key: &str) -> Self {
+        let key = tidy(key);
+        let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let partition = partition(account, kind, hash[0]);
+        if (1..=limits::WHOLE_KEY_BYTES).contains(&key.len()) {
+            return Self { partition, sort: key.into_owned(), whole: None };
+        }
+        let mut sort = key[..key.floor_char_boundary(limits::SORT_KEY_BYTES - 1 - 2 * hash.len())].to_owned();
+        sort.push('#');
+        for byte in hash {
+            push_hex(&mut sort, byte);
+        }
+        Self { partition, sort, whole: Some(key.into_owned()) }
     }
-    hasher.update(tidy(key).as_bytes());
-    hasher.finalize().into()
+
+    /// The canonical key of the record.
+    pub fn key(&self) -> &str {
+        self.whole.as_deref().unwrap_or(&self.sort)
+    }
+}
+
+impl PartialEq for RecordName {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.partition, &self.sort) == (&other.partition, &other.sort)
+    }
+}
+
+impl Eq for RecordName {}
+
+impl Hash for RecordName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.partition, &self.sort).hash(state);
+    }
+}
+
+/// The partition key of one shard of an account's records of a kind: see [`RecordName`].
+pub fn partition(account: &AccountId, kind: &KindName, shard: u8) -> String {
+    let (account, kind) = (account.as_str(), kind.as_str());
+    let mut partition = String::with_capacity(account.len() + kind.len() + 4);
+    for part in [account, "#", kind, "#"] {
+        partition.push_str(part);
+    }
+    push_hex(&mut partition, shard);
+    partition
+}
+
+fn push_hex(text: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
 }
 
 #[cfg(test)]
@@ -101,16 +162,45 @@ mod tests {
         assert_eq!(canonical(parts.into_iter()), "a,,b b,");
         assert_eq!(tidy(" a\u{a0},,b b,\t"), "a,,b b,");
         assert!(matches!(tidy("a,,b b"), Cow::Borrowed("a,,b b")));
-        let of = |key: &str| hash(&"1".parse().expect("valid"), &"products".parse().expect("valid"), key);
-        assert_eq!(of("A-1\u{200b}"), of("A-1"));
-        assert_ne!(of("A -1"), of("A-1"));
+        assert_eq!(name("1", "products", "A-1\u{200b}"), name("1", "products", "A-1"));
+        assert_ne!(name("1", "products", "A -1"), name("1", "products", "A-1"));
+    }
+
+    fn name(account: &str, kind: &str, key: &str) -> RecordName {
+        RecordName::of(&account.parse().expect("valid"), &kind.parse().expect("valid"), key)
+    }
+
+    /// By `printf %s SKU-1 | sha256sum`.
+    #[test]
+    fn a_name_can_be_read() {
+        let RecordName { partition, sort, whole } = name("shop", "products", " SKU-1");
+        assert_eq!((partition.as_str(), sort.as_str(), whole), ("shop#products#75", "SKU-1", None));
     }
 
     #[test]
-    fn tenants_and_kinds_never_share_a_name() {
-        let hash =
-            |account: &str, kind: &str| hash(&account.parse().expect("valid"), &kind.parse().expect("valid"), "k");
-        assert_ne!(hash("1", "products"), hash("2", "products"));
-        assert_ne!(hash("1", "products"), hash("1", "product"));
+    fn tenants_and_kinds_never_share_a_partition() {
+        assert_ne!(name("1", "products", "k").partition, name("2", "products", "k").partition);
+        assert_ne!(name("1", "products", "k").partition, name("1", "product", "k").partition);
+        assert!("a#b".parse::<AccountId>().is_err() && "a#b".parse::<KindName>().is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_or_empty_is_cut_and_names_no_other_record() {
+        for (unit, count) in [("x", 1021), ("ä", 511), ("語", 400), ("😀", 300), ("x", 200_000)] {
+            let key = unit.repeat(count);
+            let cut = name("1", "products", &key);
+            assert_eq!((cut.key(), cut.whole.as_ref()), (key.as_str(), Some(&key)));
+            assert!((limits::WHOLE_KEY_BYTES + 1..=limits::SORT_KEY_BYTES).contains(&cut.sort.len()), "{}", cut.sort);
+            let (beginning, hash) = cut.sort.rsplit_once('#').expect("a hash");
+            assert!(key.starts_with(beginning) && hash.len() == 64 && cut.partition.ends_with(&hash[..2]));
+            // Keys with the same beginning, and the key that is written as the cut one is.
+            assert_ne!(name("1", "products", &format!("{key}y")).sort, cut.sort);
+            assert_ne!(name("1", "products", &cut.sort).sort, cut.sort);
+        }
+        let longest = "x".repeat(limits::WHOLE_KEY_BYTES);
+        assert_eq!(name("1", "products", &longest).sort, longest);
+        let empty = name("1", "products", "");
+        assert_eq!((empty.sort.len(), empty.key()), (65, ""));
+        assert_ne!(name("1", "products", &empty.sort), empty);
     }
 }

@@ -91,6 +91,23 @@ pub const ITEM_BYTES: usize = 400 * 1024;
 /// Bytes of a stored record, at most; the rest of [`ITEM_BYTES`] is room for its bookkeeping.
 pub const RECORD_ITEM_BYTES: usize = 390 * 1024;
 
+/// Bytes of a sort key, at most (Amazon DynamoDB Developer Guide, "Constraints").
+pub const SORT_KEY_BYTES: usize = 1_024;
+
+/// Bytes of a canonical key that stands whole in the sort key of its record, at most. A longer one is cut, and then has
+/// more bytes than this up to [`SORT_KEY_BYTES`], since a character has at most four.
+pub const WHOLE_KEY_BYTES: usize = 1_020;
+
+/// Partition keys that the records of one account and kind are spread over.
+///
+/// One partition key takes 1,000 write units a second, so a kind needs many. Before DynamoDB splits what is hot, they
+/// fall into the partitions of the table by their hashes, and the fullest partition bounds what a kind can write.
+/// `infra/scale/simulate.py` computes how much of a table one kind reaches then: with 1,024 keys 94, 85 and 69 % of a
+/// table of 4, 12 and 40 partitions; with 256 keys 89, 74 and 52 %; with 64 keys 80, 57 and 34 %. More keys cost reads:
+/// whoever lists a kind asks every one of them, even for a kind of ten records. With 256 a kind reaches most of a new
+/// table, which has 4 partitions, and a look at a small kind is 256 queries of one read unit each.
+pub const RECORD_SHARDS: usize = 256;
+
 /// Arrays and objects inside one another in one field, at most: the 32 levels of DynamoDB (Amazon DynamoDB Developer
 /// Guide, "Constraints"), less one for the map that a record's fields are in and one for what is innermost.
 pub const NESTING: usize = 30;

@@ -92,7 +92,8 @@ pub struct Applied {
 /// A record of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// How often the record has been written; every write is conditional on it.
+    /// What every write is conditional on, and raises by one. It begins with the milliseconds of the clock when the
+    /// record is stored for the first time; 0 is a record that is to be made.
     pub rev: u64,
     /// The row that inserted it. Never changed.
     pub made: Stamp,

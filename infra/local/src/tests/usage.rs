@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use penstock_model::{Applied, Record, Stamp, Value};
-use penstock_store::records::{Write, Written};
+use penstock_store::records::{RecordName, Write, Written};
 
 use crate::{LocalCloud, Options};
 
@@ -33,16 +33,18 @@ async fn units_of_records_are_counted_as_dynamodb_bills_them() {
     let cloud = LocalCloud::start(Options { proxy: true, scheduled: false, ..options }).await.unwrap();
     let store = cloud.store();
     let (small, large) = (record(0, 10), record(0, 5000));
-    let (small_key, large_key, absent) = ([1; 32], [2; 32], [3; 32]);
-    let writes = [Write { key: small_key, record: &small }, Write { key: large_key, record: &large }];
+    let name = |key| RecordName::of(&"shop".parse().unwrap(), &"products".parse().unwrap(), key);
+    let [small_name, large_name, absent] = ["small", "large", "absent"].map(name);
+    let writes = [Write { name: &small_name, record: &small }, Write { name: &large_name, record: &large }];
 
     let (written, counts) = used(&cloud, store.write_records(&writes)).await;
     assert_eq!(written.unwrap(), [Written::Stored, Written::Stored]);
     assert_eq!(counts, (1, 2, 0.0, 1.0 + 5.0));
 
     // One that does not exist costs as much as a small one.
-    let (read, counts) = used(&cloud, store.records(&[small_key, large_key, absent])).await;
-    assert_eq!(read.unwrap().len(), 2);
+    let (read, counts) = used(&cloud, store.records(&[&small_name, &large_name, &absent])).await;
+    let read = read.unwrap();
+    assert_eq!(read.len(), 2);
     assert_eq!(counts, (1, 3, 1.0 + 2.0 + 1.0, 0.0));
 
     // Nothing is written where the condition is not met, and it is paid for.
@@ -51,8 +53,8 @@ async fn units_of_records_are_counted_as_dynamodb_bills_them() {
     assert_eq!(counts, (1, 1, 0.0, 1.0));
 
     // A write costs as much as the larger of what was there and what comes.
-    let smaller = record(1, 10);
-    let (written, counts) = used(&cloud, store.write_records(&[Write { key: large_key, record: &smaller }])).await;
+    let smaller = record(read[&large_name].rev, 10);
+    let (written, counts) = used(&cloud, store.write_records(&[Write { name: &large_name, record: &smaller }])).await;
     assert_eq!(written.unwrap(), [Written::Stored]);
     assert_eq!(counts, (1, 1, 0.0, 5.0));
     cloud.stop().await;
