@@ -111,7 +111,8 @@ impl Source {
 
 /// A record as it goes into the file; `None` where it does not. One that was deleted is told in a difference alone.
 fn wanted<'r>(changed_after: Option<u64>, key: &'r str, record: &'r Record) -> Option<Written<'r>> {
-    let fields = (!record.is_gone()).then_some(&record.fields);
+    // A record without any stamp is what is left of one that was deleted.
+    let fields = (!record.stamps.is_empty()).then_some(&record.fields);
     match changed_after {
         None => fields.map(|fields| Written { key, fields: Some(fields) }),
         Some(order) => (record.newest().order > order).then_some(Written { key, fields }),

@@ -19,9 +19,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use penstock_model::{
-    AccountId, Body, Chunk, ExportFormat, Failure, Grammar, ImportOptions, Job, Value, limits,
-};
+use penstock_model::{AccountId, Body, Chunk, ExportFormat, Failure, Grammar, ImportOptions, Job, Value, limits};
 
 use crate::{
     header,
@@ -237,7 +235,8 @@ fn header_of(kind: &Kind) -> Result<(Vec<u8>, Vec<String>), Failure> {
         }
     }
     head.push(b'\n');
-    let columns = header::columns(&head[MARK.len()..], Grammar::CSV).map_err(|failure| not_flat(kind, failure.message))?;
+    let columns =
+        header::columns(&head[MARK.len()..], Grammar::CSV).map_err(|failure| not_flat(kind, failure.message))?;
     Ok((head, columns))
 }
 

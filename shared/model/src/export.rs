@@ -413,7 +413,9 @@ impl Export {
 
     /// Whether its file can be had at this moment, in Unix milliseconds.
     pub fn has_file(&self, now_ms: i64) -> bool {
-        self.status == ExportStatus::Completed && !self.deleted && self.retained_until.is_none_or(|until| now_ms < until)
+        self.status == ExportStatus::Completed
+            && !self.deleted
+            && self.retained_until.is_none_or(|until| now_ms < until)
     }
 }
 
@@ -540,7 +542,10 @@ mod tests {
         let ExportLook::Remove(Some(again)) = cancelled.look(31) else { panic!("nothing is removed") };
         assert_eq!((again.removed_until, again.upload.as_deref()), (cancelled.removed_until, Some("u")));
         let ExportLook::Remove(Some(last)) = again.look(30 + limits::REMOVAL_AGAIN_MS) else { panic!("it goes") };
-        assert_eq!((last.removed_until, last.upload.as_deref(), last.look(i64::MAX)), (None, None, ExportLook::Nothing));
+        assert_eq!(
+            (last.removed_until, last.upload.as_deref(), last.look(i64::MAX)),
+            (None, None, ExportLook::Nothing)
+        );
         let deleted = done.delete(40).expect("deleted");
         assert!(!deleted.has_file(41));
         assert!(matches!(deleted.look(41), ExportLook::Remove(Some(_))));

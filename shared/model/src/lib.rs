@@ -31,7 +31,8 @@ pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use export::{
-    ChangedAfter, Export, ExportBegin, ExportCheckpoint, ExportCompression, ExportFormat, ExportLook, ExportStatus, SHARDS,
+    ChangedAfter, Export, ExportBegin, ExportCheckpoint, ExportCompression, ExportFormat, ExportLook, ExportStatus,
+    SHARDS,
 };
 pub use id::{AccountId, ExportId, ImportId, InvalidId, KindName};
 pub use import::{

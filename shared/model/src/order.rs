@@ -24,7 +24,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Body, Checkpoint, Chunk, Export, ExportId, Import, ImportId, Job, QueueName, RecordFlaw, Repeats, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, Export, ExportId, Import, ImportId, Job, QueueName, RecordFlaw, Repeats,
+    limits::MESSAGE_BYTES,
 };
 
 /// What a message on a queue orders.

@@ -32,8 +32,9 @@ use penstock_model::{AccountId, Export, ExportId, limits};
 use serde::Deserialize;
 
 use crate::{
-    Backoff, Result, Store, StoreError, crash,
+    Backoff, Result, Store, StoreError,
     change::Change,
+    crash,
     dynamo::{Item, from_item, is_made, n, putting, s, updating},
     table::{DUE_SHARDS, account_pk, export_key, export_of, export_shard, unfinished_key},
 };

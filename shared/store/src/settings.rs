@@ -311,7 +311,11 @@ mod tests {
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
         let all = |name: &str| match name {
-            _ if name.ends_with("SECONDS") || name.contains("_CHUNK") || name.contains("_ACCOUNT_") || name.contains("_EXPORT_") => {
+            _ if name.ends_with("SECONDS")
+                || name.contains("_CHUNK")
+                || name.contains("_ACCOUNT_")
+                || name.contains("_EXPORT_") =>
+            {
                 Some("60".to_owned())
             }
             _ => Some("x".to_owned()),

@@ -100,9 +100,10 @@ impl ExportView {
 /// A repeat orders another export.
 pub(super) async fn create(
     State(Api { store, work, .. }): State<Api>,
-    Caller { account, .. }: Caller<Read>,
+    caller: Caller<Read>,
     body: JsonBody<ExportRequest>,
 ) -> Result<Response, Refusal> {
+    let account = caller.account.clone();
     let ExportRequest { kind, format, compression, changed_after } = body.value;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
@@ -120,12 +121,16 @@ pub(super) async fn create(
     let changed_after = match changed_after {
         None => None,
         Some(import) => {
-            let found = store.import(&account, &import).await?.filter(|found| found.kind == kind && found.order > 0);
-            let unknown = || {
-                let message = "changed_after names no import of this kind whose upload was accepted";
-                Refusal::unprocessable("unknown_import", message)
-            };
-            Some(ChangedAfter { order: found.ok_or_else(unknown)?.order, import })
+            let found = caller.import(&store, Some(&import)).await?;
+            if found.kind != kind {
+                let message = format!("the import is of the kind {}, and the export of the kind {kind}", found.kind);
+                return Err(Refusal::unprocessable("another_kind", message));
+            }
+            if found.order == 0 {
+                let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
+                return Err(Refusal::conflict("not_accepted", message));
+            }
+            Some(ChangedAfter { order: found.order, import })
         }
     };
     let now = store.now_ms();
@@ -212,7 +217,8 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     loop {
         let export = find(&store, &caller, id.get()).await?;
-        let runs = || Refusal::conflict("export_runs", "an export that has not ended cannot be deleted; cancel it first");
+        let runs =
+            || Refusal::conflict("export_runs", "an export that has not ended cannot be deleted; cancel it first");
         let deleted = export.delete(store.now_ms()).ok_or_else(runs)?;
         if store.replace_export(&export, &deleted).await? {
             return Ok(StatusCode::NO_CONTENT);

@@ -98,9 +98,34 @@ enum Holds {
 }
 
 const TEXTS: [&str; 28] = [
-    "=1+1", "+49 30 1", "-5", "@cmd", "=\"007\"", "=\"a\"\"b\"", "=\"x\" ", "a,b", "a;b;c", "a\tb", "a|b", "\"", "\"\"x\"\"",
-    "two\nlines", "two\r\nlines", "\r", " leading", "trailing ", "\t", "0012", "1.5E+10", "true", "NULL", "-", "é\u{301}ß漢😀",
-    "\u{feff}mark", "#comment", "back\\slash \\\" quote",
+    "=1+1",
+    "+49 30 1",
+    "-5",
+    "@cmd",
+    "=\"007\"",
+    "=\"a\"\"b\"",
+    "=\"x\" ",
+    "a,b",
+    "a;b;c",
+    "a\tb",
+    "a|b",
+    "\"",
+    "\"\"x\"\"",
+    "two\nlines",
+    "two\r\nlines",
+    "\r",
+    " leading",
+    "trailing ",
+    "\t",
+    "0012",
+    "1.5E+10",
+    "true",
+    "NULL",
+    "-",
+    "é\u{301}ß漢😀",
+    "\u{feff}mark",
+    "#comment",
+    "back\\slash \\\" quote",
 ];
 
 impl Holds {
@@ -192,10 +217,7 @@ fn cases() -> Vec<Case> {
                 "escape":"\\","short_rows":"absent"}}"##,
             fields: vec![("first", Text(&[""])), ("n", Number), ("b", Boolean), ("d", Date), ("a", Account)],
         },
-        Case {
-            document: r#"{"name":"narrow","primaryKey":"k;l","fields":[{"name":"k;l"}]}"#,
-            fields: Vec::new(),
-        },
+        Case { document: r#"{"name":"narrow","primaryKey":"k;l","fields":[{"name":"k;l"}]}"#, fields: Vec::new() },
     ]
 }
 
@@ -337,7 +359,8 @@ fn nested_records_come_back_from_ndjson_with_every_digit() {
             {"name":"l","type":"list","itemType":"integer"},{"name":"any","type":"any"}]}"#,
     );
     let exact = Value::Number(Decimal::parse("12345678901234567890.000000001").expect("a number"));
-    let line = record(&[("day", text("2026-01-31")), ("place", text("1-x")), ("n", exact.clone()), ("more", Value::Null)]);
+    let line =
+        record(&[("day", text("2026-01-31")), ("place", text("1-x")), ("n", exact.clone()), ("more", Value::Null)]);
     let fields = record(&[
         ("k", text("1-a,b")),
         ("lines", Value::List(vec![Value::Object(line)])),
@@ -354,16 +377,21 @@ fn nested_records_come_back_from_ndjson_with_every_digit() {
 
 #[test]
 fn what_csv_cannot_say_is_refused_with_the_reason() {
-    let refused = |document: &str| {
-        RecordWriter::new(kind(document), &account(), ExportFormat::Csv).expect_err("refused").message
-    };
+    let refused =
+        |document: &str| RecordWriter::new(kind(document), &account(), ExportFormat::Csv).expect_err("refused").message;
     for (members, why) in [
         (r#""fields":[{"name":"k"}],"additionalFields":"keep""#, "it keeps additional fields"),
         (r#""fields":[{"name":"k"},{"name":"l","type":"array"}]"#, "the field `l` holds more than one cell says"),
         (r#""fields":[{"name":"k"},{"name":"l","type":"any"}]"#, "the field `l` holds more than one cell says"),
-        (r#""fields":[{"name":"k"},{"name":"t"}],"missingValues":[]"#, "names no cell that says that `t` holds nothing"),
+        (
+            r#""fields":[{"name":"k"},{"name":"t"}],"missingValues":[]"#,
+            "names no cell that says that `t` holds nothing",
+        ),
         (r#""fields":[{"name":"k"}],"reading":{"header_line":3}"#, "lines above their header"),
-        (r#""columnNames":"exact","fields":[{"name":"k"},{"name":" t"}]"#, "a column called `t` is not found to be that field"),
+        (
+            r#""columnNames":"exact","fields":[{"name":"k"},{"name":" t"}]"#,
+            "a column called `t` is not found to be that field",
+        ),
     ] {
         let message = refused(&format!(r#"{{"name":"x","primaryKey":"k",{members}}}"#));
         assert!(message.contains(why) && message.ends_with("; take `ndjson`"), "{members}: {message}");
