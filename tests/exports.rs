@@ -1,11 +1,15 @@
-//! Exports: what went in can be taken out again, whole, once, and as it is; whoever dies, and however often it is handed
-//! on.
+//! Exports: what went in can be taken out again, whole, once, and as it is; whoever dies, and however often it is
+//! handed on.
 //!
 //! A file of several parts takes records of some size: S3 takes no part under 5 MiB but the last.
 
 mod support;
 
-use std::{collections::BTreeMap, io::Read, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use penstock_client::{ClientError, Export, NewExport};
 use penstock_model::{ExportCompression, ExportFormat, ExportStatus, ImportOptions, Status, limits};
@@ -86,6 +90,49 @@ fn refused(result: Result<impl std::fmt::Debug, ClientError>) -> (u16, String) {
         ClientError::Refused { status, code, .. } => (status.as_u16(), code),
         other => panic!("{other}"),
     }
+}
+
+/// The most memory that a process of the function took, in bytes: 128 MiB or less, whatever is exported.
+fn bounded_memory(stack: &Stack) -> u64 {
+    let processes = stack.cloud.processes();
+    let peaks = processes.iter().filter(|process| process.function == "export").map(|process| process.peak_rss_bytes);
+    let peak = peaks.max().expect("it ran");
+    assert!((1..=128 << 20).contains(&peak), "{peak} bytes");
+    peak
+}
+
+/// `PENSTOCK_EXPORT_RECORDS` are a few thousand where it is not set. How fast they are exported is printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_within_128_mib_whatever_the_format() {
+    let wanted = std::env::var("PENSTOCK_EXPORT_RECORDS").ok().and_then(|records| records.parse().ok());
+    let wanted: u64 = wanted.unwrap_or(4_000);
+    let stack = Stack::start().await;
+    let import = stack.import(&files::plain(0, wanted, "1")).await;
+    assert_eq!(import.rows.created, wanted);
+    for (format, compression) in [
+        (ExportFormat::Ndjson, ExportCompression::None),
+        (ExportFormat::Csv, ExportCompression::None),
+        (ExportFormat::Csv, ExportCompression::Gzip),
+        (ExportFormat::Csv, ExportCompression::Zstd),
+    ] {
+        let started = Instant::now();
+        let (export, file) = stack.exported(format, compression).await;
+        let seconds = started.elapsed().as_secs_f64();
+        assert_eq!((export.records, export.inexact), (wanted, 0));
+        println!(
+            "{} {}: {wanted} records, {} bytes, {seconds:.1} s, {:.0} records/s, peak {} MiB",
+            format.as_str(),
+            compression.as_str(),
+            file.len(),
+            wanted as f64 / seconds,
+            bounded_memory(&stack) >> 20
+        );
+        if compression == ExportCompression::Zstd {
+            let again = stack.import(&file).await;
+            assert_eq!((again.rows.unchanged, again.rows.total), (wanted, Some(wanted)));
+        }
+    }
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,6 +310,7 @@ async fn near_its_time_limit_it_goes_on_in_another_invocation() {
         assert!(stack.invocations("export") > 2, "{} invocations", stack.invocations("export"));
         assert!(stack.cloud.logs("export").contains("handed on"), "{}", stack.cloud.logs("export"));
         assert_eq!(export.records, LARGE as u64);
+        bounded_memory(&stack);
         let again = stack.import(&file).await;
         assert_eq!((again.rows.unchanged, again.rows.total), (LARGE as u64, Some(LARGE as u64)));
         stack.stop().await;
