@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use penstock_client::NewImport;
 use penstock_engine::kind::Kind;
-use penstock_model::{ImportOptions, QueueName, Status, limits};
+use penstock_model::{QueueName, Status, limits};
 use support::{
     OTHER_TOKEN, Stack, adds_up,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},

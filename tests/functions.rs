@@ -438,7 +438,10 @@ fn orders() -> Vec<Order> {
             Some(Order::ResendMissing { account: account(), import: import(), from: Checkpoint::START })
         }
         Order::ResendMissing { .. } => Some(Order::Report { account: account(), import: import() }),
-        Order::Report { .. } => None,
+        Order::Report { .. } => {
+            Some(Order::Export { account: account(), export: "exp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id") })
+        }
+        Order::Export { .. } => None,
     };
     std::iter::successors(Some(Order::Chunk(Box::new(chunk))), next).collect()
 }

@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use penstock_client::Bytes;
+use penstock_client::{Bytes, NewExport};
 use penstock_local::{Call, Options};
-use penstock_model::{Abort, FunctionName, ImportOptions, Order, QueueName, Status};
+use penstock_model::{Abort, ExportStatus, FunctionName, ImportOptions, Order, QueueName, Status, limits};
 use reqwest::Method;
 use serde_json::json;
 use support::{
@@ -35,10 +35,11 @@ const OF_LAMBDA: [&str; 7] = [
 ];
 
 /// What is allowed and not done here, and why it is needed all the same.
-const NOT_STAGED: [(&str, &str, &str, &str); 3] = [
+const NOT_STAGED: [(&str, &str, &str, &str); 4] = [
     ("api", "s3:ListBucket", "uploads", "a preview of an upload that is gone is told so, not forbidden"),
     ("report", "s3:ListBucket", "uploads", "an upload that is gone before its report is told so, not forbidden"),
     ("report", "s3:AbortMultipartUpload", "results/rejected", "a file of several parts that breaks off"),
+    ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];
 
 /// The resources of the template by the names that they have in the local cloud.
@@ -55,6 +56,8 @@ fn local(resource: &str) -> Option<String> {
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
+        "!Sub ${ResultsBucket.Arn}/exports/*" => "results/exports".to_owned(),
+        "!GetAtt ResultsBucket.Arn" => "results".to_owned(),
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
         by_name if by_name.contains("penstock-uploads-${Stack}/uploads/*") => uploads("/uploads"),
@@ -161,6 +164,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     stack.pass(Duration::from_secs(40 * 60)).await;
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
     run_parts(stack).await;
+    run_exports(stack, crashes).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
     let created = http::send(created).await.json();
@@ -221,6 +225,30 @@ async fn run_parts(stack: &Stack) {
     stack.cloud.quiet().await;
 }
 
+/// Exports: fetched and deleted, finished by another than who put the file together, cancelled with a part stored.
+async fn run_exports(stack: &Stack, crashes: &Path) {
+    let order = async || {
+        let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
+        stack.client.create_export(&export).await.expect("ordered").id
+    };
+    arm(crashes, "export.stored");
+    let id = order().await;
+    let completed = async || stack.client.export(&id).await.expect("there").status == ExportStatus::Completed;
+    stack.passes_until("the export is completed", completed).await;
+    assert_eq!(armed(crashes), [""; 0]);
+    let url = stack.client.export(&id).await.expect("there").url.expect("a URL");
+    assert!(stack.client.export_file(&url).await.expect("the file").chunk().await.expect("read").is_some());
+    stack.client.exports(None, 10).await.expect("a page");
+    stack.client.delete_export(&id).await.expect("deleted");
+    arm(crashes, "export.part.always");
+    let id = order().await;
+    stack.cloud.quiet().await;
+    stack.client.cancel_export(&id).await.expect("cancelled");
+    std::fs::remove_file(crashes.join("export.part.always")).expect("removed");
+    stack.pass(Duration::from_secs(40 * 60)).await;
+    stack.cloud.quiet().await;
+}
+
 /// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked
 /// for.
 async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
@@ -245,10 +273,16 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     })
     .await;
     let import = stack.uploaded(&files::plain(0, 950, "1")).await;
+    let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
+    let export = stack.client.create_export(&export).await.expect("ordered");
     stack.cloud.quiet().await;
-    stack.cloud.queue("chunks").expect("the queue").purge();
+    for queue in ["chunks", "exports"] {
+        stack.cloud.queue(queue).expect("the queue").purge();
+    }
     stack.cloud.faults().clear();
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    let ended = async || stack.client.export(&export.id).await.expect("there").status.is_final();
+    stack.passes_until("the export has ended", ended).await;
     finish(stack, calls).await;
     // A chunk that no validator can finish, and a split that gets nowhere.
     let stack = with(|options| options.queues[QueueName::Chunks].max_receive_count = 5).await;
@@ -289,9 +323,20 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
         finish(stack, calls).await;
     }
     // A split that hands on before its time is over.
-    let stack = with(|options| options.faults.deadline_near = 1.0).await;
+    let stack = with(|options| {
+        options.faults.deadline_near = 1.0;
+        options.environment.push(("PENSTOCK_EXPORT_PART_BYTES".into(), limits::PART_LEAST_BYTES.to_string()));
+    })
+    .await;
     arm(crashes, "split.continued");
-    assert_eq!(stack.import(&files::plain(0, 950, "1")).await.status, Status::Completed);
+    // Records that make two parts of an export.
+    let mut file = b"sku,name,brand,description\n".to_vec();
+    (0..400).for_each(|row| file.extend(format!("S-{row},One,Acme,{}\n", "x".repeat(20_000)).into_bytes()));
+    assert_eq!(stack.import(&file).await.status, Status::Completed);
+    let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
+    let export = stack.client.create_export(&export).await.expect("ordered");
+    let ended = async || stack.client.export(&export.id).await.expect("there").status.is_final();
+    stack.passes_until("the export has ended", ended).await;
     assert_eq!(armed(crashes), [""; 0]);
     finish(stack, calls).await;
 }

@@ -161,6 +161,15 @@ async fn a_death_after_any_named_step_changes_nothing() {
             "removal.versions",
             "removal.noted",
             "removal.closed",
+            "export.created",
+            "export.begun",
+            "export.part",
+            "export.checkpoint",
+            "export.continued",
+            "export.stored",
+            "export.ended",
+            "export.resent",
+            "export.removed",
         ];
         assert_eq!(reached, !elsewhere.contains(point), "{point}");
         stack.stop().await;

@@ -69,6 +69,15 @@ Examples:
 
 An event is {\"type\": \"import.<status>\", \"timestamp\": …, \"data\": the import}.";
 
+pub(crate) const EXPORT: &str = "\
+Examples:
+  penstock export products -o products.ndjson
+  penstock export products --format csv -o products.csv
+  penstock export orders --compression zstd -o orders.ndjson.zst
+  penstock export products --changed-after imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F | jq .sku
+
+An interruption cancels the export.";
+
 pub(crate) const RECORDS: &str = "\
 Examples:
   penstock records list products --limit 10

@@ -17,6 +17,7 @@ mod change;
 mod check;
 mod cost;
 mod dev;
+mod export;
 mod file;
 mod follow;
 mod groups;
@@ -149,6 +150,10 @@ enum Command {
     /// Shows what happens to imports as it happens, and posts it to a URL.
     #[command(after_help = help::LISTEN)]
     Listen(listen::ListenArgs),
+    /// Exports the records of a kind as a file from which an import reads the same records: NDJSON, or of a flat kind
+    /// CSV.
+    #[command(after_help = help::EXPORT)]
+    Export(export::ExportArgs),
     /// Shows what has been imported.
     #[command(after_help = help::RECORDS)]
     Records {
@@ -275,6 +280,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cancel { id, json, service } => change::cancel(&service, &id, json).await,
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::Records { command } => records::run(command).await,
         Command::Kinds { command } => kinds::run(command).await,
         Command::Keys { command } => keys::run(command).await,
@@ -326,6 +332,7 @@ async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
         FunctionName::Split => penstock_split::serve().await,
         FunctionName::Validate => penstock_validate::serve().await,
         FunctionName::Report => penstock_report::serve().await,
+        FunctionName::Export => penstock_export::serve().await,
         FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;

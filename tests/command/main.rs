@@ -1,6 +1,7 @@
 //! The `penstock` command, as a process.
 
 mod completions;
+mod exports;
 mod gate;
 mod imports;
 mod kept;

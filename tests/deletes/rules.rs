@@ -11,15 +11,13 @@ use penstock_store::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    ask_table,
-    support::{
-        Stack,
-        crashes::{arm, armed, stack_with_crashes_and},
-        files,
-        held::held_and,
-        upload,
-    },
+use crate::support::{
+    Stack,
+    crashes::{arm, armed, stack_with_crashes_and},
+    files,
+    held::held_and,
+    http::{client, send},
+    upload,
 };
 
 const ROWS: u64 = 50;
@@ -176,14 +174,20 @@ async fn a_delete_takes_the_place_that_it_has_seen_or_none() {
     is_needed(Condition::DeleteOrdered, a_delete_that_was_overtaken).await;
 }
 
-/// What DynamoDB answers to a request about the records.
-async fn records(stack: &Stack, operation: &str, request: Value) -> Value {
-    ask_table(stack, &stack.cloud.store().settings().records_table, operation, request).await
+/// What DynamoDB answers to a request, on the wire.
+async fn table(stack: &Stack, operation: &str, mut request: Value) -> Value {
+    let settings = stack.cloud.store().settings();
+    request["TableName"] = settings.records_table.as_str().into();
+    let url = settings.dynamodb_endpoint.clone().expect("the local cloud's");
+    let call = client().post(format!("{url}/")).header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
+    let answer = send(call.header("content-type", "application/x-amz-json-1.0").body(request.to_string())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body).expect("JSON")
 }
 
 /// When the items of the records expire, in seconds of Unix time, by their sort keys.
 async fn expiries(stack: &Stack) -> BTreeMap<String, i64> {
-    let found = records(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
+    let found = table(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
     let items = found["Items"].as_array().expect("items");
     let of = |item: &Value| {
         let at = item["expires_at"]["N"].as_str().expect("a number").parse().expect("whole");
@@ -195,11 +199,11 @@ async fn expiries(stack: &Stack) -> BTreeMap<String, i64> {
 /// Removes what has expired, as DynamoDB does some time after that. The local cloud's does not.
 async fn reap(stack: &Stack) {
     let now = stack.cloud.store().now_ms() / 1000;
-    let found = records(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
+    let found = table(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
     for item in found["Items"].as_array().expect("items") {
         let at: i64 = item["expires_at"]["N"].as_str().expect("a number").parse().expect("whole");
         if at <= now {
-            records(stack, "DeleteItem", json!({ "Key": { "pk": item["pk"], "sk": item["sk"] } })).await;
+            table(stack, "DeleteItem", json!({ "Key": { "pk": item["pk"], "sk": item["sk"] } })).await;
         }
     }
 }

@@ -18,7 +18,13 @@ pub async fn stack_with_crashes_and(folder: &Path, change: impl FnOnce(&mut Opti
         options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "4".into()));
         let directory = (penstock_store::crash::DIRECTORY.to_owned(), folder.display().to_string());
         let functions = &mut options.functions;
-        for function in [&mut functions.split, &mut functions.validate, &mut functions.report, &mut functions.sweep] {
+        for function in [
+            &mut functions.split,
+            &mut functions.validate,
+            &mut functions.report,
+            &mut functions.export,
+            &mut functions.sweep,
+        ] {
             function.environment.push(directory.clone());
         }
         change(options);

@@ -197,7 +197,7 @@ impl Stack {
 
     /// What the functions logged last.
     pub fn logs(&self) -> String {
-        ["split", "validate", "report", "sweep"]
+        ["split", "validate", "report", "export", "sweep"]
             .map(|function| format!("== {function}\n{}", self.cloud.logs(function)))
             .concat()
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{AccountId, ImportId, limits};
-use penstock_store::uploads;
+use penstock_model::{AccountId, Export, ExportId, ImportId, limits};
+use penstock_store::{export_files::export_file_key, uploads};
 use yaml_serde::Value;
 
 use crate::{Template, json, list, shown};
@@ -41,9 +41,11 @@ fn files_lie_where_the_buckets_rules_look_for_them() {
     let template = Template::read();
     let account: AccountId = "shop-1".parse().expect("an account");
     let import = ImportId::new(0, [0; 10]);
+    let export = Export::new(ExportId::new(0, [0; 10]), account.clone(), "products".parse().expect("a kind"), 0);
     for (bucket, key, days) in [
         ("UploadsBucket", uploads::upload_key(&account, &import), "!Ref UploadRetentionDays"),
         ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ResultRetentionDays"),
+        ("ResultsBucket", export_file_key(&export), "!Ref ExportRetentionDays"),
     ] {
         let rules = list(&template.properties(bucket)["LifecycleConfiguration"]["Rules"]);
         let holds = |rule: &&Value| rule["Prefix"].as_str().is_some_and(|prefix| key.starts_with(prefix));

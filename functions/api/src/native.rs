@@ -2,6 +2,7 @@
 
 mod body;
 mod create;
+mod exports;
 mod imports;
 mod keys;
 mod kinds;
@@ -54,6 +55,9 @@ fn router() -> Router<Api> {
             "/v1/records/{kind}/{key}",
             get(records::show).delete(record_deletes::delete).post(record_deletes::delete_many),
         )
+        .route("/v1/exports", post(exports::create).get(exports::list))
+        .route("/v1/exports/{id}", get(exports::show).delete(exports::delete))
+        .route("/v1/exports/{id}/cancel", post(exports::cancel))
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

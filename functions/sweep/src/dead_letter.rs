@@ -53,7 +53,7 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
             split(store, &account, &import, died_at).await
         }
         // The sweeper orders these again for as long as they are missing.
-        DeadLetter::Order(Order::ResendMissing { .. } | Order::Report { .. }) => Ok(()),
+        DeadLetter::Order(Order::ResendMissing { .. } | Order::Report { .. } | Order::Export { .. }) => Ok(()),
         DeadLetter::Uploads(uploads) => {
             for UploadEvent { account, import: id, object } in uploads {
                 let import = store.import(&account, &id).await?;

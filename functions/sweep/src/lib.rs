@@ -5,6 +5,7 @@
 //! that were tried often enough, and settles them.
 
 mod dead_letter;
+mod exports;
 mod look;
 
 pub use dead_letter::DeadLetter;
@@ -28,7 +29,7 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at, and of removals that were carried out.
+/// were looked at, of exports, and of removals that were carried out.
 ///
 /// # Errors
 /// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.
@@ -48,13 +49,17 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
         }
     }
     metrics::write(&[(Metric::ImportsSwept, due.len() as u64)], &[]);
+    let exports = exports::sweep(store, deadline).await?;
     // Imports go first: nobody waits for a removal.
     let removals = remove(store, deadline).await?;
-    let (all, all_failed) = (due.len() + removals.done + removals.failed, failed + removals.failed);
+    let all = due.len() + exports.looked_at + exports.failed + removals.done + removals.failed;
+    let all_failed = failed + exports.failed + removals.failed;
     if all_failed > 0 && all_failed == all {
-        return Err("no import could be looked at, and nothing removed".into());
+        return Err("no import and no export could be looked at, and nothing removed".into());
     }
-    answer(json!({ "looked_at": due.len() - failed, "failed": failed, "removed": removals.done }))
+    answer(json!({
+        "looked_at": due.len() - failed, "failed": failed, "exports": exports.looked_at, "removed": removals.done,
+    }))
 }
 
 /// What became of the removals of one sweep.

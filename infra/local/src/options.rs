@@ -102,6 +102,8 @@ pub struct Functions {
     pub validate: FunctionOptions,
     /// Ended import → rejected rows file. Default: 1 at once.
     pub report: FunctionOptions,
+    /// Records → a file. Default: 1 at once.
+    pub export: FunctionOptions,
     /// Dead letters, expiry, lost events. Default: 1 at once.
     pub sweep: FunctionOptions,
     /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once.
@@ -120,6 +122,7 @@ impl Functions {
             FunctionName::Split => &self.split,
             FunctionName::Validate => &self.validate,
             FunctionName::Report => &self.report,
+            FunctionName::Export => &self.export,
             FunctionName::Sweep => &self.sweep,
         }
     }
@@ -135,6 +138,7 @@ impl Default for Functions {
             split: of(FunctionName::Split, 2),
             validate: of(FunctionName::Validate, cores.clamp(2, 4)),
             report: of(FunctionName::Report, 1),
+            export: of(FunctionName::Export, 1),
             sweep: of(FunctionName::Sweep, 1),
             api: of(FunctionName::Api, 1),
             authorize: of(FunctionName::Authorize, 1),

@@ -16,8 +16,9 @@ pub use deletes::Deleted;
 pub use parts::{PartUrl, PartUrls, TakenPart};
 pub use reqwest::Body;
 pub use types::{
-    Detected, ErrorPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewImport, NewKey,
-    Origin, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, TracedRecord, Upload,
+    Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord,
+    NewExport, NewImport, NewKey, Origin, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, TracedRecord,
+    Upload,
 };
 use types::{KeyList, KindList};
 
@@ -276,13 +277,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn rejected(&self, id: &str) -> Result<RejectedRows> {
+    pub async fn rejected(&self, id: &str) -> Result<StoredFile> {
         let answer = self.request(Method::GET, &format!("/v1/imports/{}/rejected", encoded(id))).send().await?;
         let location = answer.headers().get("location").and_then(|url| url.to_str().ok()).map(str::to_owned);
         let Some(location) = location.filter(|_| answer.status() == StatusCode::SEE_OTHER) else {
             return Err(refusal(answer).await);
         };
-        Ok(RejectedRows(self.http(&location).get(&location).send().await?.error_for_status()?))
+        Ok(StoredFile(self.http(&location).get(&location).send().await?.error_for_status()?))
     }
 
     /// Writes the rejected rows of an ended import to a file.
@@ -297,6 +298,54 @@ impl Client {
             tokio::io::AsyncWriteExt::write_all(&mut target, bytes.as_ref()).await.map_err(unwritable)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)
+    }
+
+    /// Orders an export. A repeat orders another one.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn create_export(&self, export: &NewExport) -> Result<Export> {
+        read(self.request(Method::POST, "/v1/exports").json(export).send().await?).await
+    }
+
+    /// An export.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn export(&self, id: &str) -> Result<Export> {
+        read(self.request(Method::GET, &format!("/v1/exports/{}", encoded(id))).send().await?).await
+    }
+
+    /// A page of the exports, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn exports(&self, cursor: Option<&str>, limit: usize) -> Result<ExportPage> {
+        page(self.request(Method::GET, "/v1/exports"), cursor, limit).await
+    }
+
+    /// Cancels an export. A repeat gives the same.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn cancel_export(&self, id: &str) -> Result<Export> {
+        read(self.request(Method::POST, &format!("/v1/exports/{}/cancel", encoded(id))).send().await?).await
+    }
+
+    /// Deletes an export that has ended, with its file.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn delete_export(&self, id: &str) -> Result<()> {
+        done(self.request(Method::DELETE, &format!("/v1/exports/{}", encoded(id))).send().await?).await
+    }
+
+    /// The file of an export that is completed, piece by piece, from the URL that the export names.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn export_file(&self, url: &str) -> Result<StoredFile> {
+        Ok(StoredFile(self.http(url).get(url).send().await?.error_for_status()?))
     }
 
     /// The kinds: the bundled ones and the account's own.
@@ -412,11 +461,11 @@ impl Client {
     }
 }
 
-/// A file of rejected rows on its way.
+/// A file on its way: rejected rows, an export.
 #[derive(Debug)]
-pub struct RejectedRows(Response);
+pub struct StoredFile(Response);
 
-impl RejectedRows {
+impl StoredFile {
     /// The next bytes, of any number; `None` when it is whole.
     ///
     /// # Errors

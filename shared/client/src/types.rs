@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::{Compression, Failure, Format, Grammar, ImportOptions, Layout, RowError, Rows, Scope, Status};
+use penstock_model::{
+    Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar, ImportOptions, Layout,
+    RowError, Rows, Scope, Status,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -23,6 +26,68 @@ pub struct NewImport {
     pub size: Option<u64>,
     /// How it is to be done.
     pub options: ImportOptions,
+}
+
+/// What an export is ordered with.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct NewExport {
+    /// The kind of its records.
+    pub kind: String,
+    /// How records stand in its file.
+    pub format: ExportFormat,
+    /// How the file is compressed.
+    pub compression: ExportCompression,
+    /// The id of an import: only records that were changed, or deleted, after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_after: Option<String>,
+}
+
+/// An export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Export {
+    /// Its id.
+    pub id: String,
+    /// The kind of its records.
+    pub kind: String,
+    /// The version of an account's own kind.
+    pub kind_version: Option<u32>,
+    /// How records stand in its file.
+    pub format: ExportFormat,
+    /// How the file is compressed.
+    pub compression: ExportCompression,
+    /// The import after which a record was changed.
+    pub changed_after: Option<String>,
+    /// Where it stands.
+    pub status: ExportStatus,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+    /// When it ended, in RFC 3339.
+    pub ended_at: Option<String>,
+    /// Until when it and its file are kept, in RFC 3339.
+    pub retained_until: Option<String>,
+    /// Records in the file so far.
+    pub records: u64,
+    /// Lines that say of a record that it was deleted.
+    pub deleted: u64,
+    /// Records that an import of the file would not read as they are.
+    pub inexact: u64,
+    /// Bytes of the file so far.
+    pub bytes: u64,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Where the file is, once it is there and as long as it is kept.
+    pub url: Option<String>,
+    /// Until when that can be asked, in RFC 3339.
+    pub url_expires_at: Option<String>,
+}
+
+/// A page of exports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExportPage {
+    /// The exports, newest first.
+    pub exports: Vec<Export>,
+    /// The cursor of the next page, if there is one.
+    pub next_cursor: Option<String>,
 }
 
 /// An import.

@@ -33,6 +33,7 @@ mod strptime;
 mod temporal;
 mod text;
 mod work;
+mod written;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -10,13 +10,15 @@
 //! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of
 //! [`cell`]s and row errors, [`merge`] applies a row to a record, and [`key`] names the record. [`seen`] tells whether
 //! a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`] writes rejected rows to be
-//! mended. [`notes`] says what row errors mean for the file.
+//! mended. [`notes`] says what row errors mean for the file. [`export`] writes records as a file that reads as the same
+//! records.
 
 mod archive;
 mod blocks;
 pub mod cell;
 pub mod decode;
 pub mod detect;
+pub mod export;
 pub mod header;
 mod hints;
 pub mod invisible;

@@ -80,6 +80,15 @@ name!(
 );
 
 name!(
+    /// One export: `exp_` and a ULID, so that ids sort by the time of their creation.
+    ExportId,
+    |text| text.strip_prefix("exp_").is_some_and(|ulid| {
+        Ulid::from_string(ulid).is_ok_and(|parsed| parsed.to_string() == ulid)
+    }),
+    "an export id is exp_ and a ULID"
+);
+
+name!(
     /// A record kind: 1 to 64 of `a-z 0-9 -`, such as `products`.
     KindName,
     |text| is_word(text, NAME_CHARS) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
@@ -89,11 +98,21 @@ name!(
 impl ImportId {
     /// The id of an import created at `now_ms` (Unix milliseconds), made unique by 80 random bits.
     pub fn new(now_ms: i64, random: [u8; 10]) -> Self {
-        let mut bits = [0; 16];
-        bits[6..].copy_from_slice(&random);
-        let ms = u64::try_from(now_ms).unwrap_or(0);
-        Self(format!("imp_{}", Ulid::from_parts(ms, u128::from_be_bytes(bits))))
+        Self(format!("imp_{}", ulid(now_ms, random)))
     }
+}
+
+impl ExportId {
+    /// The id of an export created at `now_ms` (Unix milliseconds), made unique by 80 random bits.
+    pub fn new(now_ms: i64, random: [u8; 10]) -> Self {
+        Self(format!("exp_{}", ulid(now_ms, random)))
+    }
+}
+
+fn ulid(now_ms: i64, random: [u8; 10]) -> Ulid {
+    let mut bits = [0; 16];
+    bits[6..].copy_from_slice(&random);
+    Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), u128::from_be_bytes(bits))
 }
 
 fn is_word(text: &str, longest: usize) -> bool {

@@ -6,6 +6,7 @@ pub mod advice;
 mod block;
 mod chunk;
 mod decimal;
+mod export;
 mod id;
 mod import;
 mod job;
@@ -29,7 +30,11 @@ mod timestamp;
 pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
-pub use id::{AccountId, ImportId, InvalidId, KindName};
+pub use export::{
+    ChangedAfter, Export, ExportBegin, ExportCheckpoint, ExportCompression, ExportFormat, ExportLook, ExportStatus,
+    SHARDS,
+};
+pub use id::{AccountId, ExportId, ImportId, InvalidId, KindName};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };

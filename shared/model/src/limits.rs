@@ -139,6 +139,11 @@ pub const CELL_ERRORS: usize = 50;
 /// Bytes of row errors that share one stored part, at most; well under [`ITEM_BYTES`].
 pub const ERROR_PART_BYTES: usize = 300 * 1024;
 
+/// Partition keys over which the row errors of an import are spread: one takes some 1,000 write units a second (Amazon
+/// DynamoDB Developer Guide, "Best practices for designing partition keys"), and a file of bad rows shall be held up by
+/// its validators alone.
+pub const ERROR_SHARDS: u32 = 16;
+
 /// Kinds of errors, by code and field, that are counted of one chunk, at most; further ones are counted together.
 pub const COUNTED_ERRORS: usize = 50;
 
@@ -272,6 +277,9 @@ pub const VALUE_TEXTS: usize = 100;
 /// Characters of a pattern, at most.
 pub const PATTERN_CHARS: usize = 2_000;
 
+/// Classes of characters beyond ASCII in the patterns of a schema, at most.
+pub const PATTERN_CLASSES: usize = 500;
+
 /// Bytes of a compiled pattern, at most.
 pub const PATTERN_BYTES: usize = 512 * 1024;
 
@@ -389,12 +397,36 @@ pub const RECORD_DELETE_BYTES: usize = 3 * 1024 * 1024;
 /// How long a delete of records that meets others tries again: API Gateway waits 29 seconds for its answer.
 pub const RECORD_DELETE_SECONDS: u64 = 15;
 
-/// How long a tombstone stays, if no import of its kind ran at the delete: far longer than a function lives, so that no
-/// process of an import that ended before can write any more.
-pub const TOMBSTONE_SECONDS: u64 = 24 * 3_600;
+/// How long a tombstone stays, if no import of its kind ran at the delete: seven days. That is far longer than a
+/// function lives, so that no process of an import that ended before can write any more, and so long lists tell the
+/// delete.
+pub const TOMBSTONE_SECONDS: u64 = 7 * 24 * 3_600;
 
 /// Items of a kind's shard that are read at once to tell tombstones from records, when the kind is to be deleted.
 pub const TOMBSTONES_AT_ONCE: usize = 1_000;
 
 /// How often, at most; where only tombstones were found until then, the kind is not deleted.
 pub const TOMBSTONE_PAGES: usize = 4;
+
+/// Exports of an account that are unfinished at once, at most.
+pub const ACCOUNT_EXPORTS: usize = 5;
+
+/// Readers of an export that may begin and get no further: the next one fails the export.
+pub const EXPORT_TRIES: u32 = 8;
+
+/// Bytes of a part of an export's file, at least, but for the last one: 8 MiB. It is held in memory while it is stored,
+/// and what is compressed ends with it.
+pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Shards of a kind's records that an export reads at once. Of each at most two pages are in memory, DynamoDB's 1 MB
+/// each.
+pub const EXPORT_SHARDS_AT_ONCE: usize = 4;
+
+/// Records of a page that an export reads by one request, at most.
+pub const EXPORT_PAGE_RECORDS: usize = 1_000;
+
+/// How long the URL of an export's file is valid, in seconds: 15 minutes.
+pub const EXPORT_URL_SECONDS: i64 = 15 * 60;
+
+/// How long an export's file is kept when the deployment says nothing else, in days.
+pub const EXPORT_RETENTION_DAYS: u64 = 7;

@@ -9,6 +9,7 @@
 //! {"continue":{"account":"1","import":"imp_…","died_at":null}}
 //! {"resend_missing":{"account":"1","import":"imp_…","from":{…}}}
 //! {"report":{"account":"1","import":"imp_…"}}
+//! {"export":{"account":"1","export":"exp_…"}}
 //! ```
 //!
 //! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon
@@ -23,7 +24,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Body, Checkpoint, Chunk, Import, ImportId, Job, QueueName, RecordFlaw, Repeats, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, Export, ExportId, Import, ImportId, Job, QueueName, RecordFlaw, Repeats,
+    limits::MESSAGE_BYTES,
 };
 
 /// What a message on a queue orders.
@@ -59,6 +61,13 @@ pub enum Order {
         account: AccountId,
         /// The import.
         import: ImportId,
+    },
+    /// The records of an export are to be read, from its checkpoint on.
+    Export {
+        /// Whose export it is.
+        account: AccountId,
+        /// The export.
+        export: ExportId,
     },
 }
 
@@ -121,22 +130,29 @@ impl Order {
         Self::Report { account: import.account.clone(), import: import.id.clone() }
     }
 
+    /// That an export's records are to be read.
+    pub fn to_export(export: &Export) -> Self {
+        Self::Export { account: export.account.clone(), export: export.id.clone() }
+    }
+
     /// The queue on which the order travels.
     pub fn queue(&self) -> QueueName {
         match self {
             Self::Chunk(_) => QueueName::Chunks,
             Self::Continue { .. } | Self::ResendMissing { .. } => QueueName::Splits,
             Self::Report { .. } => QueueName::Reports,
+            Self::Export { .. } => QueueName::Exports,
         }
     }
 
-    /// Whose import the order is about.
+    /// Whose import or export the order is about.
     pub fn account(&self) -> &AccountId {
         match self {
             Self::Chunk(message) => &message.job.account,
-            Self::Continue { account, .. } | Self::ResendMissing { account, .. } | Self::Report { account, .. } => {
-                account
-            }
+            Self::Continue { account, .. }
+            | Self::ResendMissing { account, .. }
+            | Self::Report { account, .. }
+            | Self::Export { account, .. } => account,
         }
     }
 
@@ -326,8 +342,14 @@ mod tests {
     #[test]
     fn every_order_comes_back_as_it_was() {
         let at = Checkpoint { chunk: 2, offset: 9, row: 3, line: 4 };
-        let orders =
-            [Order::to_continue(&import(), Some(4)), Order::to_resend(&import(), at), Order::to_report(&import())];
+        let Import { account, kind, .. } = import();
+        let export = Export::new(ExportId::new(1, [7; 10]), account, kind, 1);
+        let orders = [
+            Order::to_continue(&import(), Some(4)),
+            Order::to_resend(&import(), at),
+            Order::to_report(&import()),
+            Order::to_export(&export),
+        ];
         let chunks = [
             Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),
             Body::Rows("ä,\u{1f600}\n".into()),

@@ -21,6 +21,8 @@ listed! {
         Validate,
         /// Ended import → rejected rows file.
         Report,
+        /// Records → a file.
+        Export,
         /// Dead letters, expiry, lost events.
         Sweep,
     }
@@ -35,6 +37,7 @@ impl FunctionName {
             Self::Split => "split",
             Self::Validate => "validate",
             Self::Report => "report",
+            Self::Export => "export",
             Self::Sweep => "sweep",
         }
     }
@@ -46,6 +49,7 @@ impl FunctionName {
             Self::Authorize => 10,
             Self::Split | Self::Report => 300,
             Self::Validate => 30,
+            Self::Export => 900,
             Self::Sweep => 60,
         }
     }
@@ -81,6 +85,8 @@ listed! {
         Splits,
         /// Ended imports whose rejected rows are to be written.
         Reports,
+        /// Exports whose records are to be read.
+        Exports,
     }
 }
 
@@ -123,6 +129,13 @@ impl QueueName {
                 function: FunctionName::Report,
                 batch_size: 1,
                 max_receive_count: 20,
+            },
+            Self::Exports => QueueRow {
+                name: "exports",
+                variable: "PENSTOCK_EXPORTS_QUEUE_URL",
+                function: FunctionName::Export,
+                batch_size: 1,
+                max_receive_count: MOST_RECEIVES,
             },
         }
     }

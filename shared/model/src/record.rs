@@ -141,6 +141,11 @@ impl Record {
         (!self.is_gone()).then(newest)
     }
 
+    /// The stamp of what was done to it last: of its newest row, or of the delete that left a tombstone.
+    pub fn changed(&self) -> Stamp {
+        self.newest().or(self.gone).unwrap_or(self.made)
+    }
+
     /// Bytes of the record's fields and stamps as DynamoDB counts them, within a few bytes, stamps uncompressed.
     pub fn bytes(&self) -> usize {
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes() + 1).sum();

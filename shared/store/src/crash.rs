@@ -53,6 +53,15 @@ pub const POINTS: &[&str] = &[
     "removal.versions",
     "removal.noted",
     "removal.closed",
+    "export.created",
+    "export.begun",
+    "export.part",
+    "export.checkpoint",
+    "export.continued",
+    "export.stored",
+    "export.ended",
+    "export.resent",
+    "export.removed",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

@@ -21,6 +21,12 @@ pub struct Due {
     pub import: ImportId,
 }
 
+impl From<(AccountId, ImportId)> for Due {
+    fn from((account, import): (AccountId, ImportId)) -> Self {
+        Self { account, import }
+    }
+}
+
 impl Store {
     /// The imports that are due for a look, the longest due first within each partition of the index. The index may lag
     /// behind; a look at an import that needs none does nothing.
@@ -36,7 +42,7 @@ impl Store {
     async fn due_until(&self, at_ms: i64) -> Result<Vec<Due>> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
-            due.extend(self.due_in(shard.to_string(), at_ms, None, import_of).await?);
+            due.extend(self.due_in(shard.to_string(), at_ms, None, import_of).await?.into_iter().map(Due::from));
         }
         Ok(due)
     }
@@ -47,19 +53,20 @@ impl Store {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
             let shard = format!("removal-{shard}");
-            due.extend(self.due_in(shard, self.now_ms(), Some(REMOVALS_AT_ONCE), removal_of).await?);
+            let found = self.due_in(shard, self.now_ms(), Some(REMOVALS_AT_ONCE), removal_of).await?;
+            due.extend(found.into_iter().map(Due::from));
         }
         Ok(due)
     }
 
     /// What is due in a partition of the index, or the first of it.
-    async fn due_in(
+    pub(crate) async fn due_in<T>(
         &self,
         shard: String,
         at_ms: i64,
         most: Option<usize>,
-        read: fn(&str, &str) -> Option<(AccountId, ImportId)>,
-    ) -> Result<Vec<Due>> {
+        read: fn(&str, &str) -> Option<(AccountId, T)>,
+    ) -> Result<Vec<(AccountId, T)>> {
         let (mut due, mut start) = (Vec::new(), None);
         loop {
             let page = self
@@ -79,9 +86,9 @@ impl Store {
             for item in page.items.unwrap_or_default() {
                 let part = |name: &str| item.get(name)?.as_s().ok();
                 if let (Some(pk), Some(sk)) = (part("pk"), part("sk"))
-                    && let Some((account, import)) = read(pk, sk)
+                    && let Some(found) = read(pk, sk)
                 {
-                    due.push(Due { account, import });
+                    due.push(found);
                 }
             }
             start = page.last_evaluated_key;

@@ -16,6 +16,8 @@ mod dynamo;
 mod end;
 mod error;
 pub mod errors;
+pub mod export_files;
+pub mod exports;
 pub mod imports;
 pub mod keys;
 pub mod kinds;

@@ -98,8 +98,8 @@ impl Store {
         )
     }
 
-    /// That an account's upload counts today, as an action of the transaction that accepts it. A repeat adds nothing: the
-    /// transaction's condition on the import is met once.
+    /// That an account's upload counts today, as an action of the transaction that accepts it. A repeat adds nothing:
+    /// the transaction's condition on the import is met once.
     pub(crate) fn count_bytes_action(&self, account: &AccountId, bytes: u64) -> TransactWriteItem {
         let (day, _) = day_of(self.now_ms());
         updating(

@@ -62,6 +62,12 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
+    /// `PENSTOCK_EXPORT_RETENTION_DAYS`: how long an export and its file are kept once it has ended;
+    /// [`limits::EXPORT_RETENTION_DAYS`] if not set. The bucket's lifecycle removes the file.
+    pub export_retention_days: u64,
+    /// `PENSTOCK_EXPORT_PART_BYTES`: bytes of a part of an export's file, at least; [`limits::EXPORT_PART_BYTES`],
+    /// which it cannot exceed, if not set, and never less than S3 takes.
+    pub export_part_bytes: usize,
     /// `PENSTOCK_STACK`: the stack's name, the dimension of its metrics; `local` if not set.
     pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock.
@@ -156,6 +162,10 @@ impl Settings {
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
+            export_retention_days: number("PENSTOCK_EXPORT_RETENTION_DAYS", limits::EXPORT_RETENTION_DAYS)?,
+            export_part_bytes: number("PENSTOCK_EXPORT_PART_BYTES", limits::EXPORT_PART_BYTES as u64)?
+                .clamp(limits::PART_LEAST_BYTES, limits::EXPORT_PART_BYTES as u64)
+                as usize,
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
             #[cfg(feature = "faults")]
             clock_file: optional(crate::clock::FILE).map(PathBuf::from),
@@ -167,6 +177,11 @@ impl Settings {
     /// The URL of a queue.
     pub fn queue_url(&self, queue: QueueName) -> &str {
         self.queue_urls.get(&queue).expect("settings are made with every queue's URL")
+    }
+
+    /// How long an export and its file are kept once it has ended, in milliseconds.
+    pub fn export_retention_ms(&self) -> i64 {
+        i64::try_from(self.export_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
     }
 
     /// The clock that these settings name.
@@ -296,7 +311,11 @@ mod tests {
     #[test]
     fn a_missing_or_malformed_variable_is_named() {
         let all = |name: &str| match name {
-            _ if name.ends_with("SECONDS") || name.contains("_CHUNK") || name.contains("_ACCOUNT_") => {
+            _ if name.ends_with("SECONDS")
+                || name.contains("_CHUNK")
+                || name.contains("_ACCOUNT_")
+                || name.contains("_EXPORT_") =>
+            {
                 Some("60".to_owned())
             }
             _ => Some("x".to_owned()),

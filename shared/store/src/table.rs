@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `account#<account>` | `import#<id>` | an import |
 //! | `account#<account>` | `removal#<import>` | an order to remove what no import keeps |
+//! | `account#<account>` | `export#<id>` | an export |
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `order#<kind>#<place>` | the import that took a place in that order; it outlives the import |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
@@ -21,7 +22,7 @@
 //! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
 //! are named in [`crate::rate`].
 
-use penstock_model::{AccountId, ImportId, KindName};
+use penstock_model::{AccountId, ExportId, ImportId, KindName};
 
 use crate::{
     dynamo::{self, Item},
@@ -64,6 +65,22 @@ pub(crate) fn removal_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
 /// The partition of the index `due` in which a removal is found: none of those of imports.
 pub(crate) fn removal_shard(id: &ImportId) -> String {
     format!("removal-{}", due_shard(id))
+}
+
+pub(crate) fn export_key(account: &AccountId, id: &ExportId) -> Item {
+    dynamo::key(account_pk(account), format!("export#{id}"))
+}
+
+/// The export that the item of this partition and sort key is, if it is one.
+pub(crate) fn export_of(pk: &str, sk: &str) -> Option<(AccountId, ExportId)> {
+    let account = pk.strip_prefix("account#")?.parse().ok()?;
+    Some((account, sk.strip_prefix("export#")?.parse().ok()?))
+}
+
+/// The partition of the index `due` in which an export is found: none of those of imports.
+pub(crate) fn export_shard(id: &ExportId) -> String {
+    let last = id.as_str().bytes().last().unwrap_or(0);
+    format!("export-{}", u32::from(last) % DUE_SHARDS)
 }
 
 pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {

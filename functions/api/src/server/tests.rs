@@ -132,7 +132,8 @@ async fn an_answer_that_nobody_takes_ends_its_connection() {
     let server = Server::serve(listener, address, Router::new().route("/large", get(large)), bounds);
     let mut stream = connected(address, b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     read_until(&mut stream, "200").await;
-    // The server has written what fits on the way, and waits until its time is over. Reading would be what it waits for.
+    // The server has written what fits on the way, and waits until its time is over. Reading would be what it waits
+    // for.
     timeout(DEADLINE, given_up.notified()).await.expect("the server gives the answer up in time");
     assert!(closed(&mut stream).await.len() < 64 << 20);
     server.stop().await;

@@ -169,11 +169,12 @@ impl Multipart {
         Ok(())
     }
 
-    /// Takes an upload whose parts are to be joined; nobody else changes it until that has ended.
+    /// Takes an upload whose parts are to be joined; nobody else changes it until that has ended. S3 lets numbers out;
+    /// s3s-fs joins those from 1 on, so the parts have these in its folder and in `parts` from here on.
     ///
     /// # Errors
     /// What S3 says of parts that are no object; the upload stays as it is.
-    pub(super) fn take(&self, id: &str, parts: &[CompletedPart]) -> S3Result<Joining> {
+    pub(super) fn take(&self, id: &str, parts: &mut [CompletedPart]) -> S3Result<Joining> {
         let mut under_way = self.under_way();
         let upload = under_way.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
         if upload.is_joined {
@@ -192,9 +193,6 @@ impl Multipart {
             if stored.bytes < PART_LEAST_BYTES && at + 1 != parts.len() {
                 return Err(s3_error!(EntityTooSmall));
             }
-            if number as usize != at + 1 {
-                return Err(s3_error!(NotImplemented, "the local S3 joins parts that are numbered without a gap"));
-            }
         }
         let kept = self.kept(id);
         keep(&self.root, &kept, id).map_err(|error| {
@@ -202,7 +200,28 @@ impl Multipart {
             s3_error!(error, InternalError)
         })?;
         upload.is_joined = true;
-        Ok(Joining { multipart: self.clone(), id: id.to_owned(), is_done: false })
+        // Dropped, it puts back what is moved here.
+        let joining = Joining { multipart: self.clone(), id: id.to_owned(), is_done: false };
+        let stored: Vec<i32> = upload.parts.keys().copied().collect();
+        drop(under_way);
+        self.number_from_one(id, &stored, parts).map_err(|error| s3_error!(error, InternalError))?;
+        Ok(joining)
+    }
+
+    /// Numbers the parts that are joined from 1 on, and removes the others.
+    fn number_from_one(&self, id: &str, stored: &[i32], parts: &mut [CompletedPart]) -> io::Result<()> {
+        let path = |number: i32| self.root.join(format!(".upload_id-{id}.part-{number}"));
+        let joined = |number: &i32| parts.iter().any(|part| part.part_number == Some(*number));
+        for other in stored.iter().filter(|number| !joined(number)) {
+            fs::remove_file(path(*other))?;
+        }
+        // They ascend, so that what stands under the new number has been moved, or removed.
+        for (number, part) in (1..).zip(parts) {
+            if let Some(old) = part.part_number.replace(number).filter(|old| *old != number) {
+                fs::rename(path(old), path(number))?;
+            }
+        }
+        Ok(())
     }
 
     /// Where an upload's parts are once more.
@@ -319,13 +338,15 @@ fn keep(root: &Path, kept: &Path, id: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives s3s-fs back what it removed of an upload. A repeat changes nothing.
+/// Gives s3s-fs back what it removed of an upload, and what was numbered anew under the old number. A repeat changes
+/// nothing.
 fn put_back(kept: &Path, root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(kept)? {
         let entry = entry?;
-        match fs::hard_link(entry.path(), root.join(entry.file_name())) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+        let place = root.join(entry.file_name());
+        match fs::remove_file(&place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::hard_link(entry.path(), place)?,
         }
     }
     fs::remove_dir_all(kept)
@@ -367,7 +388,7 @@ mod tests {
         let target = Target { bucket: BUCKET.to_owned(), key: KEY.to_owned(), version };
         multipart.begin(ID, target).expect("noted");
         multipart.note(ID, 1, ETAG, 5, None).expect("noted");
-        let joining = multipart.take(ID, &[completed()]).expect("taken");
+        let joining = multipart.take(ID, &mut [completed()]).expect("taken");
         (multipart, joining)
     }
 
@@ -379,7 +400,7 @@ mod tests {
         let upload = multipart.find_open(ID, BUCKET, KEY).expect("it is under way");
         let parts = multipart.parts(upload, ID.to_owned(), None, None).parts.expect("a list");
         assert_eq!(parts.len(), 1);
-        multipart.take(ID, &[completed()]).expect("its parts can be joined again");
+        multipart.take(ID, &mut [completed()]).expect("its parts can be joined again");
     }
 
     #[test]
@@ -403,7 +424,7 @@ mod tests {
         fs::remove_file(root.path().join(FILES[1])).expect("removed");
         drop(joining);
         is_as_before(&multipart, root.path());
-        multipart.take(ID, &[completed()]).expect("taken").end(&multipart);
+        multipart.take(ID, &mut [completed()]).expect("taken").end(&multipart);
         assert!(multipart.find(ID, BUCKET, KEY).is_err() && !multipart.kept(ID).exists());
         assert!(Multipart::open(root.path()).expect("a folder").under_way().is_empty());
     }

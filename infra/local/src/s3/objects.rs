@@ -340,7 +340,8 @@ impl S3 for Objects {
             None => None,
         };
         conditions.check_write(etag.as_ref())?;
-        let parts = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref()).unwrap_or_default();
+        let named = req.input.multipart_upload.as_mut();
+        let parts = named.and_then(|named| named.parts.as_deref_mut()).unwrap_or_default();
         let joining = self.multipart.take(&upload_id, parts)?;
         target.version.stand_in(&mut req.input.bucket, &mut req.input.key);
         // Parts that are half joined are none any more: that goes on to its end when its client is gone.

@@ -322,3 +322,26 @@ async fn parts_that_cannot_be_joined_stay_as_they_were() {
     assert!(stored(&client).await == parts.concat().into_bytes());
     assert_eq!(rig.left_of(&id), [""; 0]);
 }
+
+/// S3 takes numbers with gaps, and leaves out what is not named.
+#[tokio::test]
+async fn parts_may_be_numbered_with_gaps_and_one_that_is_not_named_is_none() {
+    let rig = Rig::start().await;
+    let client = rig.s3();
+    let begun = client.create_multipart_upload().bucket("uploads").key("uploads/x").send().await.unwrap();
+    let id = begun.upload_id.unwrap();
+    let mut named = Vec::new();
+    for (number, letter) in [(2, "a"), (3, "b"), (5, "c"), (6, "d")] {
+        let body = letter.repeat(5 << 20).into_bytes();
+        let request = client.upload_part().bucket("uploads").key("uploads/x").upload_id(&id).part_number(number);
+        let etag = request.body(body.into()).send().await.unwrap().e_tag.unwrap();
+        if number != 3 {
+            named.push(CompletedPart::builder().part_number(number).e_tag(etag).build());
+        }
+    }
+    let named = CompletedMultipartUpload::builder().set_parts(Some(named)).build();
+    let request = client.complete_multipart_upload().bucket("uploads").key("uploads/x").upload_id(&id);
+    request.multipart_upload(named).send().await.unwrap();
+    assert!(stored(&client).await == ["a", "c", "d"].map(|letter| letter.repeat(5 << 20)).concat().into_bytes());
+    assert_eq!(rig.left_of(&id), [""; 0]);
+}

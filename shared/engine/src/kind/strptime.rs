@@ -6,6 +6,7 @@
 
 use penstock_model::limits::DATE_FORMAT_CHARS;
 use regex::{Regex, RegexBuilder};
+use time::{Date, Month};
 
 use super::components::{Components, Temporal};
 
@@ -94,6 +95,9 @@ impl DatePattern {
                 'b' => text.push_str(&named(&month[..3])),
                 'B' => text.push_str(&named(month)),
                 'z' => text.push_str("+0000"),
+                'j' => text.push_str(&format!("{:03}", date(parts)?.ordinal())),
+                'a' => text.push_str(&named(&weekday(parts)?[..3])),
+                'A' => text.push_str(&named(weekday(parts)?)),
                 _ => return None,
             }
         }
@@ -127,6 +131,14 @@ impl DatePattern {
         }
         Some(parts)
     }
+}
+
+fn date(parts: &Components) -> Option<Date> {
+    Date::from_calendar_date(parts.year, Month::try_from(parts.month).ok()?, parts.day).ok()
+}
+
+fn weekday(parts: &Components) -> Option<&'static str> {
+    date(parts).map(|date| DAYS[usize::from(date.weekday().number_days_from_monday())])
 }
 
 /// The regular expression of a directive.

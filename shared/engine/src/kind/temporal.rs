@@ -112,6 +112,14 @@ impl TemporalRule {
         self.written(&self.iso(iso)?)
     }
 
+    /// A canonical text as the rule's pattern says it, if that reads as the same text again: a pattern without a zone
+    /// does not say one, and one without a fraction loses it.
+    pub(super) fn written_exactly(&self, canonical: &str) -> Option<String> {
+        self.pattern.as_ref()?;
+        let text = self.written_of_iso(canonical)?;
+        self.read(&text).is_some_and(|read| read.text == canonical).then_some(text)
+    }
+
     fn iso(&self, text: &str) -> Option<Components> {
         match self.what {
             Temporal::Time => Components::default().with_iso_time(text),

@@ -66,11 +66,9 @@ enum Line<'a> {
 }
 
 impl Filter {
-    /// What is shown of a stored record, if it is in the list. This is the one place where tombstones are told from
-    /// records: a tombstone has no stamps.
+    /// What is shown of a stored record, if it is in the list.
     fn line<'a>(self, key: &'a str, record: &'a Record) -> Option<Line<'a>> {
-        let is_gone = record.stamps.is_empty();
-        let newest = record.newest().order;
+        let (is_gone, newest) = (record.is_gone(), record.changed().order);
         let listed = match self {
             Self::All => !is_gone,
             Self::ChangedBy(order) => !is_gone && newest == order,

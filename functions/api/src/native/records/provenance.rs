@@ -35,7 +35,7 @@ struct Origin {
 
 /// Reads which imports a record's stamps name. Costs a read for each import, a hundred to a request.
 pub(super) async fn of(store: &Store, account: &AccountId, kind: &KindName, record: &Record) -> Result<Provenance> {
-    let newest = record.newest();
+    let newest = record.changed();
     let stamps = record.stamps.values().copied().chain([record.made, newest]);
     let orders: BTreeSet<u64> = stamps.map(|stamp| row_of(stamp).0.order).collect();
     let imports = store.imports_of_places(account, kind, &orders).await?;

@@ -1,0 +1,227 @@
+//! Ordering, reading, cancelling and deleting exports.
+//!
+//! All of it takes the scope of who may read records: an export gives nothing that a list of records does not give, and
+//! cancelling or deleting one removes nothing but its own file.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use penstock_engine::export::RecordWriter;
+use penstock_model::{
+    ChangedAfter, Export, ExportCompression, ExportFormat, ExportId, ExportStatus, Failure, ImportId, KindName, Order,
+    limits, rfc3339,
+};
+use penstock_store::{Store, StoreError, exports::ExportCreation, random};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::body::{JsonBody, JsonShape};
+use crate::{
+    api::Api,
+    auth::{Caller, Read},
+    named::Named,
+    page::{Page, invalid_cursor},
+    refusal::Refusal,
+};
+
+/// The body of `POST /v1/exports`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(super) struct ExportRequest {
+    kind: KindName,
+    #[serde(default)]
+    format: ExportFormat,
+    #[serde(default)]
+    compression: ExportCompression,
+    changed_after: Option<ImportId>,
+}
+
+impl JsonShape for ExportRequest {
+    const ARRAYS: &'static [&'static str] = &[];
+}
+
+/// The JSON of an export.
+#[derive(Debug, Serialize)]
+pub(super) struct ExportView {
+    id: String,
+    kind: String,
+    /// The version of an account's own kind.
+    kind_version: Option<u32>,
+    format: ExportFormat,
+    compression: ExportCompression,
+    changed_after: Option<ImportId>,
+    status: ExportStatus,
+    created_at: String,
+    ended_at: Option<String>,
+    /// Until when it and its file are kept.
+    retained_until: Option<String>,
+    records: u64,
+    deleted: u64,
+    inexact: u64,
+    bytes: u64,
+    failure: Option<Failure>,
+    /// The file, once it is there and as long as it is kept.
+    url: Option<String>,
+    url_expires_at: Option<String>,
+}
+
+impl ExportView {
+    async fn new(store: &Store, export: Export) -> Result<Self, StoreError> {
+        let file = match export.has_file(store.now_ms()) {
+            true => Some(store.presign_export(&export).await?),
+            false => None,
+        };
+        let (url, url_expires_at) = file.map(|(url, until)| (url, rfc3339(until))).unzip();
+        Ok(Self {
+            id: export.id.to_string(),
+            kind: export.kind.to_string(),
+            kind_version: Some(export.kind_version).filter(|version| *version > 0),
+            format: export.format,
+            compression: export.compression,
+            changed_after: export.changed_after.map(|after| after.import),
+            status: export.status,
+            created_at: rfc3339(export.created_at),
+            ended_at: export.ended_at.map(rfc3339),
+            retained_until: export.retained_until.map(rfc3339),
+            records: export.checkpoint.records,
+            deleted: export.checkpoint.deleted,
+            inexact: export.checkpoint.inexact,
+            bytes: export.checkpoint.bytes,
+            failure: export.failure,
+            url,
+            url_expires_at,
+        })
+    }
+}
+
+/// A repeat orders another export.
+pub(super) async fn create(
+    State(Api { store, work, .. }): State<Api>,
+    caller: Caller<Read>,
+    body: JsonBody<ExportRequest>,
+) -> Result<Response, Refusal> {
+    let account = caller.account.clone();
+    let ExportRequest { kind, format, compression, changed_after } = body.value;
+    let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
+    let found = store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
+    if format == ExportFormat::Csv {
+        if changed_after.is_some() {
+            let message = "CSV has no row that says that a record was deleted: take `ndjson` with changed_after";
+            return Err(Refusal::unprocessable("not_flat", message));
+        }
+        // It may have to be compiled.
+        let _share = work.share(&account, 0).await?;
+        let compiled = store.compiled_kind(&account, &kind, found.version).await?.ok_or_else(no_kind)?;
+        RecordWriter::new(compiled, &account, format)
+            .map_err(|failure| Refusal::unprocessable(failure.code, failure.message))?;
+    }
+    let changed_after = match changed_after {
+        None => None,
+        Some(import) => {
+            let found = caller.import(&store, Some(&import)).await?;
+            if found.kind != kind {
+                let message = format!("the import is of the kind {}, and the export of the kind {kind}", found.kind);
+                return Err(Refusal::unprocessable("another_kind", message));
+            }
+            if found.order == 0 {
+                let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
+                return Err(Refusal::conflict("not_accepted", message));
+            }
+            Some(ChangedAfter { order: found.order, import })
+        }
+    };
+    let now = store.now_ms();
+    let export = Export::new(ExportId::new(now, random()), account, kind.clone(), now);
+    let export = Export { kind_version: found.version, format, compression, changed_after, ..export };
+    if store.create_export(&export).await? == ExportCreation::NoPlace {
+        let message = format!(
+            "{} exports of the account are unfinished, and no more can be at once: wait for one, or cancel one",
+            limits::ACCOUNT_EXPORTS
+        );
+        let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_exports", message);
+        return Err(refusal.with(header::RETRY_AFTER, HeaderValue::from_static("60")));
+    }
+    // Where this is lost, the sweeper sends it.
+    store.send(&Order::to_export(&export)).await?;
+    // Relative to this request, so that it is right behind a stage too.
+    let location = format!("exports/{}", export.id);
+    let view = ExportView::new(&store, export).await?;
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+fn no_export() -> Refusal {
+    Refusal::not_found("there is no such export")
+}
+
+/// The caller's export of this id, unless it was deleted.
+async fn find(store: &Store, caller: &Caller<Read>, id: Option<&ExportId>) -> Result<Export, Refusal> {
+    let id = id.ok_or_else(no_export)?;
+    store.export(&caller.account, id).await?.filter(|export| !export.deleted).ok_or_else(no_export)
+}
+
+pub(super) async fn list(
+    State(store): State<Store>,
+    Caller { account, .. }: Caller<Read>,
+    page: Page,
+) -> Result<Response, Refusal> {
+    let limit = page.limit(limits::PAGE_DEFAULT)?;
+    let after: Option<ExportId> =
+        page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
+    let mut exports = store.list_exports(&account, after.as_ref(), limit + 1).await?;
+    let more = exports.len() > limit;
+    exports.truncate(limit);
+    let next_cursor = exports.last().filter(|_| more).map(|export| export.id.clone());
+    let mut views = Vec::with_capacity(exports.len());
+    for export in exports {
+        views.push(ExportView::new(&store, export).await?);
+    }
+    Ok(Json(json!({ "exports": views, "next_cursor": next_cursor })).into_response())
+}
+
+pub(super) async fn show(
+    State(store): State<Store>,
+    caller: Caller<Read>,
+    id: Named<ExportId>,
+) -> Result<Json<ExportView>, Refusal> {
+    let export = find(&store, &caller, id.get()).await?;
+    Ok(Json(ExportView::new(&store, export).await?))
+}
+
+/// Ends an export that has not ended; whoever reads for it stops at the next part. A repeat gives the same answer.
+pub(super) async fn cancel(
+    State(store): State<Store>,
+    caller: Caller<Read>,
+    id: Named<ExportId>,
+) -> Result<Json<ExportView>, Refusal> {
+    loop {
+        let export = find(&store, &caller, id.get()).await?;
+        if export.status == ExportStatus::Cancelled {
+            return Ok(Json(ExportView::new(&store, export).await?));
+        }
+        let cancelled = export.cancel(store.now_ms(), store.settings().export_retention_ms());
+        let ended = || Refusal::conflict("already_ended", "the export has ended, and can no longer be cancelled");
+        let cancelled = cancelled.ok_or_else(ended)?;
+        // Where its reader wrote meanwhile, the next round decides.
+        store.replace_export(&export, &cancelled).await?;
+    }
+}
+
+/// From the answer on the export is missing; the sweeper removes its file. A repeat finds it missing.
+pub(super) async fn delete(
+    State(store): State<Store>,
+    caller: Caller<Read>,
+    id: Named<ExportId>,
+) -> Result<StatusCode, Refusal> {
+    loop {
+        let export = find(&store, &caller, id.get()).await?;
+        let runs =
+            || Refusal::conflict("export_runs", "an export that has not ended cannot be deleted; cancel it first");
+        let deleted = export.delete(store.now_ms()).ok_or_else(runs)?;
+        if store.replace_export(&export, &deleted).await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
+}
