@@ -47,6 +47,10 @@ pub(crate) struct Share {
     _asked: Asked,
 }
 
+/// The memory of a share, for what stays in it when the work is done.
+#[derive(Debug)]
+pub(crate) struct Memory(#[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit);
+
 /// One of the requests of an account.
 #[derive(Debug)]
 struct Asked {
@@ -83,7 +87,7 @@ impl Work {
     pub(crate) async fn share(&self, account: &AccountId, memory: u64) -> Result<Share, Refusal> {
         if memory > limits::PREVIEW_MEMORY_BYTES {
             let message = format!(
-                "this takes {memory} bytes of memory, the limit is {}: create the import, and read its errors",
+                "this takes {memory} bytes of memory, the limit is {}: create an import and upload the file to it",
                 limits::PREVIEW_MEMORY_BYTES
             );
             return Err(Refusal::unprocessable("too_much_memory", message));
@@ -117,10 +121,24 @@ impl Work {
         account: &AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let share = self.share(account, 0).await?;
+        self.run_in(account, 0, work).await.map(|(done, _)| done)
+    }
+
+    /// Has work done in so many bytes of memory; what it came to, and that memory.
+    ///
+    /// # Errors
+    /// Those of [`Work::share`].
+    pub(crate) async fn run_in<T: Send + 'static>(
+        &self,
+        account: &AccountId,
+        memory: u64,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, Memory), Refusal> {
+        let share = self.share(account, memory).await?;
         let done = tokio::task::spawn_blocking(move || {
-            let _share = share;
-            work()
+            let done = work();
+            let Share { _memory, .. } = share;
+            (done, Memory(_memory))
         });
         match done.await {
             Ok(done) => Ok(done),

@@ -1,7 +1,7 @@
 //! Rows in the body of a request: an array that is a member of a JSON object. They are stored as they are written, so
 //! that a number keeps every digit, and become the upload of an import.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
 use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8, limits::JSON_DEPTH};
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     intake::{self, BodyLimit},
     refusal::Refusal,
+    work::{Memory, Work},
 };
 
 /// The members of an object as they are written; of several members with the same name, the last one.
@@ -79,31 +80,55 @@ pub(super) fn text(value: Option<&&RawValue>) -> Option<String> {
     }
 }
 
-/// The rows of a body: where each stands in it.
+/// The rows of a body as the upload of an import: a JSON array with a row on each line, so that the number of a row is
+/// its place in the array.
 #[derive(Debug)]
 pub(super) struct Rows {
-    body: Bytes,
-    places: Vec<Range<usize>>,
+    text: Bytes,
+    count: usize,
 }
 
 impl Rows {
-    /// Rows that were read from this body.
-    pub(super) fn new(body: &Bytes, rows: &[&RawValue]) -> Self {
-        let from = body.as_ptr().addr();
-        let place = |row: &&RawValue| {
-            let start = row.get().as_ptr().addr() - from;
-            start..start + row.get().len()
-        };
-        Self { body: body.clone(), places: rows.iter().map(place).collect() }
+    pub(super) fn new(rows: &[&RawValue]) -> Self {
+        const BETWEEN: &str = ",\n";
+        let bytes = rows.iter().map(|row| row.get().len() + BETWEEN.len()).sum::<usize>() + 2;
+        let mut text = String::with_capacity(bytes);
+        for (at, row) in rows.iter().enumerate() {
+            text.push_str(if at == 0 { "[" } else { BETWEEN });
+            text.push_str(row.get());
+        }
+        text.push(']');
+        Self { text: text.into(), count: rows.len() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.count
     }
 }
 
-/// Creates an import of rows. Its upload is a JSON array with a row on each line, so that the number of a row is its
-/// place in the array. A repeat creates another import.
+/// Reads the rows of a body on a thread that computes. The memory that this may take counts until the rows are dropped.
+///
+/// # Errors
+/// What `read` refuses; 429 and 422 as in [`Work::share`].
+pub(super) async fn read(
+    work: &Work,
+    account: &AccountId,
+    body: Bytes,
+    read: impl FnOnce(&[u8]) -> Result<Rows, Refusal> + Send + 'static,
+) -> Result<(Rows, Memory), Refusal> {
+    let bytes = memory(&body);
+    let (rows, memory) = work.run_in(account, bytes, move || read(&body)).await?;
+    Ok((rows?, memory))
+}
+
+/// Bytes that the values and members of a document take at most while it is read: the document twice, and some for
+/// whatever a comma separates.
+fn memory(body: &[u8]) -> u64 {
+    const OF_A_VALUE: usize = 64;
+    (2 * body.len() + OF_A_VALUE * memchr::memchr_iter(b',', body).count()) as u64
+}
+
+/// Creates an import of rows. A repeat creates another import.
 pub(super) async fn import(
     store: &Store,
     account: &AccountId,
@@ -114,15 +139,10 @@ pub(super) async fn import(
     intake::admit_body(store, account).await?;
     let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
     let import = intake::import(store, account, kind, None, options);
-    let import = Import { format: Some(Format::Json), counted: Some(rows.places.len() as u64), ..import };
+    let import = Import { format: Some(Format::Json), counted: Some(rows.count as u64), ..import };
     // The body, which is in memory, has kept to the limit already; the bytes between the rows are not the client's.
     let mut upload = store.upload(account, &import.id, u64::MAX);
-    for (at, row) in rows.places.iter().enumerate() {
-        let before: &[u8] = if at == 0 { b"[" } else { b",\n" };
-        upload.write(before).await.map_err(|error| limit.refusal(error))?;
-        upload.write(&rows.body[row.clone()]).await.map_err(|error| limit.refusal(error))?;
-    }
-    upload.write(b"]").await.map_err(|error| limit.refusal(error))?;
+    upload.write(&rows.text).await.map_err(|error| limit.refusal(error))?;
     upload.finish().await.map_err(|error| limit.refusal(error))?;
     intake::create_uploaded(store, &import).await?;
     Ok(import)
@@ -140,7 +160,39 @@ mod tests {
         let rows: Vec<&str> = rows.iter().map(|row| row.get()).collect();
         assert_eq!(rows, [r#"{"n":0.10000000000000000001}"#, r#"{"s":"\ud800"}"#]);
         assert_eq!(text(object.get("id")).as_deref(), Some("9"));
+        let rows = Rows::new(&elements(object["rows"]).expect("an array"));
+        assert_eq!((&*rows.text, rows.len()), (&b"[{\"n\":0.10000000000000000001},\n{\"s\":\"\\ud800\"}]"[..], 2));
         assert_eq!(text(object.get("rows")), None);
+    }
+
+    /// One thread answers. The rows are waited for on another until that one has got on.
+    #[tokio::test]
+    async fn rows_are_read_and_written_down_beside_the_thread_that_answers() {
+        let (gate, opened) = std::sync::mpsc::channel();
+        let account = "1".parse().expect("valid");
+        let work = Work::new();
+        let body = Bytes::from_static(br#"{"rows":[{"n":1},{"n":2}]}"#);
+        let of = move |body: &[u8]| {
+            opened.recv_timeout(std::time::Duration::from_secs(60)).expect("the thread that answers gets on");
+            let rows = members(document(body).expect("JSON")).expect("an object");
+            Ok(Rows::new(&elements(rows["rows"]).expect("an array")))
+        };
+        let mut reading = std::pin::pin!(read(&work, &account, body, of));
+        assert!(futures::poll!(&mut reading).is_pending());
+        gate.send(()).expect("it is waited for");
+        let (rows, _memory) = reading.await.map_err(|refusal| refusal.code).expect("read");
+        assert_eq!((&*rows.text, rows.len()), (&b"[{\"n\":1},\n{\"n\":2}]"[..], 2));
+    }
+
+    /// A body of ten MiB, the most that a dialect takes, has a share whatever its rows are; none has more than there
+    /// is.
+    #[test]
+    fn bodies_of_many_rows_count_for_the_memory_that_they_take() {
+        let body =
+            |row: &str| format!(r#"{{"rows":[{row}{}]}}"#, format!(",{row}").repeat((10 << 20) / (row.len() + 1)));
+        let of_zeros = memory(body("0").as_bytes());
+        assert!((300 << 20..=penstock_model::limits::PREVIEW_MEMORY_BYTES).contains(&of_zeros), "{of_zeros}");
+        assert!(memory(body(&format!(r#"{{"sku":"{}"}}"#, "x".repeat(200))).as_bytes()) < 30 << 20);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use axum::{
     Json, Router,
-    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     routing::{get, post},
@@ -73,20 +72,20 @@ async fn create(
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
-    let rows = work.run(&account, move || rows_of(&body, array)).await??;
+    let (rows, _memory) = rows::read(&work, &account, body, move |body| rows_of(body, array)).await?;
     let import = rows::import(&store, &account, bundled_kind(kind), &rows, limit).await?;
     let envelope = json!({ "jobId": import.id, "status": "PENDING", "rowCount": rows.len() });
     Ok((StatusCode::ACCEPTED, Json(envelope)))
 }
 
 /// The rows of a body, which are in this array.
-fn rows_of(body: &Bytes, array: &str) -> Result<Rows, Refusal> {
+fn rows_of(body: &[u8], array: &str) -> Result<Rows, Refusal> {
     let document =
         rows::document(body).ok_or_else(|| Refusal::bad_request("invalid_body", "the body is not valid JSON"))?;
     let members = rows::members(document).unwrap_or_default();
     let rows = members.get(array).and_then(|rows| rows::elements(rows)).filter(|rows| !rows.is_empty());
     let rows = rows.ok_or_else(|| Refusal::bad_request("missing_array", format!("{array}[] is required")))?;
-    Ok(Rows::new(body, &rows))
+    Ok(Rows::new(&rows))
 }
 
 fn status(status: Status) -> &'static str {

@@ -8,7 +8,6 @@ mod sentence;
 
 use axum::{
     Json, Router,
-    body::Bytes,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     routing::{get, post},
@@ -96,13 +95,13 @@ async fn create(
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
     let of = account.clone();
-    let products = work.run(&account, move || products(&body, &of)).await??;
+    let (products, _memory) = rows::read(&work, &account, body, move |body| products(body, &of)).await?;
     let import = rows::import(&store, &account, bundled_kind(KIND), &products, limit).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
 }
 
 /// The products of a body of this account's.
-fn products(sent: &Bytes, account: &AccountId) -> Result<Rows, Refusal> {
+fn products(sent: &[u8], account: &AccountId) -> Result<Rows, Refusal> {
     let body = rows::document(sent).and_then(rows::members).ok_or_else(invalid)?;
     check_account(rows::text(body.get("account_id")).as_deref(), account)?;
     let products = body.get("products").and_then(|products| rows::elements(products)).ok_or_else(invalid)?;
@@ -113,7 +112,7 @@ fn products(sent: &Bytes, account: &AccountId) -> Result<Rows, Refusal> {
     if products.is_empty() || !products.iter().all(|product| rows::is_object(product)) {
         return Err(invalid());
     }
-    Ok(Rows::new(sent, &products))
+    Ok(Rows::new(&products))
 }
 
 /// The parameters of a status.
