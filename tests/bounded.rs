@@ -243,3 +243,15 @@ async fn a_neighbour_is_answered_while_an_account_asks_for_more_than_its_share()
     assert!(refused.contains("/constraints/pattern") && refused.contains("steps for a byte of a cell"), "{refused}");
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn classes_of_characters_are_counted_before_a_pattern_is_compiled() {
+    let stack = Stack::start().await;
+    let pattern = format!("(?i)[{}&&x]", r"\pL".repeat(600));
+    let schema = json!({ "primaryKey": "k", "fields": [{ "name": "k", "constraints": { "pattern": pattern } }] });
+    let answer = ask(&stack, TOKEN, Method::PUT, "/v1/kinds/folded", &schema).await;
+    assert_eq!(answer.refusal(), (422, "invalid_schema".into()));
+    let said = answer.text();
+    assert!(said.contains("/fields/0/constraints/pattern") && said.contains("more than 500 classes"), "{said}");
+    stack.stop().await;
+}

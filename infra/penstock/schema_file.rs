@@ -41,8 +41,7 @@ impl SchemaFile {
             None => Kind::parse(&document),
         };
         let schema = schema.with_context(|| format!("the schema in {path}"))?;
-        Kind::compile(&schema, &crate::LOCAL_ACCOUNT.parse()?).with_context(|| format!("the schema in {path}"))?;
-        Kind::check_work(&schema).with_context(|| format!("the schema in {path}"))?;
+        Kind::register(&schema, &crate::LOCAL_ACCOUNT.parse()?).with_context(|| format!("the schema in {path}"))?;
         Ok(Self { schema, id, path: path.to_owned(), document })
     }
 

@@ -262,8 +262,7 @@ fn check(document: &[u8], name: &KindName, account: &AccountId) -> Result<Schema
         let message = format!("the schema is called `{}`, the path says `{name}`", schema.name);
         return Err(SchemaError { pointer: "/name".to_owned(), message });
     }
-    Kind::compile(&schema, account)?;
-    Kind::check_work(&schema)?;
+    Kind::register(&schema, account)?;
     Ok(schema)
 }
 

@@ -81,24 +81,34 @@ impl Kind {
         compile(schema, account)
     }
 
-    /// Checks a schema that compiles, where it is registered: that no cell can keep its patterns at work for long. What
-    /// was registered before a limit was lowered still compiles, so that its imports end.
+    /// Compiles a schema for an account where it is registered, and checks what its patterns may take: their classes of
+    /// characters before anything is compiled, their steps behind it. What was registered before a limit was lowered
+    /// still compiles by [`Kind::compile`], so that its imports end.
     ///
     /// # Errors
-    /// The place of the first pattern that may take more than [`limits::PATTERN_STEPS`] for a byte.
-    pub fn check_work(schema: &Schema) -> Result<(), SchemaError> {
-        work(&schema.fields, &At::root().then("fields"), &mut Walk::new())
+    /// The place of the first contradiction; of the pattern that has one class too many ([`limits::PATTERN_CLASSES`]),
+    /// or may take more than [`limits::PATTERN_STEPS`] for a byte.
+    pub fn register(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
+        let (at, mut walk) = (At::root().then("fields"), Walk::new());
+        each_pattern(&schema.fields, &at, &mut |pattern| walk.count_classes(pattern))?;
+        let kind = compile(schema, account)?;
+        each_pattern(&schema.fields, &at, &mut |pattern| walk.check(pattern))?;
+        Ok(kind)
     }
 }
 
-fn work(fields: &[Field], at: &At, walk: &mut Walk) -> Result<(), SchemaError> {
+fn each_pattern(
+    fields: &[Field],
+    at: &At,
+    check: &mut impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), SchemaError> {
     for (place, field) in fields.iter().enumerate() {
         let at = at.then(place);
         if let Some(pattern) = &field.constraints.pattern {
-            walk.check(pattern).map_err(|error| at.then("constraints").then("pattern").error(error))?;
+            check(pattern).map_err(|error| at.then("constraints").then("pattern").error(error))?;
         }
         if let Some(items) = &field.item_schema {
-            work(&items.fields, &at.then("itemSchema").then("fields"), walk)?;
+            each_pattern(&items.fields, &at.then("itemSchema").then("fields"), check)?;
         }
     }
     Ok(())

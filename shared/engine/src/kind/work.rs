@@ -10,13 +10,14 @@
 //! 3. What cannot be walked through is taken to be in all states at once. It cannot become a table of sets for the
 //!    `regex` crate either, which then looks at every state for every byte (its documentation, "Untrusted input").
 
-use std::collections::HashSet;
+use std::{collections::HashSet, convert::Infallible};
 
-use penstock_model::limits::{PATTERN_BYTES, PATTERN_STEPS};
+use penstock_model::limits::{PATTERN_BYTES, PATTERN_CLASSES, PATTERN_STEPS};
 use regex_automata::{
     nfa::thompson::{Config, NFA, State, WhichCaptures},
     util::primitives::StateID,
 };
+use regex_syntax::ast::{self, Ast, ClassSetBinaryOp, ClassSetItem, Visitor};
 
 /// Steps in which the sets of one schema's patterns are walked through, at most: some 100 ms.
 const WALK_STEPS: u64 = 10_000_000;
@@ -24,13 +25,35 @@ const WALK_STEPS: u64 = 10_000_000;
 /// States of all sets of one pattern together, at most: 8 MB of memory.
 const WALK_STATES: usize = 1_000_000;
 
-/// What is left of the steps in which the patterns of a schema are walked through.
+/// What is left of the work that the patterns of a schema may take, where it is registered.
 #[derive(Debug)]
-pub(super) struct Walk(u64);
+pub(super) struct Walk {
+    /// Steps in which patterns are walked through.
+    steps: u64,
+    /// Classes of characters that are compiled.
+    classes: usize,
+}
 
 impl Walk {
     pub(super) fn new() -> Self {
-        Self(WALK_STEPS)
+        Self { steps: WALK_STEPS, classes: PATTERN_CLASSES }
+    }
+
+    /// Checks a pattern before it is compiled: that its classes of characters are not too many. A class of Unicode has
+    /// up to some hundred thousand characters, which are looked at one by one where the case does not count; and what
+    /// it is compiled to may be small.
+    ///
+    /// # Errors
+    /// The limit, and what to do.
+    pub(super) fn count_classes(&mut self, pattern: &str) -> Result<(), String> {
+        let left = self.classes.checked_sub(classes_of(pattern));
+        self.classes = left.ok_or_else(|| {
+            format!(
+                "the patterns of the schema have more than {PATTERN_CLASSES} classes such as `\\w`, `\\d`, `\\pL` or \
+                 `[à-ü]`, the limit: write fewer, or classes of ASCII such as `[A-Za-z0-9_]`"
+            )
+        })?;
+        Ok(())
     }
 
     /// Checks that no byte of a cell takes more than [`PATTERN_STEPS`].
@@ -62,15 +85,15 @@ impl Walk {
     fn most_at_once(&mut self, automaton: &NFA) -> Option<u64> {
         let bytes: Vec<u8> = automaton.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
         let mut closing = Closing::new(automaton);
-        let (start, mut most) = closing.of([automaton.start_anchored()], &mut self.0)?;
+        let (start, mut most) = closing.of([automaton.start_anchored()], &mut self.steps)?;
         let mut held = start.len();
         let mut met = HashSet::from([start.clone()]);
         let mut left = vec![start];
         while let Some(set) = left.pop() {
             for byte in &bytes {
                 let next = set.iter().filter_map(|state| after(automaton.state(*state), *byte));
-                self.0 = self.0.checked_sub(set.len() as u64)?;
-                let (next, steps) = closing.of(next, &mut self.0)?;
+                self.steps = self.steps.checked_sub(set.len() as u64)?;
+                let (next, steps) = closing.of(next, &mut self.steps)?;
                 most = most.max(steps);
                 if !met.contains(&next) {
                     held += next.len();
@@ -84,6 +107,48 @@ impl Walk {
         }
         Some(most)
     }
+}
+
+/// How many classes of a pattern are compiled from tables of Unicode. A pattern that cannot be parsed has none: what is
+/// wrong with it is said where it is compiled.
+fn classes_of(pattern: &str) -> usize {
+    struct Count(usize);
+
+    impl Visitor for Count {
+        type Output = usize;
+        type Err = Infallible;
+
+        fn finish(self) -> Result<usize, Infallible> {
+            Ok(self.0)
+        }
+
+        fn visit_pre(&mut self, ast: &Ast) -> Result<(), Infallible> {
+            self.0 += usize::from(matches!(ast, Ast::ClassUnicode(_) | Ast::ClassPerl(_)));
+            Ok(())
+        }
+
+        fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), Infallible> {
+            self.0 += match item {
+                ClassSetItem::Unicode(_) | ClassSetItem::Perl(_) => 1,
+                ClassSetItem::Range(range) => usize::from(!range.end.c.is_ascii()),
+                // Each set of its own, and each of the two that are compared, is looked at anew.
+                ClassSetItem::Bracketed(set) => usize::from(set.negated),
+                _ => 0,
+            };
+            Ok(())
+        }
+
+        fn visit_class_set_binary_op_pre(&mut self, _: &ClassSetBinaryOp) -> Result<(), Infallible> {
+            self.0 += 1;
+            Ok(())
+        }
+    }
+
+    let parsed = regex_syntax::ast::parse::Parser::new().parse(pattern);
+    parsed.map_or(0, |ast| match ast::visit(&ast, Count(0)) {
+        Ok(count) => count,
+        Err(never) => match never {},
+    })
 }
 
 /// The steps that a look at a state takes: one, and one for each way out of it.
@@ -211,6 +276,26 @@ mod tests {
             assert!(!taken || most <= PATTERN_STEPS, "{pattern}: {most}");
         }
         assert!(Walk::new().check("[A-Z0-9 ]{1,255}").is_ok() && counted("[01]*1[01]{1000}", &"1".repeat(2000)) > 1000);
+    }
+
+    #[test]
+    fn classes_are_counted_before_anything_is_compiled() {
+        for (pattern, classes) in [
+            ("[A-Z0-9_]{1,255}", 0),
+            (r"\w+@\d", 2),
+            (r"(?i)[\pL\p{Greek}x-z\s]", 3),
+            ("[à-ü]|é", 1),
+            (r"[\pL&&[^a-z]]", 3),
+            (&r"\pL".repeat(600), 600),
+            ("(", 0),
+        ] {
+            assert_eq!(classes_of(pattern), classes, "{pattern}");
+        }
+        let mut walk = Walk::new();
+        let half = format!("(?i)[{}&&x]", r"\pL".repeat(PATTERN_CLASSES / 2));
+        assert_eq!(walk.count_classes(&half), Ok(()));
+        let refused = walk.count_classes(&half).expect_err("more than the limit");
+        assert!(refused.contains(&format!("more than {PATTERN_CLASSES} classes")), "{refused}");
     }
 
     #[test]
