@@ -40,7 +40,7 @@ class Row:
     writes: float
     reads: float
     error_writes: float
-    """What a row's errors need, all of an import in one partition of the other table."""
+    """What a row's errors need, those of an import in sixteen shards of the other table."""
     dollars: float
     """All but the validators' time."""
 
@@ -106,9 +106,12 @@ def table_at(second, warm, limits):
     return min(warm * 2**doublings, max(warm, limits["dynamodb_table_quota"]))
 
 
-def shards_of_a_kind():
-    """`RECORD_SHARDS`, as the store has it."""
-    return int(re.search(r"pub const RECORD_SHARDS: usize = (\d+);", LIMITS_RS.read_text())[1])
+def shards_of(limit):
+    """`RECORD_SHARDS` or `ERROR_SHARDS`, as the store has it."""
+    return int(re.search(rf"pub const {limit}: \w+ = (\d+);", LIMITS_RS.read_text())[1])
+
+
+ERROR_SHARDS = shards_of("ERROR_SHARDS")
 
 
 @functools.cache
@@ -132,9 +135,16 @@ def share_at(second, setting, limits, shards):
     return reached(shards, math.ceil(max(writes, reads)))
 
 
+def errors_at(second, limits):
+    """Units a second that the errors of one import take of the other table, which begins as a new one."""
+    units = table_at(second, limits["dynamodb_new_table_writes"], limits)
+    partitions = math.ceil(units / limits["dynamodb_partition_writes"])
+    return units * reached(ERROR_SHARDS, partitions)
+
+
 def simulate(rows, row, setting, limits, shards, step=1.0):
     """Imports so many rows of one kind."""
-    bound = dict.fromkeys(["splitter", "validators", "table writes", "table reads", "errors' partition"], 0.0)
+    bound = dict.fromkeys(["splitter", "validators", "table writes", "table reads", "errors' partitions"], 0.0)
     second, split, done, busy, held = 0.0, 0.0, 0.0, 0.0, 0.0
     by_splitter = split_rate(row, limits)
     while done < rows * (1 - 1e-12):
@@ -146,7 +156,7 @@ def simulate(rows, row, setting, limits, shards, step=1.0):
             "validators": validators / row.validate_seconds,
             "table writes": share * table_at(second, setting.warm_writes, limits) / row.writes if row.writes else float("inf"),
             "table reads": share * table_at(second, setting.warm_reads, limits) / row.reads if row.reads else float("inf"),
-            "errors' partition": limits["dynamodb_partition_writes"] / row.error_writes if row.error_writes else float("inf"),
+            "errors' partitions": errors_at(second, limits) / row.error_writes if row.error_writes else float("inf"),
         }
         what = min(rates, key=rates.get)
         taken = min(rates[what] * step, rows - done)
@@ -181,7 +191,7 @@ def duration(seconds):
 
 def document(measured, table, limits_file):
     limits = {name: limit["value"] for name, limit in limits_file["limits"].items()}
-    shards = shards_of_a_kind()
+    shards = shards_of("RECORD_SHARDS")
     lines = [
         "# Scale on paper",
         "",

@@ -10,7 +10,7 @@ from simulate import Row, Setting
 LIMITS = {name: limit["value"] for name, limit in json.loads((simulate.HERE / "limits.json").read_text())["limits"].items()}
 # A row for which nothing but what a test changes is ever short.
 FREE = Row(bytes=1, split_seconds=1e-9, validate_seconds=1e-9, writes=1e-9, reads=1e-9, error_writes=0, dollars=0)
-SHARDS = simulate.shards_of_a_kind()
+SHARDS = simulate.shards_of("RECORD_SHARDS")
 # What a kind reaches of a new table.
 OF_FOUR = simulate.reached(SHARDS, 4)
 PLENTY = Setting(validators=1000, warm_writes=4000, warm_reads=12000)
@@ -28,7 +28,7 @@ class Arithmetic(unittest.TestCase):
             (of(validate_seconds=1e-3), Setting(5, 4000, 12000), "validators", 200),
             (of(writes=1.0), PLENTY, "table writes", 250 / OF_FOUR),
             (of(reads=2.0), PLENTY, "table reads", 1_000_000 * 2 / 12_000 / OF_FOUR),
-            (of(error_writes=0.2), PLENTY, "errors' partition", 200),
+            (of(error_writes=0.2), PLENTY, "errors' partitions", 50 / simulate.reached(simulate.ERROR_SHARDS, 4)),
         ]:
             prediction = simulate.simulate(1_000_000, row, setting, LIMITS, SHARDS)
             self.assertEqual(prediction.bottleneck(), what)

@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use penstock_model::{
     Block, ErrorCount, Import, ImportId, RowError,
-    limits::{ERROR_PART_BYTES, READ_BATCH, REMOVED_AT_ONCE},
+    limits::{ERROR_PART_BYTES, ERROR_SHARDS, READ_BATCH, REMOVED_AT_ONCE},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Result, Store, StoreError, crash,
     dynamo::{self, Item, items, n},
-    table::{ERROR_SHARDS, error_part_key, error_shard, error_shard_pk, errors_key, errors_pk, errors_sk},
+    table::{error_part_key, error_shard, error_shard_pk, errors_key, errors_pk, errors_sk},
 };
 
 /// The code of a row that would make its record too large.

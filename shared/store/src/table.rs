@@ -22,7 +22,7 @@
 //! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
 //! are named in [`crate::rate`].
 
-use penstock_model::{AccountId, ExportId, ImportId, KindName};
+use penstock_model::{AccountId, ExportId, ImportId, KindName, limits};
 
 use crate::{
     dynamo::{self, Item},
@@ -168,11 +168,6 @@ pub(crate) fn block_key(import: &ImportId, block: u32) -> Item {
     dynamo::key(block_pk(import, block), "block")
 }
 
-/// The number of partitions over which the row errors of an import are spread: a partition takes some 1,000 write units
-/// a second (Amazon DynamoDB Developer Guide, "Best practices for designing partition keys"), and a file of bad rows
-/// shall be held up by its validators alone.
-pub(crate) const ERROR_SHARDS: u32 = 16;
-
 pub(crate) fn errors_pk(import: &ImportId) -> String {
     format!("errors#{import}")
 }
@@ -188,7 +183,7 @@ pub(crate) fn errors_key(import: &ImportId, chunk: u32) -> Item {
 
 /// The shard of a chunk's errors.
 pub(crate) fn error_shard(chunk: u32) -> u32 {
-    chunk % ERROR_SHARDS
+    chunk % limits::ERROR_SHARDS
 }
 
 pub(crate) fn error_shard_pk(import: &ImportId, shard: u32) -> String {
