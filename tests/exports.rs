@@ -6,7 +6,7 @@
 mod support;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Read,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use serde_json::Value;
 use support::{
     OTHER_TOKEN, Stack,
     crashes::{arm, armed, stack_with_crashes_and},
-    files,
+    files, refused,
 };
 
 impl Stack {
@@ -83,13 +83,6 @@ const LARGE: usize = 700;
 
 fn small_parts(options: &mut penstock_local::Options) {
     options.environment.push(("PENSTOCK_EXPORT_PART_BYTES".into(), limits::PART_LEAST_BYTES.to_string()));
-}
-
-fn refused(result: Result<impl std::fmt::Debug, ClientError>) -> (u16, String) {
-    match result.expect_err("it is refused") {
-        ClientError::Refused { status, code, .. } => (status.as_u16(), code),
-        other => panic!("{other}"),
-    }
 }
 
 /// The most memory that a process of the function took, in bytes: 128 MiB or less, whatever is exported.
@@ -186,6 +179,28 @@ async fn what_went_in_comes_out_once_and_goes_in_again_unchanged() {
     assert_eq!(changed.keys().collect::<Vec<_>>(), ["new", "odd-1"]);
     let csv = NewExport { format: ExportFormat::Csv, ..order };
     assert_eq!(refused(stack.client.create_export(&csv).await), (422, "not_flat".to_owned()));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_has_what_was_changed_and_tells_what_was_deleted() {
+    let stack = Stack::start().await;
+    let first = stack.import(&files::plain(0, 50, "1")).await;
+    stack.import(&files::plain(7, 1, "2")).await;
+    let deleted = stack.client.delete_records("products", &["SKU-9".to_owned()]).await.expect("answers");
+    assert_eq!(deleted.deleted, 1);
+    let new = NewExport { kind: "products".to_owned(), changed_after: Some(first.id), ..NewExport::default() };
+    let ordered = stack.client.create_export(&new).await.expect("an export is ordered");
+    let export = stack.export_ended(&ordered.id).await;
+    assert_eq!((export.status, export.records), (ExportStatus::Completed, 1), "{export:?}");
+    let file = String::from_utf8(stack.file_of(&export).await).expect("UTF-8");
+    let lines: BTreeSet<&str> = file.lines().collect();
+    assert_eq!(lines.len(), 2, "{file}");
+    assert!(lines.contains(r#"{"deleted":true,"key":"SKU-9"}"#), "{file}");
+    assert!(lines.iter().any(|line| line.contains(r#""sku":"SKU-7""#)), "{file}");
+    // An export of all has no trace of it.
+    let (all, file) = stack.exported(ExportFormat::Ndjson, ExportCompression::None).await;
+    assert_eq!((all.records, records(&file).contains_key("SKU-9")), (49, false));
     stack.stop().await;
 }
 

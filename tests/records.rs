@@ -144,6 +144,33 @@ async fn a_list_says_what_an_import_changed_and_what_came_after_it() {
     stack.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_what_was_deleted_after_an_import() {
+    let stack = Stack::start().await;
+    let first = stack.import(&files::plain(0, 10, "1")).await;
+    let second = stack.import(&files::plain(5, 1, "2")).await;
+    let delete = async |key: &str| {
+        let deleted = stack.client.delete_records("products", &[key.to_owned()]).await.expect("answers");
+        assert_eq!(deleted.deleted, 1, "{key}");
+    };
+    delete("SKU-3").await;
+    delete("SKU-5").await;
+    let third = stack.import(&files::plain(3, 1, "3")).await;
+    let client = &stack.client;
+    let changes = async |filter: &RecordFilter| -> BTreeSet<(String, bool)> {
+        let listed = pages(client, "products", filter, 100).await.into_iter().flatten();
+        listed.map(|record| (record.key, record.deleted)).collect()
+    };
+    let of = |changes: &[(&str, bool)]| changes.iter().map(|(key, gone)| ((*key).to_owned(), *gone)).collect();
+    assert_eq!(changes(&after(&first.id)).await, of(&[("SKU-3", false), ("SKU-5", true)]));
+    assert_eq!(changes(&after(&second.id)).await, of(&[("SKU-3", false), ("SKU-5", true)]));
+    assert_eq!(changes(&after(&third.id)).await, of(&[]));
+    assert_eq!(changes(&by(&second.id)).await, of(&[]));
+    assert_eq!(keys(client, &RecordFilter::default()).await, skus((0..5).chain(6..10)));
+    assert_eq!(client.traced_record("products", "SKU-5").await.expect("answers").map(|record| record.key), None);
+    stack.stop().await;
+}
+
 /// Keys that no sort key can hold are listed whole, and those that begin alike are not taken for one another.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_keys_are_listed_whole() {

@@ -11,13 +11,15 @@ use penstock_store::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    Stack,
-    crashes::{arm, armed, stack_with_crashes_and},
-    files,
-    held::held_and,
-    http::{client, send},
-    upload,
+use crate::{
+    ask_table,
+    support::{
+        Stack,
+        crashes::{arm, armed, stack_with_crashes_and},
+        files,
+        held::held_and,
+        upload,
+    },
 };
 
 const ROWS: u64 = 50;
@@ -174,20 +176,14 @@ async fn a_delete_takes_the_place_that_it_has_seen_or_none() {
     is_needed(Condition::DeleteOrdered, a_delete_that_was_overtaken).await;
 }
 
-/// What DynamoDB answers to a request, on the wire.
-async fn table(stack: &Stack, operation: &str, mut request: Value) -> Value {
-    let settings = stack.cloud.store().settings();
-    request["TableName"] = settings.records_table.as_str().into();
-    let url = settings.dynamodb_endpoint.clone().expect("the local cloud's");
-    let call = client().post(format!("{url}/")).header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
-    let answer = send(call.header("content-type", "application/x-amz-json-1.0").body(request.to_string())).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    serde_json::from_slice(&answer.body).expect("JSON")
+/// What DynamoDB answers to a request about the records.
+async fn records(stack: &Stack, operation: &str, request: Value) -> Value {
+    ask_table(stack, &stack.cloud.store().settings().records_table, operation, request).await
 }
 
 /// When the items of the records expire, in seconds of Unix time, by their sort keys.
 async fn expiries(stack: &Stack) -> BTreeMap<String, i64> {
-    let found = table(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
+    let found = records(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
     let items = found["Items"].as_array().expect("items");
     let of = |item: &Value| {
         let at = item["expires_at"]["N"].as_str().expect("a number").parse().expect("whole");
@@ -199,27 +195,27 @@ async fn expiries(stack: &Stack) -> BTreeMap<String, i64> {
 /// Removes what has expired, as DynamoDB does some time after that. The local cloud's does not.
 async fn reap(stack: &Stack) {
     let now = stack.cloud.store().now_ms() / 1000;
-    let found = table(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
+    let found = records(stack, "Scan", json!({ "FilterExpression": "attribute_exists(expires_at)" })).await;
     for item in found["Items"].as_array().expect("items") {
         let at: i64 = item["expires_at"]["N"].as_str().expect("a number").parse().expect("whole");
         if at <= now {
-            table(stack, "DeleteItem", json!({ "Key": { "pk": item["pk"], "sk": item["sk"] } })).await;
+            records(stack, "DeleteItem", json!({ "Key": { "pk": item["pk"], "sk": item["sk"] } })).await;
         }
     }
 }
 
-/// Rows that come more than a day after the delete of their records: so long a queue may keep them.
+/// Rows that come more than seven days after the delete of their records: so long a queue may keep them.
 async fn rows_that_come_after_days(without: Option<Condition>) -> Vec<String> {
-    let stack = held_and(|options| options.faults.delay = Duration::from_secs(40 * 3600)).await;
+    let stack = held_and(|options| options.faults.delay = Duration::from_secs(270 * 3600)).await;
     stack.cloud.faults().clear();
     assert_eq!(stack.import(&files::plain(0, ROWS, "1")).await.rows.created, ROWS);
     stack.cloud.faults().resume();
     let import = accepted(&stack, &files::plain(0, ROWS, "2")).await;
     delete_all(&stack, without).await;
-    stack.pass(Duration::from_secs(25 * 3600)).await;
+    stack.pass(Duration::from_secs(169 * 3600)).await;
     reap(&stack).await;
     stack.cloud.quiet().await;
-    stack.pass(Duration::from_secs(16 * 3600)).await;
+    stack.pass(Duration::from_secs(102 * 3600)).await;
     stack.ended(&import).await;
     let deviations = compare(&stack, |_| true, false).await;
     stack.stop().await;
@@ -232,18 +228,18 @@ async fn a_tombstone_does_not_expire_while_an_older_import_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tombstone_expires_a_day_after_a_delete_beside_no_import() {
+async fn a_tombstone_expires_seven_days_after_a_delete_beside_no_import() {
     let stack = Stack::start().await;
     stack.import(&files::plain(0, ROWS, "1")).await;
-    let day = 24 * 3600;
+    let week = 7 * 24 * 3600;
     delete_all(&stack, None).await;
     let (now, expiries_now) = (stack.cloud.store().now_ms() / 1000, expiries(&stack).await);
     assert_eq!(expiries_now.len() as u64, ROWS);
-    assert!(expiries_now.values().all(|at| (day - 60..=day).contains(&(at - now))), "{now}: {expiries_now:?}");
+    assert!(expiries_now.values().all(|at| (week - 60..=week).contains(&(at - now))), "{now}: {expiries_now:?}");
     // A record that is made anew does not expire, and whoever writes it then finds that it is there.
     stack.import(&files::plain(0, ROWS - 1, "2")).await;
     assert_eq!(expiries(&stack).await.into_keys().collect::<Vec<_>>(), [format!("SKU-{}", ROWS - 1)]);
-    stack.pass(Duration::from_secs(25 * 3600)).await;
+    stack.pass(Duration::from_secs(169 * 3600)).await;
     reap(&stack).await;
     assert_eq!(stack.records_and_tombstones("1", &skus()).await.len() as u64, ROWS - 1);
     assert_eq!(stack.import(&files::plain(0, ROWS, "3")).await.rows.created, 1);

@@ -279,7 +279,8 @@ impl Proxy {
             return Ok(answers::transaction_canceled(&json));
         }
         let remembered = (faults.stale_read > 0.0 && operation::may_be_stale(operation, &json))
-            .then(|| (operation.to_owned(), bytes.clone()));
+            // Written anew: a client may write the attributes of a key in any order.
+            .then(|| (operation.to_owned(), Bytes::from(json.to_string())));
         if let Some(request) = &remembered
             && self.strikes(faults.stale_read)
             && let Some(stale) = self.memory.take(request)
