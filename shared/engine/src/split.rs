@@ -603,14 +603,15 @@ impl Splitter {
         self.chunk_end = end;
     }
 
-    /// Drops the chunks that have been returned, and empty lines that no chunk holds.
+    /// Drops the chunks that have been returned, and empty lines and blank rows that no chunk holds.
     fn compact(&mut self) {
-        if self.chunk_rows == 0 && self.scan.start.is_none() && !self.in_header {
-            // Not between \r and \n: they are one line.
-            let blank_end = if self.buffer[self.chunk_start..self.scan.at].ends_with(b"\r") {
-                self.scan.at - 1
-            } else {
-                self.scan.at
+        if self.chunk_rows == 0 && self.dropping.is_none() && !self.in_header {
+            let blank_end = match self.scan.start {
+                // The buffer ends in a record, as it does at nearly every piece of a file of blank rows.
+                Some(start) => start,
+                // Not between \r and \n: they are one line.
+                None if self.buffer[self.chunk_start..self.scan.at].ends_with(b"\r") => self.scan.at - 1,
+                None => self.scan.at,
             };
             if blank_end > self.chunk_start {
                 self.start_chunk(blank_end);

@@ -276,3 +276,23 @@ fn a_file_without_records_has_no_chunks() {
     assert_eq!(split(SMALL, b"\xef\xbb\xbf", 1), Ok((vec![], 0)));
     assert_eq!(split(SMALL, b"h\n\n\n", 1), Ok((vec![Piece::Header(b"h\n".to_vec())], 0)));
 }
+
+#[test]
+fn blank_rows_take_no_memory_wherever_the_file_is_cut() {
+    let headers = ["\"\r\" \"\r", "h,i\n", "h,i\nb\n", "h,i\nb\nc\n"];
+    let rows = ["\" \"\r", ",\n", "\" \",\r\n", "\n", " \n,\n"];
+    for (header, row) in headers.iter().flat_map(|header| rows.map(|row| (*header, row))) {
+        let file = header.to_owned() + &row.repeat(500) + "a\n";
+        for cut in 1..=20 {
+            let mut splitter = Splitter::new(SMALL);
+            for part in file.as_bytes().chunks(cut) {
+                splitter.push(part).expect("a header");
+                let most = SMALL.chunk_bytes + SMALL.record_bytes + 2 * cut;
+                assert!(splitter.buffer.len() <= most, "{row:?} by {cut}: {}", splitter.buffer.len());
+            }
+            let (pieces, rows) = split(SMALL, file.as_bytes(), cut).expect("a header");
+            let whole = split(SMALL, file.as_bytes(), usize::MAX).expect("a header");
+            assert_eq!((&pieces, rows), (&whole.0, whole.1), "{row:?} by {cut}");
+        }
+    }
+}
