@@ -13,6 +13,7 @@ use crate::{
     change::Change,
     crash,
     dynamo::{is_made, n, updating},
+    quota::IMPORTS,
     table::{import_key, kind_order_key},
 };
 
@@ -137,7 +138,11 @@ impl Store {
             .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
         let ended = Change::by(&import, end, self.now_ms())?
             .in_action(self.update_action(import_key(&import.account, &import.id)));
-        let actions = vec![ended, updating(left), self.leave_place_action(&import)];
+        let actions = vec![
+            ended,
+            updating(left),
+            self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id),
+        ];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
             // Someone else ended it.

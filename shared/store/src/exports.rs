@@ -24,10 +24,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::{
-    operation::put_item::PutItemError,
-    types::{AttributeValue, TransactWriteItem},
-};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use penstock_model::{AccountId, Export, ExportId, limits};
 use serde::Deserialize;
 
@@ -35,12 +32,14 @@ use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
     crash,
-    dynamo::{Item, from_item, is_made, n, putting, s, updating},
+    dynamo::{Item, from_item, is_made, n, putting, s},
+    quota::Quota,
     table::{DUE_SHARDS, account_pk, export_key, export_of, export_shard, unfinished_key},
 };
 
-/// The quota that counts an account's unfinished exports.
-const QUOTA: &str = "exports";
+/// The quota of an account's unfinished exports, and the set that it counts.
+const QUOTA: Quota = Quota { name: EXPORTS, max: limits::ACCOUNT_EXPORTS };
+const EXPORTS: &str = "exports";
 
 /// The outcome of a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +60,9 @@ struct Unfinished {
 impl Store {
     /// Stores a new export and counts it against its account's quota, in one transaction. A repeat finds it stored.
     pub async fn create_export(&self, export: &Export) -> Result<ExportCreation> {
-        let place = self
-            .update_action(unfinished_key(&export.account, QUOTA))
-            .update_expression("ADD exports :exports")
-            .condition_expression("attribute_not_exists(exports) OR size(exports) < :max")
-            .expression_attribute_values(":exports", AttributeValue::Ss(vec![export.id.to_string()]))
-            .expression_attribute_values(":max", n(limits::ACCOUNT_EXPORTS));
+        let place = self.take_place_action(&export.account, QUOTA, EXPORTS, &export.id);
         let put = self.put_action(self.export_item(export)?).condition_expression("attribute_not_exists(pk)");
-        let actions = vec![putting(put), updating(place)];
+        let actions = vec![putting(put), place];
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { break };
@@ -77,9 +71,9 @@ impl Store {
                 break;
             }
             if reasons[1] == "ConditionalCheckFailed" {
-                let key = unfinished_key(&export.account, QUOTA);
+                let key = unfinished_key(&export.account, QUOTA.name);
                 let counted: Unfinished = self.get_item("unfinished exports", key).await?.unwrap_or_default();
-                if counted.exports.len() >= limits::ACCOUNT_EXPORTS {
+                if counted.exports.len() >= QUOTA.max {
                     return Ok(ExportCreation::NoPlace);
                 }
             }
@@ -122,14 +116,8 @@ impl Store {
         let mut start = after.map(|id| export_key(account, id));
         loop {
             let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.imports_table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :export)")
-                .expression_attribute_values(":pk", s(account_pk(account)))
-                .expression_attribute_values(":export", s("export#"))
+                .query(account_pk(account), "export#")
                 .scan_index_forward(false)
-                .consistent_read(true)
                 .limit(limits::PAGE_MAX as i32)
                 .set_exclusive_start_key(start)
                 .send()
@@ -163,7 +151,7 @@ impl Store {
                 .put_action(item)
                 .condition_expression("rev = :rev")
                 .expression_attribute_values(":rev", n(old.rev));
-            let leave = self.leave_exports_action(new);
+            let leave = self.leave_place_action(&new.account, QUOTA, EXPORTS, &new.id);
             let mut pause = Backoff::default();
             loop {
                 let Some(reasons) = self.transact(vec![putting(put.clone()), leave.clone()]).await? else {
@@ -191,14 +179,6 @@ impl Store {
                 _ => Err(StoreError::unavailable("dynamodb:PutItem")(error)),
             },
         }
-    }
-
-    fn leave_exports_action(&self, export: &Export) -> TransactWriteItem {
-        updating(
-            self.update_action(unfinished_key(&export.account, QUOTA))
-                .update_expression("DELETE exports :exports")
-                .expression_attribute_values(":exports", AttributeValue::Ss(vec![export.id.to_string()])),
-        )
     }
 
     /// Forgets an export that was deleted, unless it was written since. A repeat finds it gone.

@@ -10,6 +10,7 @@ use crate::{
     change::Change,
     crash,
     dynamo::{Item, from_item, is_made, n, putting, s, value},
+    quota::IMPORTS,
     table::{account_pk, due_shard, idempotency_key, import_key},
 };
 
@@ -75,7 +76,7 @@ impl Store {
         }
         let quota = self.account_quota();
         let place = actions.len();
-        actions.push(self.take_place_action(import, quota));
+        actions.push(self.take_place_action(&import.account, quota, IMPORTS, &import.id));
         actions.extend(self.use_action(import));
         let mut pause = Backoff::default();
         loop {

@@ -32,6 +32,9 @@ pub struct Quota {
 /// The name of the quota that counts all imports of an account.
 const ACCOUNT: &str = "account";
 
+/// The set of imports that count against a quota.
+pub(crate) const IMPORTS: &str = "imports";
+
 /// The imports of an account that count against a quota.
 #[derive(Default, Deserialize)]
 struct Unfinished {
@@ -76,25 +79,38 @@ impl Store {
         Quota { name: ACCOUNT, max: self.settings().account_imports }
     }
 
-    /// That an import takes its place in a quota, as an action of the transaction that makes it. Its condition is not
-    /// met where there is none left.
-    pub(crate) fn take_place_action(&self, import: &Import, quota: Quota) -> TransactWriteItem {
+    /// That something takes its place in a quota, as an action of the transaction that makes it: its id enters the set
+    /// of this name. The condition is not met where there is no place left. A repeat adds to a set what is in it.
+    pub(crate) fn take_place_action(
+        &self,
+        account: &AccountId,
+        quota: Quota,
+        set: &str,
+        id: impl ToString,
+    ) -> TransactWriteItem {
         updating(
-            self.update_action(unfinished_key(&import.account, quota.name))
-                .update_expression("ADD imports :imports")
-                .condition_expression("attribute_not_exists(imports) OR size(imports) < :max")
-                .expression_attribute_values(":imports", AttributeValue::Ss(vec![import.id.to_string()]))
+            self.update_action(unfinished_key(account, quota.name))
+                .update_expression("ADD #set :ids")
+                .condition_expression("attribute_not_exists(#set) OR size(#set) < :max")
+                .expression_attribute_names("#set", set)
+                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()]))
                 .expression_attribute_values(":max", n(quota.max)),
         )
     }
 
-    /// That an import leaves the quota of all imports, as an action of the transaction that ends it. One that is not in
-    /// it changes nothing.
-    pub(crate) fn leave_place_action(&self, import: &Import) -> TransactWriteItem {
+    /// That something leaves a quota, as an action of the transaction that ends it. What is not in it changes nothing.
+    pub(crate) fn leave_place_action(
+        &self,
+        account: &AccountId,
+        quota: Quota,
+        set: &str,
+        id: impl ToString,
+    ) -> TransactWriteItem {
         updating(
-            self.update_action(unfinished_key(&import.account, ACCOUNT))
-                .update_expression("DELETE imports :imports")
-                .expression_attribute_values(":imports", AttributeValue::Ss(vec![import.id.to_string()])),
+            self.update_action(unfinished_key(account, quota.name))
+                .update_expression("DELETE #set :ids")
+                .expression_attribute_names("#set", set)
+                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()])),
         )
     }
 

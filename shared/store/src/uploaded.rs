@@ -19,7 +19,11 @@
 
 use penstock_model::{Import, Order};
 
-use crate::{Backoff, Result, Store, crash, dynamo::putting, quota::Quota};
+use crate::{
+    Backoff, Result, Store, crash,
+    dynamo::putting,
+    quota::{IMPORTS, Quota},
+};
 
 impl Store {
     /// Stores an import whose upload is stored already, counts it against its account's quota and against another one,
@@ -41,7 +45,7 @@ impl Store {
     async fn take_place(&self, import: &Import, quota: Option<Quota>) -> Result<bool> {
         let quotas: Vec<Quota> = [self.account_quota()].into_iter().chain(quota).collect();
         let mut actions = vec![putting(self.new_import_action(import)?)];
-        actions.extend(quotas.iter().map(|quota| self.take_place_action(import, *quota)));
+        actions.extend(quotas.iter().map(|quota| self.take_place_action(&import.account, *quota, IMPORTS, &import.id)));
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { return Ok(true) };
