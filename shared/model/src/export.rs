@@ -132,8 +132,9 @@ pub struct ChangedAfter {
     pub order: u64,
 }
 
-/// Records of an account's partition of a kind: the shards are read in their order.
-pub const SHARDS: u16 = 256;
+/// Shards of the records of a kind, which are read in their order: a number of one is at most a byte, and this one is
+/// that behind the last.
+pub const SHARDS: u16 = limits::RECORD_SHARDS as u16;
 
 /// Where a reader continues: everything before this place stands in noted parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

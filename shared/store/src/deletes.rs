@@ -27,8 +27,8 @@ use std::time::Instant;
 use penstock_model::{
     AccountId, KindName, Record, Stamp,
     limits::{
-        RECORD_DELETE_BYTES, RECORD_DELETE_SECONDS, RECORD_SHARDS, TOMBSTONE_PAGES, TOMBSTONE_SECONDS,
-        TOMBSTONES_AT_ONCE,
+        RECORD_DELETE_BYTES, RECORD_DELETE_SECONDS, RECORD_SHARDS, RECORD_SHARDS_AT_ONCE, TOMBSTONE_PAGES,
+        TOMBSTONE_SECONDS, TOMBSTONES_AT_ONCE,
     },
 };
 use tokio::task::JoinSet;
@@ -193,10 +193,9 @@ impl Store {
 
     /// Looks whether there are records of a kind, by one query a shard where there are none; tombstones do not count.
     pub(crate) async fn look_for_records(&self, account: &AccountId, kind: &KindName) -> Result<RecordsLook> {
-        const AT_ONCE: usize = 16;
         let shards: Vec<u8> = (0..=u8::MAX).take(RECORD_SHARDS).collect();
         let mut seen = RecordsLook::None;
-        for group in shards.chunks(AT_ONCE) {
+        for group in shards.chunks(RECORD_SHARDS_AT_ONCE) {
             let mut looks = JoinSet::new();
             for &shard in group {
                 let (store, account, kind) = (self.clone(), account.clone(), kind.clone());

@@ -167,20 +167,11 @@ impl Store {
 
     /// Removes an export's file and what is stored of its parts. A repeat removes what is there then.
     pub async fn remove_export_file(&self, export: &Export) -> Result<()> {
-        let (bucket, key) = (&self.settings().results_bucket, export_file_key(export));
+        let key = export_file_key(export);
         if let Some(upload) = &export.upload {
-            let sent = self.inner.s3.abort_multipart_upload().bucket(bucket).key(&key).upload_id(upload).send().await;
-            match sent {
-                Ok(_) => {}
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(StoreError::unavailable("s3:AbortMultipartUpload")(error)),
-            }
+            self.abort_multipart(&self.settings().results_bucket, &key, upload).await?;
         }
-        match self.inner.s3.delete_object().bucket(bucket).key(&key).send().await {
-            Ok(_) => {}
-            Err(error) if error.code() == Some("NoSuchKey") => {}
-            Err(error) => return Err(StoreError::unavailable("s3:DeleteObject")(error)),
-        }
+        self.remove_result(&key).await?;
         crash::point("export.removed");
         Ok(())
     }

@@ -260,15 +260,12 @@ impl Store {
     /// Gives an upload in parts up. A repeat finds it gone, and parts that were on their way at the first time are
     /// removed.
     pub(crate) async fn abort(&self, account: &AccountId, id: &ImportId, upload: &PartsUpload) -> Result<()> {
-        let sent = self
-            .inner
-            .s3
-            .abort_multipart_upload()
-            .bucket(&self.settings().uploads_bucket)
-            .key(upload_key(account, id))
-            .upload_id(&upload.id)
-            .send()
-            .await;
+        self.abort_multipart(&self.settings().uploads_bucket, &upload_key(account, id), &upload.id).await
+    }
+
+    /// Ends a multipart upload of a bucket without an object, and removes its parts. A repeat finds it gone.
+    pub(crate) async fn abort_multipart(&self, bucket: &str, key: &str, upload: &str) -> Result<()> {
+        let sent = self.inner.s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(upload).send().await;
         match sent {
             Ok(_) => Ok(()),
             Err(error) if code(&error) == "NoSuchUpload" => Ok(()),

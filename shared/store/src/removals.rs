@@ -227,7 +227,7 @@ impl Store {
         }
         // The files first: they are the most that is left, and what is waited for.
         let mut is_all = self.remove_versions(account, id, None).await?;
-        self.remove_rejected(account, id).await?;
+        self.remove_result(&rejected_key(account, id)).await?;
         is_all &= self.delete_errors(id).await?;
         for block in 0..removal.opened_blocks {
             self.delete_block(id, block).await?;
@@ -235,9 +235,9 @@ impl Store {
         Ok(is_all)
     }
 
-    async fn remove_rejected(&self, account: &AccountId, id: &ImportId) -> Result<()> {
-        let bucket = &self.settings().results_bucket;
-        let sent = self.inner.s3.delete_object().bucket(bucket).key(rejected_key(account, id)).send().await;
+    /// Removes an object of the results bucket. A repeat finds it gone.
+    pub(crate) async fn remove_result(&self, key: &str) -> Result<()> {
+        let sent = self.inner.s3.delete_object().bucket(&self.settings().results_bucket).key(key).send().await;
         match sent {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
