@@ -18,7 +18,10 @@ use penstock_store::{Store, StoreError, exports::ExportCreation, random};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::body::{JsonBody, JsonShape};
+use super::{
+    body::{JsonBody, JsonShape},
+    records,
+};
 use crate::{
     api::Api,
     auth::{Caller, Read},
@@ -121,16 +124,8 @@ pub(super) async fn create(
     let changed_after = match changed_after {
         None => None,
         Some(import) => {
-            let found = caller.import(&store, Some(&import)).await?;
-            if found.kind != kind {
-                let message = format!("the import is of the kind {}, and the export of the kind {kind}", found.kind);
-                return Err(Refusal::unprocessable("another_kind", message));
-            }
-            if found.order == 0 {
-                let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
-                return Err(Refusal::conflict("not_accepted", message));
-            }
-            Some(ChangedAfter { order: found.order, import })
+            let order = records::place_of(&store, &caller, Some(&import), &kind, "export").await?;
+            Some(ChangedAfter { order, import })
         }
     };
     let now = store.now_ms();

@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use penstock_engine::key;
-use penstock_model::{KindName, Value};
+use penstock_model::{Import, ImportId, KindName, Value};
 use penstock_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,31 @@ pub(super) struct ShowQuery {
 
 fn no_kind() -> Refusal {
     Refusal::not_found("there is no such kind")
+}
+
+/// The place in the order of the kind that an import of the caller's took, for an answer (`what`) about what came
+/// behind it.
+///
+/// # Errors
+/// 404 for an import that is missing or another account's, 422 for one of another kind, 409 for one that has no place,
+/// since no upload of it has been accepted.
+pub(super) async fn place_of(
+    store: &Store,
+    caller: &Caller<Read>,
+    id: Option<&ImportId>,
+    kind: &KindName,
+    what: &str,
+) -> Result<u64, Refusal> {
+    let Import { order, kind: of, .. } = caller.import(store, id).await?;
+    if of != *kind {
+        let message = format!("the import is of the kind {of}, and the {what} of the kind {kind}");
+        return Err(Refusal::unprocessable("another_kind", message));
+    }
+    if order == 0 {
+        let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
+        return Err(Refusal::conflict("not_accepted", message));
+    }
+    Ok(order)
 }
 
 /// The path's key is the canonical key, percent-encoded as a whole: see [`penstock_engine::key::canonical`]. What is

@@ -16,7 +16,7 @@ use axum::{
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_engine::key::RecordName;
 use penstock_model::{
-    AccountId, Import, ImportId, KindName, Record, Value,
+    AccountId, ImportId, KindName, Record, Value,
     limits::{
         PAGE_DEFAULT, RECORD_PAGE_BYTES, RECORD_QUERY_ITEMS, RECORD_READ_BYTES, RECORD_SHARDS, RECORD_SHARDS_AT_ONCE,
     },
@@ -28,7 +28,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{cursor::Place, no_kind};
+use super::{cursor::Place, no_kind, place_of};
 use crate::{
     auth::{Caller, Read},
     named::Named,
@@ -110,16 +110,7 @@ pub(in crate::native) async fn list(
 async fn filter(store: &Store, caller: &Caller<Read>, kind: &KindName, query: &ListQuery) -> Result<Filter, Refusal> {
     let order = async |id: &String| {
         let id = id.parse::<ImportId>().ok();
-        let Import { order, kind: of, .. } = caller.import(store, id.as_ref()).await?;
-        if of != *kind {
-            let message = format!("the import is of the kind {of}, and the list of the kind {kind}");
-            return Err(Refusal::unprocessable("another_kind", message));
-        }
-        if order == 0 {
-            let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
-            return Err(Refusal::conflict("not_accepted", message));
-        }
-        Ok(order)
+        place_of(store, caller, id.as_ref(), kind, "list").await
     };
     match (&query.changed_by, &query.changed_after) {
         (None, None) => Ok(Filter::All),
