@@ -1,11 +1,6 @@
 //! `penstock export`: the records of a kind as a file.
 
-use std::{
-    io::Write,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{io::Write, path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context;
 use clap::{
@@ -16,19 +11,13 @@ use penstock_client::{Client, Export, NewExport};
 use penstock_model::{ExportCompression, ExportFormat, ExportStatus};
 
 use crate::{
+    follow,
     interrupt::Interrupts,
     output::{self, Output},
     service::Service,
     show::OutputArgs,
     terminal,
 };
-
-/// How long to wait between two looks at an export: at first, and when it takes long.
-const POLL: Duration = Duration::from_millis(200);
-const SLOW_POLL: Duration = Duration::from_secs(2);
-
-/// How long a service may be out of reach before nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
@@ -119,10 +108,10 @@ async fn fetch(client: &Client, export: Export, mut file: Option<Output>) -> any
 async fn to_its_end(client: &Client, mut export: Export) -> anyhow::Result<Export> {
     let (started, mut answered) = (Instant::now(), Instant::now());
     while !export.status.is_final() {
-        tokio::time::sleep((started.elapsed() / 20).clamp(POLL, SLOW_POLL)).await;
+        follow::pause(started).await;
         match client.export(&export.id).await {
             Ok(now) => (export, answered) = (now, Instant::now()),
-            Err(error) if error.is_transient() && answered.elapsed() < PATIENCE => {}
+            Err(error) if error.is_transient() && answered.elapsed() < follow::PATIENCE => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -11,12 +11,12 @@ use penstock_model::{
 
 use crate::{groups::Groups, progress::Progress, terminal};
 
-/// How long to wait between two looks at an import: at first, and when it takes long.
+/// How long to wait between two looks at what is followed: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
 const SLOW_POLL: Duration = Duration::from_secs(2);
 
 /// How long a service may be out of reach before nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pages of errors from which a summary counts them by kind, at most.
 const GROUPED_PAGES: usize = 5;
@@ -54,8 +54,13 @@ pub(crate) async fn to_its_end(
             }
             Err(error) => return Err(error.into()),
         }
-        tokio::time::sleep((started.elapsed() / 20).clamp(POLL, SLOW_POLL)).await;
+        pause(started).await;
     }
+}
+
+/// Waits before the next look at what has been followed since `started`.
+pub(crate) async fn pause(started: Instant) {
+    tokio::time::sleep((started.elapsed() / 20).clamp(POLL, SLOW_POLL)).await;
 }
 
 /// The exit code that tells how an import ended: 0 when every row was fine, 2 when some were not, 1 when the import was
