@@ -406,31 +406,13 @@ async fn holds(seed: u64) {
     );
 }
 
-/// One test for each seed of the ordinary run, so that they run side by side.
-macro_rules! seeds {
-    ($($name:ident: $seed:literal),* $(,)?) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $name() {
-            holds($seed).await;
-        })*
-    };
-}
-
-seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4, schedule_5: 5, schedule_6: 6, schedule_7: 7, schedule_8: 8);
+crate::seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4, schedule_5: 5, schedule_6: 6, schedule_7: 7, schedule_8: 8);
 
 /// The seeds that `PENSTOCK_CHAOS_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the
 /// ordinary run.
 #[tokio::test(flavor = "multi_thread")]
 async fn long() {
-    let range = std::env::var("PENSTOCK_CHAOS_SEEDS").unwrap_or_else(|_| "9..10".to_owned());
-    let (first, end) = range.split_once("..").expect("FIRST..END");
-    let seeds = first.parse::<u64>().expect("a number")..end.parse().expect("a number");
-    let mut run = 0;
-    for seed in seeds {
-        holds(seed).await;
-        run += 1;
-    }
-    println!("{run} schedules without a deviation");
+    support::seeds::each("PENSTOCK_CHAOS_SEEDS", "9..10", "schedules", holds).await;
 }
 
 /// Which of overlapping imports goes first is open where one creates or fills; that each row is applied once is not.

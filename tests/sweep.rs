@@ -161,17 +161,10 @@ async fn a_death_after_any_named_step_changes_nothing() {
             "removal.versions",
             "removal.noted",
             "removal.closed",
-            "export.created",
-            "export.begun",
-            "export.part",
-            "export.checkpoint",
-            "export.continued",
-            "export.stored",
-            "export.ended",
-            "export.resent",
-            "export.removed",
         ];
-        assert_eq!(reached, !elsewhere.contains(point), "{point}");
+        // An import reaches no step of an export: `tests/exports.rs` does.
+        let is_elsewhere = elsewhere.contains(point) || point.starts_with("export.");
+        assert_eq!(reached, !is_elsewhere, "{point}");
         stack.stop().await;
     }
 }

@@ -320,29 +320,11 @@ async fn holds(seed: u64) {
     assert!(deviations.is_empty(), "seed {seed}, {:?}:\n{}", schedule.faults, deviations.join("\n"));
 }
 
-/// One test for each seed of the ordinary run, so that they run side by side.
-macro_rules! seeds {
-    ($($name:ident: $seed:literal),* $(,)?) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $name() {
-            holds($seed).await;
-        })*
-    };
-}
-
-seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4);
+crate::seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4);
 
 /// The seeds that `PENSTOCK_DELETES_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the
 /// ordinary run.
 #[tokio::test(flavor = "multi_thread")]
 async fn long() {
-    let range = std::env::var("PENSTOCK_DELETES_SEEDS").unwrap_or_else(|_| "5..6".to_owned());
-    let (first, end) = range.split_once("..").expect("FIRST..END");
-    let seeds = first.parse::<u64>().expect("a number")..end.parse().expect("a number");
-    let mut run = 0;
-    for seed in seeds {
-        holds(seed).await;
-        run += 1;
-    }
-    println!("{run} schedules of deletes without a deviation");
+    crate::support::seeds::each("PENSTOCK_DELETES_SEEDS", "5..6", "schedules of deletes", holds).await;
 }
