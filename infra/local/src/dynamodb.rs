@@ -185,13 +185,12 @@ fn create_tables(database: &Database, tables: Tables<'_>) -> anyhow::Result<()> 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn tables_of_an_earlier_version_are_refused() {
-        let database = Database::memory().unwrap();
+        let database = Database::memory().expect("in memory");
         let tables = Tables { imports: "imports", records: "records" };
         let earlier = json!({
             "TableName": "records",
@@ -199,12 +198,12 @@ mod tests {
             "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "B" }],
             "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
         });
-        database.create_table(serde_json::from_value(earlier).unwrap()).unwrap();
-        let refused = create_tables(&database, tables).unwrap_err().to_string();
+        database.create_table(serde_json::from_value(earlier).expect("a definition")).expect("a new table");
+        let refused = create_tables(&database, tables).expect_err("the table has other keys").to_string();
         assert!(refused.starts_with("the table records of this data folder has other keys"), "{refused}");
 
-        let database = Database::memory().unwrap();
-        create_tables(&database, tables).unwrap();
-        create_tables(&database, tables).unwrap();
+        let database = Database::memory().expect("in memory");
+        create_tables(&database, tables).expect("made, or there");
+        create_tables(&database, tables).expect("made, or there");
     }
 }

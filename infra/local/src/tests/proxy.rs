@@ -80,12 +80,12 @@ async fn an_error_before_has_no_effect_and_one_after_has() {
 async fn a_late_write_is_made_though_its_client_has_given_it_up() {
     let rig = Rig::start().await;
     let tables = Tables { imports: "imports", records: "records" };
-    let database = dynamodb::start(None, tables, "secret").await.unwrap();
+    let database = dynamodb::start(None, tables, "secret").await.expect("a port");
     let direct =
         Endpoints { dynamodb: format!("{}/secret", database.url()), s3: rig.s3_url.clone(), sqs: rig.sqs_url.clone() };
     let wire = WireFaults { write_late: 1.0, late: Duration::from_millis(200), ..WireFaults::default() };
     let weather = Weather::new(Faults { seed: 11, wire, ..Faults::default() });
-    let proxies = Proxies::start(&direct, &weather, &rig.meter).await.unwrap();
+    let proxies = Proxies::start(&direct, &weather, &rig.meter).await.expect("ports");
     let call = |endpoint: &str, operation: &str, request: &str| {
         let target = format!("DynamoDB_20120810.{operation}");
         let call = rig.http.post(format!("{endpoint}/")).header("x-amz-target", target);
@@ -93,8 +93,8 @@ async fn a_late_write_is_made_though_its_client_has_given_it_up() {
     };
     let through = proxies.endpoints().dynamodb.clone();
     let count = async || {
-        let answer = call(&through, "Scan", r#"{"TableName":"records","Select":"COUNT"}"#).await.unwrap();
-        serde_json::from_slice::<serde_json::Value>(&answer.bytes().await.unwrap()).unwrap()["Count"].clone()
+        let answer = call(&through, "Scan", r#"{"TableName":"records","Select":"COUNT"}"#).await.expect("an answer");
+        answer.json::<serde_json::Value>().await.expect("JSON")["Count"].clone()
     };
     let put = r#"{"TableName":"records","Item":{"pk":{"S":"a"},"sk":{"S":"b"}}}"#;
     assert!(call(&through, "PutItem", put).await.is_err(), "the connection is cut");
