@@ -441,7 +441,8 @@ fn orders() -> Vec<Order> {
         Order::Report { .. } => {
             Some(Order::Export { account: account(), export: "exp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id") })
         }
-        Order::Export { .. } => None,
+        Order::Export { .. } => Some(Order::to_remove(&account(), &import())),
+        Order::Remove { .. } => None,
     };
     std::iter::successors(Some(Order::Chunk(Box::new(chunk))), next).collect()
 }

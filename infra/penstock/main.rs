@@ -333,6 +333,7 @@ async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
         FunctionName::Validate => penstock_validate::serve().await,
         FunctionName::Report => penstock_report::serve().await,
         FunctionName::Export => penstock_export::serve().await,
+        FunctionName::Remove => penstock_remove::serve().await,
         FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;

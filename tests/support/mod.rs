@@ -198,7 +198,7 @@ impl Stack {
 
     /// What the functions logged last.
     pub fn logs(&self) -> String {
-        ["split", "validate", "report", "export", "sweep"]
+        ["split", "validate", "report", "export", "remove", "sweep"]
             .map(|function| format!("== {function}\n{}", self.cloud.logs(function)))
             .concat()
     }

@@ -82,7 +82,7 @@ impl Draft {
             return Outcome::Created;
         };
         match mode {
-            Mode::Upsert => upsert(record, kind, stamp, row, &mut self.changed),
+            Mode::Upsert | Mode::Replace => upsert(record, kind, stamp, row, &mut self.changed),
             Mode::Create => create(record, kind, stamp, row, &mut self.changed),
             Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }

@@ -20,6 +20,7 @@ mod pipeline;
 mod read_options;
 mod record;
 mod removal;
+pub mod replace;
 pub mod retry;
 mod row_error;
 mod schema;

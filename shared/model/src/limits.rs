@@ -430,3 +430,21 @@ pub const EXPORT_URL_SECONDS: i64 = 15 * 60;
 
 /// How long an export's file is kept when the deployment says nothing else, in days.
 pub const EXPORT_RETENTION_DAYS: u64 = 7;
+
+/// Records that a replace may remove without being confirmed when its options say nothing else, in percent of those
+/// that were there before it.
+pub const MOST_REMOVED_PERCENT: u8 = 20;
+
+/// How long an import waits to be confirmed when the deployment says nothing else, in days.
+pub const CONFIRM_DAYS: u64 = 7;
+
+/// Shards that a replace counts, or removes records of, at once. Of each a page of DynamoDB's 1 MB and a list of keys
+/// of [`REPLACE_LIST_BYTES`] are in memory.
+pub const REPLACE_SHARDS_AT_ONCE: usize = 4;
+
+/// Bytes of the keys that share one stored part of the list of what a replace removes, at most; a longer key is a part
+/// of its own.
+pub const REPLACE_LIST_BYTES: usize = 128 * 1024;
+
+/// Counts of what a replace removes that may begin and get no further: then nothing is removed.
+pub const REPLACE_TRIES: usize = 8;

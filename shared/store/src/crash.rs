@@ -62,6 +62,18 @@ pub const POINTS: &[&str] = &[
     "export.ended",
     "export.resent",
     "export.removed",
+    "replace.waits",
+    "replace.woken",
+    "replace.begun",
+    "replace.listed",
+    "replace.counted",
+    "replace.decided",
+    "replace.held",
+    "replace.confirmed",
+    "replace.tombstones",
+    "replace.removed",
+    "replace.continued",
+    "replace.ordered",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

@@ -29,6 +29,7 @@ pub mod quota;
 pub mod rate;
 pub mod records;
 pub mod removals;
+pub mod replace;
 mod settings;
 mod table;
 pub mod text;

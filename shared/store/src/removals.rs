@@ -229,6 +229,9 @@ impl Store {
         let mut is_all = self.remove_versions(account, id, None).await?;
         self.remove_result(&rejected_key(account, id)).await?;
         is_all &= self.delete_errors(id).await?;
+        if removal.replaced {
+            self.delete_replace(id).await?;
+        }
         for block in 0..removal.opened_blocks {
             self.delete_block(id, block).await?;
         }

@@ -18,6 +18,8 @@
 //! | `block#<import>#<number>` | `block` | a block of an import |
 //! | `errors#<import>` | `<chunk>` | what there is of row errors of a chunk |
 //! | `errors#<import>#<shard>` | `<chunk>#<part>` | a part of them |
+//! | `replace#<import>#<shard>` | `counted`, `removed` | how many records of a shard a replace would remove, removed |
+//! | `replace#<import>#<shard>` | `keys#<run>#<part>` | a part of their keys |
 //!
 //! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
 //! are named in [`crate::rate`].
@@ -192,4 +194,16 @@ pub(crate) fn error_shard_pk(import: &ImportId, shard: u32) -> String {
 
 pub(crate) fn error_part_key(import: &ImportId, chunk: u32, part: u32) -> Item {
     dynamo::key(error_shard_pk(import, error_shard(chunk)), format!("{}#{part:06}", errors_sk(chunk)))
+}
+
+/// The partition of what a replace counts and removes of one shard of its kind.
+pub(crate) fn replace_pk(import: &ImportId, shard: u8) -> String {
+    format!("replace#{import}#{shard:02x}")
+}
+
+/// What the sort keys of the parts of a list of keys begin with: each run writes a list of its own.
+pub(crate) const REPLACE_KEYS: &str = "keys#";
+
+pub(crate) fn replace_keys_key(import: &ImportId, shard: u8, run: &str, part: u32) -> Item {
+    dynamo::key(replace_pk(import, shard), format!("{REPLACE_KEYS}{run}#{part:06}"))
 }
