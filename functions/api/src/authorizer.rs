@@ -62,7 +62,7 @@ async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> 
     let network = source.as_deref().and_then(client_address::network_named);
     let method = request.method_arn.ok_or("a request without a method")?;
     let account = match auth::authorize::<Write>(api, &algure::DIALECT, &request.headers, network).await {
-        Ok(account) => account,
+        Ok(key) => key.account,
         Err(Denied { account: Some(account), refusal }) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
             return Ok(answer(&method, "Allow", &account, &refused(context.request_id.as_deref(), &refusal)));
         }

@@ -3,6 +3,7 @@
 mod address;
 mod deletes;
 mod parts;
+mod removals;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -14,6 +15,7 @@ pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use deletes::Deleted;
 pub use parts::{PartUrl, PartUrls, TakenPart};
+pub use removals::{Removal, RemovalPage};
 pub use reqwest::Body;
 pub use types::{
     Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord,

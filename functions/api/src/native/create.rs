@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat, limits};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat, limits};
 use penstock_store::imports::{Creation, Idempotency};
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ impl JsonShape for ImportRequest {
 
 pub(super) async fn create(
     State(Api { store, work, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    caller: Caller<Create>,
     headers: HeaderMap,
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
@@ -57,6 +57,10 @@ pub(super) async fn create(
         }
     };
     let NewImport { kind, format, filename, size, options } = NewImport::check(body.value)?;
+    if options.mode == Mode::Replace {
+        caller.needs(Scope::RecordDelete)?;
+    }
+    let account = caller.account;
     let found = store.kind(&account, &kind).await?;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = found.ok_or_else(no_kind)?;
