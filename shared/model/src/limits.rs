@@ -16,6 +16,15 @@ pub const CHUNK_ROWS: u64 = 4_096;
 /// where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
 
+/// Keys that a replace holds at once to tell the records that its file names, at most. Their table has 17 bytes a place
+/// and some 300 MB of them, a half more while it grows: of a function of 1,024 MB the rest is room for the file and for
+/// the records that are read. For a file of more keys it is read again, for a part of the shards each time.
+pub const NAMED_KEYS: usize = 14_000_000;
+
+/// Bytes of a record over [`RECORD_BYTES`] in which a replace looks for the key, at most: 8 MiB. A longer one may name
+/// any record, so that none is removed.
+pub const NAMED_RECORD_BYTES: usize = 8 * 1024 * 1024;
+
 /// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as
 /// one.
 pub const LISTED_REPEATS: usize = 256;
