@@ -191,6 +191,9 @@ impl Store {
     /// Tells whoever waits for the end of an import, or for the gate that it has left: the import at the gate, or those
     /// that wait for it. A repeat sends the same orders again.
     pub(crate) async fn wake(&self, import: &Import, gate: Option<&ImportId>) -> Result<()> {
+        if gate.is_some() {
+            crash::point("replace.woken");
+        }
         match gate {
             None => Ok(()),
             Some(gate) if *gate != import.id => self.send(&Order::to_remove(&import.account, gate)).await,
