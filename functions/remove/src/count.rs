@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -39,12 +40,13 @@ pub(crate) async fn run(
         (0..=u8::MAX).take(RECORD_SHARDS).filter(|shard| !before.contains_key(shard)).collect();
     let kind = kind(store, import).await?;
     let is_last = !store.others_held(import).await?;
+    let done = AtomicBool::new(false);
     while let (Some(first), Some(last)) = (left.first().copied(), left.last().copied()) {
         let range = first..=last.min(first.saturating_add(shards_at_once(import.total.unwrap_or(0)) - 1));
         let named = names(store, import, kind.as_ref(), range, deadline).await?;
         let shards: Vec<u8> = left.range(named.shards().clone()).copied().collect();
         let counts = shards.iter().map(|shard| {
-            let counted = Counting { store, import, named: &named, is_last };
+            let counted = Counting { store, import, named: &named, is_last, done: &done };
             counted.shard(*shard, deadline)
         });
         stream::iter(counts.collect::<Vec<_>>()).buffer_unordered(REPLACE_SHARDS_AT_ONCE).try_collect::<()>().await?;
@@ -92,6 +94,9 @@ async fn names(
     }
 }
 
+/// So much of a file is read in less than the time that an invocation keeps for handing on.
+const READ_ANYWAY_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Reads the pinned file from its start to its end.
 async fn read(
     store: &Store,
@@ -111,7 +116,7 @@ async fn read(
         if let Err(stop) = reader.push(&bytes, named) {
             return Ok(Err(stop));
         }
-        if deadline.is_near() {
+        if deadline.is_near() && text.offset() > READ_ANYWAY_BYTES {
             return Err(Stop::NoTime);
         }
     }
@@ -140,16 +145,18 @@ struct Counting<'a> {
     named: &'a NamedKeys,
     /// No older import runs, not even held.
     is_last: bool,
+    /// Whether this run has counted a shard: each gets further by one at least.
+    done: &'a AtomicBool,
 }
 
 impl Counting<'_> {
     /// Lists and counts what goes of a shard.
     async fn shard(self, shard: u8, deadline: Deadline) -> Result<(), Stop> {
-        let Self { store, import, named, .. } = self;
+        let Self { store, import, named, done, .. } = self;
         let mut list = List::new(store, import, shard);
         let mut after: Option<String> = None;
         loop {
-            if deadline.is_near() {
+            if deadline.is_near() && done.load(Ordering::Relaxed) {
                 return Err(Stop::NoTime);
             }
             let page =
@@ -169,7 +176,9 @@ impl Counting<'_> {
                 break;
             }
         }
-        if list.finish(Pass::Count).await? { Ok(()) } else { Err(Stop::Overtaken) }
+        let is_mine = list.finish(Pass::Count).await?;
+        done.store(true, Ordering::Relaxed);
+        if is_mine { Ok(()) } else { Err(Stop::Overtaken) }
     }
 
     /// Has tombstones of earlier places expire that were left to this pass: no import of an earlier place than theirs

@@ -1,5 +1,7 @@
 //! Removing what was listed of one shard.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use penstock_engine::{key::RecordName, merge::Removal, named::NamedKeys};
 use penstock_model::{Import, Record};
 use penstock_runtime::Deadline;
@@ -12,36 +14,35 @@ use penstock_store::{
 use crate::{count::judge, list::List, run::Stop};
 
 /// Removes the records of a list, each if it is still one that goes, and writes down which went. A repeat finds the
-/// tombstones of the first time, and counts them.
+/// tombstones of the first time, and counts them. `done` is whether this run has removed those of a shard: each gets
+/// further by one at least.
 pub(crate) async fn shard(
     store: &Store,
     import: &Import,
     shard: u8,
     listed: &ShardTally,
+    done: &AtomicBool,
     deadline: Deadline,
 ) -> Result<(), Stop> {
     let mut list = List::new(store, import, shard);
     for part in 0..listed.parts {
         let keys = store.listed_keys(&import.id, shard, &listed.run, part).await?;
         for group in keys.chunks(READ_BATCH) {
-            if deadline.is_near() {
+            if deadline.is_near() && done.load(Ordering::Relaxed) {
                 return Err(Stop::NoTime);
             }
-            for key in remove(store, import, group, deadline).await? {
+            for key in remove(store, import, group).await? {
                 list.push(key).await?;
             }
         }
     }
-    if list.finish(Pass::Remove).await? { Ok(()) } else { Err(Stop::Overtaken) }
+    let is_mine = list.finish(Pass::Remove).await?;
+    done.store(true, Ordering::Relaxed);
+    if is_mine { Ok(()) } else { Err(Stop::Overtaken) }
 }
 
 /// Removes at most [`READ_BATCH`] records; the keys of those that went, now or before.
-async fn remove<'k>(
-    store: &Store,
-    import: &Import,
-    keys: &'k [String],
-    deadline: Deadline,
-) -> Result<Vec<&'k str>, Stop> {
+async fn remove<'k>(store: &Store, import: &Import, keys: &'k [String]) -> Result<Vec<&'k str>, Stop> {
     let conditions = store.conditions();
     // None of the list is named.
     let named = NamedKeys::of(0..=u8::MAX, 0);
@@ -77,9 +78,6 @@ async fn remove<'k>(
         }
         pending = left;
         if !pending.is_empty() {
-            if deadline.is_near() {
-                return Err(Stop::NoTime);
-            }
             pause.wait("dynamodb:BatchExecuteStatement").await?;
         }
     }
