@@ -7,6 +7,7 @@ mod support;
 
 mod all;
 mod api;
+mod cost;
 mod crashes;
 mod gate;
 mod guard;

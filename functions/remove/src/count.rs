@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,7 +15,7 @@ use penstock_engine::{
 };
 use penstock_model::{
     Import, Record, Stamp,
-    limits::{NAMED_KEYS, RECORD_QUERY_ITEMS, RECORD_SHARDS, REPLACE_SHARDS_AT_ONCE},
+    limits::{NAMED_KEYS, RECORD_QUERY_ITEMS, RECORD_SHARDS, REPLACE_READ_BYTES, REPLACE_SHARDS_AT_ONCE},
 };
 use penstock_runtime::{Deadline, chain};
 use penstock_store::{
@@ -27,7 +26,7 @@ use penstock_store::{
 };
 use tracing::warn;
 
-use crate::{list::List, run::Stop};
+use crate::{list::List, run::Stop, turns::Turns};
 
 /// Counts the shards that are not counted yet, each once. A repeat goes on with those that are left.
 pub(crate) async fn run(
@@ -40,15 +39,13 @@ pub(crate) async fn run(
         (0..=u8::MAX).take(RECORD_SHARDS).filter(|shard| !before.contains_key(shard)).collect();
     let kind = kind(store, import).await?;
     let is_last = !store.others_held(import).await?;
-    let done = AtomicBool::new(false);
+    let turns = Turns::new(store, import, Pass::Count, deadline);
     while let (Some(first), Some(last)) = (left.first().copied(), left.last().copied()) {
         let range = first..=last.min(first.saturating_add(shards_at_once(import.total.unwrap_or(0)) - 1));
         let named = names(store, import, kind.as_ref(), range, deadline).await?;
-        let shards: Vec<u8> = left.range(named.shards().clone()).copied().collect();
-        let counts = shards.iter().map(|shard| {
-            let counted = Counting { store, import, named: &named, is_last, done: &done };
-            counted.shard(*shard, deadline)
-        });
+        let shards: Vec<u8> = turns.in_order(left.range(named.shards().clone()).copied().collect());
+        let counting = Counting { store, import, named: &named, is_last, turns: &turns };
+        let counts = shards.iter().map(|shard| counting.shard(*shard));
         stream::iter(counts.collect::<Vec<_>>()).buffer_unordered(REPLACE_SHARDS_AT_ONCE).try_collect::<()>().await?;
         left.retain(|shard| !named.shards().contains(shard));
     }
@@ -94,9 +91,6 @@ async fn names(
     }
 }
 
-/// So much of a file is read in less than the time that an invocation keeps for handing on.
-const READ_ANYWAY_BYTES: u64 = 64 * 1024 * 1024;
-
 /// Reads the pinned file from its start to its end.
 async fn read(
     store: &Store,
@@ -116,7 +110,7 @@ async fn read(
         if let Err(stop) = reader.push(&bytes, named) {
             return Ok(Err(stop));
         }
-        if deadline.is_near() && text.offset() > READ_ANYWAY_BYTES {
+        if deadline.is_near() && text.offset() > REPLACE_READ_BYTES {
             return Err(Stop::NoTime);
         }
     }
@@ -145,20 +139,20 @@ struct Counting<'a> {
     named: &'a NamedKeys,
     /// No older import runs, not even held.
     is_last: bool,
-    /// Whether this run has counted a shard: each gets further by one at least.
-    done: &'a AtomicBool,
+    turns: &'a Turns<'a>,
 }
 
 impl Counting<'_> {
     /// Lists and counts what goes of a shard.
-    async fn shard(self, shard: u8, deadline: Deadline) -> Result<(), Stop> {
-        let Self { store, import, named, done, .. } = self;
+    async fn shard(self, shard: u8) -> Result<(), Stop> {
+        let Self { store, import, named, turns, .. } = self;
+        if turns.is_done_by_another(shard) {
+            return Ok(());
+        }
         let mut list = List::new(store, import, shard);
         let mut after: Option<String> = None;
         loop {
-            if deadline.is_near() && done.load(Ordering::Relaxed) {
-                return Err(Stop::NoTime);
-            }
+            turns.goes_on()?;
             let page =
                 store.shard_page(&import.account, &import.kind, shard, after.as_deref(), RECORD_QUERY_ITEMS).await?;
             for (key, record) in &page.records {
@@ -176,9 +170,7 @@ impl Counting<'_> {
                 break;
             }
         }
-        let is_mine = list.finish(Pass::Count).await?;
-        done.store(true, Ordering::Relaxed);
-        if is_mine { Ok(()) } else { Err(Stop::Overtaken) }
+        turns.end(list).await
     }
 
     /// Has tombstones of earlier places expire that were left to this pass: no import of an earlier place than theirs

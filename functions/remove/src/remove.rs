@@ -1,44 +1,38 @@
 //! Removing what was listed of one shard.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use penstock_engine::{key::RecordName, merge::Removal, named::NamedKeys};
 use penstock_model::{Import, Record};
-use penstock_runtime::Deadline;
 use penstock_store::{
     Backoff, Store,
     records::{Page, READ_BATCH, WRITE_BATCH, Write, Written},
-    replace::{Pass, ShardTally},
+    replace::ShardTally,
 };
 
-use crate::{count::judge, list::List, run::Stop};
+use crate::{count::judge, list::List, run::Stop, turns::Turns};
 
 /// Removes the records of a list, each if it is still one that goes, and writes down which went. A repeat finds the
-/// tombstones of the first time, and counts them. `done` is whether this run has removed those of a shard: each gets
-/// further by one at least.
+/// tombstones of the first time, and counts them.
 pub(crate) async fn shard(
     store: &Store,
     import: &Import,
     shard: u8,
     listed: &ShardTally,
-    done: &AtomicBool,
-    deadline: Deadline,
+    turns: &Turns<'_>,
 ) -> Result<(), Stop> {
+    if turns.is_done_by_another(shard) {
+        return Ok(());
+    }
     let mut list = List::new(store, import, shard);
     for part in 0..listed.parts {
         let keys = store.listed_keys(&import.id, shard, &listed.run, part).await?;
         for group in keys.chunks(READ_BATCH) {
-            if deadline.is_near() && done.load(Ordering::Relaxed) {
-                return Err(Stop::NoTime);
-            }
+            turns.goes_on()?;
             for key in remove(store, import, group).await? {
                 list.push(key).await?;
             }
         }
     }
-    let is_mine = list.finish(Pass::Remove).await?;
-    done.store(true, Ordering::Relaxed);
-    if is_mine { Ok(()) } else { Err(Stop::Overtaken) }
+    turns.end(list).await
 }
 
 /// Removes at most [`READ_BATCH`] records; the keys of those that went, now or before.

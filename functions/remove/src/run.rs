@@ -1,6 +1,6 @@
 //! The removal of one import, from where it stands.
 
-use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_model::{
@@ -15,7 +15,7 @@ use penstock_store::{
 };
 use tracing::{info, warn};
 
-use crate::{count, remove};
+use crate::{count, remove, turns::Turns};
 
 /// Why a pass stops before its end.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl From<StoreError> for Stop {
 
 /// Counts what an import removes, decides, and removes it, from where that stands; or hands the rest on when the
 /// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes rows
-/// of its kind. A repeat at the same time is one run too many: whoever finds a shard done by another stops.
+/// of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
 ///
 /// # Errors
 /// What may be different next time.
@@ -153,8 +153,9 @@ async fn removed(store: &Store, import: &Import, deadline: Deadline) -> Result<u
     let lists = store.shard_tallies(&import.id, Pass::Count).await?;
     let before = store.shard_tallies(&import.id, Pass::Remove).await?;
     let left: BTreeMap<u8, ShardTally> = lists.into_iter().filter(|(shard, _)| !before.contains_key(shard)).collect();
-    let done = AtomicBool::new(false);
-    let shards = left.iter().map(|(shard, list)| remove::shard(store, import, *shard, list, &done, deadline));
+    let turns = Turns::new(store, import, Pass::Remove, deadline);
+    let left = turns.in_order(left.into_iter().collect());
+    let shards = left.iter().map(|(shard, list)| remove::shard(store, import, *shard, list, &turns));
     stream::iter(shards.collect::<Vec<_>>()).buffer_unordered(REPLACE_SHARDS_AT_ONCE).try_collect::<()>().await?;
     let tallies = store.shard_tallies(&import.id, Pass::Remove).await?;
     if tallies.len() < RECORD_SHARDS {
