@@ -21,11 +21,7 @@ use support::Stack;
 
 /// The options of a replace with this guard.
 fn replace(most_removed_percent: u8) -> ImportOptions {
-    ImportOptions {
-        mode: Mode::Replace,
-        most_removed_percent: Some(most_removed_percent),
-        ..ImportOptions::default()
-    }
+    ImportOptions { mode: Mode::Replace, most_removed_percent: Some(most_removed_percent), ..ImportOptions::default() }
 }
 
 /// A file of products with these SKUs.

@@ -30,7 +30,15 @@ fn alarms_look_at_what_is_there() {
     let template = Template::read();
     let alarms = template.of_type("AWS::CloudWatch::Alarm");
     let names: Vec<_> = alarms.keys().copied().collect();
-    let wanted = ["AgeAlarm", "ApiErrorsAlarm", "DeadLettersAlarm", "ErrorsAlarm", "ThrottlesAlarm", "UnsettledAlarm"];
+    let wanted = [
+        "AgeAlarm",
+        "ApiErrorsAlarm",
+        "DeadLettersAlarm",
+        "ErrorsAlarm",
+        "ThrottlesAlarm",
+        "UnsettledAlarm",
+        "UnsettledRemovalsAlarm",
+    ];
     assert_eq!(names, wanted);
     for (name, alarm) in alarms {
         assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
