@@ -57,7 +57,7 @@ pub(crate) async fn one_replace_is_at_the_gate_and_others_wait(bench: Bench) {
     assert_eq!(ended(&bench, &second).await.status, Status::Cancelled);
     assert_eq!(ended(&bench, &gate).await.status, Status::Cancelled);
     let accepted = accept(&bench, &upsert).await.expect("the gate is free");
-    assert_eq!((accepted.order, accepted.waiting_for, accepted.stage()), (2, None, Stage::Splitting));
+    assert_eq!((accepted.order, &accepted.waiting_for, accepted.stage()), (2, &None, Stage::Splitting));
     assert!(accepted.no_older_running);
     // One that runs is waited for, and keeps nobody from the gate.
     let third = at_gate(&bench).await;
