@@ -133,16 +133,12 @@ async fn counted(store: &Store, import: &Import, deadline: Deadline) -> Result<T
         )));
     }
     crash::point("replace.begun");
-    let stopped = match count::run(store, &import, &before, deadline).await {
-        Ok(()) => None,
-        Err(stopped) => Some(stopped),
-    };
-    if let Some(Stop::Transient(_)) = &stopped
-        && let Err(error) = store.take_back_count(&import, &begun).await
-    {
-        warn!(import.id = %import.id, error = chain(&error), "a count that stopped stays noted");
-    }
-    if let Some(stopped) = stopped {
+    if let Err(stopped) = count::run(store, &import, &before, deadline).await {
+        if let Stop::Transient(_) = &stopped
+            && let Err(error) = store.take_back_count(&import, &begun).await
+        {
+            warn!(import.id = %import.id, error = chain(&error), "a count that stopped stays noted");
+        }
         return Err(stopped);
     }
     let tallies = store.shard_tallies(&import.id, Pass::Count).await?;
