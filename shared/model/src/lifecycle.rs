@@ -182,6 +182,11 @@ impl Transition {
         }
     }
 
+    /// Whether the import ends by it.
+    pub fn ends(&self) -> bool {
+        matches!(self, Self::End { .. })
+    }
+
     /// What the transition writes into the import, by the names of [`Import`]'s fields; one with the value `null` is
     /// removed. `now_ms` is the moment at which it is made, in Unix milliseconds.
     pub fn writes(&self, now_ms: i64) -> Map<String, Value> {

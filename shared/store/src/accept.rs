@@ -134,7 +134,11 @@ impl Store {
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
             let counted = self.count_bytes_action(account, object.map_or(0, |object| object.bytes));
             let placed = putting(self.put_action(place(account, &import.kind, order, id)));
-            match self.transact(vec![accepted, updating(ordered), counted, placed]).await? {
+            let mut actions = vec![accepted, updating(ordered), counted, placed];
+            if import.stage() == Stage::Expired {
+                actions.push(self.retake_place_action(account, id));
+            }
+            match self.transact(actions).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,

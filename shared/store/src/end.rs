@@ -48,11 +48,26 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has
-    /// moved on since it was read, changes nothing.
+    /// Makes a transition of an import that runs in no order; whether this call did. One that ends the import takes it
+    /// from its account's quota as well, in one transaction. A repeat, and an import that has moved on since it was
+    /// read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
         let change = Change::by(import, transition, self.now_ms())?;
-        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
+        let key = import_key(&import.account, &import.id);
+        if !transition.ends() {
+            return is_made(change.in_update(self.update(key))).await;
+        }
+        let leave = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
+        let actions = vec![change.in_action(self.update_action(key)), leave];
+        let mut pause = Backoff::default();
+        while let Some(reasons) = self.transact(actions.clone()).await? {
+            if reasons[0] == "ConditionalCheckFailed" {
+                return Ok(false);
+            }
+            // Another import of the account is being made or ended at this moment.
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
+        Ok(true)
     }
 
     /// Notes a full block's sums in the import, once: a repeat changes nothing.

@@ -143,7 +143,11 @@ impl Store {
             .expression_attribute_names("#gate", "gate")
             .expression_attribute_values(":gate", s(gate.as_str()))
             .expression_attribute_values(":ids", ids(import));
-        let is_made = self.transact(vec![waits, updating(noted)]).await?.is_none();
+        let mut actions = vec![waits, updating(noted)];
+        if import.stage() == Stage::Expired {
+            actions.push(self.retake_place_action(&import.account, &import.id));
+        }
+        let is_made = self.transact(actions).await?.is_none();
         crash::point("replace.waits");
         Ok(is_made)
     }
