@@ -13,6 +13,8 @@ pub mod rng;
 pub mod s3_client;
 pub mod seeds;
 pub mod storage;
+pub mod tables;
+pub mod tenant;
 
 use std::{
     path::PathBuf,

@@ -22,6 +22,7 @@ use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as Re
 use axum::http::StatusCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use penstock_model::AccountId;
+use penstock_store::names::Folder;
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,9 +35,9 @@ use crate::{
 };
 
 /// The prefix of refused uploads: no notification covers it, and a lifecycle rule empties it.
-const REFUSED: &str = "refused";
+const REFUSED: &str = Folder::Refused.text();
 /// The prefix of the uploads of imports: the first part of [`penstock_store::uploads::upload_key`].
-const UPLOADS: &str = "uploads";
+const UPLOADS: &str = Folder::Uploads.text();
 
 /// Serves invocations until the process is ended.
 ///
