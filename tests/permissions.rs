@@ -11,15 +11,19 @@ use std::{
     time::Duration,
 };
 
-use penstock_client::{Bytes, NewExport};
+use penstock_client::{Bytes, NewExport, NewImport};
 use penstock_local::{Call, Options};
-use penstock_model::{Abort, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, limits};
+use penstock_model::{
+    Abort, AccountRemovalStage, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, limits,
+};
 use reqwest::Method;
 use serde_json::json;
 use support::{
     Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
-    files, http, until, upload,
+    files, http, storage,
+    tenant::key_of,
+    until, upload,
 };
 use yaml_serde::Value;
 
@@ -55,6 +59,7 @@ fn local(resource: &str) -> Option<String> {
         "!Sub ${ImportsTable.Arn}/index/due" => "penstock-imports/index/due".to_owned(),
         "!GetAtt RecordsTable.Arn" => "penstock-records".to_owned(),
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
+        "!Sub ${UploadsBucket.Arn}/refused/*" => uploads("/refused"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
         "!Sub ${ResultsBucket.Arn}/exports/*" => "results/exports".to_owned(),
@@ -166,6 +171,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
     run_parts(stack).await;
     run_exports(stack, crashes).await;
+    run_removal(stack).await;
     run_replaces(stack).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
@@ -249,6 +255,29 @@ async fn run_exports(stack: &Stack, crashes: &Path) {
     std::fs::remove_file(crashes.join("export.part.always")).expect("removed");
     stack.pass(Duration::from_secs(40 * 60)).await;
     stack.cloud.quiet().await;
+}
+
+/// An account that is listed and removed, with a body that was refused and a rejected rows file that broke off.
+async fn run_removal(stack: &Stack) {
+    let (_, token) = key_of(stack, "ibex").await;
+    let client = stack.client_of(&token);
+    let import = client.create(&NewImport::default(), None).await.expect("created");
+    assert_eq!(upload(&import, b"sku,name,brand,cost\nS-1,One,Acme,1\nS-2,Two,Acme,cheap\n").await, 200);
+    stack.ended_for(&client, &import.id).await.expect("it ends");
+    let (s3, settings) = (storage::s3(stack), stack.cloud.store().settings());
+    let refused = s3.put_object().bucket(&settings.uploads_bucket).key("refused/ibex/r-1");
+    refused.body(b"a".to_vec().into()).send().await.expect("stored");
+    let broken_off = s3.create_multipart_upload().bucket(&settings.results_bucket).key("rejected/ibex/open.csv");
+    broken_off.send().await.expect("begun");
+    stack.client.accounts(None, 10).await.expect("a page");
+    stack.client.delete_account("ibex").await.expect("ordered");
+    let removed =
+        async || stack.client.account_removal("ibex").await.expect("there").status == AccountRemovalStage::Removed;
+    for hours in [1, 25] {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(hours * 3600)).await;
+    }
+    stack.passes_until("the account is removed", removed).await;
 }
 
 /// Replaces: with rejected rows, of no row, with an upload that waits, held and confirmed; and every record of a kind.

@@ -213,3 +213,39 @@ Examples:
 pub(crate) const KEYS_REVOKE: &str = "\
 Examples:
   penstock keys revoke key_0123456789abcdef0123";
+
+pub(crate) const EXPORTS: &str = "\
+Examples:
+  penstock exports list --limit 5
+  penstock exports delete exp_01KAKAX7PVE2NRKX37SYJHJP2W";
+
+pub(crate) const EXPORTS_LIST: &str = "\
+Examples:
+  penstock exports list --json | jq -r .url";
+
+pub(crate) const EXPORTS_CANCEL: &str = "\
+Examples:
+  penstock exports cancel exp_01KAKAX7PVE2NRKX37SYJHJP2W";
+
+pub(crate) const EXPORTS_DELETE: &str = "\
+Examples:
+  penstock exports delete exp_01KAKAX7PVE2NRKX37SYJHJP2W --yes";
+
+pub(crate) const ACCOUNTS: &str = "\
+Examples:
+  penstock accounts list
+  penstock accounts delete shop
+  penstock accounts removal shop";
+
+pub(crate) const ACCOUNTS_LIST: &str = "\
+Examples:
+  penstock accounts list --json | jq -r .account";
+
+pub(crate) const ACCOUNTS_DELETE: &str = "\
+Examples:
+  penstock accounts delete shop
+  penstock accounts delete shop --yes --wait";
+
+pub(crate) const ACCOUNTS_REMOVAL: &str = "\
+Examples:
+  penstock accounts removal shop --json | jq .removed";

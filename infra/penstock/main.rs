@@ -13,11 +13,13 @@ macro_rules! note {
     ($($line:tt)*) => { $crate::terminal::note(format_args!($($line)*)) };
 }
 
+mod accounts;
 mod change;
 mod check;
 mod cost;
 mod dev;
 mod export;
+mod exports;
 mod file;
 mod follow;
 mod groups;
@@ -181,6 +183,12 @@ enum Command {
     /// CSV.
     #[command(after_help = help::EXPORT)]
     Export(export::ExportArgs),
+    /// Lists exports; cancels and deletes them.
+    #[command(after_help = help::EXPORTS)]
+    Exports {
+        #[command(subcommand)]
+        command: exports::ExportsCommand,
+    },
     /// Shows what has been imported.
     #[command(after_help = help::RECORDS)]
     Records {
@@ -198,6 +206,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,
+    },
+    /// Lists accounts and removes them, with a key that has the scope admin.
+    #[command(after_help = help::ACCOUNTS)]
+    Accounts {
+        #[command(subcommand)]
+        command: accounts::AccountsCommand,
     },
     /// Stores a service and a key as a profile, in a file that its owner alone can read, once the service has taken the
     /// key.
@@ -312,9 +326,11 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Exports { command } => exports::run(command).await,
         Command::Records { command } => records::run(command).await,
         Command::Kinds { command } => kinds::run(command).await,
         Command::Keys { command } => keys::run(command).await,
+        Command::Accounts { command } => accounts::run(command).await,
         Command::Login(args) => profile::login(args).await,
         Command::Logout { profile, json } => profile::logout(&profile, json),
         Command::Dev(args) => dev::run(args).await,

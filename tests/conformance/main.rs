@@ -5,6 +5,7 @@
 //! there is listed in `infra/conformance/differences.json`: a scenario that fails and is not listed fails the suite,
 //! and so does one that is listed and passes, or fails in another way.
 
+mod accounts;
 mod bench;
 mod blocks;
 mod deletes;
@@ -56,6 +57,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_import_expires_once_and_a_late_upload_counts,
         due_imports_are_found_until_they_are_swept,
         a_quota_is_never_exceeded,
+    }
+    accounts {
+        a_removed_account_is_gone_and_its_neighbour_stays,
     }
     blocks {
         a_block_is_opened_once,

@@ -1,8 +1,10 @@
 //! The native API, `/v1`.
 
+mod accounts;
 mod body;
 mod create;
 mod exports;
+mod idempotency;
 mod imports;
 mod keys;
 mod kinds;
@@ -61,6 +63,9 @@ fn router() -> Router<Api> {
         .route("/v1/exports", post(exports::create).get(exports::list))
         .route("/v1/exports/{id}", get(exports::show).delete(exports::delete))
         .route("/v1/exports/{id}/cancel", post(exports::cancel))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{account}", delete(accounts::remove))
+        .route("/v1/accounts/{account}/removal", get(accounts::removal))
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

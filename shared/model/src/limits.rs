@@ -268,6 +268,30 @@ pub const REMOVED_AT_ONCE: usize = 1_000;
 /// Removals that the sweeper takes up together, at most, from each of four partitions.
 pub const REMOVALS_AT_ONCE: usize = 100;
 
+/// How long the removal of an account waits once all its imports and exports have ended, in seconds: 24 hours, far more
+/// than a function lives. Whatever was in flight cannot act any more then, and is removed once more.
+pub const ACCOUNT_REMOVAL_WAIT_SECONDS: u64 = 24 * 60 * 60;
+
+/// How long the removal of an account is one sweeper's, in seconds: 5 minutes, longer than a sweeper may take. When one
+/// dies, another goes on after that.
+pub const ACCOUNT_REMOVAL_TURN_SECONDS: u64 = 5 * 60;
+
+/// How long the report of a removed account is kept, in seconds: 90 days.
+pub const ACCOUNT_REPORT_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// Keys that the request which removes an account revokes itself, at most; the sweeper revokes what is left.
+pub const KEYS_REVOKED_AT_ONCE: usize = 100;
+
+/// Imports of an account that is being removed which are cancelled, or whose traces are removed, at one step, at most.
+pub const IMPORTS_REMOVED_AT_ONCE: usize = 100;
+
+/// Items that the removal of an account deletes in a second, at most: half of the writes that a new table takes, so that
+/// the imports of others go on.
+pub const REMOVED_A_SECOND: usize = 2_000;
+
+/// Requests of a removal that are under way at once, each of at most 25 items or one object, at most.
+pub const REMOVAL_REQUESTS_AT_ONCE: usize = 16;
+
 /// Bytes of a schema's document, at most.
 pub const SCHEMA_BYTES: usize = 64 * 1024;
 

@@ -25,7 +25,8 @@ listed! {
         /// Confirm what an import is to remove.
         #[serde(rename = "import:confirm")]
         ImportConfirm,
-        /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
+        /// Create, list and revoke the keys of every account; list and remove accounts. A deployment's first key has
+        /// it: it is the operator's.
         #[serde(rename = "admin")]
         Admin,
     }
