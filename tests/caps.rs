@@ -95,3 +95,32 @@ async fn an_account_uploads_so_many_bytes_a_day_and_no_more() {
     stack.client.create(&sized(file.len()), None).await.expect("the next day");
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_reads_no_import_and_no_import_that_has_ended_takes_a_place() {
+    let stack = Stack::with(|options| {
+        options.proxy = true;
+        options.environment.push(("PENSTOCK_ACCOUNT_IMPORTS".into(), "3".into()));
+    })
+    .await;
+    let new = NewImport::default();
+    let mut imports = Vec::new();
+    for _ in 0..3 {
+        imports.push(stack.client.create(&new, None).await.expect("there is a place"));
+    }
+    let before = stack.cloud.usage();
+    assert_eq!(support::refused(stack.client.create(&new, None).await), (429, "too_many_imports".to_owned()));
+    let used = stack.cloud.usage().since(&before);
+    assert!(used.of_service("dynamodb").requests > 0);
+    assert_eq!(used.total(|operation| operation.name == "BatchGetItem").requests, 0);
+    assert!(used.of_service("dynamodb").requests <= 8, "{used:?}");
+    // However one ends, its place is free at once: deleted, expired, cancelled.
+    stack.client.delete(&imports[0].id).await.expect("deleted");
+    stack.pass(Duration::from_secs(40 * 60)).await;
+    assert_eq!(stack.ended(&imports[1].id).await.status, Status::Expired);
+    for _ in 0..3 {
+        let again = stack.client.create(&new, None).await.expect("there is a place");
+        stack.client.cancel(&again.id).await.expect("cancelled");
+    }
+    stack.stop().await;
+}

@@ -386,3 +386,41 @@ async fn what_a_cancelled_export_has_left_is_removed() {
     assert_eq!(export.records, LARGE as u64);
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_orders_one_export_and_stands_for_nothing_else() {
+    let stack = Stack::start().await;
+    let import = stack.import(b"sku,name,brand\nS-1,a,b\n").await;
+    let new = NewExport { kind: "products".to_owned(), ..NewExport::default() };
+    let first = stack.client.create_export_once(&new, "nightly").await.expect("ordered");
+    for _ in 0..2 {
+        assert_eq!(stack.client.create_export_once(&new, "nightly").await.expect("the same").id, first.id);
+    }
+    let other = NewExport { compression: ExportCompression::Gzip, ..new.clone() };
+    let reused = (422, "idempotency_key_reused".to_owned());
+    assert_eq!(refused(stack.client.create_export_once(&other, "nightly").await), reused);
+    // Neither does a key of an import stand for an export, nor the other way round, though the bodies are the same.
+    let body = r#"{"kind":"products"}"#;
+    let post = async |path: &str, key: &str| {
+        let request = stack.request(reqwest::Method::POST, path).bearer_auth(support::TOKEN);
+        support::http::send(request.header("idempotency-key", key).body(body)).await
+    };
+    assert_eq!(post("/v1/imports", "a").await.status, 201);
+    assert_eq!(post("/v1/exports", "b").await.status, 202);
+    for (path, key) in [("/v1/exports", "a"), ("/v1/imports", "b")] {
+        assert_eq!(post(path, key).await.refusal(), reused, "{path}");
+    }
+    assert_eq!(post("/v1/exports", "").await.refusal(), (400, "invalid_idempotency_key".to_owned()));
+    // Another account's key is its own.
+    let another = stack.client_of(OTHER_TOKEN).create_export_once(&new, "nightly").await.expect("ordered");
+    assert_ne!(another.id, first.id);
+    let ended = stack.export_ended(&first.id).await;
+    assert_eq!((ended.status, ended.records), (ExportStatus::Completed, import.rows.created));
+    stack.client.delete_export(&first.id).await.expect("deleted");
+    let gone = refused(stack.client.create_export_once(&new, "nightly").await);
+    assert_eq!(gone, (409, "export_deleted".to_owned()));
+    stack.pass(Duration::from_secs(24 * 3600)).await;
+    let later = stack.client.create_export_once(&new, "nightly").await.expect("a day later it is free");
+    assert_ne!(later.id, first.id);
+    stack.stop().await;
+}

@@ -441,7 +441,8 @@ fn orders() -> Vec<Order> {
         Order::Report { .. } => {
             Some(Order::Export { account: account(), export: "exp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id") })
         }
-        Order::Export { .. } => None,
+        Order::Export { .. } => Some(Order::to_remove(&account(), &import())),
+        Order::Remove { .. } => None,
     };
     std::iter::successors(Some(Order::Chunk(Box::new(chunk))), next).collect()
 }
@@ -460,7 +461,7 @@ async fn an_order_is_taken_by_the_function_of_its_queue_and_by_the_sweeper_alone
         }
     }
     // An order of a later version, which looks like one that is known, is acknowledged by nobody.
-    let newer = orders()[3].encode().expect("small").replacen("report", "remove", 1);
+    let newer = orders()[3].encode().expect("small").replacen("report", "forget", 1);
     for function in functions() {
         let answer = invoke(&stack, function.as_str(), messages("any", &newer, &newer)).await;
         let both: Vec<_> = MESSAGES.iter().map(|id| json!({ "itemIdentifier": id })).collect();

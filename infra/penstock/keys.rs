@@ -95,6 +95,8 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
             let (id, secret) = (keys::new_id(), keys::new_secret());
             let token = format!("{id}.{secret}");
             let key = store.put_key(&keys::NewKey { id, secret, account, scopes, label: Some(label) }).await?;
+            let key =
+                key.context("the account is being removed, and gets no key before it is gone: name another one")?;
             note!("{}, of account {}: its token is shown this once", key.id, key.account);
             if json {
                 let keys::Key { id, account, scopes, label, .. } = key;

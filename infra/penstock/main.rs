@@ -13,11 +13,13 @@ macro_rules! note {
     ($($line:tt)*) => { $crate::terminal::note(format_args!($($line)*)) };
 }
 
+mod accounts;
 mod change;
 mod check;
 mod cost;
 mod dev;
 mod export;
+mod exports;
 mod file;
 mod follow;
 mod groups;
@@ -133,6 +135,33 @@ enum Command {
         #[command(flatten)]
         service: Service,
     },
+    /// Lists the records that an import in the mode replace would remove, or once it has ended has removed.
+    #[command(after_help = help::REMOVALS)]
+    Removals {
+        /// The import's id.
+        id: String,
+        /// Prints a JSON object a line, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        output: show::OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Confirms that an import removes what it would remove, and follows it to its end. On a terminal it asks first.
+    #[command(after_help = help::CONFIRM)]
+    Confirm {
+        /// The import's id.
+        id: String,
+        /// Does not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Prints the import as JSON, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
     /// Deletes an import that does not run, with its errors and files, never its records. On a terminal it asks first.
     #[command(after_help = help::DELETE)]
     Delete {
@@ -154,6 +183,12 @@ enum Command {
     /// CSV.
     #[command(after_help = help::EXPORT)]
     Export(export::ExportArgs),
+    /// Lists exports; cancels and deletes them.
+    #[command(after_help = help::EXPORTS)]
+    Exports {
+        #[command(subcommand)]
+        command: exports::ExportsCommand,
+    },
     /// Shows what has been imported.
     #[command(after_help = help::RECORDS)]
     Records {
@@ -171,6 +206,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,
+    },
+    /// Lists accounts and removes them, with a key that has the scope admin.
+    #[command(after_help = help::ACCOUNTS)]
+    Accounts {
+        #[command(subcommand)]
+        command: accounts::AccountsCommand,
     },
     /// Stores a service and a key as a profile, in a file that its owner alone can read, once the service has taken the
     /// key.
@@ -278,12 +319,18 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List(args) => show::list(args).await,
         Command::Cancel { id, json, service } => change::cancel(&service, &id, json).await,
+        Command::Removals { id, json, output, service } => {
+            show::removals(&service, &id, json, output.output.as_deref()).await
+        }
+        Command::Confirm { id, yes, json, service } => change::confirm(&service, &id, yes, json).await,
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Exports { command } => exports::run(command).await,
         Command::Records { command } => records::run(command).await,
         Command::Kinds { command } => kinds::run(command).await,
         Command::Keys { command } => keys::run(command).await,
+        Command::Accounts { command } => accounts::run(command).await,
         Command::Login(args) => profile::login(args).await,
         Command::Logout { profile, json } => profile::logout(&profile, json),
         Command::Dev(args) => dev::run(args).await,
@@ -333,6 +380,7 @@ async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
         FunctionName::Validate => penstock_validate::serve().await,
         FunctionName::Report => penstock_report::serve().await,
         FunctionName::Export => penstock_export::serve().await,
+        FunctionName::Remove => penstock_remove::serve().await,
         FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;

@@ -5,6 +5,7 @@
 //! there is listed in `infra/conformance/differences.json`: a scenario that fails and is not listed fails the suite,
 //! and so does one that is listed and passes, or fails in another way.
 
+mod accounts;
 mod bench;
 mod blocks;
 mod deletes;
@@ -15,6 +16,7 @@ mod parts;
 mod queues;
 mod records;
 mod removals;
+mod replaces;
 #[allow(unreachable_pub)]
 #[path = "../support/s3_client.rs"]
 mod s3_client;
@@ -56,6 +58,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         due_imports_are_found_until_they_are_swept,
         a_quota_is_never_exceeded,
     }
+    accounts {
+        a_removed_account_is_gone_and_its_neighbour_stays,
+    }
     blocks {
         a_block_is_opened_once,
         the_first_fate_of_a_chunk_counts,
@@ -77,6 +82,12 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_delete_takes_a_place_and_leaves_tombstones,
         a_delete_that_was_overtaken_is_not_made,
         deletes_at_once_have_different_places,
+    }
+    replaces {
+        one_replace_is_at_the_gate_and_others_wait,
+        a_held_replace_leaves_the_gate_and_takes_a_place_when_it_is_confirmed,
+        the_first_count_of_a_shard_counts,
+        a_tombstone_is_written_over_what_was_read,
     }
     names {
         a_key_is_taken_until_it_is_revoked,

@@ -23,7 +23,7 @@ fn new_key(bench: &Bench, id: &str, secret: &str) -> NewKey {
 pub(crate) async fn a_key_is_taken_until_it_is_revoked(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let id = format!("key_{account}");
-    let key = store.put_key(&new_key(&bench, &id, "secret")).await.expect("stored");
+    let key = store.put_key(&new_key(&bench, &id, "secret")).await.expect("stored").expect("the account stays");
     assert_eq!(store.authenticate(&id, "secret").await.expect("answers"), Some(key.clone()));
     assert_eq!(store.authenticate(&id, "other").await.expect("answers"), None);
     assert_eq!(store.authenticate("key_none", "secret").await.expect("answers"), None);

@@ -13,6 +13,8 @@ pub mod rng;
 pub mod s3_client;
 pub mod seeds;
 pub mod storage;
+pub mod tables;
+pub mod tenant;
 
 use std::{
     path::PathBuf,
@@ -198,7 +200,7 @@ impl Stack {
 
     /// What the functions logged last.
     pub fn logs(&self) -> String {
-        ["split", "validate", "report", "export", "sweep"]
+        ["split", "validate", "report", "export", "remove", "sweep"]
             .map(|function| format!("== {function}\n{}", self.cloud.logs(function)))
             .concat()
     }

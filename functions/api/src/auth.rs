@@ -49,6 +49,10 @@ pub(crate) enum Delete {}
 #[derive(Debug)]
 pub(crate) enum DeleteRecord {}
 
+/// Confirms what an import is to remove.
+#[derive(Debug)]
+pub(crate) enum Confirm {}
+
 /// Manages keys.
 #[derive(Debug)]
 pub(crate) enum Manage {}
@@ -74,6 +78,10 @@ impl Operation for DeleteRecord {
     const SCOPE: Scope = Scope::RecordDelete;
 }
 
+impl Operation for Confirm {
+    const SCOPE: Scope = Scope::ImportConfirm;
+}
+
 impl Operation for Manage {
     const SCOPE: Scope = Scope::Admin;
 }
@@ -84,6 +92,7 @@ impl Operation for Manage {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller<T> {
     pub(crate) account: AccountId,
+    scopes: Vec<Scope>,
     dialect: &'static Dialect,
     operation: PhantomData<T>,
 }
@@ -96,6 +105,14 @@ impl<T> Caller<T> {
     pub(crate) async fn import(&self, store: &Store, id: Option<&ImportId>) -> Result<Import, Refusal> {
         self.dialect.find(store, &self.account, id).await
     }
+
+    /// Refuses a key that lacks a scope which the request needs beside that of its operation.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn needs(&self, scope: Scope) -> Result<(), Refusal> {
+        if self.scopes.contains(&scope) { Ok(()) } else { Err(Refusal::forbidden(scope)) }
+    }
 }
 
 impl<T: Operation> FromRequestParts<Api> for Caller<T> {
@@ -105,7 +122,7 @@ impl<T: Operation> FromRequestParts<Api> for Caller<T> {
         let dialect = *parts.extensions.get().expect("the outermost layer tells the dialect");
         let network = client_address::network(&parts.extensions);
         match authorize::<T>(api, dialect, &parts.headers, network).await {
-            Ok(account) => Ok(Self { account, dialect, operation: PhantomData }),
+            Ok(Key { account, scopes, .. }) => Ok(Self { account, scopes, dialect, operation: PhantomData }),
             Err(Denied { refusal, .. }) => Err(refusal),
         }
     }
@@ -119,8 +136,8 @@ pub(crate) struct Denied {
     pub(crate) refusal: Refusal,
 }
 
-/// The account whose key is in the headers of a request, if the key has the scope of the operation and the request is
-/// within the dialect's rate limits. A repeat is another request to the rate limits.
+/// The key that is in the headers of a request, if it has the scope of the operation and the request is within the
+/// dialect's rate limits. A repeat is another request to the rate limits.
 ///
 /// # Errors
 /// 401, 403 or 429; 503 when the store does not answer.
@@ -129,7 +146,7 @@ pub(crate) async fn authorize<T: Operation>(
     dialect: &Dialect,
     headers: &HeaderMap,
     network: Option<String>,
-) -> Result<AccountId, Denied> {
+) -> Result<Key, Denied> {
     let key = match credential(headers) {
         Some((id, secret)) => {
             let key = api.store.authenticate(&id, &secret).await;
@@ -144,8 +161,8 @@ pub(crate) async fn authorize<T: Operation>(
     let admitted = limiter::admit(&api.store, &api.rate_limits, &client).await;
     let refused = |refusal| Denied { account: account.clone(), refusal };
     admitted.map_err(refused)?;
-    let Some(Key { scopes, account, .. }) = key else { return Err(refused(Refusal::unauthorized())) };
-    if scopes.contains(&T::SCOPE) { Ok(account) } else { Err(refused(Refusal::forbidden(T::SCOPE))) }
+    let Some(key) = key else { return Err(refused(Refusal::unauthorized())) };
+    if key.scopes.contains(&T::SCOPE) { Ok(key) } else { Err(refused(Refusal::forbidden(T::SCOPE))) }
 }
 
 /// Id and secret from `Authorization: Bearer <id>.<secret>`, `Basic base64(<id>:<secret>)` (RFC 7617), `apiKey

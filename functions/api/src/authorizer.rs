@@ -22,6 +22,7 @@ use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as Re
 use axum::http::StatusCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use penstock_model::AccountId;
+use penstock_store::names::Folder;
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,9 +35,9 @@ use crate::{
 };
 
 /// The prefix of refused uploads: no notification covers it, and a lifecycle rule empties it.
-const REFUSED: &str = "refused";
+const REFUSED: &str = Folder::Refused.text();
 /// The prefix of the uploads of imports: the first part of [`penstock_store::uploads::upload_key`].
-const UPLOADS: &str = "uploads";
+const UPLOADS: &str = Folder::Uploads.text();
 
 /// Serves invocations until the process is ended.
 ///
@@ -62,7 +63,7 @@ async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> 
     let network = source.as_deref().and_then(client_address::network_named);
     let method = request.method_arn.ok_or("a request without a method")?;
     let account = match auth::authorize::<Write>(api, &algure::DIALECT, &request.headers, network).await {
-        Ok(account) => account,
+        Ok(key) => key.account,
         Err(Denied { account: Some(account), refusal }) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
             return Ok(answer(&method, "Allow", &account, &refused(context.request_id.as_deref(), &refusal)));
         }

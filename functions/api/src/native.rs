@@ -1,8 +1,10 @@
 //! The native API, `/v1`.
 
+mod accounts;
 mod body;
 mod create;
 mod exports;
+mod idempotency;
 mod imports;
 mod keys;
 mod kinds;
@@ -10,6 +12,7 @@ mod parts;
 mod preview;
 mod record_deletes;
 mod records;
+mod removals;
 mod view;
 
 use axum::{
@@ -42,6 +45,8 @@ fn router() -> Router<Api> {
         .route("/v1/imports/{id}/errors", get(imports::errors))
         .route("/v1/imports/{id}/rejected", get(imports::rejected))
         .route("/v1/imports/{id}/cancel", post(imports::cancel))
+        .route("/v1/imports/{id}/removals", get(removals::list))
+        .route("/v1/imports/{id}/confirm", post(removals::confirm))
         .route("/v1/imports/{id}/parts", post(parts::sign).delete(parts::give_up))
         .route("/v1/imports/{id}/complete", post(parts::complete).layer(DefaultBodyLimit::max(limits::COMPLETE_BYTES)))
         .route("/v1/imports/{id}/preview", post(preview::preview).layer(DefaultBodyLimit::max(limits::PREVIEW_BYTES)))
@@ -50,7 +55,7 @@ fn router() -> Router<Api> {
         .route("/v1/kinds/{kind}/versions", get(kinds::versions))
         .route("/v1/kinds/{kind}/versions/{version}", get(kinds::show_version).delete(kinds::delete_version))
         .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
-        .route("/v1/records/{kind}", get(records::list))
+        .route("/v1/records/{kind}", get(records::list).delete(removals::remove_all))
         .route(
             "/v1/records/{kind}/{key}",
             get(records::show).delete(record_deletes::delete).post(record_deletes::delete_many),
@@ -58,6 +63,9 @@ fn router() -> Router<Api> {
         .route("/v1/exports", post(exports::create).get(exports::list))
         .route("/v1/exports/{id}", get(exports::show).delete(exports::delete))
         .route("/v1/exports/{id}/cancel", post(exports::cancel))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{account}", delete(accounts::remove))
+        .route("/v1/accounts/{account}/removal", get(accounts::removal))
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

@@ -37,7 +37,9 @@ pub(crate) async fn run(
             }
         }
         // The splitter goes on at its checkpoint; there is nothing yet to be told from missing.
-        Stage::Splitting | Stage::AwaitingUpload | Stage::Expired | Stage::Ended => {}
+        Stage::Splitting | Stage::AwaitingUpload | Stage::Waiting | Stage::Expired | Stage::Ended => {}
+        // All its rows are accounted for.
+        Stage::Held | Stage::Confirmed | Stage::Removing => {}
     }
     store.settle(account, id).await.map(drop)
 }

@@ -42,6 +42,11 @@ pub async fn run(
             None => Ok(()),
         };
     };
+    if import.everything.is_some() {
+        // There is no file: an order to remove records waits to be accepted, and goes on elsewhere.
+        store.accept_everything(account, id).await?;
+        return store.settle(account, id).await.map(drop);
+    }
     // What the import is about already goes before what is stored under its key now: a form may have stored another
     // version since.
     let found = match (object, import.object) {

@@ -53,7 +53,9 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
             split(store, &account, &import, died_at).await
         }
         // The sweeper orders these again for as long as they are missing.
-        DeadLetter::Order(Order::ResendMissing { .. } | Order::Report { .. } | Order::Export { .. }) => Ok(()),
+        DeadLetter::Order(
+            Order::ResendMissing { .. } | Order::Report { .. } | Order::Export { .. } | Order::Remove { .. },
+        ) => Ok(()),
         DeadLetter::Uploads(uploads) => {
             for UploadEvent { account, import: id, object } in uploads {
                 let import = store.import(&account, &id).await?;
@@ -103,7 +105,14 @@ async fn split(store: &Store, account: &AccountId, id: &ImportId, died_at: Optio
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
     match import.stage() {
         Stage::AwaitingUpload | Stage::Splitting => {}
-        Stage::Expired | Stage::Applying | Stage::Halting | Stage::Ended => {
+        Stage::Expired
+        | Stage::Waiting
+        | Stage::Applying
+        | Stage::Held
+        | Stage::Confirmed
+        | Stage::Removing
+        | Stage::Halting
+        | Stage::Ended => {
             return store.settle(account, id).await.map(drop);
         }
     }

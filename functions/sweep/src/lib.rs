@@ -1,9 +1,10 @@
 //! Dead letters, expiry, lost events: every import ends. Deletions: what is gone is gone.
 //!
 //! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those
-//! that have not ended; then it removes what deleted imports have left. From the dead-letter queues it takes the orders
+//! that have not ended; then it removes what deleted imports have left, and accounts. From the dead-letter queues it takes the orders
 //! that were tried often enough, and settles them.
 
+mod accounts;
 mod dead_letter;
 mod exports;
 mod look;
@@ -29,7 +30,7 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at, of exports, and of removals that were carried out.
+/// were looked at, of exports, of removals that were carried out, and of accounts whose removal was gone on with.
 ///
 /// # Errors
 /// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.
@@ -52,13 +53,17 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let exports = exports::sweep(store, deadline).await?;
     // Imports go first: nobody waits for a removal.
     let removals = remove(store, deadline).await?;
-    let all = due.len() + exports.looked_at + exports.failed + removals.done + removals.failed;
-    let all_failed = failed + exports.failed + removals.failed;
+    // Last, since it takes all the time that there is.
+    let accounts = accounts::sweep(store, deadline).await?;
+    let done = exports.looked_at + removals.done + accounts.looked_at;
+    let all_failed = failed + exports.failed + removals.failed + accounts.failed;
+    let all = due.len() - failed + done + all_failed;
     if all_failed > 0 && all_failed == all {
         return Err("no import and no export could be looked at, and nothing removed".into());
     }
     answer(json!({
         "looked_at": due.len() - failed, "failed": failed, "exports": exports.looked_at, "removed": removals.done,
+        "accounts": accounts.looked_at,
     }))
 }
 

@@ -19,6 +19,10 @@ pub enum Sight {
     Resumed,
     /// Its rejected rows file is missing: the report is ordered again.
     Reported,
+    /// What its upload waited for is over: it is accepted now.
+    Woken,
+    /// Nobody confirmed in time what it is to remove: it has ended.
+    Unconfirmed,
 }
 
 /// Looks at an import and does what is missing. A repeat does it again; all that follows is idempotent.
@@ -33,7 +37,11 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
     }
     let sight = match import.stage() {
         Stage::AwaitingUpload => awaiting(store, &import).await?,
-        Stage::Splitting | Stage::Applying | Stage::Halting => running(store, &import).await?,
+        Stage::Waiting => waiting(store, &import).await?,
+        Stage::Held => held(store, &import).await?,
+        Stage::Splitting | Stage::Applying | Stage::Confirmed | Stage::Removing | Stage::Halting => {
+            running(store, &import).await?
+        }
         Stage::Expired | Stage::Ended if import.owes_report() => {
             store.send(&Order::to_report(&import)).await?;
             store.note_swept(account, id, Some("ended")).await?;
@@ -64,6 +72,22 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
         return Ok(Sight::Expired);
     }
     store.note_swept(&import.account, &import.id, Some("awaiting")).await?;
+    Ok(Sight::Fine)
+}
+
+/// An upload that waits for the replace at the gate of its kind. Whoever frees the gate tells it; that may be lost.
+async fn waiting(store: &Store, import: &Import) -> Result<Sight> {
+    let woken = store.wake_waiting(import).await?;
+    store.note_swept(&import.account, &import.id, Some("waiting")).await?;
+    Ok(if woken { Sight::Woken } else { Sight::Fine })
+}
+
+/// A replace that waits to be confirmed, until its time is over.
+async fn held(store: &Store, import: &Import) -> Result<Sight> {
+    if store.end_held(import).await? {
+        return Ok(Sight::Unconfirmed);
+    }
+    store.note_swept(&import.account, &import.id, Some("held")).await?;
     Ok(Sight::Fine)
 }
 

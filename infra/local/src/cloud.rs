@@ -186,7 +186,8 @@ impl LocalCloud {
             let account = account.parse().with_context(|| format!("the account {account:?}"))?;
             let scopes = Scope::ALL.to_vec();
             let key = NewKey { id: id.clone(), secret: secret.clone(), account, scopes, label: None };
-            self.store.put_key(&key).await.with_context(|| format!("registering the key {id}"))?;
+            let made = self.store.put_key(&key).await.with_context(|| format!("registering the key {id}"))?;
+            made.with_context(|| format!("the account of the key {id} is being removed: give the key another one"))?;
         }
         let given = || options.keys.iter().map(|(_, id, _)| id.as_str());
         for id in given_before.iter().filter(|id| !given().any(|given| given == id.as_str())) {

@@ -1,10 +1,10 @@
-//! What a local cloud tells of as it happens: requests, and the stages of imports.
+//! What a local cloud tells of as it happens: requests, and the stages of imports and exports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use penstock_model::{Failure, Rows, Status};
+use penstock_model::{ExportStatus, Failure, Rows, Status};
 use tokio::sync::mpsc;
 
 /// How many events wait for whoever listens, at most. What comes beyond is counted.
@@ -21,6 +21,13 @@ pub enum Event {
         id: String,
         /// What it has reached.
         stage: Reached,
+    },
+    /// An export has reached a stage.
+    Export {
+        /// The export's id.
+        id: String,
+        /// What it has reached.
+        stage: ExportReached,
     },
     /// So many events came faster than they were taken, and are not told.
     Missed(u64),
@@ -62,12 +69,22 @@ pub enum Reached {
         /// The file's size.
         bytes: u64,
     },
+    /// Its file waits until a replace of its kind has ended.
+    Waits {
+        /// That import.
+        gate: String,
+    },
     /// Its file has been accepted and is being read.
     Reading,
     /// Its file has been read to its end.
     Split {
         /// The file's rows.
         rows: u64,
+    },
+    /// It waits to be confirmed what it would remove.
+    Held {
+        /// How many records.
+        records: u64,
     },
     /// It has ended.
     Ended {
@@ -80,6 +97,29 @@ pub enum Reached {
     },
     /// Its rejected rows can be fetched.
     Reported,
+}
+
+/// A stage of an export.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExportReached {
+    /// It has been ordered.
+    Ordered {
+        /// The kind of its records.
+        kind: String,
+    },
+    /// Records are being read.
+    Reading,
+    /// It has ended.
+    Ended {
+        /// How.
+        status: ExportStatus,
+        /// Records in its file.
+        records: u64,
+        /// Bytes of the file.
+        bytes: u64,
+        /// Why it failed.
+        failure: Option<Failure>,
+    },
 }
 
 /// Where a local cloud tells its events. Cheap to clone.

@@ -49,7 +49,7 @@ mod usage;
 
 pub use clock::LocalClock;
 pub use cloud::LocalCloud;
-pub use events::{Asked, Event, Events, Reached};
+pub use events::{Asked, Event, Events, ExportReached, Reached};
 pub use faults::{Faults, Weather, WireFaults};
 pub use front::STORAGE_SEGMENTS;
 pub use host::{NoPublicUrl, PublicUrl};

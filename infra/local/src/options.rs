@@ -104,6 +104,8 @@ pub struct Functions {
     pub report: FunctionOptions,
     /// Records → a file. Default: 1 at once.
     pub export: FunctionOptions,
+    /// Records that a file does not name → tombstones. Default: 1 at once.
+    pub remove: FunctionOptions,
     /// Dead letters, expiry, lost events. Default: 1 at once.
     pub sweep: FunctionOptions,
     /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once.
@@ -123,6 +125,7 @@ impl Functions {
             FunctionName::Validate => &self.validate,
             FunctionName::Report => &self.report,
             FunctionName::Export => &self.export,
+            FunctionName::Remove => &self.remove,
             FunctionName::Sweep => &self.sweep,
         }
     }
@@ -139,6 +142,7 @@ impl Default for Functions {
             validate: of(FunctionName::Validate, cores.clamp(2, 4)),
             report: of(FunctionName::Report, 1),
             export: of(FunctionName::Export, 1),
+            remove: of(FunctionName::Remove, 1),
             sweep: of(FunctionName::Sweep, 1),
             api: of(FunctionName::Api, 1),
             authorize: of(FunctionName::Authorize, 1),

@@ -158,7 +158,7 @@ async fn the_data_folder_outlives_a_restart() {
     let cloud = LocalCloud::start(Options { keys: vec![key], ..data() }).await.unwrap();
     let account = "account".parse().unwrap();
     let made = NewKey { id: "made".to_owned(), secret: "secret".to_owned(), account, scopes: Vec::new(), label: None };
-    cloud.store().put_key(&made).await.unwrap();
+    cloud.store().put_key(&made).await.unwrap().unwrap();
     let before = cloud.clock().now_ms();
     cloud.advance(Duration::from_secs(3600)).unwrap();
     cloud.stop().await;

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use penstock_local::{Asked, Event, Reached};
+use penstock_local::{Asked, Event, ExportReached, Reached};
 use tokio::sync::{mpsc, oneshot};
 
 /// Prints a line for each event on standard error; of a `quiet` one only what went wrong. The receiver tells when all
@@ -27,7 +27,8 @@ fn has_failed(event: &Event) -> bool {
     match event {
         Event::Request(asked) => asked.has_failed(),
         Event::Import { stage: Reached::Ended { failure, .. }, .. } => failure.is_some(),
-        Event::Import { .. } => false,
+        Event::Export { stage: ExportReached::Ended { failure, .. }, .. } => failure.is_some(),
+        Event::Import { .. } | Event::Export { .. } => false,
         Event::Missed(_) => true,
     }
 }
@@ -36,6 +37,7 @@ fn line(event: &Event) -> String {
     match event {
         Event::Request(asked) => request(asked),
         Event::Import { id, stage } => format!("{id} {}", reached(stage)),
+        Event::Export { id, stage } => format!("{id} {}", export_reached(stage)),
         Event::Missed(events) => format!("{events} more lines came too fast to be printed"),
     }
 }
@@ -53,6 +55,8 @@ fn request(asked: &Asked) -> String {
 fn reached(stage: &Reached) -> String {
     match stage {
         Reached::Uploaded { bytes } => format!("uploaded: {bytes} bytes"),
+        Reached::Waits { gate } => format!("waiting for {gate}, which replaces the records of its kind"),
+        Reached::Held { records } => format!("awaiting_confirmation: it would remove {records} records"),
         Reached::Reading => "processing: its file is read".to_owned(),
         Reached::Split { rows } => format!("split: {rows} rows"),
         Reached::Ended { status, rows, failure } => {
@@ -63,11 +67,22 @@ fn reached(stage: &Reached) -> String {
     }
 }
 
+fn export_reached(stage: &ExportReached) -> String {
+    match stage {
+        ExportReached::Ordered { kind } => format!("ordered: the records of {kind}"),
+        ExportReached::Reading => "processing: records are read".to_owned(),
+        ExportReached::Ended { status, records, bytes, failure } => {
+            let why = failure.as_ref().map(|why| format!(": {} ({})", why.message, why.code)).unwrap_or_default();
+            format!("{}: {records} records, {bytes} bytes{why}", status.as_str())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use penstock_model::{Failure, Rows, Status};
+    use penstock_model::{ExportStatus, Failure, Rows, Status};
 
     use super::*;
 
@@ -89,12 +104,25 @@ mod tests {
         assert!(line(&asked(None, true)).starts_with("PUT /uploads/uploads/1/imp broke off after 12 ms"));
         let import = |stage| line(&Event::Import { id: "imp".to_owned(), stage });
         assert_eq!(import(Reached::Split { rows: 8 }), "imp split: 8 rows");
+        assert_eq!(import(Reached::Held { records: 3 }), "imp awaiting_confirmation: it would remove 3 records");
         let rows = Rows { processed: 8, failed: 2, ..Rows::default() };
         let failure = Some(Failure::new("missing_column", "there is no column `sku`"));
         assert_eq!(
             import(Reached::Ended { status: Status::Failed, rows, failure }),
             "imp failed: 8 rows processed, 2 of them rejected: there is no column `sku` (missing_column)"
         );
+    }
+
+    #[test]
+    fn a_line_says_how_far_an_export_is() {
+        let export = |stage| line(&Event::Export { id: "exp".to_owned(), stage });
+        assert_eq!(export(ExportReached::Ordered { kind: "orders".to_owned() }), "exp ordered: the records of orders");
+        let ended = |status, failure| ExportReached::Ended { status, records: 3, bytes: 70, failure };
+        assert_eq!(export(ended(ExportStatus::Completed, None)), "exp completed: 3 records, 70 bytes");
+        let failed = ended(ExportStatus::Failed, Some(Failure::new("kind_gone", "the kind is gone")));
+        assert_eq!(export(failed.clone()), "exp failed: 3 records, 70 bytes: the kind is gone (kind_gone)");
+        assert!(has_failed(&Event::Export { id: "exp".to_owned(), stage: failed }));
+        assert!(!has_failed(&Event::Export { id: "exp".to_owned(), stage: ExportReached::Reading }));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Typed HTTP client of the native API.
 
+mod accounts;
 mod address;
 mod deletes;
 mod parts;
+mod removals;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -10,10 +12,12 @@ use std::{path::Path, time::Duration};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy};
 use serde::de::DeserializeOwned;
 
+pub use accounts::{Account, AccountPage, AccountRemoval};
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use deletes::Deleted;
 pub use parts::{PartUrl, PartUrls, TakenPart};
+pub use removals::{Removal, RemovalPage};
 pub use reqwest::Body;
 pub use types::{
     Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord,
@@ -306,6 +310,15 @@ impl Client {
     /// [`ClientError`]
     pub async fn create_export(&self, export: &NewExport) -> Result<Export> {
         read(self.request(Method::POST, "/v1/exports").json(export).send().await?).await
+    }
+
+    /// Orders an export once: a repeat with the same key gives the same export.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn create_export_once(&self, export: &NewExport, idempotency_key: &str) -> Result<Export> {
+        let request = self.request(Method::POST, "/v1/exports").json(export);
+        read(request.header("idempotency-key", idempotency_key).send().await?).await
     }
 
     /// An export.

@@ -125,6 +125,21 @@ pub struct Import {
     pub ending: Option<Status>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// Records that it removed, or has removed so far.
+    #[serde(default)]
+    pub removed: u64,
+    /// Records that it would remove, or was to, once that is counted.
+    #[serde(default)]
+    pub to_remove: Option<u64>,
+    /// Until when that can be confirmed, in RFC 3339.
+    #[serde(default)]
+    pub confirm_until: Option<String>,
+    /// The import that its upload waits for.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
+    /// Notes of an import without a file; those of others stand in `detected`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Its rejected rows file, once it is there.
     pub rejected: Option<Rejected>,
     /// How to upload the file by one PUT, right after creation.

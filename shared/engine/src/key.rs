@@ -69,6 +69,11 @@ pub fn tidy(key: &str) -> Cow<'_, str> {
     Cow::Owned(key.split(',').map(trimmed).collect::<Vec<_>>().join(","))
 }
 
+/// The SHA-256 of a canonical key. Its first byte is the record's shard.
+pub(crate) fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
 /// Where a record is stored: the partition key and the sort key of its item. Both can be read by people.
 ///
 /// Two names are equal if partition and sort key are, since the two tell the whole key.
@@ -91,7 +96,7 @@ impl RecordName {
     /// record finds it.
     pub fn of(account: &AccountId, kind: &KindName, key: &str) -> Self {
         let key = tidy(key);
-        let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let hash = hash(&key);
         let partition = partition(account, kind, hash[0]);
         if (1..=limits::WHOLE_KEY_BYTES).contains(&key.len()) {
             return Self { partition, sort: key.into_owned(), whole: None };

@@ -11,7 +11,7 @@
 //! [`cell`]s and row errors, [`merge`] applies a row to a record, and [`key`] names the record. [`seen`] tells whether
 //! a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`] writes rejected rows to be
 //! mended. [`notes`] says what row errors mean for the file. [`export`] writes records as a file that reads as the same
-//! records.
+//! records. [`named`] tells which records a file names, of which a replace keeps only those.
 
 mod archive;
 mod blocks;
@@ -29,6 +29,7 @@ pub mod lines;
 pub mod mapping;
 mod members;
 pub mod merge;
+pub mod named;
 pub mod notes;
 pub mod options;
 pub mod plan;

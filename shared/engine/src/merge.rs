@@ -24,6 +24,8 @@
 //! mode makes one, which keeps `gone` and goes on from the tombstone's `rev`. A delete and an import never share a
 //! place, so all rows of an import stand on the same side of a delete.
 //!
+//! A replace removes what its file does not name in the same way, behind its last row ([`removal`]).
+//!
 //! A row that is delivered again finds in the record what it did: `made` says that it created, `last` and its own stamp
 //! that it was applied. Only where a file repeats a key may a redelivered row count as unchanged after it counted as
 //! updated, or the other way round.
@@ -32,7 +34,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use penstock_model::{Applied, Mode, Record, Stamp, Value};
 
-use crate::{cell::Cell, kind::Kind, plan::Plan, rows::Row};
+use crate::{cell::Cell, kind::Kind, named::NamedKeys, plan::Plan, rows::Row};
 
 /// The outcome of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ impl Draft {
             return Outcome::Created;
         };
         match mode {
-            Mode::Upsert => upsert(record, kind, stamp, row, &mut self.changed),
+            Mode::Upsert | Mode::Replace => upsert(record, kind, stamp, row, &mut self.changed),
             Mode::Create => create(record, kind, stamp, row, &mut self.changed),
             Mode::Fill => fill(record, kind, stamp, row, &mut self.changed),
         }
@@ -260,6 +262,30 @@ fn fill(record: &mut Record, kind: &Kind, stamp: Stamp, row: &Row<'_>, changed: 
         }
     }
     settle(record, stamp, touched, shows, changed)
+}
+
+/// What a replace does to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// Nothing: the file names it, something newer has written it, or there is no record.
+    Stays,
+    /// Nothing any more: it is the tombstone that this replace has left, and counts as removed.
+    Removed,
+    /// It becomes this tombstone, if its `rev` is still the one read; `rev` is left as it is. Otherwise it is read and
+    /// judged again.
+    Removes(Record),
+}
+
+/// Judges a record that has been read consistently, once all rows of a replace and of every older import have been
+/// applied. `newest` is the stamp behind the last row of the replace, [`Stamp::of_replace`]: what is newer is spared as
+/// a whole. `at` is the stamp of what it removes: the same one, or where the removal was confirmed later
+/// [`Stamp::of_delete`] of the place that was taken then.
+pub fn removal(record: &Record, canonical: &str, named: &NamedKeys, newest: Stamp, at: Stamp) -> Removal {
+    match record.newest() {
+        None if record.gone == Some(at) => Removal::Removed,
+        Some(stamp) if stamp <= newest && !named.contains(canonical) => Removal::Removes(record.deleted(at)),
+        _ => Removal::Stays,
+    }
 }
 
 #[cfg(test)]

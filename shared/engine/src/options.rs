@@ -1,7 +1,7 @@
 //! The check of an import's options: whether any file could be read with them.
 
 use penstock_model::{
-    Failure, Grammar, ImportOptions, InvalidOption, Layout, ReadOptions,
+    Failure, Grammar, ImportOptions, InvalidOption, Layout, Mode, ReadOptions,
     advice::{Setting, option},
     delimiter_byte, limits,
 };
@@ -22,6 +22,20 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
     {
         let message = format!("{} takes 1 to {} rows, and 0 to 99 percent", option("abort"), limits::ABORT_ROWS);
         return Err(Failure::new("invalid_abort", message));
+    }
+    let is_percent = |percent: u8| percent <= 100;
+    if options.most_removed_percent.is_some_and(|percent| options.mode != Mode::Replace || !is_percent(percent)) {
+        let message = format!("{} is 0 to 100, and for the mode `replace` alone", option("most_removed_percent"));
+        return Err(Failure::new("invalid_option", message));
+    }
+    if options.mode == Mode::Replace && options.dry_run {
+        let message = format!(
+            "{} cannot tell what a replace would remove: take it with the mode `upsert` to judge the rows, and {} 0 to \
+             be shown what would go before anything does",
+            option("dry_run"),
+            option("most_removed_percent")
+        );
+        return Err(Failure::new("invalid_option", message));
     }
     if let Some(label) = &options.encoding {
         detect::known_encoding(label)?;

@@ -33,6 +33,9 @@ pub struct Plan {
     order: Vec<(String, Option<usize>)>,
     /// The schema's own fields by their normalised names, for members that the first rows do not have.
     normal: HashMap<String, usize>,
+    /// The fields that are read; `None` where all are.
+    only: Option<Vec<usize>>,
+    is_of_rejected: bool,
 }
 
 impl Plan {
@@ -114,18 +117,28 @@ impl Plan {
         let is_own = |at: &usize| is_named(*at) && !ADDED.contains(&header[*at].as_str());
         let landmark = (0..header.len()).find(is_own).unwrap_or_default();
         let least_cells = (0..header.len()).rfind(|at| is_named(*at)).map_or(0, |last| last + 1);
-        Ok(Self { kind, header, columns, landmark, least_cells, members, order: Vec::new(), normal })
+        let has = |name: &str| header.iter().zip(&columns).any(|(own, field)| own == name && field.is_none());
+        let is_of_rejected = ADDED.into_iter().all(has);
+        let order = Vec::new();
+        Ok(Self { kind, header, columns, landmark, least_cells, members, order, normal, only: None, is_of_rejected })
     }
 
-    /// A plan that reads only the cells of a row that its record's key is made of. It accepts every row that this plan
-    /// accepts, and gives it the same key. Rows that name their own members are read as a whole.
+    /// A plan that reads only the cells or members of a row that its record's key is made of. It accepts every row that
+    /// this plan accepts, and gives it the same key.
     pub fn keyed(&self) -> Self {
         let mut keyed = self.clone();
         let of_key = self.kind.fields_of_key();
-        for column in &mut keyed.columns {
-            *column = column.filter(|field| of_key.contains(field));
+        for field in keyed.columns.iter_mut().chain(keyed.members.values_mut()) {
+            *field = field.filter(|field| of_key.contains(field));
         }
+        keyed.order.clear();
+        keyed.only = Some(of_key);
         keyed
+    }
+
+    /// Whether a field is read.
+    pub(crate) fn reads(&self, field: usize) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&field))
     }
 
     /// The kind, with the fields that were added for additional columns.
@@ -152,8 +165,7 @@ impl Plan {
 
     /// Whether the header is that of a file of rejected rows, and what that adds is no field here.
     pub(crate) fn is_of_rejected(&self) -> bool {
-        let has = |name: &str| self.header.iter().zip(&self.columns).any(|(own, field)| own == name && field.is_none());
-        ADDED.into_iter().all(has)
+        self.is_of_rejected
     }
 
     /// The cells that a row has at least: behind them no column has a name.
@@ -206,6 +218,7 @@ impl Plan {
             own => own,
         };
         let found = match own {
+            own if self.only.is_some() => own.filter(|field| self.reads(*field)),
             None if self.kind.keeps_additional() && is_kept(name) => Some(self.kind.add_field(name)),
             own => own,
         };

@@ -3,6 +3,7 @@
 mod cells;
 mod flat;
 mod json;
+mod keys;
 mod shape;
 
 use std::{borrow::Cow, ops::Range};
@@ -11,6 +12,8 @@ pub use cells::RecordCells;
 pub(crate) use cells::is_formula_of_text;
 use cells::{Marks, Table};
 pub(crate) use json::{Tagged, tagged};
+pub use keys::Unreadable;
+pub(crate) use keys::each_key;
 use penstock_model::{
     Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, advice::Setting,
     limits,
@@ -230,12 +233,28 @@ fn each_row<'r>(
     records: &'r Records<'_>,
     keeps_cells: bool,
     stopped: impl Fn() -> bool,
-    mut accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
+    accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
 ) -> Option<Vec<RowError>> {
     if let Body::Refused(refusal) = records.chunk.body {
         return Some(vec![refused(refusal, records.chunk)]);
     }
     let mut errors = Vec::new();
+    let reject = |_: &Plan, row, line, _: &Cells<'r>, faults: Faults| errors.extend(faults.at(row, line));
+    each_that_is_held(plan, job, records, keeps_cells, stopped, accept, reject)?;
+    Some(errors)
+}
+
+/// As [`each_row`], of a chunk that holds its rows; calls `reject` with the row, the line, the cells that are good and
+/// the faults of every other one.
+fn each_that_is_held<'r>(
+    plan: &mut Plan,
+    job: &Job,
+    records: &'r Records<'_>,
+    keeps_cells: bool,
+    stopped: impl Fn() -> bool,
+    mut accept: impl FnMut(&Plan, u64, &mut Cells<'r>),
+    mut reject: impl FnMut(&Plan, u64, u64, &Cells<'r>, Faults),
+) -> Option<()> {
     let mut reader = RowReader::new(plan, job);
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
     let mut buffer = RowBuffer { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
@@ -250,7 +269,7 @@ fn each_row<'r>(
                 let read = reader.delimited(&mut buffer, cells);
                 match reader.faults(&mut buffer, read, Content::Cells(cells), &records.bytes[bytes.clone()]) {
                     None => accept(reader.plan, *row, &mut buffer.cells),
-                    Some(faults) => errors.extend(faults.at(*row, *line)),
+                    Some(faults) => reject(reader.plan, *row, *line, &buffer.cells, faults),
                 }
             }
         }
@@ -282,13 +301,13 @@ fn each_row<'r>(
                 };
                 match reader.faults(&mut buffer, read, Content::of_value(*grammar), bytes) {
                     None => accept(reader.plan, row, &mut buffer.cells),
-                    Some(faults) => errors.extend(faults.at(row, line.of(start))),
+                    Some(faults) => reject(reader.plan, row, line.of(start), &buffer.cells, faults),
                 }
                 row += 1;
             }
         }
     }
-    Some(errors)
+    Some(())
 }
 
 /// Row errors that reject these rows of a chunk, which were accepted before.

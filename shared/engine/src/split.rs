@@ -38,12 +38,31 @@ pub struct SplitOptions {
     pub chunk_rows: u64,
     /// Bytes of one record, at most; a longer one is refused by itself.
     pub record_bytes: usize,
+    /// Bytes of a refused record that is held nevertheless, at most: it is a chunk by itself as ever, and the chunk has
+    /// its bytes. 0 where none is held.
+    pub held_bytes: usize,
 }
 
 impl SplitOptions {
     /// The service's limit of a record with this grammar and these chunks.
     pub fn new(grammar: Grammar, chunking: &Chunking) -> Self {
-        Self { grammar, chunk_bytes: chunking.bytes, chunk_rows: chunking.rows, record_bytes: limits::RECORD_BYTES }
+        Self {
+            grammar,
+            chunk_bytes: chunking.bytes,
+            chunk_rows: chunking.rows,
+            record_bytes: limits::RECORD_BYTES,
+            held_bytes: 0,
+        }
+    }
+
+    /// The same chunks, and in those of refused records up to so many bytes what they hold.
+    pub fn holding(self, held_bytes: usize) -> Self {
+        Self { held_bytes, ..self }
+    }
+
+    /// Bytes of one record that are held, at most.
+    fn most_bytes(&self) -> usize {
+        self.record_bytes.max(self.held_bytes)
     }
 }
 
@@ -397,7 +416,7 @@ impl Splitter {
         }
         self.scan.start = Some(start);
         let Some(mut end) = self.scanner.end(&self.buffer, &mut self.scan, start, at_end) else {
-            if !self.in_header && (self.buffer.len() - start > self.options.record_bytes || self.dropping.is_some()) {
+            if !self.in_header && (self.buffer.len() - start > self.options.most_bytes() || self.dropping.is_some()) {
                 self.drop_scanned(pieces);
             }
             return Ok(false);
@@ -424,7 +443,13 @@ impl Splitter {
             (start, end) = (start - gone, end - gone);
             let mut dropping = self.dropping_from(start);
             dropping.take(&self.buffer[start..end], start, self.scan.mark);
-            self.refuse(dropping, flawed, end, pieces);
+            if !flawed && end - start <= self.options.held_bytes {
+                let body = Body::Rows(self.buffer[start..end].to_vec());
+                self.push_chunk(dropping.bytes, dropping.lines.ended, 1, body, pieces);
+                (self.chunk_start, self.chunk_end) = (end, end);
+            } else {
+                self.refuse(dropping, flawed, end, pieces);
+            }
         } else {
             if self.chunk_rows == self.options.chunk_rows
                 || (self.chunk_rows > 0 && end - self.chunk_start > self.options.chunk_bytes)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
     limits,
+    replace::{Everything, ToRemove},
 };
 
 /// Where an import stands. The last five are final.
@@ -15,8 +16,10 @@ use crate::{
 pub enum Status {
     /// Nothing has been uploaded yet.
     AwaitingUpload,
-    /// The upload is being split and its rows applied.
+    /// The upload is being split and its rows applied, or waits for its turn, or records are removed.
     Processing,
+    /// Its rows are applied; it would remove more records than its guard lets pass, and waits to be told.
+    AwaitingConfirmation,
     /// Every row was applied.
     Completed,
     /// Every row was looked at; some were rejected.
@@ -32,7 +35,7 @@ pub enum Status {
 impl Status {
     /// Whether nothing more will happen to the import.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::AwaitingUpload | Self::Processing)
+        !matches!(self, Self::AwaitingUpload | Self::Processing | Self::AwaitingConfirmation)
     }
 
     /// The word on the wire.
@@ -40,6 +43,7 @@ impl Status {
         match self {
             Self::AwaitingUpload => "awaiting_upload",
             Self::Processing => "processing",
+            Self::AwaitingConfirmation => "awaiting_confirmation",
             Self::Completed => "completed",
             Self::CompletedWithErrors => "completed_with_errors",
             Self::Failed => "failed",
@@ -76,6 +80,19 @@ pub enum Mode {
     Create,
     /// Sets the fields that hold nothing.
     Fill,
+    /// What [`Mode::Upsert`] does; and behind the last row every record that the file does not name is removed, see
+    /// [`crate::replace`].
+    Replace,
+}
+
+impl Mode {
+    /// What the mode means to one row: a replace is an upsert, and whoever applies rows knows no other.
+    pub fn of_rows(self) -> Self {
+        match self {
+            Self::Replace => Self::Upsert,
+            other => other,
+        }
+    }
 }
 
 /// What an empty cell says.
@@ -145,6 +162,10 @@ pub struct ImportOptions {
     /// When to stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
+    /// How many of the records that were there a [`Mode::Replace`] may remove without being confirmed, in percent: 0 to
+    /// 100, [`limits::MOST_REMOVED_PERCENT`] when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_removed_percent: Option<u8>,
     /// How the file is read, where its kind or its content does not say so.
     #[serde(flatten)]
     pub reading: ReadOptions,
@@ -163,6 +184,7 @@ struct AllOptions {
     empty_cells: EmptyCells,
     dry_run: bool,
     abort: Option<Abort>,
+    most_removed_percent: Option<u8>,
     decimal_char: Option<char>,
     group_char: Option<char>,
     date_format: Option<String>,
@@ -189,8 +211,19 @@ impl From<AllOptions> for ImportOptions {
             short_rows: all.short_rows,
             rows_at: all.rows_at,
         };
-        let AllOptions { delimiter, quoting, encoding, sheet, mapping, mode, empty_cells, dry_run, abort, .. } = all;
-        Self { delimiter, quoting, encoding, sheet, mapping, mode, empty_cells, dry_run, abort, reading }
+        Self {
+            delimiter: all.delimiter,
+            quoting: all.quoting,
+            encoding: all.encoding,
+            sheet: all.sheet,
+            mapping: all.mapping,
+            mode: all.mode,
+            empty_cells: all.empty_cells,
+            dry_run: all.dry_run,
+            abort: all.abort,
+            most_removed_percent: all.most_removed_percent,
+            reading,
+        }
     }
 }
 
@@ -384,6 +417,31 @@ pub struct Import {
     /// What the sweeper saw when it last looked: how far the splitter was, and how many rows were accounted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_swept: Option<String>,
+    /// The import at the gate of its kind that its upload waits for; its own id until it has been looked whether there
+    /// is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<ImportId>,
+    /// Where it is no file's but an order to remove all records of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub everything: Option<Everything>,
+    /// What a replace would remove, once that is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_remove: Option<ToRemove>,
+    /// Until when it may be confirmed, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<i64>,
+    /// The place in the order that its removal took when it was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<u64>,
+    /// The stamp of its tombstones, once its removal is decided: place and row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removes: Option<(u64, u64)>,
+    /// Records that it removed, at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<u64>,
+    /// Counts of its removal that have begun, as [`Import::split_begun`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub count_begun: BTreeSet<String>,
 }
 
 impl Import {
@@ -425,6 +483,14 @@ impl Import {
             split_died_at: None,
             split_begun: BTreeSet::new(),
             last_swept: None,
+            waiting_for: None,
+            everything: None,
+            to_remove: None,
+            held_until: None,
+            confirmed: None,
+            removes: None,
+            removed: None,
+            count_begun: BTreeSet::new(),
         }
     }
 
@@ -478,7 +544,11 @@ impl Import {
             no_older_running: self.no_older_running,
             kind: self.kind.clone(),
             kind_version: self.kind_version,
-            options: self.options.clone(),
+            options: ImportOptions {
+                mode: self.options.mode.of_rows(),
+                most_removed_percent: None,
+                ..self.options.clone()
+            },
             chunking: self.chunking,
             grammar: self.grammar(),
             reading: self.layout.as_ref().map(|layout| layout.reading.clone()).unwrap_or_default(),

@@ -2,6 +2,7 @@
 //!
 //! No AWS, no tokio, no clock: what stands here can be built, compared and printed by a unit test.
 
+mod account_removal;
 pub mod advice;
 mod block;
 mod chunk;
@@ -20,6 +21,7 @@ mod pipeline;
 mod read_options;
 mod record;
 mod removal;
+pub mod replace;
 pub mod retry;
 mod row_error;
 mod schema;
@@ -27,6 +29,7 @@ mod scope;
 mod tally;
 mod timestamp;
 
+pub use account_removal::{AccountRemoval, AccountRemovalStage, PurgePlace, PurgeStep, Purged, RemovedCounts};
 pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};

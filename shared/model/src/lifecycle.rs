@@ -9,6 +9,9 @@
 //!                 └── end (halt) ─────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! An upload whose kind has a replace at its gate is Waiting until it is accepted. A replace goes on behind Applying:
+//! [`crate::replace`] draws Held, Confirmed and Removing.
+//!
 //! Everything here is pure: it takes an import as it was read and gives what is to be done. A change is a
 //! [`Transition`]. The store writes [`Transition::writes`] on the condition that the import still stands at a stage
 //! that [`Transition::is_made_from`] allows. Of two concurrent transitions the second one is refused; its maker reads
@@ -19,8 +22,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Abort, Block, Checkpoint, Failure, Halt, Import, Order, Rows, Status, StoredObject, Tally, limits::EXPIRY_GRACE_MS,
-    listed::listed,
+    Abort, Block, Checkpoint, Failure, Halt, Import, ImportId, Order, Rows, Stamp, Status, StoredObject, Tally,
+    limits::EXPIRY_GRACE_MS, listed::listed, replace::ToRemove,
 };
 
 listed! {
@@ -31,10 +34,18 @@ listed! {
         AwaitingUpload,
         /// Nothing was uploaded in time. An upload that the storage took in time still counts.
         Expired,
+        /// Its upload is there, and waits until the replace at the gate of its kind has left it.
+        Waiting,
         /// Its file is being split; the first chunks may have been applied.
         Splitting,
-        /// Its file has been split; some rows are still to be accounted for.
+        /// Its file has been split; some rows are still to be accounted for, or what a replace removes is to be counted.
         Applying,
+        /// A replace whose rows are applied, and whose removal waits to be confirmed.
+        Held,
+        /// A replace whose removal is confirmed, and waits until nobody else writes rows.
+        Confirmed,
+        /// A replace whose removal is decided: records go.
+        Removing,
         /// It has been ordered to end early: no chunk begins any more, those that have begun are finished.
         Halting,
         /// It has ended for good.
@@ -51,31 +62,53 @@ pub struct Marks {
     pub halt: Option<bool>,
     /// Whether [`Import::total`] is there; either way where there is nothing.
     pub total: Option<bool>,
+    /// Whether [`Import::waiting_for`] is there; either way where there is nothing.
+    pub waiting_for: Option<bool>,
+    /// Whether [`Import::confirmed`] is there; either way where there is nothing.
+    pub confirmed: Option<bool>,
+    /// Whether [`Import::removes`] is there; either way where there is nothing.
+    pub removes: Option<bool>,
 }
 
 impl Stage {
     /// By what the stage is told.
     pub fn marks(self) -> Marks {
         const FINAL: &[Status] = &[Status::Completed, Status::CompletedWithErrors, Status::Failed, Status::Cancelled];
-        let (statuses, halt, total): (&[Status], _, _) = match self {
-            Self::AwaitingUpload => (&[Status::AwaitingUpload], None, None),
-            Self::Expired => (&[Status::Expired], None, None),
-            Self::Splitting => (&[Status::Processing], Some(false), Some(false)),
-            Self::Applying => (&[Status::Processing], Some(false), Some(true)),
-            Self::Halting => (&[Status::Processing], Some(true), None),
-            Self::Ended => (FINAL, None, None),
-        };
-        Marks { statuses, halt, total }
+        const EITHER: Marks =
+            Marks { statuses: &[], halt: None, total: None, waiting_for: None, confirmed: None, removes: None };
+        const RUNS: Marks = Marks { statuses: &[Status::Processing], halt: Some(false), ..EITHER };
+        match self {
+            Self::AwaitingUpload => Marks { statuses: &[Status::AwaitingUpload], ..EITHER },
+            Self::Expired => Marks { statuses: &[Status::Expired], ..EITHER },
+            Self::Waiting => Marks { waiting_for: Some(true), ..RUNS },
+            Self::Splitting => Marks { total: Some(false), waiting_for: Some(false), ..RUNS },
+            Self::Applying => Marks { total: Some(true), confirmed: Some(false), removes: Some(false), ..RUNS },
+            Self::Held => Marks { statuses: &[Status::AwaitingConfirmation], ..RUNS },
+            Self::Confirmed => Marks { confirmed: Some(true), removes: Some(false), ..RUNS },
+            Self::Removing => Marks { removes: Some(true), ..RUNS },
+            Self::Halting => {
+                const HALTED: &[Status] = &[Status::Processing, Status::AwaitingConfirmation];
+                Marks { statuses: HALTED, halt: Some(true), ..EITHER }
+            }
+            Self::Ended => Marks { statuses: FINAL, ..EITHER },
+        }
     }
 }
 
 /// A change of an import's stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
+    /// Its upload is there, and waits for the import at the gate of its kind.
+    Wait {
+        /// The object that the import is about from now on; an order to remove records has none.
+        object: Option<StoredObject>,
+        /// The import at the gate.
+        gate: ImportId,
+    },
     /// Its upload is accepted.
     Accept {
-        /// The object that the import is about from now on.
-        object: StoredObject,
+        /// The object that the import is about from now on; an order to remove records has none.
+        object: Option<StoredObject>,
         /// Its place in the order of acceptance of its account and kind.
         order: u64,
         /// Whether no older import of the account and kind runs.
@@ -85,6 +118,25 @@ pub enum Transition {
     Split {
         /// The file's data rows.
         total: u64,
+    },
+    /// It would remove more records than its guard lets pass.
+    Hold {
+        /// What it would remove.
+        to_remove: ToRemove,
+        /// Until when it may be confirmed, in Unix milliseconds.
+        until: i64,
+    },
+    /// Its owner confirms what it is to remove.
+    Confirm {
+        /// The place in the order that its removal takes.
+        order: u64,
+    },
+    /// Its removal is decided: from now on nothing stops it.
+    Decide {
+        /// The stamp of its tombstones.
+        stamp: Stamp,
+        /// What was counted.
+        to_remove: ToRemove,
     },
     /// It is ordered to end early.
     Halt(Halt),
@@ -96,6 +148,8 @@ pub enum Transition {
         failure: Option<Failure>,
         /// The final counts of an import that has run.
         rows: Option<Rows>,
+        /// How many records were removed, by an import whose removal was decided.
+        removed: Option<u64>,
     },
 }
 
@@ -103,31 +157,73 @@ impl Transition {
     /// Whether the transition is made from this stage.
     pub fn is_made_from(&self, stage: Stage) -> bool {
         match stage {
-            Stage::AwaitingUpload => matches!(self, Self::Accept { .. } | Self::End { rows: None, .. }),
-            Stage::Expired => matches!(self, Self::Accept { .. }),
-            Stage::Splitting => matches!(self, Self::Split { .. } | Self::Halt(_) | Self::End { rows: Some(_), .. }),
-            Stage::Applying => matches!(self, Self::Halt(_) | Self::End { rows: Some(_), .. }),
-            Stage::Halting => matches!(self, Self::End { rows: Some(_), .. }),
+            Stage::AwaitingUpload => {
+                matches!(self, Self::Accept { .. } | Self::Wait { .. } | Self::End { rows: None, .. })
+            }
+            Stage::Expired => matches!(self, Self::Accept { .. } | Self::Wait { .. }),
+            Stage::Waiting => matches!(self, Self::Accept { .. } | Self::Wait { .. } | Self::Halt(_)),
+            Stage::Splitting => {
+                matches!(self, Self::Split { .. } | Self::Halt(_) | Self::End { rows: Some(_), removed: None, .. })
+            }
+            Stage::Applying => matches!(
+                self,
+                Self::Hold { .. }
+                    | Self::Decide { .. }
+                    | Self::Halt(_)
+                    | Self::End { rows: Some(_), removed: None, .. }
+            ),
+            Stage::Held => {
+                matches!(self, Self::Confirm { .. } | Self::Halt(_) | Self::End { rows: Some(_), removed: None, .. })
+            }
+            Stage::Confirmed => matches!(self, Self::Decide { .. } | Self::Halt(_)),
+            Stage::Removing => matches!(self, Self::End { rows: Some(_), removed: Some(_), .. }),
+            Stage::Halting => matches!(self, Self::End { rows: Some(_), removed: None, .. }),
             Stage::Ended => false,
         }
+    }
+
+    /// Whether the import ends by it.
+    pub fn ends(&self) -> bool {
+        matches!(self, Self::End { .. })
     }
 
     /// What the transition writes into the import, by the names of [`Import`]'s fields; one with the value `null` is
     /// removed. `now_ms` is the moment at which it is made, in Unix milliseconds.
     pub fn writes(&self, now_ms: i64) -> Map<String, Value> {
         let writes = match self {
-            Self::Accept { object, order, no_older_running } => json!({
+            Self::Wait { object, gate } => json!({
                 "status": Status::Processing,
                 "object": object,
-                "order": order,
-                "no_older_running": no_older_running,
-                "accepted_at": now_ms,
-                // That of an import that had expired.
+                "waiting_for": gate,
                 "completed_at": null,
             }),
+            Self::Accept { object, order, no_older_running } => {
+                let mut writes = json!({
+                    "status": Status::Processing,
+                    "object": object,
+                    "order": order,
+                    "no_older_running": no_older_running,
+                    "accepted_at": now_ms,
+                    // That of an import that had expired.
+                    "completed_at": null,
+                    "waiting_for": null,
+                });
+                if object.is_none() {
+                    // There is no file: no row is to be applied.
+                    writes["total"] = json!(0);
+                }
+                writes
+            }
             Self::Split { total } => json!({ "total": total }),
+            Self::Hold { to_remove, until } => {
+                json!({ "status": Status::AwaitingConfirmation, "to_remove": to_remove, "held_until": until })
+            }
+            Self::Confirm { order } => json!({ "status": Status::Processing, "confirmed": order }),
+            Self::Decide { stamp, to_remove } => {
+                json!({ "removes": (stamp.order, stamp.row), "to_remove": to_remove })
+            }
             Self::Halt(halt) => json!({ "halt": halt }),
-            Self::End { status, failure, rows } => {
+            Self::End { status, failure, rows, removed } => {
                 let mut writes = json!({ "status": status, "completed_at": now_ms });
                 // Neither removes anything: an import ends once.
                 if let Some(failure) = failure {
@@ -135,6 +231,9 @@ impl Transition {
                 }
                 if let Some(rows) = rows {
                     writes["rows"] = json!(rows);
+                }
+                if let Some(removed) = removed {
+                    writes["removed"] = json!(removed);
                 }
                 writes
             }
@@ -146,7 +245,13 @@ impl Transition {
     /// Whether the sweeper has something to look at after the transition of this import.
     pub fn stays_due(&self, import: &Import) -> bool {
         match self {
-            Self::Accept { .. } | Self::Split { .. } | Self::Halt(_) => true,
+            Self::Wait { .. }
+            | Self::Accept { .. }
+            | Self::Split { .. }
+            | Self::Hold { .. }
+            | Self::Confirm { .. }
+            | Self::Decide { .. }
+            | Self::Halt(_) => true,
             // An upload in parts may have begun since the import was read: its parts are to be removed.
             Self::End { rows: None, .. } => true,
             // A rejected rows file is still to be written, or parts are left.
@@ -175,6 +280,8 @@ pub enum Settlement {
     CloseBlocks,
     /// It ends.
     End(Transition),
+    /// What its file does not name is to be counted, or removed, once nobody else writes rows.
+    Remove,
     /// It has ended, and its rejected rows are to be written.
     Report,
     /// Nothing any more.
@@ -227,7 +334,11 @@ impl Import {
         match self.status {
             Status::AwaitingUpload => Stage::AwaitingUpload,
             Status::Expired => Stage::Expired,
-            Status::Processing if self.halt.is_some() => Stage::Halting,
+            Status::Processing | Status::AwaitingConfirmation if self.halt.is_some() => Stage::Halting,
+            Status::AwaitingConfirmation => Stage::Held,
+            Status::Processing if self.waiting_for.is_some() => Stage::Waiting,
+            Status::Processing if self.removes.is_some() => Stage::Removing,
+            Status::Processing if self.confirmed.is_some() => Stage::Confirmed,
             Status::Processing if self.total.is_some() => Stage::Applying,
             Status::Processing => Stage::Splitting,
             Status::Completed | Status::CompletedWithErrors | Status::Failed | Status::Cancelled => Stage::Ended,
@@ -238,7 +349,14 @@ impl Import {
     pub fn on_upload(&self, object: &StoredObject) -> Uploaded {
         match self.stage() {
             Stage::AwaitingUpload | Stage::Expired => Uploaded::Expected,
-            Stage::Splitting | Stage::Applying | Stage::Halting => match &self.object {
+            stage @ (Stage::Waiting
+            | Stage::Splitting
+            | Stage::Applying
+            | Stage::Held
+            | Stage::Confirmed
+            | Stage::Removing
+            | Stage::Halting) => match &self.object {
+                Some(pinned) if pinned.is(object) && stage == Stage::Waiting => Uploaded::Expected,
                 Some(pinned) if pinned.is(object) => Uploaded::Known,
                 _ => Uploaded::Ignored("the import is about another object"),
             },
@@ -250,9 +368,11 @@ impl Import {
     pub fn on_halt(&self, halt: &Halt) -> Option<Transition> {
         let Halt { status, failure } = halt.clone();
         match self.stage() {
-            Stage::AwaitingUpload => Some(Transition::End { status, failure, rows: None }),
-            Stage::Splitting | Stage::Applying => Some(Transition::Halt(halt.clone())),
-            Stage::Expired | Stage::Halting | Stage::Ended => None,
+            Stage::AwaitingUpload => Some(Transition::End { status, failure, rows: None, removed: None }),
+            Stage::Waiting | Stage::Splitting | Stage::Applying | Stage::Held | Stage::Confirmed => {
+                Some(Transition::Halt(halt.clone()))
+            }
+            Stage::Expired | Stage::Removing | Stage::Halting | Stage::Ended => None,
         }
     }
 
@@ -262,14 +382,9 @@ impl Import {
         let is_over = now_ms > self.deadline() + EXPIRY_GRACE_MS;
         match self.stage() {
             Stage::AwaitingUpload if is_over => {
-                Some(Transition::End { status: Status::Expired, failure: None, rows: None })
+                Some(Transition::End { status: Status::Expired, failure: None, rows: None, removed: None })
             }
-            Stage::AwaitingUpload
-            | Stage::Expired
-            | Stage::Splitting
-            | Stage::Applying
-            | Stage::Halting
-            | Stage::Ended => None,
+            _ => None,
         }
     }
 
@@ -277,22 +392,36 @@ impl Import {
     pub fn abort(&self) -> Option<Abort> {
         match self.stage() {
             Stage::Splitting | Stage::Applying => self.options.abort,
-            Stage::AwaitingUpload | Stage::Expired | Stage::Halting | Stage::Ended => None,
+            Stage::AwaitingUpload
+            | Stage::Expired
+            | Stage::Waiting
+            | Stage::Held
+            | Stage::Confirmed
+            | Stage::Removing
+            | Stage::Halting
+            | Stage::Ended => None,
         }
     }
 
     /// What is left to do until the import has ended.
     pub fn settle(&self) -> Settlement {
         match (self.stage(), self.total) {
-            (Stage::AwaitingUpload | Stage::Splitting, _) => Settlement::Wait,
-            (Stage::Applying, Some(total)) if self.noted_blocks.len() >= self.opened_blocks as usize => {
-                Settlement::End(self.complete(total))
-            }
+            (Stage::AwaitingUpload | Stage::Waiting | Stage::Splitting | Stage::Held, _) => Settlement::Wait,
+            (Stage::Applying, Some(total)) if self.is_accounted_for() => match self.complete(total) {
+                Transition::End { failure: None, .. } if self.is_replace() => Settlement::Remove,
+                end => Settlement::End(end),
+            },
             (Stage::Applying, _) => Settlement::Wait,
+            (Stage::Confirmed | Stage::Removing, _) => Settlement::Remove,
             (Stage::Halting, _) => Settlement::CloseBlocks,
             (Stage::Expired | Stage::Ended, _) if self.owes_report() => Settlement::Report,
             (Stage::Expired | Stage::Ended, _) => Settlement::Done,
         }
+    }
+
+    /// Whether its file is split and all its blocks are noted.
+    fn is_accounted_for(&self) -> bool {
+        self.total.is_some() && self.noted_blocks.len() >= self.opened_blocks as usize
     }
 
     /// The end of an import all of whose blocks are noted.
@@ -305,7 +434,27 @@ impl Import {
             None if rows.failed > 0 => (Status::CompletedWithErrors, None),
             None => (Status::Completed, None),
         };
-        Transition::End { status, failure, rows: Some(rows) }
+        Transition::End { status, failure, rows: Some(rows), removed: None }
+    }
+
+    /// The end of a replace all of whose rows are accounted for, where nothing is removed: while what would go is
+    /// counted, or while it waits to be confirmed.
+    pub fn end_unremoved(&self) -> Option<Transition> {
+        let total = self.total.filter(|_| matches!(self.stage(), Stage::Applying | Stage::Held))?;
+        (self.is_replace() && self.is_accounted_for()).then(|| self.complete(total))
+    }
+
+    /// The end of a replace that has removed so many records.
+    pub fn end_removed(&self, records: u64) -> Option<Transition> {
+        let total = self.total.filter(|_| self.stage() == Stage::Removing)?;
+        let Transition::End { status, failure, rows, .. } = self.complete(total) else { return None };
+        Some(Transition::End { status, failure, rows, removed: Some(records) })
+    }
+
+    /// The end of a held import that nobody confirmed in time, if that is over.
+    pub fn end_held(&self, now_ms: i64) -> Option<Transition> {
+        let is_over = self.stage() == Stage::Held && self.held_until.is_some_and(|until| now_ms > until);
+        self.end_unremoved().filter(|_| is_over)
     }
 
     /// The end of an import that has been ordered to, if every chunk that had begun is accounted for. `blocks` are all
@@ -316,7 +465,7 @@ impl Import {
         let total = self.total.unwrap_or(blocks.last_row.max(self.checkpoint.row - 1));
         let rows = Rows::new(Some(total), &blocks.sum);
         let rows = Rows { unprocessed: total - rows.processed, ..rows };
-        Some(Transition::End { status, failure, rows: Some(rows) })
+        Some(Transition::End { status, failure, rows: Some(rows), removed: None })
     }
 
     /// What has to be sent once more for an import that has stood still: messages may have been lost on their way.
@@ -326,8 +475,16 @@ impl Import {
             Stage::Splitting => {
                 Some(Order::to_continue(self, self.split_died_at.filter(|at| *at == self.checkpoint.chunk)))
             }
+            // Whoever settles it has ordered it to go on.
+            Stage::Applying if self.is_replace() && self.is_accounted_for() => None,
             Stage::Applying | Stage::Halting => Some(Order::to_resend(self, Checkpoint::START)),
-            Stage::AwaitingUpload | Stage::Expired | Stage::Ended => None,
+            Stage::AwaitingUpload
+            | Stage::Expired
+            | Stage::Waiting
+            | Stage::Held
+            | Stage::Confirmed
+            | Stage::Removing
+            | Stage::Ended => None,
         }
     }
 
@@ -335,9 +492,15 @@ impl Import {
     pub fn delete(&self) -> Deletion {
         match self.stage() {
             Stage::AwaitingUpload => {
-                Deletion::End(Transition::End { status: Status::Cancelled, failure: None, rows: None })
+                Deletion::End(Transition::End { status: Status::Cancelled, failure: None, rows: None, removed: None })
             }
-            Stage::Splitting | Stage::Applying | Stage::Halting => Deletion::Refused,
+            Stage::Waiting
+            | Stage::Splitting
+            | Stage::Applying
+            | Stage::Held
+            | Stage::Confirmed
+            | Stage::Removing
+            | Stage::Halting => Deletion::Refused,
             Stage::Expired | Stage::Ended => Deletion::Remove,
         }
     }

@@ -16,6 +16,15 @@ pub const CHUNK_ROWS: u64 = 4_096;
 /// where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
 
+/// Keys that a replace holds at once to tell the records that its file names, at most. Their table has 17 bytes a place
+/// and some 300 MB of them, a half more while it grows: of a function of 1,024 MB the rest is room for the file and for
+/// the records that are read. For a file of more keys it is read again, for a part of the shards each time.
+pub const NAMED_KEYS: usize = 14_000_000;
+
+/// Bytes of a record over [`RECORD_BYTES`] in which a replace looks for the key, at most: 8 MiB. A longer one may name
+/// any record, so that none is removed.
+pub const NAMED_RECORD_BYTES: usize = 8 * 1024 * 1024;
+
 /// Rows of one chunk that its message lists as naming a record again, at most; where there are more, each counts as
 /// one.
 pub const LISTED_REPEATS: usize = 256;
@@ -259,6 +268,30 @@ pub const REMOVED_AT_ONCE: usize = 1_000;
 /// Removals that the sweeper takes up together, at most, from each of four partitions.
 pub const REMOVALS_AT_ONCE: usize = 100;
 
+/// How long the removal of an account waits once all its imports and exports have ended, in seconds: 24 hours, far more
+/// than a function lives. Whatever was in flight cannot act any more then, and is removed once more.
+pub const ACCOUNT_REMOVAL_WAIT_SECONDS: u64 = 24 * 60 * 60;
+
+/// How long the removal of an account is one sweeper's, in seconds: 5 minutes, longer than a sweeper may take. When one
+/// dies, another goes on after that.
+pub const ACCOUNT_REMOVAL_TURN_SECONDS: u64 = 5 * 60;
+
+/// How long the report of a removed account is kept, in seconds: 90 days.
+pub const ACCOUNT_REPORT_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// Keys that the request which removes an account revokes itself, at most; the sweeper revokes what is left.
+pub const KEYS_REVOKED_AT_ONCE: usize = 100;
+
+/// Imports of an account that is being removed which are cancelled, or whose traces are removed, at one step, at most.
+pub const IMPORTS_REMOVED_AT_ONCE: usize = 100;
+
+/// Items that the removal of an account deletes in a second, at most: half of the writes that a new table takes, so that
+/// the imports of others go on.
+pub const REMOVED_A_SECOND: usize = 2_000;
+
+/// Requests of a removal that are under way at once, each of at most 25 items or one object, at most.
+pub const REMOVAL_REQUESTS_AT_ONCE: usize = 16;
+
 /// Bytes of a schema's document, at most.
 pub const SCHEMA_BYTES: usize = 64 * 1024;
 
@@ -430,3 +463,25 @@ pub const EXPORT_URL_SECONDS: i64 = 15 * 60;
 
 /// How long an export's file is kept when the deployment says nothing else, in days.
 pub const EXPORT_RETENTION_DAYS: u64 = 7;
+
+/// Records that a replace may remove without being confirmed when its options say nothing else, in percent of those
+/// that were there before it.
+pub const MOST_REMOVED_PERCENT: u8 = 20;
+
+/// How long an import waits to be confirmed when the deployment says nothing else, in days.
+pub const CONFIRM_DAYS: u64 = 7;
+
+/// Shards that a replace counts, or removes records of, at once. Of each a page of DynamoDB's 1 MB and a list of keys
+/// of [`REPLACE_LIST_BYTES`] are in memory.
+pub const REPLACE_SHARDS_AT_ONCE: usize = 4;
+
+/// Bytes of the keys that share one stored part of the list of what a replace removes, at most; a longer key is a part
+/// of its own.
+pub const REPLACE_LIST_BYTES: usize = 128 * 1024;
+
+/// Counts of what a replace removes that may begin and get no further: then nothing is removed.
+pub const REPLACE_TRIES: usize = 8;
+
+/// Bytes of a file's text that a replace reads for its keys although its invocation's time is near its end: 64 MiB,
+/// which takes less than what is kept of the time for handing on.
+pub const REPLACE_READ_BYTES: u64 = 64 * 1024 * 1024;

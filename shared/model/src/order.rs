@@ -10,6 +10,7 @@
 //! {"resend_missing":{"account":"1","import":"imp_…","from":{…}}}
 //! {"report":{"account":"1","import":"imp_…"}}
 //! {"export":{"account":"1","export":"exp_…"}}
+//! {"remove":{"account":"1","import":"imp_…"}}
 //! ```
 //!
 //! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon
@@ -68,6 +69,13 @@ pub enum Order {
         account: AccountId,
         /// The export.
         export: ExportId,
+    },
+    /// The records that the file of a replace does not name are to be counted, or removed.
+    Remove {
+        /// Whose import it is.
+        account: AccountId,
+        /// The import.
+        import: ImportId,
     },
 }
 
@@ -135,6 +143,11 @@ impl Order {
         Self::Export { account: export.account.clone(), export: export.id.clone() }
     }
 
+    /// That an import's removal of records is to go on, of its kind's gate as well.
+    pub fn to_remove(account: &AccountId, import: &ImportId) -> Self {
+        Self::Remove { account: account.clone(), import: import.clone() }
+    }
+
     /// The queue on which the order travels.
     pub fn queue(&self) -> QueueName {
         match self {
@@ -142,6 +155,7 @@ impl Order {
             Self::Continue { .. } | Self::ResendMissing { .. } => QueueName::Splits,
             Self::Report { .. } => QueueName::Reports,
             Self::Export { .. } => QueueName::Exports,
+            Self::Remove { .. } => QueueName::Removals,
         }
     }
 
@@ -152,6 +166,7 @@ impl Order {
             Self::Continue { account, .. }
             | Self::ResendMissing { account, .. }
             | Self::Report { account, .. }
+            | Self::Remove { account, .. }
             | Self::Export { account, .. } => account,
         }
     }
@@ -349,6 +364,7 @@ mod tests {
             Order::to_resend(&import(), at),
             Order::to_report(&import()),
             Order::to_export(&export),
+            Order::to_remove(&import().account, &import().id),
         ];
         let chunks = [
             Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),
@@ -402,7 +418,7 @@ mod tests {
         let report = Order::to_report(&import()).encode().expect("small");
         assert!(matches!(read(&(report.clone() + "\na,b\n")), MessageError::Rows));
         // An order of a later version, whose account and import are those of a report.
-        let newer = report.replacen("report", "remove", 1);
+        let newer = report.replacen("report", "forget", 1);
         let bare = &report["{\"report\":".len()..report.len() - 1];
         for unknown in [&newer, bare, "", "{}", "{}\nrows", "null", "\"chunk\"", "\"report\"", "{\"chunk\":{}}\na,b\n"]
         {

@@ -23,6 +23,8 @@ listed! {
         Report,
         /// Records → a file.
         Export,
+        /// Records that the file of a replace does not name → tombstones.
+        Remove,
         /// Dead letters, expiry, lost events.
         Sweep,
     }
@@ -38,6 +40,7 @@ impl FunctionName {
             Self::Validate => "validate",
             Self::Report => "report",
             Self::Export => "export",
+            Self::Remove => "remove",
             Self::Sweep => "sweep",
         }
     }
@@ -49,7 +52,7 @@ impl FunctionName {
             Self::Authorize => 10,
             Self::Split | Self::Report => 300,
             Self::Validate => 30,
-            Self::Export => 900,
+            Self::Export | Self::Remove => 900,
             Self::Sweep => 60,
         }
     }
@@ -87,6 +90,8 @@ listed! {
         Reports,
         /// Exports whose records are to be read.
         Exports,
+        /// Imports that remove what their files do not name.
+        Removals,
     }
 }
 
@@ -134,6 +139,13 @@ impl QueueName {
                 name: "exports",
                 variable: "PENSTOCK_EXPORTS_QUEUE_URL",
                 function: FunctionName::Export,
+                batch_size: 1,
+                max_receive_count: MOST_RECEIVES,
+            },
+            Self::Removals => QueueRow {
+                name: "removals",
+                variable: "PENSTOCK_REMOVALS_QUEUE_URL",
+                function: FunctionName::Remove,
                 batch_size: 1,
                 max_receive_count: MOST_RECEIVES,
             },

@@ -41,6 +41,12 @@ impl Stamp {
     pub fn of_delete(order: u64) -> Self {
         Self { order, row: 0 }
     }
+
+    /// The stamp of what a replace removes behind its last row: newer than every row of its import, older than whatever
+    /// takes a later place.
+    pub fn of_replace(order: u64) -> Self {
+        Self { order, row: u64::MAX }
+    }
 }
 
 /// The value of a field. A field that holds nothing has no value at all.

@@ -43,6 +43,9 @@ pub struct Removal {
     /// The open upload in parts that a deleted import has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<PartsUpload>,
+    /// Whether a deleted import has left lists of what it removed.
+    #[serde(default)]
+    pub replaced: bool,
 }
 
 impl Import {
@@ -53,10 +56,12 @@ impl Import {
     pub fn kept(&self) -> Kept<'_> {
         match (self.stage(), &self.object) {
             (Stage::AwaitingUpload | Stage::Expired, _) => Kept::All,
-            (Stage::Splitting | Stage::Applying | Stage::Halting | Stage::Ended, Some(object)) => Kept::Only(object),
+            (_, Some(object)) => Kept::Only(object),
+            // An order to remove records has no file.
+            (_, None) if self.everything.is_some() => Kept::Nothing,
             (Stage::Ended, None) => Kept::Nothing,
             // There is no such import.
-            (Stage::Splitting | Stage::Applying | Stage::Halting, None) => Kept::All,
+            (_, None) => Kept::All,
         }
     }
 
@@ -79,6 +84,7 @@ impl Import {
             last_at: self.uploads_end_at().max(now_ms + limits::REMOVAL_AGAIN_MS),
             opened_blocks: self.opened_blocks,
             parts: self.parts.clone().filter(PartsUpload::is_open),
+            replaced: self.is_replace(),
         }
     }
 }
@@ -98,9 +104,10 @@ mod tests {
         Import { status, object, ..import }
     }
 
-    const STATUSES: [Status; 7] = [
+    const STATUSES: [Status; 8] = [
         Status::AwaitingUpload,
         Status::Processing,
+        Status::AwaitingConfirmation,
         Status::Completed,
         Status::CompletedWithErrors,
         Status::Failed,
@@ -113,7 +120,7 @@ mod tests {
     fn what_is_removed_is_what_is_ignored() {
         for status in STATUSES {
             for pinned in [None, Some(object("mine"))] {
-                if status == Status::Processing && pinned.is_none() {
+                if matches!(status, Status::Processing | Status::AwaitingConfirmation) && pinned.is_none() {
                     continue;
                 }
                 let import = import(status, pinned);

@@ -22,7 +22,11 @@ listed! {
         /// Delete records.
         #[serde(rename = "record:delete")]
         RecordDelete,
-        /// Create, list and revoke the keys of every account. A deployment's first key has it: it is the operator's.
+        /// Confirm what an import is to remove.
+        #[serde(rename = "import:confirm")]
+        ImportConfirm,
+        /// Create, list and revoke the keys of every account; list and remove accounts. A deployment's first key has
+        /// it: it is the operator's.
         #[serde(rename = "admin")]
         Admin,
     }
@@ -36,6 +40,7 @@ impl Scope {
             Self::ImportWrite => "import:write",
             Self::ImportDelete => "import:delete",
             Self::RecordDelete => "record:delete",
+            Self::ImportConfirm => "import:confirm",
             Self::Admin => "admin",
         }
     }
@@ -52,7 +57,9 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let known = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
-        known.ok_or(InvalidId::new("a scope is import:read, import:write, import:delete, record:delete or admin"))
+        known.ok_or(InvalidId::new(
+            "a scope is import:read, import:write, import:delete, record:delete, import:confirm or admin",
+        ))
     }
 }
 

@@ -33,18 +33,27 @@ pub enum Step {
     Overtaken,
 }
 
-/// The order of an account and kind, in which imports and deletes take their places: the next place, and the imports
-/// that run.
+/// The order of an account and kind, in which imports and deletes take their places: the next place, the imports that
+/// run, and what [`crate::replace`] says of the gate.
 #[derive(Deserialize)]
 pub(crate) struct KindOrder {
     pub(crate) next: u64,
     #[serde(default)]
     pub(crate) running: BTreeSet<String>,
+    /// The replace that keeps other uploads from being accepted.
+    #[serde(default)]
+    pub(crate) gate: Option<ImportId>,
+    /// The imports among those that run which wait to be confirmed.
+    #[serde(default)]
+    pub(crate) held: BTreeSet<String>,
+    /// The imports whose uploads wait for the gate.
+    #[serde(default)]
+    pub(crate) waiting: BTreeSet<ImportId>,
 }
 
 impl Default for KindOrder {
     fn default() -> Self {
-        Self { next: 1, running: BTreeSet::new() }
+        Self { next: 1, running: BTreeSet::new(), gate: None, held: BTreeSet::new(), waiting: BTreeSet::new() }
     }
 }
 
@@ -53,44 +62,83 @@ impl Store {
     /// the order of its account and kind, in one transaction, which also records whether an older import runs, notes
     /// whose place it is, and counts the upload's bytes for the day.
     ///
+    /// While a replace is at the gate of the kind, the import waits instead, without a place, and pinned to this object
+    /// all the same. Accepting a replace puts it at the gate, in the same transaction.
+    ///
     /// A repeat for the same object finds the import as it is now; one for another object changes nothing.
     pub async fn accept(&self, account: &AccountId, id: &ImportId, object: &StoredObject) -> Result<Acceptance> {
+        self.accept_as(account, id, Some(object)).await
+    }
+
+    /// The same for an order to remove every record of a kind, which has no file.
+    pub async fn accept_everything(&self, account: &AccountId, id: &ImportId) -> Result<Acceptance> {
+        self.accept_as(account, id, None).await
+    }
+
+    async fn accept_as(&self, account: &AccountId, id: &ImportId, object: Option<&StoredObject>) -> Result<Acceptance> {
+        let conditions = self.conditions();
         let mut pause = Backoff::default();
         loop {
             let Some(import) = self.import(account, id).await? else {
                 return Ok(Acceptance::Nothing("there is no such import"));
             };
-            match import.on_upload(object) {
+            match object.map_or_else(|| import.on_everything(), |object| import.on_upload(object)) {
                 Uploaded::Expected => {}
                 Uploaded::Known => return Ok(Acceptance::Go(Box::new(import))),
                 Uploaded::Ignored(reason) => return Ok(Acceptance::Nothing(reason)),
             }
             let order_key = kind_order_key(account, &import.kind);
-            let KindOrder { next: order, running } =
+            let KindOrder { next: order, running, gate, .. } =
                 self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
+            if let Some(gate) = gate.filter(|_| conditions.gate) {
+                if import.waiting_for.as_ref() != Some(&gate) && !self.wait_for(&import, object, &gate).await? {
+                    pause.wait("dynamodb:TransactWriteItems").await?;
+                    continue;
+                }
+                return Ok(Acceptance::Nothing("it waits for the import at the gate of its kind"));
+            }
             let no_older_running = running.is_empty();
-            let accepted = Transition::Accept { object: object.clone(), order, no_older_running };
+            let accepted = Transition::Accept { object: object.cloned(), order, no_older_running };
             let accepted = Change::by(&import, &accepted, self.now_ms())?
                 .set("due_at", n(self.next_look()))
                 .set("due_shard", s(due_shard(id)))
                 .in_action(self.update_action(import_key(account, id)));
-            let ordered = self
-                .update_action(order_key)
-                .update_expression("SET #next = :next ADD running :running")
-                // An import that ended meanwhile may be counted as one that runs, but none that has begun may be
-                // missed.
-                .condition_expression(if no_older_running {
-                    "attribute_not_exists(pk) OR (#next = :order AND attribute_not_exists(running))"
-                } else {
-                    "#next = :order"
-                })
-                .expression_attribute_names("#next", "next")
+            // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
+            let mut condition = match no_older_running {
+                true => "#next = :order AND attribute_not_exists(running)",
+                false => "#next = :order",
+            }
+            .to_owned();
+            let mut ordered = self.update_action(order_key).expression_attribute_names("#next", "next");
+            if conditions.gate {
+                condition.push_str(" AND attribute_not_exists(#gate)");
+                ordered = ordered.expression_attribute_names("#gate", "gate");
+            }
+            if no_older_running {
+                condition = format!("attribute_not_exists(pk) OR ({condition})");
+            }
+            let mut expression = "SET #next = :next".to_owned();
+            if import.is_replace() && conditions.gate {
+                expression.push_str(", #gate = :gate");
+                ordered = ordered.expression_attribute_values(":gate", s(id.as_str()));
+            }
+            expression.push_str(" ADD running :running");
+            if import.waiting_for.is_some() {
+                expression.push_str(" DELETE waiting :running");
+            }
+            let ordered = ordered
+                .update_expression(expression)
+                .condition_expression(condition)
                 .expression_attribute_values(":order", n(order))
                 .expression_attribute_values(":next", n(order + 1))
                 .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
-            let counted = self.count_bytes_action(account, object.bytes);
+            let counted = self.count_bytes_action(account, object.map_or(0, |object| object.bytes));
             let placed = putting(self.put_action(place(account, &import.kind, order, id)));
-            match self.transact(vec![accepted, updating(ordered), counted, placed]).await? {
+            let mut actions = vec![accepted, updating(ordered), counted, placed];
+            if import.stage() == Stage::Expired {
+                actions.push(self.retake_place_action(account, id));
+            }
+            match self.transact(actions).await? {
                 None => crash::point("split.accepted"),
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,

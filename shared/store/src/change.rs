@@ -64,14 +64,21 @@ impl Change {
     }
 
     /// The condition that an import has these marks.
-    fn has(&mut self, Marks { statuses, halt, total }: Marks) -> String {
+    fn has(&mut self, Marks { statuses, halt, total, waiting_for, confirmed, removes }: Marks) -> String {
         let placeholder = |status: &Status| format!(":{}", status.as_str());
         for status in statuses {
             self.values.insert(placeholder(status), s(status.as_str()));
         }
         let statuses: Vec<String> = statuses.iter().map(placeholder).collect();
         let mut condition = format!("{} IN ({})", self.name("status"), statuses.join(", "));
-        for (attribute, mark) in [("halt", halt), ("total", total)] {
+        let marks = [
+            ("halt", halt),
+            ("total", total),
+            ("waiting_for", waiting_for),
+            ("confirmed", confirmed),
+            ("removes", removes),
+        ];
+        for (attribute, mark) in marks {
             if let Some(is_there) = mark {
                 let function = if is_there { "attribute_exists" } else { "attribute_not_exists" };
                 condition.push_str(&format!(" AND {function}({})", self.name(attribute)));
@@ -189,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_transition_is_written_on_the_condition_that_the_import_still_stands_there() {
-        let end = Transition::End { status: Status::Completed, failure: None, rows: Some(Rows::default()) };
+        let end =
+            Transition::End { status: Status::Completed, failure: None, rows: Some(Rows::default()), removed: None };
         let change = Change::by(&import(), &end, 7).expect("attributes");
         assert_eq!(
             change.update_expression(),
@@ -197,8 +205,10 @@ mod tests {
         );
         let running = "#status IN (:processing) AND attribute_not_exists(#halt) AND";
         let wanted = format!(
-            "{running} attribute_not_exists(#total) OR {running} attribute_exists(#total) OR #status IN (:processing) \
-             AND attribute_exists(#halt)"
+            "{running} attribute_not_exists(#total) AND attribute_not_exists(#waiting_for) OR {running} \
+             attribute_exists(#total) AND attribute_not_exists(#confirmed) AND attribute_not_exists(#removes) OR \
+             #status IN (:awaiting_confirmation) AND attribute_not_exists(#halt) OR #status IN (:processing, \
+             :awaiting_confirmation) AND attribute_exists(#halt)"
         );
         assert_eq!(change.condition_expression(), Some(wanted.clone()));
         assert_eq!(change.values[":status"], s("completed"));

@@ -36,12 +36,30 @@ pub enum Condition {
     Floor,
     /// [`Conditions::floor_anew`].
     FloorAnew,
+    /// [`Conditions::gate`].
+    Gate,
+    /// [`Conditions::gate_wait`].
+    GateWait,
+    /// [`Conditions::decision`].
+    Decision,
+    /// [`Conditions::removal_rev`].
+    RemovalRev,
+    /// [`Conditions::removal_evidence`].
+    RemovalEvidence,
+    /// [`Conditions::held_runs`].
+    HeldRuns,
+    /// [`Conditions::confirm_wait`].
+    ConfirmWait,
+    /// [`Conditions::confirm_gate`].
+    ConfirmGate,
+    /// [`Conditions::sparing`].
+    Sparing,
 }
 
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::NoOlderRunning,
         Self::First,
         Self::Newest,
@@ -54,6 +72,15 @@ impl Condition {
         Self::TombstoneWhileRunning,
         Self::Floor,
         Self::FloorAnew,
+        Self::Gate,
+        Self::GateWait,
+        Self::Decision,
+        Self::RemovalRev,
+        Self::RemovalEvidence,
+        Self::HeldRuns,
+        Self::ConfirmWait,
+        Self::ConfirmGate,
+        Self::Sparing,
     ];
 
     /// What [`SABOTAGE`] holds to switch it off.
@@ -71,6 +98,15 @@ impl Condition {
             Self::TombstoneWhileRunning => "tombstone_while_running",
             Self::Floor => "floor",
             Self::FloorAnew => "floor_anew",
+            Self::Gate => "gate",
+            Self::GateWait => "gate_wait",
+            Self::Decision => "decision",
+            Self::RemovalRev => "removal_rev",
+            Self::RemovalEvidence => "removal_evidence",
+            Self::HeldRuns => "held_runs",
+            Self::ConfirmWait => "confirm_wait",
+            Self::ConfirmGate => "confirm_gate",
+            Self::Sparing => "sparing",
         }
     }
 }
@@ -78,7 +114,8 @@ impl Condition {
 /// The conditions that the first promises stand on. A rule gets them as a value and skips those that are switched off.
 ///
 /// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them. Those of
-/// deletes and tombstones are explained in [`crate::deletes`] and in the engine's `merge`.
+/// deletes and tombstones are explained in [`crate::deletes`] and in the engine's `merge`, those of replaces in
+/// [`crate::replace`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conditions {
     /// No older import of the kind ran when this one was accepted.
@@ -105,6 +142,24 @@ pub struct Conditions {
     pub floor: bool,
     /// That stamp stays when the record is made anew.
     pub floor_anew: bool,
+    /// While a replace is at the gate of its kind, no other upload of the kind is accepted.
+    pub gate: bool,
+    /// A replace removes nothing before the imports that were accepted before it have ended.
+    pub gate_wait: bool,
+    /// From its decision on a removal cannot be cancelled.
+    pub decision: bool,
+    /// A tombstone of a removal is written only where the record is still as it was read.
+    pub removal_rev: bool,
+    /// A repeat of a shard's removal counts the tombstones that it finds and that are its own.
+    pub removal_evidence: bool,
+    /// A held import counts as one that runs.
+    pub held_runs: bool,
+    /// A confirmed removal waits until nobody else writes rows.
+    pub confirm_wait: bool,
+    /// A confirmed removal is at the gate of its kind.
+    pub confirm_gate: bool,
+    /// A removal spares what a newer import wrote.
+    pub sparing: bool,
 }
 
 impl Conditions {
@@ -122,6 +177,15 @@ impl Conditions {
         tombstone_while_running: true,
         floor: true,
         floor_anew: true,
+        gate: true,
+        gate_wait: true,
+        decision: true,
+        removal_rev: true,
+        removal_evidence: true,
+        held_runs: true,
+        confirm_wait: true,
+        confirm_gate: true,
+        sparing: true,
     };
 
     /// All but the one that [`SABOTAGE`] names in this process's environment.
@@ -152,6 +216,15 @@ impl Conditions {
             Condition::TombstoneWhileRunning => &mut conditions.tombstone_while_running,
             Condition::Floor => &mut conditions.floor,
             Condition::FloorAnew => &mut conditions.floor_anew,
+            Condition::Gate => &mut conditions.gate,
+            Condition::GateWait => &mut conditions.gate_wait,
+            Condition::Decision => &mut conditions.decision,
+            Condition::RemovalRev => &mut conditions.removal_rev,
+            Condition::RemovalEvidence => &mut conditions.removal_evidence,
+            Condition::HeldRuns => &mut conditions.held_runs,
+            Condition::ConfirmWait => &mut conditions.confirm_wait,
+            Condition::ConfirmGate => &mut conditions.confirm_gate,
+            Condition::Sparing => &mut conditions.sparing,
         };
         *switched_off = false;
         conditions

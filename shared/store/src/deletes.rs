@@ -122,7 +122,7 @@ impl Store {
     /// Looks at records that are to be deleted, and at the order of their kind, both consistently. Changes nothing.
     pub async fn sight_records(&self, account: &AccountId, kind: &KindName, names: &[&RecordName]) -> Result<Sighting> {
         let Page { records: mut found, unread } = self.records_page(names).await?;
-        let KindOrder { next, running } =
+        let KindOrder { next, running, .. } =
             self.get_item("an order", kind_order_key(account, kind)).await?.unwrap_or_default();
         let (mut records, mut absent, mut bytes) = (Vec::new(), Vec::new(), 0);
         for name in names.iter().copied().filter(|name| !unread.contains(*name)) {

@@ -101,7 +101,8 @@ impl Store {
     /// How far an import is, as the sweeper tells one look from the next: the same text means that nothing has
     /// happened.
     pub async fn progress(&self, import: &Import) -> Result<String> {
-        Ok(format!("{} {}", import.checkpoint.chunk, self.rows(import).await?.processed))
+        let removal = self.removal_progress(import).await?;
+        Ok(format!("{} {}{removal}", import.checkpoint.chunk, self.rows(import).await?.processed))
     }
 
     /// Has an import looked at next, as one that has made no progress: whoever calls this knows that nothing of it is

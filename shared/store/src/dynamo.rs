@@ -1,6 +1,6 @@
 //! Items: what an attribute looks like, and how an item becomes a value of the model.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     operation::{
@@ -9,11 +9,17 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
     types::{
-        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
+        AttributeValue, CancellationReason, Delete, DeleteRequest, KeysAndAttributes, Put, TransactWriteItem, Update,
+        WriteRequest,
         builders::{PutBuilder, UpdateBuilder},
     },
 };
+use penstock_model::limits::{REMOVAL_REQUESTS_AT_ONCE, REMOVED_A_SECOND, WRITE_BATCH};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
 
 use crate::{Backoff, Result, Store, StoreError};
 
@@ -132,6 +138,46 @@ impl Store {
         sent.map(drop).map_err(StoreError::unavailable("dynamodb:DeleteItem"))
     }
 
+    /// Removes items of a table by their keys, whatever they are, 25 to a request and some requests at once, and no more
+    /// than [`REMOVED_A_SECOND`], so that the table has room for others. A repeat finds them gone.
+    ///
+    /// # Errors
+    /// The table does not take all of them for long; some may be gone.
+    pub(crate) async fn delete_items(&self, table: &str, keys: Vec<Item>) -> Result<()> {
+        let (began, mut requests) = (Instant::now(), JoinSet::new());
+        for (at, batch) in keys.chunks(WRITE_BATCH).enumerate() {
+            let pace = Duration::from_secs_f64((at * WRITE_BATCH) as f64 / REMOVED_A_SECOND as f64);
+            sleep_until(began + pace).await;
+            if requests.len() == REMOVAL_REQUESTS_AT_ONCE {
+                joined(requests.join_next().await)?;
+            }
+            let (store, table, batch) = (self.clone(), table.to_owned(), batch.to_vec());
+            requests.spawn(async move { store.delete_batch(&table, batch).await });
+        }
+        while let Some(done) = requests.join_next().await {
+            joined(Some(done))?;
+        }
+        Ok(())
+    }
+
+    async fn delete_batch(&self, table: &str, keys: Vec<Item>) -> Result<()> {
+        let deletion = |key| {
+            let deletion = DeleteRequest::builder().set_key(Some(key)).build().expect("the key is set");
+            WriteRequest::builder().delete_request(deletion).build()
+        };
+        let mut left: Vec<WriteRequest> = keys.into_iter().map(deletion).collect();
+        let mut pause = Backoff::default();
+        loop {
+            let sent = self.dynamodb().batch_write_item().request_items(table, left).send().await;
+            let output = sent.map_err(StoreError::unavailable("dynamodb:BatchWriteItem"))?;
+            left = output.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            pause.wait("dynamodb:BatchWriteItem").await?;
+        }
+    }
+
     /// A query of the items of a partition of the imports table whose sort keys begin so: consistent, in their order.
     pub(crate) fn query(&self, pk: String, prefix: &str) -> QueryFluentBuilder {
         self.query_where("pk = :pk AND begins_with(sk, :sk)", pk, prefix)
@@ -140,6 +186,16 @@ impl Store {
     /// The same of the items from a sort key on.
     pub(crate) fn query_from(&self, pk: String, sk: String) -> QueryFluentBuilder {
         self.query_where("pk = :pk AND sk >= :sk", pk, sk)
+    }
+
+    /// A query of all items of a partition of a table: consistent, in their order.
+    pub(crate) fn query_partition(&self, table: &str, pk: String) -> QueryFluentBuilder {
+        self.dynamodb()
+            .query()
+            .table_name(table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(pk))
+            .consistent_read(true)
     }
 
     fn query_where(&self, condition: &str, pk: String, sk: impl Into<String>) -> QueryFluentBuilder {
@@ -154,6 +210,11 @@ impl Store {
 
     /// Reads one item of the imports table consistently.
     pub(crate) async fn get_item<T: DeserializeOwned>(&self, what: &'static str, key: Item) -> Result<Option<T>> {
+        self.read_item(key).await?.map(|item| from_item(what, item)).transpose()
+    }
+
+    /// The same as it is stored.
+    pub(crate) async fn read_item(&self, key: Item) -> Result<Option<Item>> {
         let output = self
             .dynamodb()
             .get_item()
@@ -163,8 +224,13 @@ impl Store {
             .send()
             .await
             .map_err(StoreError::unavailable("dynamodb:GetItem"))?;
-        output.item.map(|item| from_item(what, item)).transpose()
+        Ok(output.item)
     }
+}
+
+/// The outcome of a request that was sent beside others.
+pub(crate) fn joined<T>(done: Option<std::result::Result<Result<T>, JoinError>>) -> Result<Option<T>> {
+    done.map(|done| done.expect("no request panics")).transpose()
 }
 
 /// Sends a conditional update.

@@ -12,9 +12,9 @@ use crate::{
     Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{is_made, n, updating},
+    dynamo::{is_made, n},
     quota::IMPORTS,
-    table::{import_key, kind_order_key},
+    table::import_key,
 };
 
 /// Notes that this process has added to imports. Adding one again does no harm and costs a write.
@@ -48,11 +48,26 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a transition that changes the import's item alone; whether this call did. A repeat, and an import that has
-    /// moved on since it was read, changes nothing.
+    /// Makes a transition of an import that runs in no order; whether this call did. One that ends the import takes it
+    /// from its account's quota as well, in one transaction. A repeat, and an import that has moved on since it was
+    /// read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
         let change = Change::by(import, transition, self.now_ms())?;
-        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
+        let key = import_key(&import.account, &import.id);
+        if !transition.ends() {
+            return is_made(change.in_update(self.update(key))).await;
+        }
+        let leave = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
+        let actions = vec![change.in_action(self.update_action(key)), leave];
+        let mut pause = Backoff::default();
+        while let Some(reasons) = self.transact(actions.clone()).await? {
+            if reasons[0] == "ConditionalCheckFailed" {
+                return Ok(false);
+            }
+            // Another import of the account is being made or ended at this moment.
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
+        Ok(true)
     }
 
     /// Notes a full block's sums in the import, once: a repeat changes nothing.
@@ -87,6 +102,9 @@ impl Store {
                 break;
             }
         }
+        if !self.conditions().decision {
+            self.halt_removal(account, id, halt).await?;
+        }
         crash::point("halt.ordered");
         Ok(())
     }
@@ -119,6 +137,13 @@ impl Store {
                 }
                 import.end_early(&blocks)
             }
+            Settlement::Remove => {
+                if self.may_remove(&import).await? {
+                    self.send(&Order::to_remove(account, id)).await?;
+                    crash::point("replace.ordered");
+                }
+                None
+            }
             Settlement::Report => {
                 self.send(&Order::to_report(&import)).await?;
                 None
@@ -130,24 +155,29 @@ impl Store {
         }
     }
 
-    /// Ends an import that runs, and takes it from those of its kind that run, in one transaction.
-    async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
-        let left = self
-            .update_action(kind_order_key(&import.account, &import.kind))
-            .update_expression("DELETE running :running")
-            .expression_attribute_values(":running", AttributeValue::Ss(vec![import.id.to_string()]));
+    /// Ends an import that runs, and takes it from those of its kind that run, in one transaction; if it is at the gate
+    /// of its kind, the gate is free in the same one. Whoever waits for that is told.
+    pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
         let ended = Change::by(&import, end, self.now_ms())?
             .in_action(self.update_action(import_key(&import.account, &import.id)));
-        let actions = vec![
-            ended,
-            updating(left),
-            self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id),
-        ];
+        let mut gate = import.at_gate().then(|| import.id.clone());
         let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
+        loop {
+            let actions = vec![
+                ended.clone(),
+                self.leave_kind_action(&import, gate.as_ref()),
+                self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id),
+            ];
+            let Some(reasons) = self.transact(actions).await? else {
+                self.wake(&import, gate.as_ref()).await?;
+                break;
+            };
             // Someone else ended it.
             if reasons[0] == "ConditionalCheckFailed" {
                 break;
+            }
+            if reasons[1] == "ConditionalCheckFailed" {
+                gate = self.kind_order(&import).await?.gate;
             }
             // An import of the same kind is being accepted or ended at this moment.
             pause.wait("dynamodb:TransactWriteItems").await?;

@@ -13,7 +13,7 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 use penstock_model::{Export, limits};
 
-use crate::{Result, Store, StoreError, crash};
+use crate::{Result, Store, StoreError, crash, names::Folder};
 
 /// Whether a request found what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum ExportFile {
 /// The key of an export's file in the results bucket.
 pub fn export_file_key(export: &Export) -> String {
     let (format, packed) = (export.format.as_str(), export.compression.extension());
-    format!("exports/{}/{}.{format}{packed}", export.account, export.id)
+    format!("{}{}.{format}{packed}", Folder::Exports.of_account(&export.account), export.id)
 }
 
 fn is_gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {

@@ -33,19 +33,25 @@ use crate::{
     change::Change,
     crash,
     dynamo::{Item, from_item, is_made, n, putting, s},
+    idempotency::{Idempotency, Seen},
+    names::Own,
     quota::Quota,
     table::{DUE_SHARDS, account_pk, export_key, export_of, export_shard, unfinished_key},
 };
 
 /// The quota of an account's unfinished exports, and the set that it counts.
 const QUOTA: Quota = Quota { name: EXPORTS, max: limits::ACCOUNT_EXPORTS };
-const EXPORTS: &str = "exports";
+pub(crate) const EXPORTS: &str = "exports";
 
 /// The outcome of a creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportCreation {
     /// The export exists now.
     Created,
+    /// The same request has been made before; this is its export.
+    Repeated(ExportId),
+    /// The `Idempotency-Key` has been used for another request.
+    OtherRequest,
     /// The account has as many unfinished exports as it may have; nothing is stored.
     NoPlace,
 }
@@ -58,19 +64,31 @@ struct Unfinished {
 }
 
 impl Store {
-    /// Stores a new export and counts it against its account's quota, in one transaction. A repeat finds it stored.
-    pub async fn create_export(&self, export: &Export) -> Result<ExportCreation> {
+    /// Stores a new export, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in
+    /// one transaction.
+    ///
+    /// A repeat with the same key and request gives the export of the first time; without a key it makes another one.
+    pub async fn create_export(&self, export: &Export, idempotency: Option<&Idempotency>) -> Result<ExportCreation> {
         let place = self.take_place_action(&export.account, QUOTA, EXPORTS, &export.id);
         let put = self.put_action(self.export_item(export)?).condition_expression("attribute_not_exists(pk)");
-        let actions = vec![putting(put), place];
+        let mut actions = vec![putting(put), place];
+        if let Some(idempotency) = idempotency {
+            actions.push(self.remember_action(&export.account, idempotency, &export.id, export.created_at)?);
+        }
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { break };
-            if reasons[0] == "ConditionalCheckFailed" {
+            if let Some(idempotency) = idempotency.filter(|_| reasons[2] == "ConditionalCheckFailed") {
+                match self.seen(&export.account, idempotency, &export.id).await? {
+                    Seen::Nothing => {}
+                    Seen::Own => break,
+                    Seen::Earlier(first) => return Ok(ExportCreation::Repeated(first)),
+                    Seen::Other => return Ok(ExportCreation::OtherRequest),
+                }
+            } else if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
                 break;
-            }
-            if reasons[1] == "ConditionalCheckFailed" {
+            } else if reasons[1] == "ConditionalCheckFailed" {
                 let key = unfinished_key(&export.account, QUOTA.name);
                 let counted: Unfinished = self.get_item("unfinished exports", key).await?.unwrap_or_default();
                 if counted.exports.len() >= QUOTA.max {
@@ -116,7 +134,7 @@ impl Store {
         let mut start = after.map(|id| export_key(account, id));
         loop {
             let page = self
-                .query(account_pk(account), "export#")
+                .query(account_pk(account), Own::Export.text())
                 .scan_index_forward(false)
                 .limit(limits::PAGE_MAX as i32)
                 .set_exclusive_start_key(start)
@@ -191,9 +209,18 @@ impl Store {
     /// The exports that are due for a look of the sweeper. The index may lag behind; a look at an export that needs
     /// none does nothing.
     pub async fn due_exports(&self) -> Result<Vec<(AccountId, ExportId)>> {
+        self.exports_due_until(self.now_ms()).await
+    }
+
+    /// Every export for which there may be something to do, now or later.
+    pub async fn unfinished_exports(&self) -> Result<Vec<(AccountId, ExportId)>> {
+        self.exports_due_until(i64::MAX).await
+    }
+
+    async fn exports_due_until(&self, at_ms: i64) -> Result<Vec<(AccountId, ExportId)>> {
         let mut due = Vec::new();
         for shard in 0..DUE_SHARDS {
-            due.extend(self.due_in(format!("export-{shard}"), self.now_ms(), None, export_of).await?);
+            due.extend(self.due_in(format!("export-{shard}"), at_ms, None, export_of).await?);
         }
         Ok(due)
     }

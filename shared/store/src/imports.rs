@@ -3,25 +3,18 @@
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits};
-use serde::{Deserialize, Serialize};
 
+pub use crate::idempotency::Idempotency;
 use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
     crash,
     dynamo::{Item, from_item, is_made, n, putting, s, value},
+    idempotency::Seen,
+    names::Own,
     quota::IMPORTS,
-    table::{account_pk, due_shard, idempotency_key, import_key},
+    table::{account_pk, due_shard, import_key},
 };
-
-/// What an `Idempotency-Key` stands for.
-#[derive(Debug, Clone)]
-pub struct Idempotency {
-    /// The client's key.
-    pub key: String,
-    /// SHA-256 of the request that it came with, in hexadecimal.
-    pub request: String,
-}
 
 /// The outcome of a creation.
 #[derive(Debug)]
@@ -47,13 +40,6 @@ pub struct Filter {
     pub kinds: Vec<KindName>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    import: ImportId,
-    request: String,
-    expires_at: i64,
-}
-
 impl Store {
     /// Stores a new import, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in
     /// one transaction.
@@ -63,16 +49,7 @@ impl Store {
     pub async fn create_import(&self, import: &Import, idempotency: Option<&Idempotency>) -> Result<Creation> {
         let mut actions = vec![putting(self.new_import_action(import)?)];
         if let Some(idempotency) = idempotency {
-            let expires_at = import.created_at + limits::IDEMPOTENCY_MS;
-            let remembered = Remembered { import: import.id.clone(), request: idempotency.request.clone(), expires_at };
-            let mut item: Item = serde_dynamo::to_item(remembered).map_err(StoreError::unreadable("a request"))?;
-            item.extend(idempotency_key(&import.account, &idempotency.key));
-            item.insert("ttl".into(), n(expires_at / 1000));
-            let put = self
-                .put_action(item)
-                .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
-                .expression_attribute_values(":now", n(import.created_at));
-            actions.push(putting(put));
+            actions.push(self.remember_action(&import.account, idempotency, &import.id, import.created_at)?);
         }
         let quota = self.account_quota();
         let place = actions.len();
@@ -82,12 +59,11 @@ impl Store {
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { return self.created(import).await };
             if let Some(idempotency) = idempotency.filter(|_| reasons[1] == "ConditionalCheckFailed") {
-                let key = idempotency_key(&import.account, &idempotency.key);
-                match self.get_item::<Remembered>("a request", key).await? {
-                    Some(first) if first.request != idempotency.request => return Ok(Creation::OtherRequest),
-                    Some(first) if first.import == import.id => return self.created(import).await,
-                    Some(first) => return Ok(Creation::Repeated(first.import)),
-                    None => {}
+                match self.seen(&import.account, idempotency, &import.id).await? {
+                    Seen::Nothing => {}
+                    Seen::Own => return self.created(import).await,
+                    Seen::Earlier(first) => return Ok(Creation::Repeated(first)),
+                    Seen::Other => return Ok(Creation::OtherRequest),
                 }
             } else if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
@@ -130,7 +106,7 @@ impl Store {
         let mut start = after.map(|id| import_key(account, id));
         loop {
             let mut query = self
-                .query(account_pk(account), "import#")
+                .query(account_pk(account), Own::Import.text())
                 .scan_index_forward(false)
                 .limit(limits::PAGE_MAX as i32)
                 .set_exclusive_start_key(start);

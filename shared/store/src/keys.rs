@@ -11,6 +11,7 @@ use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
     dynamo::{Item, deleting, from_item, items, putting, s},
+    names::Own,
     table::{account_pk, api_key, listed_api_key},
 };
 
@@ -84,8 +85,8 @@ pub fn new_secret() -> String {
 
 impl Store {
     /// Stores a key under its id. A repeat replaces it, a revoked one too: the last secret, account and scopes are
-    /// those that count.
-    pub async fn put_key(&self, key: &NewKey) -> Result<Key> {
+    /// those that count. `None`, with nothing stored, while the key's account is being removed.
+    pub async fn put_key(&self, key: &NewKey) -> Result<Option<Key>> {
         let stored = |created_at| StoredKey {
             account: key.account.clone(),
             secret_sha256: crate::sha256_hex(key.secret.as_bytes()),
@@ -109,12 +110,14 @@ impl Store {
                     .expression_attribute_values(":secret", s(&before.secret_sha256)),
             };
             let shown = stored(now).shown(&key.id);
-            let mut actions = vec![putting(put), self.listing(&shown)?];
+            let mut actions = vec![putting(put), self.listing(&shown)?, self.account_action(&key.account)];
             if let Some(other) = before.map(|before| before.account).filter(|account| *account != key.account) {
                 actions.push(deleting(self.imports_table(), listed_api_key(&other, &key.id)));
             }
-            if self.transact(actions).await?.is_none() {
-                return Ok(shown);
+            match self.transact(actions).await? {
+                None => return Ok(Some(shown)),
+                Some(reasons) if reasons[2] == "ConditionalCheckFailed" => return Ok(None),
+                Some(_) => {}
             }
             // The key was changed meanwhile, perhaps by this very call, repeated by the client.
             pause.wait("dynamodb:TransactWriteItems").await?;
@@ -144,8 +147,35 @@ impl Store {
 
     /// An account's keys in the order of their ids, revoked ones too.
     pub async fn keys(&self, account: &AccountId) -> Result<Vec<Key>> {
-        let items = items(self.query(account_pk(account), "key#"), None).await?;
+        let items = items(self.query(account_pk(account), Own::Key.text()), None).await?;
         items.into_iter().map(|item| from_item("a key", item)).collect()
+    }
+
+    /// Revokes keys of an account, at most `most` of them; whether all of them are revoked now. A repeat revokes those
+    /// that are left.
+    pub async fn revoke_keys(&self, account: &AccountId, most: usize) -> Result<bool> {
+        let mut left = self.keys(account).await?;
+        left.retain(|key| !key.revoked);
+        let is_all = left.len() <= most;
+        for key in left.into_iter().take(most) {
+            self.revoke_key(&key.id).await?;
+        }
+        Ok(is_all)
+    }
+
+    /// Removes a key of an account that is being removed. One that is another account's by now stays. A repeat finds it
+    /// gone.
+    pub(crate) async fn delete_key(&self, account: &AccountId, id: &str) -> Result<()> {
+        let its = Change::default().only_if("account = :account").value("account", s(account.as_str()));
+        let deleted = its.in_deletion(self.imports_table(), api_key(id));
+        let mut pause = Backoff::default();
+        while let Some(reasons) = self.transact(vec![deleted.clone()]).await? {
+            if reasons[0] == "ConditionalCheckFailed" {
+                break;
+            }
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
+        Ok(())
     }
 
     /// Revokes a key: authentication refuses it from the answer on. Gives the key, or `None` if there is none of this

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Backoff, Result, Store, StoreError,
     dynamo::{Item, from_item, items, n, putting, s, updating},
+    names::Own,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
         version_of,
@@ -247,7 +248,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<KindEntry>> {
         let start = after.map(|kind| newest_schema_key(account, kind));
-        let found = self.entries(account, "schema#", true, start, limit).await?;
+        let found = self.entries(account, Own::Schema.text(), true, start, limit).await?;
         Ok(found.into_iter().filter_map(|entry| Some(entry_of(kind_of(&entry.sk)?, entry))).collect())
     }
 

@@ -4,6 +4,8 @@
 //! and retry. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
 
 pub mod accept;
+pub mod account_removals;
+pub mod accounts;
 mod backoff;
 pub mod blocks;
 mod change;
@@ -18,17 +20,21 @@ mod error;
 pub mod errors;
 pub mod export_files;
 pub mod exports;
+pub mod idempotency;
 pub mod imports;
 pub mod keys;
 pub mod kinds;
+pub mod names;
 mod objects;
 pub mod parts;
 pub mod places;
+mod purge;
 mod queues;
 pub mod quota;
 pub mod rate;
 pub mod records;
 pub mod removals;
+pub mod replace;
 mod settings;
 mod table;
 pub mod text;

@@ -1,9 +1,10 @@
 //! Quotas: what an account may have under way, and upload in a day.
 //!
 //! Both are kept where a repeat does not count twice. The ids of unfinished imports stand in a set; an import enters it
-//! in the transaction that makes it, and leaves it in the transaction that ends it. One that ends before anything was
-//! uploaded leaves it when the set is full and looked through. The bytes of a day are added in the transaction that
-//! accepts an upload, which is made once.
+//! in the transaction that makes it, and leaves it in the transaction that ends it. One that expired and whose upload
+//! is accepted after all enters it again, whether there is room or not. So the set is exact, and a request that is
+//! refused for it reads one item. A dialect's further quota is left when its set is full and looked through. The bytes
+//! of a day are added in the transaction that accepts an upload, which is made once.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,7 @@ pub struct Quota {
 }
 
 /// The name of the quota that counts all imports of an account.
-const ACCOUNT: &str = "account";
+pub(crate) const ACCOUNT: &str = "account";
 
 /// The set of imports that count against a quota.
 pub(crate) const IMPORTS: &str = "imports";
@@ -98,6 +99,17 @@ impl Store {
         )
     }
 
+    /// That an import which had ended runs after all, as an action of the transaction that accepts its upload: it counts
+    /// against its account's quota again. A repeat adds to a set what is in it.
+    pub(crate) fn retake_place_action(&self, account: &AccountId, id: &ImportId) -> TransactWriteItem {
+        updating(
+            self.update_action(unfinished_key(account, ACCOUNT))
+                .update_expression("ADD #set :ids")
+                .expression_attribute_names("#set", IMPORTS)
+                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()])),
+        )
+    }
+
     /// That something leaves a quota, as an action of the transaction that ends it. What is not in it changes nothing.
     pub(crate) fn leave_place_action(
         &self,
@@ -136,14 +148,17 @@ impl Store {
         Ok(Today { bytes, most: self.settings().account_day_bytes, left_seconds })
     }
 
-    /// Whether the account's quota has a place left for another unfinished import. If it seems used up, the imports
-    /// that have ended are removed from it first; a repeat finds them removed. The answer can be outdated as soon as it
+    /// Whether the account's quota has a place left for another unfinished import. If a dialect's seems used up, the
+    /// imports that have ended are removed from it first; a repeat finds them removed. The answer can be outdated as soon as it
     /// is given: the transaction that makes an import decides.
     pub async fn has_place(&self, account: &AccountId, quota: Quota) -> Result<bool> {
         let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();
         if unfinished.imports.len() < quota.max {
             return Ok(true);
+        }
+        if quota.name == ACCOUNT {
+            return Ok(false);
         }
         // An import that is missing has been deleted: it was stored in one transaction with its place.
         let mut ended = unfinished.imports.clone();

@@ -1,12 +1,11 @@
 //! Rate limits: an exact sliding window for each policy and subject.
 //!
-//! The item `limit#<policy>#<subject>` / `limit` holds the times of the requests that passed within the last window, at
-//! most as many as the policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the
-//! condition that nobody else has written it meanwhile. A refused request writes nothing. A request that loses the race
-//! tries again. Each lost race means that another request passed, so the retries end at the latest when the window is
-//! full.
+//! An item of each policy and subject holds the times of the requests that passed within the last window, at most as
+//! many as the policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the condition
+//! that nobody else has written it meanwhile. A refused request writes nothing. A request that loses the race tries
+//! again. Each lost race means that another request passed, so the retries end at the latest when the window is full.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use penstock_model::AccountId;
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Backoff, Result, Store, StoreError,
     dynamo::{self, Item, from_item, putting, s},
+    table::{account_window_key, address_window_key},
 };
 
 /// What a window allows: so many requests in so many seconds.
@@ -34,17 +34,6 @@ pub enum Subject {
     Stranger(String),
     /// The requests of this account.
     Account(AccountId),
-}
-
-impl Subject {
-    /// As a part of the window's key. No address holds a `#`.
-    fn name(&self) -> Cow<'_, str> {
-        match self {
-            Self::Address(address) => address.into(),
-            Self::Stranger(address) => format!("stranger#{address}").into(),
-            Self::Account(account) => account.as_str().into(),
-        }
-    }
 }
 
 /// One window: the name of its policy, its rate, and whose requests it counts.
@@ -161,10 +150,9 @@ impl Store {
         let keys = windows.iter().map(window_key).collect();
         let mut found = BTreeMap::new();
         for item in self.batch_get(self.imports_table(), keys).await? {
-            let pk = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
-            found.insert(pk, from_item("a window", item)?);
+            found.insert(place(&item), from_item("a window", item)?);
         }
-        Ok(windows.iter().map(|window| found.remove(&window_pk(window))).collect())
+        Ok(windows.iter().map(|window| found.remove(&place(&window_key(window)))).collect())
     }
 }
 
@@ -177,12 +165,20 @@ fn verdict(judgements: impl Iterator<Item = Judgement>) -> Option<Judgement> {
     })
 }
 
-fn window_pk(window: &Window) -> String {
-    format!("limit#{}#{}", window.policy, window.subject.name())
+/// An account's windows stand in its own partition, so that they are found with it.
+fn window_key(window: &Window) -> Item {
+    let Window { policy, subject, .. } = window;
+    match subject {
+        Subject::Account(account) => account_window_key(account, policy),
+        Subject::Address(address) => address_window_key(policy, address),
+        Subject::Stranger(address) => address_window_key(policy, &format!("stranger#{address}")),
+    }
 }
 
-fn window_key(window: &Window) -> Item {
-    dynamo::key(window_pk(window), "limit")
+/// Partition and sort key of an item.
+fn place(item: &Item) -> Option<(String, String)> {
+    let part = |name: &str| Some(item.get(name)?.as_s().ok()?.clone());
+    Some((part("pk")?, part("sk")?))
 }
 
 #[cfg(test)]

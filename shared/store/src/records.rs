@@ -2,17 +2,17 @@
 
 pub(crate) mod item;
 mod shard;
+mod tombstones;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementRequest};
 pub use penstock_engine::key::RecordName;
 pub use penstock_model::limits::{READ_BATCH, RECORD_SHARDS, WRITE_BATCH};
 use penstock_model::{AccountId, KindName, Record};
 
 pub use self::shard::ShardPage;
 use crate::{
-    Result, Store, StoreError,
+    Result, Store,
     dynamo::{n, s},
 };
 
@@ -105,33 +105,8 @@ impl Store {
                     (update, vec![n(rev + 1), stamps, fields, pk, sk, n(rev)])
                 }
             };
-            let request =
-                BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build();
-            statements.push(request.expect("the statement is set"));
+            statements.push((statement.clone(), parameters));
         }
-        let output = self
-            .dynamodb()
-            .batch_execute_statement()
-            .set_statements(Some(statements))
-            .send()
-            .await
-            .map_err(StoreError::unavailable("dynamodb:BatchExecuteStatement"))?;
-        let mut responses = output.responses.unwrap_or_default().into_iter();
-        writes
-            .iter()
-            .map(|_| match responses.next().map(|response| response.error.and_then(|error| error.code)) {
-                Some(None) => Ok(Written::Stored),
-                // A statement that the table refuses as such would be refused for ever.
-                Some(Some(
-                    code @ (BatchStatementErrorCodeEnum::ValidationError
-                    | BatchStatementErrorCodeEnum::AccessDenied
-                    | BatchStatementErrorCodeEnum::ResourceNotFound),
-                )) => Err(StoreError::Unavailable {
-                    call: "dynamodb:BatchExecuteStatement",
-                    reason: code.as_str().to_owned(),
-                }),
-                _ => Ok(Written::ReadAgain),
-            })
-            .collect()
+        self.execute(statements).await
     }
 }

@@ -56,7 +56,7 @@
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use penstock_model::{
     AccountId, Deletion, Import, ImportId, Kept, Removal, Stage, StoredObject, Uploaded,
-    limits::{REMOVED_AT_ONCE, STRAY_MS},
+    limits::{REMOVAL_REQUESTS_AT_ONCE, REMOVED_AT_ONCE, STRAY_MS},
 };
 use tokio::task::JoinSet;
 
@@ -69,9 +69,6 @@ use crate::{
     table::{import_key, removal_key, removal_shard},
     uploads::{rejected_key, upload_key},
 };
-
-/// Requests that are under way at once while versions are removed.
-const AT_ONCE: usize = 16;
 
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,6 +226,9 @@ impl Store {
         let mut is_all = self.remove_versions(account, id, None).await?;
         self.remove_result(&rejected_key(account, id)).await?;
         is_all &= self.delete_errors(id).await?;
+        if removal.replaced {
+            self.delete_replace(id).await?;
+        }
         for block in 0..removal.opened_blocks {
             self.delete_block(id, block).await?;
         }
@@ -270,18 +270,19 @@ impl Store {
                 .await
                 .map_err(StoreError::unavailable("s3:ListObjectVersions"))?;
             let versions = page.versions.unwrap_or_default().into_iter();
-            let mut unwanted: Vec<String> = versions
+            let mut unwanted: Vec<(String, String)> = versions
                 .filter(|version| version.key.as_ref() == Some(&key))
                 .filter_map(|version| version.version_id)
                 .filter(|version| Some(version.as_str()) != kept)
+                .map(|version| (key.clone(), version))
                 .collect();
             if kept.is_none() {
                 let markers = page.delete_markers.unwrap_or_default().into_iter();
                 let markers = markers.filter(|marker| marker.key.as_ref() == Some(&key));
-                unwanted.extend(markers.filter_map(|marker| marker.version_id));
+                unwanted.extend(markers.filter_map(|marker| Some((key.clone(), marker.version_id?))));
             }
             removed += unwanted.len();
-            self.delete_object_versions(&key, unwanted).await?;
+            self.delete_object_versions(unwanted).await?;
             if page.is_truncated != Some(true) {
                 return Ok(true);
             }
@@ -292,10 +293,11 @@ impl Store {
         }
     }
 
-    async fn delete_object_versions(&self, key: &str, versions: Vec<String>) -> Result<()> {
-        for group in versions.chunks(AT_ONCE) {
+    /// Removes versions of uploads, each by its key and its id. A repeat finds them gone.
+    pub(crate) async fn delete_object_versions(&self, versions: Vec<(String, String)>) -> Result<()> {
+        for group in versions.chunks(REMOVAL_REQUESTS_AT_ONCE) {
             let mut requests = JoinSet::new();
-            for version in group {
+            for (key, version) in group {
                 let delete = self.inner.s3.delete_object().bucket(&self.settings().uploads_bucket);
                 let delete = delete.key(key).version_id(version);
                 requests.spawn(async move {

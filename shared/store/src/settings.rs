@@ -62,6 +62,9 @@ pub struct Settings {
     /// `PENSTOCK_CHUNK_BYTES`, `PENSTOCK_CHUNK_ROWS`, `PENSTOCK_BLOCK_CHUNKS`: how the files of new imports are cut;
     /// [`Chunking::default`], which they cannot exceed, if not set.
     pub chunking: Chunking,
+    /// `PENSTOCK_CONFIRM_DAYS`: how long an import waits to be confirmed that would remove more than its guard lets
+    /// pass; [`limits::CONFIRM_DAYS`] if not set.
+    pub confirm_days: u64,
     /// `PENSTOCK_EXPORT_RETENTION_DAYS`: how long an export and its file are kept once it has ended;
     /// [`limits::EXPORT_RETENTION_DAYS`] if not set. The bucket's lifecycle removes the file.
     pub export_retention_days: u64,
@@ -162,6 +165,7 @@ impl Settings {
                 rows: number("PENSTOCK_CHUNK_ROWS", most.rows)?.min(most.rows),
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
+            confirm_days: number("PENSTOCK_CONFIRM_DAYS", limits::CONFIRM_DAYS)?,
             export_retention_days: number("PENSTOCK_EXPORT_RETENTION_DAYS", limits::EXPORT_RETENTION_DAYS)?,
             export_part_bytes: number("PENSTOCK_EXPORT_PART_BYTES", limits::EXPORT_PART_BYTES as u64)?
                 .clamp(limits::PART_LEAST_BYTES, limits::EXPORT_PART_BYTES as u64)
@@ -182,6 +186,11 @@ impl Settings {
     /// How long an export and its file are kept once it has ended, in milliseconds.
     pub fn export_retention_ms(&self) -> i64 {
         i64::try_from(self.export_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
+    }
+
+    /// How long an import waits to be confirmed, in milliseconds.
+    pub fn confirm_ms(&self) -> i64 {
+        i64::try_from(self.confirm_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
     }
 
     /// The clock that these settings name.
@@ -314,7 +323,8 @@ mod tests {
             _ if name.ends_with("SECONDS")
                 || name.contains("_CHUNK")
                 || name.contains("_ACCOUNT_")
-                || name.contains("_EXPORT_") =>
+                || name.contains("_EXPORT_")
+                || name.ends_with("_DAYS") =>
             {
                 Some("60".to_owned())
             }

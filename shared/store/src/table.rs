@@ -1,4 +1,4 @@
-//! The imports table: the name of every item in it.
+//! The imports table: the name of every item in it. What names begin with is registered in [`crate::names`].
 //!
 //! | partition | sort key | what |
 //! | --- | --- | --- |
@@ -14,18 +14,26 @@
 //! | `account#<account>` | `kinds`, `schema-number#<kind>` | the names of those; the last version of one that was removed |
 //! | `account#<account>` | `use#<kind>#<import>` | that an import uses a kind of the account's own |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
+//! | `account#<account>` | `limit#<policy>` | a rate-limit window of the account |
 //! | `key#<id>` | `key` | an API key |
 //! | `block#<import>#<number>` | `block` | a block of an import |
 //! | `errors#<import>` | `<chunk>` | what there is of row errors of a chunk |
 //! | `errors#<import>#<shard>` | `<chunk>#<part>` | a part of them |
+//! | `replace#<import>#<shard>` | `counted`, `removed` | how many records of a shard a replace would remove, removed |
+//! | `replace#<import>#<shard>` | `keys#<run>#<part>` | a part of their keys |
+//! | `limit#<policy>#<address>` | `limit` | a rate-limit window of a network address |
+//! | `accounts` | `<account>` | that there is an account, and whether it is being removed |
+//! | `account-removal#<account>` | `account-removal` | the removal of an account, and the report of it |
 //!
-//! Whatever belongs to one account is one query, and a foreign id looks like a missing one. The counters of rate limits
-//! are named in [`crate::rate`].
+//! Whatever belongs to one account is one query, and a foreign id looks like a missing one.
+
+use std::{fmt::Display, str::FromStr};
 
 use penstock_model::{AccountId, ExportId, ImportId, KindName, limits};
 
 use crate::{
     dynamo::{self, Item},
+    names::{FoundBy, Own, Partition},
     sha256_hex,
 };
 
@@ -33,17 +41,27 @@ use crate::{
 pub(crate) const DUE_SHARDS: u32 = 4;
 
 pub(crate) fn account_pk(account: &AccountId) -> String {
-    format!("account#{account}")
+    Partition::Account.named(account)
+}
+
+/// The key of an item in an account's own partition.
+fn own_key(account: &AccountId, own: Own, rest: impl Display) -> Item {
+    dynamo::key(account_pk(account), own.named(rest))
+}
+
+/// The account in whose own partition an item stands, and what follows the beginning of its sort key, if it begins so.
+fn of_own<T: FromStr>(pk: &str, sk: &str, own: Own) -> Option<(AccountId, T)> {
+    let account = pk.strip_prefix(Partition::Account.text())?.parse().ok()?;
+    Some((account, sk.strip_prefix(own.text())?.parse().ok()?))
 }
 
 pub(crate) fn import_key(account: &AccountId, id: &ImportId) -> Item {
-    dynamo::key(account_pk(account), format!("import#{id}"))
+    own_key(account, Own::Import, id)
 }
 
 /// The import that the item of this partition and sort key is, if it is one.
 pub(crate) fn import_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
-    let account = pk.strip_prefix("account#")?.parse().ok()?;
-    Some((account, sk.strip_prefix("import#")?.parse().ok()?))
+    of_own(pk, sk, Own::Import)
 }
 
 /// The partition of the index `due` in which an import is found.
@@ -53,13 +71,12 @@ pub(crate) fn due_shard(id: &ImportId) -> String {
 }
 
 pub(crate) fn removal_key(account: &AccountId, id: &ImportId) -> Item {
-    dynamo::key(account_pk(account), format!("removal#{id}"))
+    own_key(account, Own::Removal, id)
 }
 
 /// The account and import of the removal that the item of this partition and sort key is, if it is one.
 pub(crate) fn removal_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
-    let account = pk.strip_prefix("account#")?.parse().ok()?;
-    Some((account, sk.strip_prefix("removal#")?.parse().ok()?))
+    of_own(pk, sk, Own::Removal)
 }
 
 /// The partition of the index `due` in which a removal is found: none of those of imports.
@@ -68,13 +85,12 @@ pub(crate) fn removal_shard(id: &ImportId) -> String {
 }
 
 pub(crate) fn export_key(account: &AccountId, id: &ExportId) -> Item {
-    dynamo::key(account_pk(account), format!("export#{id}"))
+    own_key(account, Own::Export, id)
 }
 
 /// The export that the item of this partition and sort key is, if it is one.
 pub(crate) fn export_of(pk: &str, sk: &str) -> Option<(AccountId, ExportId)> {
-    let account = pk.strip_prefix("account#")?.parse().ok()?;
-    Some((account, sk.strip_prefix("export#")?.parse().ok()?))
+    of_own(pk, sk, Own::Export)
 }
 
 /// The partition of the index `due` in which an export is found: none of those of imports.
@@ -84,49 +100,49 @@ pub(crate) fn export_shard(id: &ExportId) -> String {
 }
 
 pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {
-    dynamo::key(account_pk(account), format!("kind#{kind}"))
+    own_key(account, Own::Order, kind)
 }
 
 /// Places are padded, so that one query reads them in their order.
 pub(crate) fn place_key(account: &AccountId, kind: &KindName, order: u64) -> Item {
-    dynamo::key(account_pk(account), format!("order#{kind}#{order:020}"))
+    own_key(account, Own::Place, format_args!("{kind}#{order:020}"))
 }
 
 /// The place that stands under a sort key.
 pub(crate) fn place_of(sk: &str) -> Option<u64> {
-    sk.strip_prefix("order#")?.rsplit_once('#')?.1.parse().ok()
+    sk.strip_prefix(Own::Place.text())?.rsplit_once('#')?.1.parse().ok()
 }
 
 pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {
-    dynamo::key(account_pk(account), format!("idempotency#{}", sha256_hex(key.as_bytes())))
+    own_key(account, Own::Idempotency, sha256_hex(key.as_bytes()))
 }
 
 pub(crate) fn unfinished_key(account: &AccountId, quota: &str) -> Item {
-    dynamo::key(account_pk(account), format!("unfinished#{quota}"))
+    own_key(account, Own::Unfinished, quota)
 }
 
 /// A day is counted from 1970-01-01, in UTC.
 pub(crate) fn day_bytes_key(account: &AccountId, day: i64) -> Item {
-    dynamo::key(account_pk(account), format!("bytes#{day}"))
+    own_key(account, Own::DayBytes, day)
 }
 
 pub(crate) fn newest_schema_key(account: &AccountId, kind: &KindName) -> Item {
-    dynamo::key(account_pk(account), format!("schema#{kind}"))
+    own_key(account, Own::Schema, kind)
 }
 
 /// The kind whose newest version stands under a sort key.
 pub(crate) fn kind_of(sk: &str) -> Option<KindName> {
-    sk.strip_prefix("schema#")?.parse().ok()
+    sk.strip_prefix(Own::Schema.text())?.parse().ok()
 }
 
 /// The names of an account's own kinds, which are counted.
 pub(crate) fn kind_names_key(account: &AccountId) -> Item {
-    dynamo::key(account_pk(account), "kinds")
+    own_key(account, Own::SchemaNames, "")
 }
 
 /// The number of a kind's last version, which outlives the kind.
 pub(crate) fn kind_number_key(account: &AccountId, kind: &KindName) -> Item {
-    dynamo::key(account_pk(account), format!("schema-number#{kind}"))
+    own_key(account, Own::SchemaNumber, kind)
 }
 
 pub(crate) fn schema_version_key(account: &AccountId, kind: &KindName, version: u32) -> Item {
@@ -135,12 +151,12 @@ pub(crate) fn schema_version_key(account: &AccountId, kind: &KindName, version: 
 
 /// What the sort keys of all versions of a kind begin with.
 pub(crate) fn schema_versions(kind: &KindName) -> String {
-    format!("schema-version#{kind}#")
+    Own::SchemaVersion.named(format_args!("{kind}#"))
 }
 
 /// The version of a kind that stands under a sort key.
 pub(crate) fn version_of(sk: &str) -> Option<u32> {
-    sk.strip_prefix("schema-version#")?.rsplit_once('#')?.1.parse().ok()
+    sk.strip_prefix(Own::SchemaVersion.text())?.rsplit_once('#')?.1.parse().ok()
 }
 
 pub(crate) fn kind_use_key(account: &AccountId, kind: &KindName, import: &ImportId) -> Item {
@@ -149,19 +165,19 @@ pub(crate) fn kind_use_key(account: &AccountId, kind: &KindName, import: &Import
 
 /// What the sort keys of all marks of imports of a kind begin with.
 pub(crate) fn kind_uses(kind: &KindName) -> String {
-    format!("use#{kind}#")
+    Own::SchemaUse.named(format_args!("{kind}#"))
 }
 
 pub(crate) fn listed_api_key(account: &AccountId, id: &str) -> Item {
-    dynamo::key(account_pk(account), format!("key#{id}"))
+    own_key(account, Own::Key, id)
 }
 
 pub(crate) fn api_key(id: &str) -> Item {
-    dynamo::key(format!("key#{id}"), "key")
+    dynamo::key(Partition::Key.named(id), "key")
 }
 
 pub(crate) fn block_pk(import: &ImportId, block: u32) -> String {
-    format!("block#{import}#{block}")
+    Partition::Block.named(format_args!("{import}#{block}"))
 }
 
 pub(crate) fn block_key(import: &ImportId, block: u32) -> Item {
@@ -169,7 +185,7 @@ pub(crate) fn block_key(import: &ImportId, block: u32) -> Item {
 }
 
 pub(crate) fn errors_pk(import: &ImportId) -> String {
-    format!("errors#{import}")
+    Partition::Errors.named(import)
 }
 
 /// Numbers are padded, so that one query reads chunks in the order of the file.
@@ -192,4 +208,68 @@ pub(crate) fn error_shard_pk(import: &ImportId, shard: u32) -> String {
 
 pub(crate) fn error_part_key(import: &ImportId, chunk: u32, part: u32) -> Item {
     dynamo::key(error_shard_pk(import, error_shard(chunk)), format!("{}#{part:06}", errors_sk(chunk)))
+}
+
+/// The rate-limit window of an account under a policy.
+pub(crate) fn account_window_key(account: &AccountId, policy: &str) -> Item {
+    own_key(account, Own::Window, policy)
+}
+
+/// The rate-limit window of a network address under a policy.
+pub(crate) fn address_window_key(policy: &str, address: &str) -> Item {
+    dynamo::key(Partition::Address.named(format_args!("{policy}#{address}")), "limit")
+}
+
+pub(crate) fn listed_account_key(account: &AccountId) -> Item {
+    dynamo::key(Partition::Accounts.named(""), account.as_str())
+}
+
+pub(crate) fn account_removal_key(account: &AccountId) -> Item {
+    dynamo::key(Partition::AccountRemoval.named(account), "account-removal")
+}
+
+/// The account of the removal that the item of this partition and sort key is, if it is one.
+pub(crate) fn account_removal_of(pk: &str, _: &str) -> Option<(AccountId, ())> {
+    Some((pk.strip_prefix(Partition::AccountRemoval.text())?.parse().ok()?, ()))
+}
+
+/// The partition of the index `due` in which the removals of accounts are found.
+pub(crate) const ACCOUNT_REMOVALS_DUE: &str = "account-removal";
+
+/// The partition keys under which the rows of an import with so many blocks, and the removal of a replace, are accounted
+/// for.
+pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: bool) -> Vec<String> {
+    let found = Partition::ALL.iter().filter(|partition| partition.found_by() == FoundBy::Imports);
+    let mut partitions = Vec::new();
+    for partition in found {
+        match partition {
+            Partition::Block => partitions.extend((0..blocks).map(|block| block_pk(import, block))),
+            Partition::Errors => {
+                partitions.extend((0..limits::ERROR_SHARDS).map(|shard| error_shard_pk(import, shard)));
+                partitions.push(errors_pk(import));
+            }
+            Partition::Replace if is_replace => {
+                partitions.extend((0..=u8::MAX).map(|shard| replace_pk(import, shard)));
+            }
+            Partition::Replace => {}
+            Partition::Account
+            | Partition::Key
+            | Partition::Address
+            | Partition::Accounts
+            | Partition::AccountRemoval => unreachable!("they are not found by imports"),
+        }
+    }
+    partitions
+}
+
+/// The partition of what a replace counts and removes of one shard of its kind.
+pub(crate) fn replace_pk(import: &ImportId, shard: u8) -> String {
+    Partition::Replace.named(format_args!("{import}#{shard:02x}"))
+}
+
+/// What the sort keys of the parts of a list of keys begin with: each run writes a list of its own.
+pub(crate) const REPLACE_KEYS: &str = "keys#";
+
+pub(crate) fn replace_keys_key(import: &ImportId, shard: u8, run: &str, part: u32) -> Item {
+    dynamo::key(replace_pk(import, shard), format!("{REPLACE_KEYS}{run}#{part:06}"))
 }

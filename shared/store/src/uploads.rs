@@ -16,6 +16,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     Result, Store, StoreError, crash,
+    names::Folder,
     objects::{ObjectWriter, Target, Written},
 };
 
@@ -39,22 +40,21 @@ pub struct PresignedForm {
     pub fields: Vec<(&'static str, String)>,
 }
 
-const UPLOADS: &str = "uploads/";
-
 /// The key of an import's upload.
 pub fn upload_key(account: &AccountId, import: &ImportId) -> String {
-    format!("{UPLOADS}{account}/{import}")
+    format!("{}{import}", Folder::Uploads.of_account(account))
 }
 
 /// The account and import of an upload's key; `None` for any other key.
 pub fn of_key(key: &str) -> Option<(AccountId, ImportId)> {
-    let (account, import) = key.strip_prefix(UPLOADS)?.split_once('/')?;
-    Some((account.parse().ok()?, import.parse().ok()?))
+    let (Folder::Uploads, account) = Folder::of(key)? else { return None };
+    let import = key.strip_prefix(&Folder::Uploads.of_account(&account))?.parse().ok()?;
+    Some((account, import))
 }
 
 /// The key of an import's rejected rows file.
 pub fn rejected_key(account: &AccountId, import: &ImportId) -> String {
-    format!("rejected/{account}/{import}.csv")
+    format!("{}{import}.csv", Folder::Rejected.of_account(account))
 }
 
 impl Store {

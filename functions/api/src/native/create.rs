@@ -7,12 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Schema, UnknownFormat, limits};
-use penstock_store::imports::{Creation, Idempotency};
+use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat};
+use penstock_store::imports::Creation;
 use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
+    idempotency,
     view::ImportView,
 };
 use crate::{
@@ -40,23 +41,16 @@ impl JsonShape for ImportRequest {
 
 pub(super) async fn create(
     State(Api { store, work, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    caller: Caller<Create>,
     headers: HeaderMap,
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
-    let idempotency = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => {
-            let most = limits::IDEMPOTENCY_KEY_CHARS;
-            let key = key.to_str().ok().filter(|key| (1..=most).contains(&key.len()));
-            let key = key.ok_or_else(|| {
-                let detail = format!("an Idempotency-Key is 1 to {most} printable ASCII characters");
-                Refusal::bad_request("invalid_idempotency_key", detail)
-            })?;
-            Some(Idempotency { key: key.to_owned(), request: body.hash.clone() })
-        }
-    };
+    let idempotency = idempotency::read(&headers, &body.hash)?;
     let NewImport { kind, format, filename, size, options } = NewImport::check(body.value)?;
+    if options.mode == Mode::Replace {
+        caller.needs(Scope::RecordDelete)?;
+    }
+    let account = caller.account;
     let found = store.kind(&account, &kind).await?;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = found.ok_or_else(no_kind)?;
@@ -75,12 +69,7 @@ pub(super) async fn create(
         Creation::Created => import,
         Creation::NoKind => return Err(no_kind()),
         Creation::NoPlace => return Err(intake::no_place(&store)),
-        Creation::OtherRequest => {
-            return Err(Refusal::unprocessable(
-                "idempotency_key_reused",
-                "this Idempotency-Key came with another request within the last 24 hours",
-            ));
-        }
+        Creation::OtherRequest => return Err(idempotency::reused()),
         Creation::Repeated(id) => store.import(&account, &id).await?.ok_or_else(|| {
             Refusal::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
         })?,

@@ -6,7 +6,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use penstock_engine::export::RecordWriter;
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{
     body::{JsonBody, JsonShape},
-    records,
+    idempotency, records,
 };
 use crate::{
     api::Api,
@@ -100,12 +100,14 @@ impl ExportView {
     }
 }
 
-/// A repeat orders another export.
+/// A repeat with the same `Idempotency-Key` gives the same export; without one it orders another.
 pub(super) async fn create(
     State(Api { store, work, .. }): State<Api>,
     caller: Caller<Read>,
+    headers: HeaderMap,
     body: JsonBody<ExportRequest>,
 ) -> Result<Response, Refusal> {
+    let idempotency = idempotency::read(&headers, &body.hash)?;
     let account = caller.account.clone();
     let ExportRequest { kind, format, compression, changed_after } = body.value;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
@@ -131,20 +133,33 @@ pub(super) async fn create(
     let now = store.now_ms();
     let export = Export::new(ExportId::new(now, random()), account, kind.clone(), now);
     let export = Export { kind_version: found.version, format, compression, changed_after, ..export };
-    if store.create_export(&export).await? == ExportCreation::NoPlace {
-        let message = format!(
-            "{} exports of the account are unfinished, and no more can be at once: wait for one, or cancel one",
-            limits::ACCOUNT_EXPORTS
-        );
-        let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_exports", message);
-        return Err(refusal.with(header::RETRY_AFTER, HeaderValue::from_static("60")));
-    }
-    // Where this is lost, the sweeper sends it.
-    store.send(&Order::to_export(&export)).await?;
+    let export = match store.create_export(&export, idempotency.as_ref()).await? {
+        ExportCreation::Created => {
+            // Where this is lost, the sweeper sends it.
+            store.send(&Order::to_export(&export)).await?;
+            export
+        }
+        ExportCreation::Repeated(id) => {
+            let first = store.export(&caller.account, &id).await?.filter(|export| !export.deleted);
+            let deleted = "the export that this Idempotency-Key made has been deleted";
+            first.ok_or_else(|| Refusal::conflict("export_deleted", deleted))?
+        }
+        ExportCreation::OtherRequest => return Err(idempotency::reused()),
+        ExportCreation::NoPlace => return Err(no_place()),
+    };
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("exports/{}", export.id);
     let view = ExportView::new(&store, export).await?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+fn no_place() -> Refusal {
+    let message = format!(
+        "{} exports of the account are unfinished, and no more can be at once: wait for one, or cancel one",
+        limits::ACCOUNT_EXPORTS
+    );
+    let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_exports", message);
+    refusal.with(header::RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
 fn no_export() -> Refusal {

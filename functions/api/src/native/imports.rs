@@ -117,7 +117,7 @@ pub(super) async fn cancel(
         _ => {
             return Err(Refusal::conflict(
                 "already_ended",
-                "the import has ended or is about to end, and can no longer be cancelled",
+                "the import has ended, is about to end, or removes records already, and can no longer be cancelled",
             ));
         }
     };

@@ -57,7 +57,7 @@ impl KeyView {
     }
 }
 
-/// A repeat makes another key.
+/// A repeat makes another key. An account that had none exists from then on.
 pub(super) async fn create(
     State(store): State<Store>,
     Caller { account: own, .. }: Caller<Manage>,
@@ -75,7 +75,9 @@ pub(super) async fn create(
     }
     let (id, secret) = (keys::new_id(), keys::new_secret());
     let new = NewKey { id, secret: secret.clone(), account: account.unwrap_or(own), scopes, label };
-    let key = store.put_key(&new).await?;
+    let removing =
+        || Refusal::conflict("account_removing", "the account is being removed, and gets no key before it is gone");
+    let key = store.put_key(&new).await?.ok_or_else(removing)?;
     tracing::info!(key.id = key.id, key.account = %key.account, "a key was made");
     let token = Some(format!("{}.{secret}", key.id));
     Ok((StatusCode::CREATED, Json(KeyView { token, secret: Some(secret), ..KeyView::new(key) })).into_response())

@@ -28,6 +28,17 @@ pub(super) struct ImportView {
     columns: Option<Vec<String>>,
     ignored_columns: Vec<String>,
     rows: Rows,
+    /// Records that it removed, or has removed so far.
+    removed: u64,
+    /// Records that it would remove, or was to, once that is counted.
+    to_remove: Option<u64>,
+    /// Until when that can be confirmed.
+    confirm_until: Option<String>,
+    /// The import that its upload waits for.
+    waiting_for: Option<String>,
+    /// Notes of an import without a file; those of others stand in `detected`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// The status in which a processing import will end, once it is cancelled or has failed.
     ending: Option<Status>,
     failure: Option<Failure>,
@@ -101,6 +112,12 @@ impl ImportView {
     /// The import with its current counts.
     pub(super) async fn new(store: &Store, import: Import) -> Result<Self, StoreError> {
         let rows = store.rows(&import).await?;
+        let removed = store.removed(&import).await?;
+        let waiting_for = import.waiting_for.as_ref().filter(|gate| **gate != import.id).map(ToString::to_string);
+        let notes = match import.layout {
+            None => import.notes.iter().cloned().collect(),
+            Some(_) => Vec::new(),
+        };
         let rejected = import.report.as_ref().map(|report| Rejected { rows: report.rows });
         Ok(Self {
             id: import.id.to_string(),
@@ -117,6 +134,11 @@ impl ImportView {
             columns: import.columns,
             ignored_columns: import.ignored_columns,
             rows,
+            removed,
+            to_remove: import.to_remove.map(|to_remove| to_remove.records),
+            confirm_until: import.held_until.filter(|_| import.status == Status::AwaitingConfirmation).map(rfc3339),
+            waiting_for: waiting_for.filter(|_| !import.status.is_final()),
+            notes,
             ending: import.halt.filter(|_| !import.status.is_final()).map(|halt| halt.status),
             failure: import.failure,
             rejected,

@@ -45,11 +45,11 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// Invokes the function asynchronously. A repeat tells it again.
     pub(super) fn tell(&self, object: &StoredObject) {
-        if !object.key.starts_with(PREFIX) {
-            return;
-        }
         if let Some(stages) = &self.stages {
             stages.stored(object);
+        }
+        if !object.key.starts_with(PREFIX) {
+            return;
         }
         let faults = self.weather.faults();
         let strikes = |probability| self.weather.strikes(Source::Events, probability);

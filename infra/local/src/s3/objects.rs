@@ -373,39 +373,55 @@ impl S3 for Objects {
         self.files.list_objects_v2(req).await
     }
 
-    /// Of the one key that the prefix is; delete markers are not kept here.
+    /// Keys in their order, of each its versions, the newest first; delete markers are not kept here.
     async fn list_object_versions(
         &self,
         req: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        let ListObjectVersionsInput { bucket, prefix, max_keys, version_id_marker, .. } = req.input;
+        let ListObjectVersionsInput { bucket, prefix, max_keys, key_marker, version_id_marker, .. } = req.input;
         self.know(&bucket)?;
-        let key = prefix.unwrap_or_default();
-        let (versions, has_current) = self.versions.list(&bucket, &key).await?;
+        let prefix = prefix.unwrap_or_default();
         let most = usize::try_from(max_keys.unwrap_or(LISTED)).unwrap_or(0).min(LISTED as usize);
-        let newest = versions.first().filter(|_| has_current).map(|version| version.id.clone());
-        // Ids ascend, and the newest come first.
-        let mut left = versions.iter().filter(|version| version_id_marker.as_ref().is_none_or(|at| version.id < *at));
-        let mut listed = Vec::new();
-        for version in left.by_ref().take(most) {
-            let Ok(metadata) = tokio::fs::metadata(self.versions.file(version)).await else { continue };
-            listed.push(ObjectVersion {
-                key: Some(key.clone()),
-                version_id: Some(if self.versioned(&bucket) { version.id.clone() } else { "null".to_owned() }),
-                is_latest: Some(newest.as_ref() == Some(&version.id)),
-                e_tag: self.etag(version).await?,
-                size: i64::try_from(metadata.len()).ok(),
-                last_modified: metadata.modified().ok().map(Into::into),
-                ..Default::default()
-            });
+        let keys = self.versions.keys(&bucket, &prefix).await.map_err(|error| s3_error!(error, InternalError))?;
+        // A marker without a version's id is behind all versions of its key.
+        let is_ahead = |key: &&String| match (&key_marker, &version_id_marker) {
+            (None, _) => true,
+            (Some(marker), Some(_)) => *key >= marker,
+            (Some(marker), None) => *key > marker,
+        };
+        let (mut listed, mut is_truncated) = (Vec::new(), false);
+        for key in keys.iter().filter(is_ahead) {
+            let (versions, has_current) = self.versions.list(&bucket, key).await?;
+            let newest = versions.first().filter(|_| has_current).map(|version| version.id.clone());
+            // Ids ascend, and the newest come first.
+            let behind = version_id_marker.as_ref().filter(|_| key_marker.as_ref().is_none_or(|marker| marker == key));
+            for version in versions.iter().filter(|version| behind.is_none_or(|at| version.id < *at)) {
+                if listed.len() == most {
+                    is_truncated = true;
+                    break;
+                }
+                let Ok(metadata) = tokio::fs::metadata(self.versions.file(version)).await else { continue };
+                listed.push(ObjectVersion {
+                    key: Some(key.clone()),
+                    version_id: Some(if self.versioned(&bucket) { version.id.clone() } else { "null".to_owned() }),
+                    is_latest: Some(newest.as_ref() == Some(&version.id)),
+                    e_tag: self.etag(version).await?,
+                    size: i64::try_from(metadata.len()).ok(),
+                    last_modified: metadata.modified().ok().map(Into::into),
+                    ..Default::default()
+                });
+            }
+            if is_truncated {
+                break;
+            }
         }
-        let is_truncated = left.next().is_some();
-        let next = listed.last().filter(|_| is_truncated).and_then(|last| last.version_id.clone());
+        let next = listed.last().filter(|_| is_truncated);
+        let (next_key, next_version) = next.map(|last| (last.key.clone(), last.version_id.clone())).unwrap_or_default();
         Ok(S3Response::new(ListObjectVersionsOutput {
             name: Some(bucket),
-            next_key_marker: next.as_ref().map(|_| key.clone()),
-            next_version_id_marker: next,
-            prefix: Some(key),
+            next_key_marker: next_key,
+            next_version_id_marker: next_version,
+            prefix: Some(prefix),
             max_keys: Some(most as i32),
             is_truncated: Some(is_truncated),
             versions: Some(listed),

@@ -11,6 +11,7 @@
 //! <root>/.bucket-….object-….json      what s3s-fs keeps about each version: headers, checksums, ETag
 //! ```
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,6 +127,34 @@ impl Versions {
         let mut ids = self.ids(&folder).await.map_err(internal)?;
         ids.sort_unstable_by(|one, other| other.cmp(one));
         Ok((ids.into_iter().map(|id| Version { id, folder: folder.clone() }).collect(), has_current))
+    }
+
+    /// The keys of a bucket that begin so, in their order: those that have a current object, and the one that the prefix
+    /// is. A key that has versions and no current object is found by its own name alone.
+    pub(super) async fn keys(&self, bucket: &str, prefix: &str) -> io::Result<Vec<String>> {
+        let root = self.root.join(bucket);
+        let mut keys = BTreeSet::from([prefix.to_owned()]);
+        // Below the last folder that the prefix names.
+        let mut folders = vec![prefix.rsplit_once('/').map_or_else(|| root.clone(), |(folder, _)| root.join(folder))];
+        while let Some(folder) = folders.pop() {
+            let mut entries = match fs::read_dir(&folder).await {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
+                Err(error) => return Err(error),
+            };
+            while let Some(entry) = entries.next_entry().await? {
+                if entry.file_type().await?.is_dir() {
+                    folders.push(entry.path());
+                } else if let Ok(path) = entry.path().strip_prefix(&root)
+                    && let Some(key) = path.to_str().filter(|key| key.starts_with(prefix))
+                {
+                    keys.insert(key.to_owned());
+                }
+            }
+        }
+        keys.retain(|key| !key.is_empty() && !key.ends_with('/'));
+        Ok(keys.into_iter().collect())
     }
 
     /// The ids of the committed versions. One that is still being stored, or that its condition forbade, has no mark.

@@ -40,6 +40,25 @@ impl Kind {
         fields
     }
 
+    /// Whether the key of a row with these cells depends on a field that they do not hold.
+    pub(crate) fn key_needs(&self, cells: &[(usize, Option<Cell<'_>>)], field: usize) -> bool {
+        self.key.iter().any(|&part| self.is_taken_from(cells, part, field))
+    }
+
+    /// Whether the value of a field of a row depends on this field.
+    fn is_taken_from(&self, cells: &[(usize, Option<Cell<'_>>)], of: usize, field: usize) -> bool {
+        if of == field {
+            return true;
+        }
+        if cells.iter().any(|(named, value)| *named == of && value.is_some()) {
+            return false;
+        }
+        match self.defaults.iter().find(|(defaulted, _)| *defaulted == of) {
+            Some((_, DefaultRule::From { field: source, .. })) => self.is_taken_from(cells, *source, field),
+            _ => false,
+        }
+    }
+
     /// Bytes that a row can add to a record, at most, if its cells can add `cells` bytes: defaults repeat what other
     /// fields say.
     pub fn bytes_with_defaults(&self, cells: usize) -> usize {

@@ -90,7 +90,7 @@ impl RowReader<'_> {
     fn not_named(&self, buffer: &mut RowBuffer<'_>) {
         for (at, field) in self.plan.kind().fields().iter().enumerate() {
             let is_named = self.named_by.get(at).is_some_and(|by| *by == self.begun);
-            if field.is_required() && !is_named {
+            if field.is_required() && !is_named && self.plan.reads(at) {
                 self.cell(buffer, at, Input::Null, b"");
             }
         }

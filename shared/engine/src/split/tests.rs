@@ -4,7 +4,8 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::*;
 
-const SMALL: SplitOptions = SplitOptions { grammar: Grammar::CSV, chunk_bytes: 24, chunk_rows: 3, record_bytes: 40 };
+const SMALL: SplitOptions =
+    SplitOptions { grammar: Grammar::CSV, chunk_bytes: 24, chunk_rows: 3, record_bytes: 40, held_bytes: 0 };
 
 fn split(options: SplitOptions, file: &[u8], piece_bytes: usize) -> Result<(Vec<Piece>, u64), SplitError> {
     let mut splitter = Splitter::new(options);
@@ -131,18 +132,45 @@ proptest! {
     }
 
     #[test]
+    fn what_is_held_of_refused_records_changes_no_chunk(file in files(), repeat in 1usize..4, cut in 1usize..40) {
+        let file = file.repeat(repeat);
+        let (plain, held) = (split(SMALL, &file, cut), split(SMALL.holding(90), &file, cut));
+        let (Ok((plain, rows)), Ok((held, rows_too))) = (&plain, &held) else {
+            prop_assert_eq!(plain, held);
+            return Ok(());
+        };
+        prop_assert_eq!((rows, plain.len()), (rows_too, held.len()));
+        for (plain, held) in plain.iter().zip(held) {
+            let (Piece::Chunk(chunk, next), Piece::Chunk(held, next_too)) = (plain, held) else {
+                prop_assert_eq!(plain, held);
+                continue;
+            };
+            prop_assert_eq!(next, next_too);
+            let body = match &chunk.body {
+                Body::Refused(RecordFlaw::TooLarge) if chunk.bytes <= 90 => {
+                    Body::Rows(file[chunk.offset as usize..][..chunk.bytes as usize].to_vec())
+                }
+                body => body.clone(),
+            };
+            prop_assert_eq!(&Chunk { body, ..chunk.clone() }, held);
+        }
+    }
+
+    #[test]
     fn a_splitter_resumed_anywhere_goes_on_as_if_it_had_not_stopped(file in files(), stop in 0usize..200, cut in 1usize..20) {
         resumed(SMALL, &file, stop, cut)?;
     }
 
     #[test]
     fn memory_is_bounded_whatever_the_file(file in files(), repeat in 1usize..40) {
-        let mut splitter = Splitter::new(SMALL);
-        for part in file.repeat(repeat).chunks(16) {
-            if splitter.push(part).is_err() {
-                return Ok(());
+        for options in [SMALL, SMALL.holding(90)] {
+            let mut splitter = Splitter::new(options);
+            for part in file.repeat(repeat).chunks(16) {
+                if splitter.push(part).is_err() {
+                    return Ok(());
+                }
+                prop_assert!(splitter.buffer.len() <= options.chunk_bytes + options.most_bytes() + 3 * 16);
             }
-            prop_assert!(splitter.buffer.len() <= SMALL.chunk_bytes + SMALL.record_bytes + 3 * 16);
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Fate, ImportId, ImportOptions, Verdict};
+use crate::{Fate, ImportId, ImportOptions, Mode, Verdict};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -13,7 +13,7 @@ fn object(etag: &str) -> StoredObject {
 }
 
 fn accept() -> Transition {
-    Transition::Accept { object: object("a"), order: 3, no_older_running: true }
+    Transition::Accept { object: Some(object("a")), order: 3, no_older_running: true }
 }
 
 /// The import as the store has it after a transition.
@@ -26,6 +26,13 @@ fn after(import: &Import, transition: &Transition) -> Import {
     serde_json::from_value(stored).expect("an import")
 }
 
+fn replaces(import: Import) -> Import {
+    let options = ImportOptions { mode: Mode::Replace, ..ImportOptions::default() };
+    Import { options, ..import }
+}
+
+const TO_REMOVE: ToRemove = ToRemove { records: 5, of: 9 };
+
 /// An import at each of the stages.
 fn at(stage: Stage) -> Import {
     match stage {
@@ -35,6 +42,16 @@ fn at(stage: Stage) -> Import {
         Stage::Applying => {
             Import { opened_blocks: 1, ..after(&at(Stage::Splitting), &Transition::Split { total: 20 }) }
         }
+        Stage::Waiting => {
+            let gate = ImportId::new(1, [8; 10]);
+            after(&awaiting(), &Transition::Wait { object: Some(object("a")), gate })
+        }
+        Stage::Held => {
+            let counted = Import { opened_blocks: 0, ..replaces(at(Stage::Applying)) };
+            after(&counted, &Transition::Hold { to_remove: TO_REMOVE, until: HOUR_MS })
+        }
+        Stage::Confirmed => after(&at(Stage::Held), &Transition::Confirm { order: 8 }),
+        Stage::Removing => after(&at(Stage::Confirmed), &at(Stage::Confirmed).decide(TO_REMOVE)),
         Stage::Halting => {
             let running = at(Stage::Splitting);
             after(&running, &running.on_halt(&Halt::cancelled()).expect("it runs"))
@@ -45,7 +62,7 @@ fn at(stage: Stage) -> Import {
 
 fn end(transition: &Transition) -> (Status, Option<&str>, Option<Rows>) {
     match transition {
-        Transition::End { status, failure, rows } => (*status, failure.as_ref().map(|f| f.code.as_str()), *rows),
+        Transition::End { status, failure, rows, .. } => (*status, failure.as_ref().map(|f| f.code.as_str()), *rows),
         other => panic!("{other:?}"),
     }
 }
@@ -56,10 +73,14 @@ fn a_stage_is_told_by_its_marks_and_by_no_others() {
         let import = at(stage);
         assert_eq!(import.stage(), stage);
         let fits = |other: &Stage| {
-            let Marks { statuses, halt, total } = other.marks();
+            let Marks { statuses, halt, total, waiting_for, confirmed, removes } = other.marks();
+            let fits = |mark: Option<bool>, is_there: bool| mark.is_none_or(|there| there == is_there);
             statuses.contains(&import.status)
-                && halt.is_none_or(|there| there == import.halt.is_some())
-                && total.is_none_or(|there| there == import.total.is_some())
+                && fits(halt, import.halt.is_some())
+                && fits(total, import.total.is_some())
+                && fits(waiting_for, import.waiting_for.is_some())
+                && fits(confirmed, import.confirmed.is_some())
+                && fits(removes, import.removes.is_some())
         };
         assert_eq!(Stage::ALL.into_iter().filter(fits).collect::<Vec<_>>(), [stage]);
     }
@@ -75,6 +96,9 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
         let settled = match import.settle() {
             Settlement::End(transition) => Some(transition),
             Settlement::CloseBlocks => import.end_early(&ClosedBlocks::default()),
+            Settlement::Remove => {
+                import.end_removed(4).or_else(|| (stage == Stage::Confirmed).then(|| import.decide(TO_REMOVE)))
+            }
             Settlement::Wait | Settlement::Report | Settlement::Done => None,
         };
         let deleted = match import.delete() {
@@ -82,7 +106,14 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
             Deletion::Refused | Deletion::Remove => None,
         };
         let accepted = (import.on_upload(&object("a")) == Uploaded::Expected).then(accept);
-        let decided = [import.on_halt(&Halt::cancelled()), import.expire(i64::MAX), settled, deleted, accepted];
+        let decided = [
+            import.on_halt(&Halt::cancelled()),
+            import.expire(i64::MAX),
+            settled,
+            deleted,
+            accepted,
+            import.end_held(i64::MAX),
+        ];
         for transition in decided.into_iter().flatten() {
             assert!(transition.is_made_from(stage), "{transition:?} from {stage:?}");
             assert_ne!(after(&import, &transition).stage(), stage);
@@ -99,7 +130,10 @@ fn an_upload_is_accepted_once_and_late_if_need_be() {
         assert_eq!((import.order, import.no_older_running, import.accepted_at), (3, true, Some(7)));
         assert_eq!(import.completed_at, None, "that it expired is past");
     }
-    for running in [Stage::Splitting, Stage::Applying, Stage::Halting] {
+    assert_eq!(of(Stage::Waiting, "a"), Uploaded::Expected);
+    assert_eq!(of(Stage::Waiting, "b"), Uploaded::Ignored("the import is about another object"));
+    let later = [Stage::Held, Stage::Confirmed, Stage::Removing];
+    for running in [Stage::Splitting, Stage::Applying, Stage::Halting].into_iter().chain(later) {
         assert_eq!(of(running, "a"), Uploaded::Known);
         assert_eq!(of(running, "b"), Uploaded::Ignored("the import is about another object"));
     }
@@ -196,6 +230,9 @@ fn what_may_have_been_lost_is_sent_again() {
     for stage in [Stage::AwaitingUpload, Stage::Expired, Stage::Ended] {
         assert_eq!(resumed(stage), None);
     }
+    // A replace all of whose rows are accounted for is settled, and then goes on by itself.
+    let counted = Import { opened_blocks: 0, ..replaces(at(Stage::Applying)) };
+    assert_eq!((counted.settle(), counted.resume()), (Settlement::Remove, None));
     let died = Import { split_died_at: Some(0), ..at(Stage::Splitting) };
     assert_eq!(died.resume(), Some(Order::to_continue(&awaiting(), Some(0))));
     let got_further = Import { checkpoint: Checkpoint { chunk: 4, ..Checkpoint::START }, ..died };
@@ -205,9 +242,71 @@ fn what_may_have_been_lost_is_sent_again() {
 #[test]
 fn only_what_does_not_run_is_deleted() {
     for stage in Stage::ALL {
-        let runs = matches!(stage, Stage::Splitting | Stage::Applying | Stage::Halting);
+        let runs = !matches!(stage, Stage::AwaitingUpload | Stage::Expired | Stage::Ended);
         assert_eq!(at(stage).delete() == Deletion::Refused, runs, "{stage:?}");
     }
     let Deletion::End(ended) = awaiting().delete() else { panic!("it waits") };
     assert_eq!(after(&awaiting(), &ended).delete(), Deletion::Remove);
+}
+
+#[test]
+fn a_replace_ends_by_its_removal_and_any_other_import_without_one() {
+    let applied = Import { opened_blocks: 0, ..at(Stage::Applying) };
+    assert!(matches!(applied.settle(), Settlement::End(_)), "an upsert has ended");
+    assert_eq!(applied.end_unremoved(), None);
+    let counted = replaces(applied);
+    assert_eq!(counted.settle(), Settlement::Remove);
+    let dry = ImportOptions { dry_run: true, ..counted.options.clone() };
+    assert!(matches!((Import { options: dry, ..counted.clone() }).settle(), Settlement::End(_)), "nothing is removed");
+    let abort = Some(Abort { rows: 10, percent: 0 });
+    let aborted = Import {
+        options: ImportOptions { abort, ..counted.options.clone() },
+        noted_tally: Tally { failed: 1, failed_early: 1, ..Tally::default() },
+        ..counted.clone()
+    };
+    let Settlement::End(failed) = aborted.settle() else { panic!("it has failed, and removes nothing") };
+    assert_eq!(end(&failed).0, Status::Failed);
+    let removing = after(&counted, &counted.decide(TO_REMOVE));
+    assert_eq!((removing.stage(), removing.removes), (Stage::Removing, Some((3, u64::MAX))));
+    let ended = after(&removing, &removing.end_removed(5).expect("it removes"));
+    assert_eq!((ended.stage(), ended.removed, ended.to_remove), (Stage::Ended, Some(5), Some(TO_REMOVE)));
+    assert_eq!(ended.rows.and_then(|rows| rows.total), Some(20));
+}
+
+#[test]
+fn nothing_stops_a_removal_that_is_decided() {
+    let removing = at(Stage::Removing);
+    assert_eq!(removing.on_halt(&Halt::cancelled()), None);
+    let halted = Transition::Halt(Halt::cancelled());
+    let unremoved = at(Stage::Held).end_unremoved().expect("it is held");
+    for refused in [halted, unremoved.clone(), removing.decide(TO_REMOVE)] {
+        assert!(!refused.is_made_from(Stage::Removing), "{refused:?}");
+    }
+    // Nor does what a held import comes to stop one that was confirmed meanwhile.
+    assert!(!unremoved.is_made_from(Stage::Confirmed));
+    // Until then a cancel does.
+    for stage in [Stage::Waiting, Stage::Applying, Stage::Held, Stage::Confirmed] {
+        let halting = after(&at(stage), &at(stage).on_halt(&Halt::cancelled()).expect("it can be cancelled"));
+        assert_eq!((halting.stage(), halting.settle()), (Stage::Halting, Settlement::CloseBlocks), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_held_import_ends_when_nobody_confirms_it_in_time() {
+    let held = at(Stage::Held);
+    assert_eq!((held.status, held.settle()), (Status::AwaitingConfirmation, Settlement::Wait));
+    assert_eq!(held.end_held(HOUR_MS), None);
+    let ended = after(&held, &held.end_held(HOUR_MS + 1).expect("its time is over"));
+    assert_eq!((ended.status, ended.removed), (Status::Completed, None));
+    assert_eq!(at(Stage::Confirmed).end_held(i64::MAX), None);
+}
+
+#[test]
+fn an_order_to_remove_everything_has_no_file_and_no_row() {
+    let order = Import { everything: Some(Default::default()), ..replaces(awaiting()) };
+    let accepted = after(&order, &Transition::Accept { object: None, order: 2, no_older_running: true });
+    assert_eq!((accepted.stage(), accepted.settle()), (Stage::Applying, Settlement::Remove));
+    let removing = after(&accepted, &accepted.decide(TO_REMOVE));
+    let ended = after(&removing, &removing.end_removed(5).expect("it removes"));
+    assert_eq!((ended.status, ended.rows.and_then(|rows| rows.total)), (Status::Completed, Some(0)));
 }

@@ -11,6 +11,8 @@ use crate::{Result, Store, StoreError, dynamo::s};
 pub struct ShardPage {
     /// The records with their canonical keys, in the order of their sort keys, tombstones included.
     pub records: Vec<(String, Record)>,
+    /// The places in `records` of tombstones that do not expire.
+    pub lasting: Vec<usize>,
     /// The sort key behind which the shard goes on; none at its end.
     pub next: Option<String>,
 }
@@ -42,8 +44,10 @@ impl Store {
         };
         let output = query.send().await.map_err(StoreError::unavailable("dynamodb:Query"))?;
         let whole = |item| item::read(item).map(|(name, record)| (name.key().to_owned(), record));
-        let records = output.items().iter().map(whole).collect::<Result<_>>()?;
+        let records: Vec<(String, Record)> = output.items().iter().map(whole).collect::<Result<_>>()?;
+        let lasts = |at: &usize| records[*at].1.is_gone() && !output.items()[*at].contains_key("expires_at");
+        let lasting = (0..records.len()).filter(lasts).collect();
         let next = output.last_evaluated_key().and_then(item::name).map(|name| name.sort);
-        Ok(ShardPage { records, next })
+        Ok(ShardPage { records, lasting, next })
     }
 }

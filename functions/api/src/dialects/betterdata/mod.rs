@@ -91,7 +91,7 @@ fn rows_of(body: &[u8], array: &str) -> Result<Rows, Refusal> {
 fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "PENDING",
-        Status::Processing => "PROCESSING",
+        Status::Processing | Status::AwaitingConfirmation => "PROCESSING",
         // A job with some rejected rows is completed.
         Status::Completed | Status::CompletedWithErrors => "COMPLETED",
         Status::Failed | Status::Cancelled | Status::Expired => "FAILED",

@@ -166,7 +166,7 @@ fn is_csv(start: &[u8], options: &ImportOptions, kind: &Kind) -> bool {
 fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "queued",
-        Status::Processing => "inProgress",
+        Status::Processing | Status::AwaitingConfirmation => "inProgress",
         // `errors` counts rejected rows; the status `error` is for a file that could not be imported at all.
         Status::Completed | Status::CompletedWithErrors => "finished",
         Status::Failed | Status::Expired => "error",

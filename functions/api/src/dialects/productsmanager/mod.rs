@@ -140,7 +140,7 @@ fn check_mapping(kind: &KindName, mapping: &BTreeMap<String, String>) -> Result<
 fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "pending",
-        Status::Processing => "processing",
+        Status::Processing | Status::AwaitingConfirmation => "processing",
         Status::Completed => "completed",
         Status::CompletedWithErrors => "completed_with_errors",
         Status::Failed | Status::Cancelled | Status::Expired => "failed",

@@ -158,7 +158,7 @@ async fn show(
 fn status(status: Status) -> &'static str {
     match status {
         Status::AwaitingUpload => "pending",
-        Status::Processing => "processing",
+        Status::Processing | Status::AwaitingConfirmation => "processing",
         // A job with some rejected products is completed.
         Status::Completed | Status::CompletedWithErrors => "completed",
         Status::Failed | Status::Cancelled | Status::Expired => "failed",

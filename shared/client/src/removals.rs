@@ -1,0 +1,55 @@
+//! What imports remove.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Client, Import, Result, encoded, page, read};
+
+/// A record that an import would remove, or has removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Its canonical key.
+    pub key: String,
+}
+
+/// A page of them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RemovalPage {
+    /// The records.
+    pub removals: Vec<Removal>,
+    /// Where the next page begins; none on the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl Client {
+    /// A page of the records that an import would remove, or once it has ended of those that it has removed.
+    ///
+    /// # Errors
+    /// [`ClientError`](crate::ClientError)
+    pub async fn removals(&self, id: &str, cursor: Option<&str>, limit: usize) -> Result<RemovalPage> {
+        page(self.request(Method::GET, &format!("/v1/imports/{}/removals", encoded(id))), cursor, limit).await
+    }
+
+    /// Confirms what a held import removes. A repeat gives the import as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`](crate::ClientError)
+    pub async fn confirm(&self, id: &str) -> Result<Import> {
+        read(self.request(Method::POST, &format!("/v1/imports/{}/confirm", encoded(id))).send().await?).await
+    }
+
+    /// Orders the removal of every record of a kind; what is followed is an import. It waits to be confirmed unless
+    /// `count` is how many records there are. A repeat orders another one.
+    ///
+    /// # Errors
+    /// [`ClientError`](crate::ClientError)
+    pub async fn remove_all_records(&self, kind: &str, count: Option<u64>) -> Result<Import> {
+        let path = format!("/v1/records/{}", encoded(kind));
+        let body = match count {
+            Some(count) => json!({ "kind": kind, "count": count }),
+            None => json!({ "kind": kind }),
+        };
+        read(self.request(Method::DELETE, &path).json(&body).send().await?).await
+    }
+}
