@@ -104,8 +104,7 @@ async fn read(
     if import.layout.is_none() {
         return Ok(Ok(()));
     }
-    let mut reader =
-        Reader::new(import.job(), kind).map_err(|failure| Stop::Unremoved(failure.message))?;
+    let mut reader = Reader::new(import.job(), kind).map_err(|failure| Stop::Unremoved(failure.message))?;
     let mut text = store.text(import, 0);
     while let Some(bytes) = text.next().await.map_err(unreadable)? {
         if let Err(stop) = reader.push(&bytes, named) {
@@ -121,9 +120,7 @@ async fn read(
 /// A text that was split once is read the same again: what fails there is the storage's fault, unless the file is gone.
 fn unreadable(error: TextError) -> Stop {
     match error {
-        TextError::Store(StoreError::ObjectGone) => {
-            Stop::Unremoved("the uploaded file is no longer stored".to_owned())
-        }
+        TextError::Store(StoreError::ObjectGone) => Stop::Unremoved("the uploaded file is no longer stored".to_owned()),
         TextError::Store(error) => Stop::Transient(error),
         TextError::Failed(failure) => {
             warn!(failure.code, "a text that was split cannot be read again");
@@ -177,9 +174,7 @@ impl Counting<'_> {
     async fn expire(self, lasting: &[&(String, Record)]) {
         let Self { store, import, is_last, .. } = self;
         let older = |(_, record): &&&(String, Record)| record.gone.is_some_and(|gone| gone.order < import.order);
-        let name = |(key, record): &&(String, Record)| {
-            (RecordName::of(&import.account, &import.kind, key), record.rev)
-        };
+        let name = |(key, record): &&(String, Record)| (RecordName::of(&import.account, &import.kind, key), record.rev);
         let tombstones: Vec<(RecordName, u64)> = lasting.iter().filter(older).filter(|_| is_last).map(name).collect();
         for batch in tombstones.chunks(WRITE_BATCH) {
             if let Err(error) = store.expire_tombstones(batch).await {

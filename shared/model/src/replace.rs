@@ -142,9 +142,8 @@ mod tests {
     #[test]
     fn everything_goes_where_its_count_is_named() {
         let order = |count| Import { everything: Some(Everything { count }), ..replace(None) };
-        let passes = |count, records| {
-            matches!(order(count).guard(ToRemove { records, of: records }, 5, 10), Guard::Pass(_))
-        };
+        let passes =
+            |count, records| matches!(order(count).guard(ToRemove { records, of: records }, 5, 10), Guard::Pass(_));
         assert!(passes(Some(3), 3) && passes(None, 0) && passes(Some(3), 0));
         assert!(!passes(Some(3), 4) && !passes(Some(3), 2) && !passes(None, 1));
     }

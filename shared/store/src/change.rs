@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_transition_is_written_on_the_condition_that_the_import_still_stands_there() {
-        let end = Transition::End { status: Status::Completed, failure: None, rows: Some(Rows::default()), removed: None };
+        let end =
+            Transition::End { status: Status::Completed, failure: None, rows: Some(Rows::default()), removed: None };
         let change = Change::by(&import(), &end, 7).expect("attributes");
         assert_eq!(
             change.update_expression(),

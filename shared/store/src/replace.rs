@@ -123,7 +123,12 @@ impl Store {
 
     /// Has an import wait for the one at the gate of its kind, in one transaction that is made while that is there;
     /// whether it was made. A repeat writes the same.
-    pub(crate) async fn wait_for(&self, import: &Import, object: Option<&StoredObject>, gate: &ImportId) -> Result<bool> {
+    pub(crate) async fn wait_for(
+        &self,
+        import: &Import,
+        object: Option<&StoredObject>,
+        gate: &ImportId,
+    ) -> Result<bool> {
         let wait = Transition::Wait { object: object.cloned(), gate: gate.clone() };
         let waits = Change::by(import, &wait, self.now_ms())?
             .set("due_at", n(self.next_look()))
@@ -180,9 +185,9 @@ impl Store {
         let is_mine = gate == Some(&import.id);
         left = match gate {
             None => left.condition_expression("attribute_not_exists(#gate)"),
-            Some(gate) => left
-                .condition_expression("#gate = :gate")
-                .expression_attribute_values(":gate", s(gate.as_str())),
+            Some(gate) => {
+                left.condition_expression("#gate = :gate").expression_attribute_values(":gate", s(gate.as_str()))
+            }
         };
         let free = if is_mine { "REMOVE #gate " } else { "" };
         updating(left.update_expression(format!("{free}DELETE {sets}")))

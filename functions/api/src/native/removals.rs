@@ -148,8 +148,9 @@ pub(super) async fn confirm(
         Confirmation::GateTaken(other) => {
             let message =
                 format!("the import {other} replaces the records of this kind: confirm this one when that has ended");
-            return Err(Refusal::conflict("another_replace", message)
-                .with(header::RETRY_AFTER, HeaderValue::from_static("5")));
+            return Err(
+                Refusal::conflict("another_replace", message).with(header::RETRY_AFTER, HeaderValue::from_static("5"))
+            );
         }
     }
     let import = store.settle(&caller.account, &id).await?.ok_or_else(Refusal::no_import)?;

@@ -96,7 +96,9 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
         let settled = match import.settle() {
             Settlement::End(transition) => Some(transition),
             Settlement::CloseBlocks => import.end_early(&ClosedBlocks::default()),
-            Settlement::Remove => import.end_removed(4).or_else(|| (stage == Stage::Confirmed).then(|| import.decide(TO_REMOVE))),
+            Settlement::Remove => {
+                import.end_removed(4).or_else(|| (stage == Stage::Confirmed).then(|| import.decide(TO_REMOVE)))
+            }
             Settlement::Wait | Settlement::Report | Settlement::Done => None,
         };
         let deleted = match import.delete() {
@@ -104,7 +106,14 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
             Deletion::Refused | Deletion::Remove => None,
         };
         let accepted = (import.on_upload(&object("a")) == Uploaded::Expected).then(accept);
-        let decided = [import.on_halt(&Halt::cancelled()), import.expire(i64::MAX), settled, deleted, accepted, import.end_held(i64::MAX)];
+        let decided = [
+            import.on_halt(&Halt::cancelled()),
+            import.expire(i64::MAX),
+            settled,
+            deleted,
+            accepted,
+            import.end_held(i64::MAX),
+        ];
         for transition in decided.into_iter().flatten() {
             assert!(transition.is_made_from(stage), "{transition:?} from {stage:?}");
             assert_ne!(after(&import, &transition).stage(), stage);
