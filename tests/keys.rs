@@ -32,13 +32,16 @@ async fn each_handler_wants_its_scope_and_names_it() {
     let id = stack.import(b"sku,name,brand\nA,a,b\n").await.id;
     let import = format!("/v1/imports/{id}");
     let cancel = format!("{import}/cancel");
+    let (confirm, removals) = (format!("{import}/confirm"), format!("{import}/removals"));
     let requests = [
         (Scope::ImportRead, Method::GET, "/v1/imports"),
         (Scope::ImportRead, Method::GET, import.as_str()),
         (Scope::ImportRead, Method::GET, "/v1/records/products/A"),
         (Scope::ImportWrite, Method::POST, "/v1/imports"),
         (Scope::ImportWrite, Method::POST, cancel.as_str()),
+        (Scope::ImportRead, Method::GET, removals.as_str()),
         (Scope::ImportDelete, Method::DELETE, import.as_str()),
+        (Scope::RecordDelete, Method::DELETE, "/v1/records/products"),
         (Scope::RecordDelete, Method::DELETE, "/v1/records/products/B"),
         (Scope::RecordDelete, Method::POST, "/v1/records/products/delete"),
         (Scope::Admin, Method::GET, "/v1/keys"),
@@ -61,6 +64,12 @@ async fn each_handler_wants_its_scope_and_names_it() {
             let status = ask(&stack, &with, method.clone(), path).await.status;
             assert!(![401, 403].contains(&status), "{method} {path}: {status}");
         }
+    }
+    // To confirm takes another scope beside its own, and names the one that is missing.
+    for (has, lacks) in [(Scope::RecordDelete, Scope::ImportConfirm), (Scope::ImportConfirm, Scope::RecordDelete)] {
+        let answer = ask(&stack, &key(&stack, &[has]).await, Method::POST, &confirm).await;
+        let message = format!("the API key lacks the scope {lacks}");
+        assert_eq!(answer.problem(), (403, "forbidden".to_owned(), message));
     }
     let answer = send(
         stack

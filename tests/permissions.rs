@@ -13,13 +13,13 @@ use std::{
 
 use penstock_client::{Bytes, NewExport};
 use penstock_local::{Call, Options};
-use penstock_model::{Abort, ExportStatus, FunctionName, ImportOptions, Order, QueueName, Status, limits};
+use penstock_model::{Abort, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, limits};
 use reqwest::Method;
 use serde_json::json;
 use support::{
     Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
-    files, http,
+    files, http, until, upload,
 };
 use yaml_serde::Value;
 
@@ -35,10 +35,11 @@ const OF_LAMBDA: [&str; 7] = [
 ];
 
 /// What is allowed and not done here, and why it is needed all the same.
-const NOT_STAGED: [(&str, &str, &str, &str); 4] = [
+const NOT_STAGED: [(&str, &str, &str, &str); 5] = [
     ("api", "s3:ListBucket", "uploads", "a preview of an upload that is gone is told so, not forbidden"),
     ("report", "s3:ListBucket", "uploads", "an upload that is gone before its report is told so, not forbidden"),
     ("report", "s3:AbortMultipartUpload", "results/rejected", "a file of several parts that breaks off"),
+    ("remove", "s3:ListBucket", "uploads", "an upload that is gone before its removal is told so, not forbidden"),
     ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];
 
@@ -165,6 +166,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
     run_parts(stack).await;
     run_exports(stack, crashes).await;
+    run_replaces(stack).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
     let created = http::send(created).await.json();
@@ -249,6 +251,32 @@ async fn run_exports(stack: &Stack, crashes: &Path) {
     stack.cloud.quiet().await;
 }
 
+/// Replaces: with rejected rows, of no row, with an upload that waits, held and confirmed; and every record of a kind.
+async fn run_replaces(stack: &Stack) {
+    let replace = |most| ImportOptions { mode: Mode::Replace, most_removed_percent: Some(most), ..ImportOptions::default() };
+    stack.import(&files::plain(0, 300, "1")).await;
+    let mut file = files::plain(0, 200, "1");
+    file.extend(b"SKU-201,,Acme,1\n");
+    // The gate is set when the first upload is accepted; the second one waits, or comes when it is free.
+    let first = stack.create(replace(100)).await;
+    assert_eq!(upload(&first, &file).await, 200);
+    let accepted = async || stack.client.import(&first.id).await.expect("there").status != Status::AwaitingUpload;
+    until("the replace is accepted", accepted).await;
+    let second = stack.uploaded(&files::plain(0, 200, "1")).await;
+    assert_eq!(stack.ended(&first.id).await.status, Status::CompletedWithErrors);
+    assert_eq!(stack.ended(&second.id).await.status, Status::Completed);
+    let held = stack.create(replace(0)).await;
+    assert_eq!(upload(&held, b"sku,name,brand\n").await, 200);
+    stack.cloud.quiet().await;
+    stack.client.removals(&held.id, None, 10).await.expect("a page");
+    stack.client.confirm(&held.id).await.expect("confirmed");
+    assert!(stack.ended(&held.id).await.removed > 0);
+    stack.client.delete(&held.id).await.expect("deleted");
+    let all = stack.client.remove_all_records("products", None).await.expect("ordered");
+    assert_eq!(stack.ended(&all.id).await.status, Status::Completed);
+    stack.import(&files::plain(0, 300, "1")).await;
+}
+
 /// What comes of lost events and messages, of chunks and splits that are given up, and of reports that were not asked
 /// for.
 async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
@@ -272,14 +300,20 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
         options.faults.delay = Duration::from_secs(24 * 3600);
     })
     .await;
+    // Its order to remove is lost. Behind it the other one waits, and that is told to nobody.
+    let options = ImportOptions { mode: Mode::Replace, ..ImportOptions::default() };
+    let replace = stack.create(options).await;
+    assert_eq!(upload(&replace, b"sku,name,brand\n").await, 200);
+    stack.cloud.quiet().await;
     let import = stack.uploaded(&files::plain(0, 950, "1")).await;
     let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
     let export = stack.client.create_export(&export).await.expect("ordered");
     stack.cloud.quiet().await;
-    for queue in ["chunks", "exports"] {
+    for queue in ["chunks", "exports", "removals"] {
         stack.cloud.queue(queue).expect("the queue").purge();
     }
     stack.cloud.faults().clear();
+    assert_eq!(stack.ended(&replace.id).await.status, Status::Completed);
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
     let ended = async || stack.client.export(&export.id).await.expect("there").status.is_final();
     stack.passes_until("the export has ended", ended).await;

@@ -1,11 +1,18 @@
-//! `penstock cancel`, `delete`: ending imports and removing them.
+//! `penstock cancel`, `confirm`, `delete`: ending imports, confirming what they remove, and removing them.
 
 use std::process::ExitCode;
 
+use penstock_client::{Client, Import};
 use penstock_model::Status;
 use serde_json::json;
 
-use crate::{service::Service, terminal};
+use crate::{
+    follow::{self, exit_code},
+    interrupt::Interrupts,
+    progress::Progress,
+    service::Service,
+    terminal,
+};
 
 /// Cancels an import. A repeat changes nothing.
 pub(crate) async fn cancel(service: &Service, id: &str, json: bool) -> anyhow::Result<ExitCode> {
@@ -18,6 +25,37 @@ pub(crate) async fn cancel(service: &Service, id: &str, json: bool) -> anyhow::R
         say!("{id}  is being cancelled: chunks that had begun are finished; `penstock watch {id}` waits for them");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Confirms what an import is to remove, and follows it to its end. Asks first, where there is a person to ask.
+pub(crate) async fn confirm(service: &Service, id: &str, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::catch()?;
+    let client = service.client()?;
+    if !yes && terminal::has_a_person() {
+        let import = client.import(id).await?;
+        let records = import.to_remove.unwrap_or(0);
+        let question = format!("remove {records} records of the kind {}?", import.kind);
+        anyhow::ensure!(terminal::agrees(&question)?, "nothing is removed; {id} waits");
+    }
+    let confirmed = client.confirm(id).await?;
+    let ended = follow(&client, &confirmed, &mut interrupts).await?;
+    follow::say_import(&client, &ended, json).await?;
+    Ok(exit_code(ended.status).into())
+}
+
+/// Follows an import that removes records until it has ended, or waits to be confirmed.
+pub(crate) async fn follow(
+    client: &Client,
+    import: &Import,
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<Import> {
+    let id = &import.id;
+    let mut progress = Progress::new();
+    let mut latest = Some(import.clone());
+    tokio::select! {
+        ended = follow::to_its_end(client, id, &mut progress, &mut latest) => ended,
+        () = interrupts.next() => anyhow::bail!("interrupted; {id} goes on, `penstock watch {id}` follows it further"),
+    }
 }
 
 /// Removes an import with its errors and files, never a record. Asks first, where there is a person to ask.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use penstock_client::{Client, ClientError, Import};
 use penstock_model::{
-    Failure, Status,
+    Failure, Mode, Status,
     advice::{for_command, visible},
     limits::{PAGE_MAX, SHOWN_NAME_CHARS},
 };
@@ -21,8 +21,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Pages of errors from which a summary counts them by kind, at most.
 const GROUPED_PAGES: usize = 5;
 
-/// Waits until an import has ended and its rejected rows can be had, showing how far it is. `latest` is always the
-/// import as it was last seen.
+/// Waits until an import has ended and its rejected rows can be had, or until it waits to be confirmed, showing how far
+/// it is. `latest` is always the import as it was last seen.
 ///
 /// # Errors
 /// The service does not know it, or does not answer for a minute.
@@ -42,7 +42,8 @@ pub(crate) async fn to_its_end(
                 progress.import(&import);
                 // The rejected rows are there a moment after the end.
                 let reported = import.rows.failed == 0 || import.rejected.is_some();
-                if import.status.is_final() && reported {
+                let waits_for_a_person = import.status == Status::AwaitingConfirmation && import.ending.is_none();
+                if waits_for_a_person || (import.status.is_final() && reported) {
                     return Ok(import);
                 }
                 *latest = Some(import);
@@ -64,17 +65,21 @@ pub(crate) async fn pause(started: Instant) {
 }
 
 /// The exit code that tells how an import ended: 0 when every row was fine, 2 when some were not, 1 when the import was
-/// not.
+/// not, 3 when it waits to be confirmed.
 pub(crate) fn exit_code(status: Status) -> u8 {
     match status {
         Status::Completed => 0,
         Status::CompletedWithErrors => SOME_FAILED,
+        Status::AwaitingConfirmation => NOT_CONFIRMED,
         _ => 1,
     }
 }
 
 /// Exit code when some rows failed.
 pub(crate) const SOME_FAILED: u8 = 2;
+
+/// Exit code when what an import would remove waits to be confirmed.
+pub(crate) const NOT_CONFIRMED: u8 = 3;
 
 /// Says why a file or an import failed, with the command's flags for the options that are named.
 pub(crate) fn say_failure(failure: &Failure) -> anyhow::Result<()> {
@@ -107,6 +112,10 @@ pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
 pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
+    for line in removal(import) {
+        say!("{line}");
+    }
+    say_notes(&import.notes)?;
     if let Some(detected) = &import.detected {
         say_notes(&detected.notes)?;
     }
@@ -153,6 +162,31 @@ fn counts(import: &Import) -> String {
         rows.failed,
         rows.unprocessed
     )
+}
+
+/// What an import does beside its rows: whom it waits for, what it would remove, what it has removed.
+fn removal(import: &Import) -> Vec<String> {
+    let id = &import.id;
+    let records = |count: u64| format!("{count} {}", if count == 1 { "record" } else { "records" });
+    let mut lines = Vec::new();
+    if let Some(gate) = &import.waiting_for {
+        lines.push(format!("it waits for {gate}, which replaces the records of its kind"));
+    }
+    match (import.status, import.to_remove) {
+        (Status::AwaitingConfirmation, to_remove) => {
+            let until = import.confirm_until.as_deref().unwrap_or("it is cancelled");
+            lines.push(format!(
+                "{} would be removed, more than is removed without being confirmed; nothing is until {until}",
+                records(to_remove.unwrap_or(0))
+            ));
+            lines.push(format!(
+                "`penstock removals {id}` lists them, `penstock confirm {id}` removes them, `penstock cancel {id}` leaves them"
+            ));
+        }
+        _ if import.options.mode == Mode::Replace => lines.push(format!("{} removed", records(import.removed))),
+        _ => {}
+    }
+    lines
 }
 
 /// Shows an import: to a person in words, else as JSON.

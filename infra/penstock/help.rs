@@ -12,7 +12,7 @@ The service of a command is that of --url and --token, or --profile; else that o
 PENSTOCK_PROFILE; else that of the profile `default` in ~/.config/penstock/config.toml.
 
 Exit codes: 0 all is well; 1 it is not, or the command was none, or it was interrupted; 2 some rows were rejected
-(import, check, watch).";
+(import, check, watch); 3 what an import would remove waits to be confirmed (import, watch, confirm).";
 
 pub(crate) const IMPORT: &str = "\
 Examples:
@@ -20,10 +20,11 @@ Examples:
   penstock import products.csv --profile shop         at the service that `penstock login --profile shop` has stored
   penstock import --url 127.0.0.1:9000 --token demo:secret jan.csv feb.csv
   zcat export.csv.gz | penstock import - --kind orders --mode create
+  penstock import all.csv --mode replace --most-removed-percent 5
   penstock import stock.xlsx --sheet Stock --map \"Item no=sku\" --abort 1000:5 --dry-run
 
-Exit codes: 0 every row is fine, 2 some rows were rejected, 1 an import failed or was not made or followed to its
-end; of several files the worst, 1 before 2 before 0.";
+Exit codes: 0 every row is fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 an import
+failed or was not made or followed to its end; of several files the worst, 1 before 3 before 2 before 0.";
 
 pub(crate) const CHECK: &str = "\
 Examples:
@@ -43,7 +44,8 @@ pub(crate) const WATCH: &str = "\
 Examples:
   penstock watch imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F && ./publish
 
-Exit codes: 0 every row was fine, 2 some rows were rejected, 1 the import failed, was cancelled or expired.";
+Exit codes: 0 every row was fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 the
+import failed, was cancelled or expired.";
 
 pub(crate) const ERRORS: &str = "\
 Examples:
@@ -78,6 +80,18 @@ Examples:
 
 An interruption cancels the export.";
 
+pub(crate) const REMOVALS: &str = "\
+Examples:
+  penstock removals imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock removals imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --json | jq -r .key";
+
+pub(crate) const CONFIRM: &str = "\
+Examples:
+  penstock confirm imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock confirm imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --yes --json | jq .removed
+
+Exit codes: those of `penstock watch`.";
+
 pub(crate) const RECORDS: &str = "\
 Examples:
   penstock records list products --limit 10
@@ -100,7 +114,8 @@ pub(crate) const RECORDS_DELETE: &str = "\
 Examples:
   penstock records delete products TV-042 TV-043
   penstock records delete inventory TV-042,BERLIN         of a kind with two key fields
-  penstock records delete --yes products $(cat keys.txt)";
+  penstock records delete --yes products $(cat keys.txt)
+  penstock records delete products --all                  counts them, and asks before any goes";
 
 pub(crate) const KINDS: &str = "\
 Examples:

@@ -39,9 +39,13 @@ pub(crate) struct ImportArgs {
     #[arg(long, default_value = "products")]
     kind: String,
     /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold
-    /// nothing.
-    #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill"]), default_value = "upsert")]
+    /// nothing, replace is an upsert that then removes every record of the kind that the file does not name.
+    #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill", "replace"]), default_value = "upsert")]
     mode: Mode,
+    /// How many of the records that were there the mode replace may remove without being confirmed, in percent: 20 if
+    /// not given; 0 waits to be confirmed whenever a record would go.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    most_removed_percent: Option<u8>,
     /// What an empty cell says: keep leaves the field as it is, clear empties it. With the mode fill, which empties
     /// nothing, clear is keep.
     #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]), default_value = "keep")]
@@ -99,6 +103,7 @@ impl ImportArgs {
             mode: self.mode,
             empty_cells: self.empty_cells,
             abort: self.abort,
+            most_removed_percent: self.most_removed_percent,
             dry_run: self.dry_run,
             ..self.reading.options()
         }
@@ -396,7 +401,17 @@ fn totals(plans: &[Plan], results: &[Result<Ended, Broken>]) -> (Vec<String>, u8
     let count = |of: u8| codes.iter().filter(|code| **code == of).count();
     lines.insert(
         0,
-        format!("{} files: {} fine, {} with rejected rows, {} failed", plans.len(), count(0), count(2), count(1)),
+        format!(
+            "{} files: {} fine, {} with rejected rows, {} failed{}",
+            plans.len(),
+            count(0),
+            count(2),
+            count(1),
+            match count(follow::NOT_CONFIRMED) {
+                0 => String::new(),
+                held => format!(", {held} to be confirmed"),
+            }
+        ),
     );
     let code = if count(1) > 0 { 1 } else { codes.iter().copied().max().unwrap_or(0) };
     (lines, code)

@@ -79,7 +79,7 @@ impl Known {
         for import in &newest {
             known.note(import);
         }
-        for status in [Status::AwaitingUpload, Status::Processing] {
+        for status in [Status::AwaitingUpload, Status::Processing, Status::AwaitingConfirmation] {
             let filter = ImportFilter { status: Some(status), kind: None };
             let mut cursor = None;
             loop {

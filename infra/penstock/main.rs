@@ -133,6 +133,33 @@ enum Command {
         #[command(flatten)]
         service: Service,
     },
+    /// Lists the records that an import in the mode replace would remove, or once it has ended has removed.
+    #[command(after_help = help::REMOVALS)]
+    Removals {
+        /// The import's id.
+        id: String,
+        /// Prints a JSON object a line, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        output: show::OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Confirms that an import removes what it would remove, and follows it to its end. On a terminal it asks first.
+    #[command(after_help = help::CONFIRM)]
+    Confirm {
+        /// The import's id.
+        id: String,
+        /// Does not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Prints the import as JSON, to a person too.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
     /// Deletes an import that does not run, with its errors and files, never its records. On a terminal it asks first.
     #[command(after_help = help::DELETE)]
     Delete {
@@ -278,6 +305,10 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List(args) => show::list(args).await,
         Command::Cancel { id, json, service } => change::cancel(&service, &id, json).await,
+        Command::Removals { id, json, output, service } => {
+            show::removals(&service, &id, json, output.output.as_deref()).await
+        }
+        Command::Confirm { id, yes, json, service } => change::confirm(&service, &id, yes, json).await,
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Export(args) => export::run(args).await,

@@ -72,8 +72,17 @@ impl Progress {
         let total = rows.total.map_or("?".to_owned(), |total| total.to_string());
         let left = rows.total.map(|total| time_left(total.saturating_sub(rows.processed), rate)).unwrap_or_default();
         let speed = if rate > 0.0 { format!(", {rate:.0} rows/s") } else { String::new() };
-        let text =
-            format!("{}: {}/{total} rows, {} failed{speed}{left}", import.status.as_str(), rows.processed, rows.failed);
+        let beside = match (&import.waiting_for, import.removed) {
+            (Some(gate), _) => format!(", waiting for {gate}"),
+            (None, 0) => String::new(),
+            (None, removed) => format!(", {removed} removed"),
+        };
+        let text = format!(
+            "{}: {}/{total} rows, {} failed{beside}{speed}{left}",
+            import.status.as_str(),
+            rows.processed,
+            rows.failed
+        );
         self.show(rows.processed, rows.total, text);
     }
 

@@ -5,12 +5,12 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use penstock_client::{Deleted, ListedRecord, RecordFilter};
-use penstock_model::limits::RECORD_DELETE_BATCH;
+use penstock_model::{Status, limits::RECORD_DELETE_BATCH};
 use serde_json::json;
 
 use crate::{
-    help,
-    interrupt::end_when_interrupted,
+    change, follow, help,
+    interrupt::{Interrupts, end_when_interrupted},
     output::{self, Output},
     service::Service,
     show::OutputArgs,
@@ -44,15 +44,22 @@ pub(crate) enum RecordsCommand {
         #[command(flatten)]
         service: Service,
     },
-    /// Deletes records by their keys. On a terminal it asks first.
+    /// Deletes records by their keys, or all of a kind. On a terminal it asks first.
     #[command(after_help = help::RECORDS_DELETE)]
     Delete {
         /// Their kind.
         kind: String,
         /// The keys of records, one argument for each record: the values of the kind's key fields, separated by commas.
         /// In a value, a comma is %2C and a percent sign %25.
-        #[arg(required = true, value_name = "KEY")]
+        #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "KEY")]
         keys: Vec<String>,
+        /// Deletes every record of the kind: an import without a file, which is followed to its end. It counts them
+        /// first.
+        #[arg(long)]
+        all: bool,
+        /// How many there are: if that is so, they are deleted without being asked for once more.
+        #[arg(long, requires = "all", value_name = "RECORDS")]
+        count: Option<u64>,
         /// Deletes without asking.
         #[arg(long)]
         yes: bool,
@@ -87,10 +94,15 @@ pub(crate) struct ListArgs {
 }
 
 pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
-    end_when_interrupted()?;
+    if !matches!(command, RecordsCommand::Delete { all: true, .. }) {
+        end_when_interrupted()?;
+    }
     match command {
         RecordsCommand::List(args) => list(args).await?,
-        RecordsCommand::Delete { kind, keys, yes, json, service } => {
+        RecordsCommand::Delete { kind, all: true, count, yes, json, service, .. } => {
+            return delete_all(&service, &kind, count, yes, json).await;
+        }
+        RecordsCommand::Delete { kind, keys, yes, json, service, .. } => {
             return delete(&service, &kind, &keys, yes, json).await;
         }
         RecordsCommand::Get { kind, key, provenance, json: _, output, service } => {
@@ -175,6 +187,34 @@ async fn delete(service: &Service, kind: &str, keys: &[String], yes: bool, json:
         }
     }
     Ok(if not_found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Deletes every record of a kind. What would go is counted first; then a person is asked, where there is one and no
+/// count was named.
+async fn delete_all(
+    service: &Service,
+    kind: &str,
+    count: Option<u64>,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::catch()?;
+    let client = service.client()?;
+    let ordered = client.remove_all_records(kind, count).await?;
+    let mut import = change::follow(&client, &ordered, &mut interrupts).await?;
+    if import.status == Status::AwaitingConfirmation {
+        let records = import.to_remove.unwrap_or(0);
+        let agrees = match yes || !terminal::has_a_person() {
+            true => yes,
+            false => terminal::agrees(&format!("delete {records} records of the kind {kind}, all that there are?"))?,
+        };
+        if agrees {
+            let confirmed = client.confirm(&import.id).await?;
+            import = change::follow(&client, &confirmed, &mut interrupts).await?;
+        }
+    }
+    follow::say_import(&client, &import, json).await?;
+    Ok(follow::exit_code(import.status).into())
 }
 
 /// The key as the service writes it.

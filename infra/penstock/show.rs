@@ -77,6 +77,39 @@ pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Opti
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints every record that an import would remove, or has removed: to a person its key, else a JSON object a line.
+pub(crate) async fn removals(
+    service: &Service,
+    id: &str,
+    json: bool,
+    output: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    end_when_interrupted()?;
+    let client = service.client()?;
+    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
+    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
+    let mut cursor = None;
+    loop {
+        let page = client.removals(id, cursor.as_deref(), PAGE).await?;
+        for removal in page.removals {
+            match &mut file {
+                Some(file) => {
+                    let written = writeln!(file, "{}", terminal::json_line(&removal)?);
+                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
+                }
+                None if in_words => say!("{}", removal.key),
+                None => terminal::say_json_line(&removal)?,
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    file.map_or(Ok(()), Output::keep)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[derive(Args)]
 pub(crate) struct ListArgs {
     /// How many.
@@ -95,8 +128,16 @@ pub(crate) struct ListArgs {
     service: Service,
 }
 
-const STATUSES: [&str; 7] =
-    ["awaiting_upload", "processing", "completed", "completed_with_errors", "failed", "cancelled", "expired"];
+const STATUSES: [&str; 8] = [
+    "awaiting_upload",
+    "processing",
+    "awaiting_confirmation",
+    "completed",
+    "completed_with_errors",
+    "failed",
+    "cancelled",
+    "expired",
+];
 
 pub(crate) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let client = args.service.client()?;

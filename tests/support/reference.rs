@@ -91,7 +91,7 @@ pub fn apply(file: &[u8], catalogue: &mut Catalogue, rules: Rules, is_applied: i
         };
         match rules.mode {
             Mode::Create => expected.skipped += 1,
-            Mode::Upsert | Mode::Fill => {
+            Mode::Upsert | Mode::Replace | Mode::Fill => {
                 expected.updated_or_unchanged += 1;
                 for (name, value) in fields {
                     match value {

@@ -15,7 +15,7 @@ use penstock_engine::{
 };
 use penstock_model::{
     Import, Record, Stamp,
-    limits::{NAMED_KEYS, RECORD_QUERY_ITEMS, RECORD_SHARDS, REPLACE_SHARDS_AT_ONCE},
+    limits::{NAMED_KEYS, RECORD_QUERY_ITEMS, RECORD_SHARDS, REPLACE_READ_BYTES, REPLACE_SHARDS_AT_ONCE},
 };
 use penstock_runtime::{Deadline, chain};
 use penstock_store::{
@@ -26,7 +26,7 @@ use penstock_store::{
 };
 use tracing::warn;
 
-use crate::{list::List, run::Stop};
+use crate::{list::List, run::Stop, turns::Turns};
 
 /// Counts the shards that are not counted yet, each once. A repeat goes on with those that are left.
 pub(crate) async fn run(
@@ -39,14 +39,13 @@ pub(crate) async fn run(
         (0..=u8::MAX).take(RECORD_SHARDS).filter(|shard| !before.contains_key(shard)).collect();
     let kind = kind(store, import).await?;
     let is_last = !store.others_held(import).await?;
+    let turns = Turns::new(store, import, Pass::Count, deadline);
     while let (Some(first), Some(last)) = (left.first().copied(), left.last().copied()) {
         let range = first..=last.min(first.saturating_add(shards_at_once(import.total.unwrap_or(0)) - 1));
         let named = names(store, import, kind.as_ref(), range, deadline).await?;
-        let shards: Vec<u8> = left.range(named.shards().clone()).copied().collect();
-        let counts = shards.iter().map(|shard| {
-            let counted = Counting { store, import, named: &named, is_last };
-            counted.shard(*shard, deadline)
-        });
+        let shards: Vec<u8> = turns.in_order(left.range(named.shards().clone()).copied().collect());
+        let counting = Counting { store, import, named: &named, is_last, turns: &turns };
+        let counts = shards.iter().map(|shard| counting.shard(*shard));
         stream::iter(counts.collect::<Vec<_>>()).buffer_unordered(REPLACE_SHARDS_AT_ONCE).try_collect::<()>().await?;
         left.retain(|shard| !named.shards().contains(shard));
     }
@@ -110,7 +109,7 @@ async fn read(
         if let Err(stop) = reader.push(&bytes, named) {
             return Ok(Err(stop));
         }
-        if deadline.is_near() {
+        if deadline.is_near() && text.offset() > REPLACE_READ_BYTES {
             return Err(Stop::NoTime);
         }
     }
@@ -137,18 +136,20 @@ struct Counting<'a> {
     named: &'a NamedKeys,
     /// No older import runs, not even held.
     is_last: bool,
+    turns: &'a Turns<'a>,
 }
 
 impl Counting<'_> {
     /// Lists and counts what goes of a shard.
-    async fn shard(self, shard: u8, deadline: Deadline) -> Result<(), Stop> {
-        let Self { store, import, named, .. } = self;
+    async fn shard(self, shard: u8) -> Result<(), Stop> {
+        let Self { store, import, named, turns, .. } = self;
+        if turns.is_done_by_another(shard) {
+            return Ok(());
+        }
         let mut list = List::new(store, import, shard);
         let mut after: Option<String> = None;
         loop {
-            if deadline.is_near() {
-                return Err(Stop::NoTime);
-            }
+            turns.goes_on()?;
             let page =
                 store.shard_page(&import.account, &import.kind, shard, after.as_deref(), RECORD_QUERY_ITEMS).await?;
             for (key, record) in &page.records {
@@ -166,7 +167,7 @@ impl Counting<'_> {
                 break;
             }
         }
-        if list.finish(Pass::Count).await? { Ok(()) } else { Err(Stop::Overtaken) }
+        turns.end(list).await
     }
 
     /// Has tombstones of earlier places expire that were left to this pass: no import of an earlier place than theirs

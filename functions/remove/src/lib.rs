@@ -13,6 +13,7 @@ mod count;
 mod list;
 mod remove;
 mod run;
+mod turns;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};

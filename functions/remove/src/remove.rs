@@ -2,14 +2,13 @@
 
 use penstock_engine::{key::RecordName, merge::Removal, named::NamedKeys};
 use penstock_model::{Import, Record};
-use penstock_runtime::Deadline;
 use penstock_store::{
     Backoff, Store,
     records::{Page, READ_BATCH, WRITE_BATCH, Write, Written},
-    replace::{Pass, ShardTally},
+    replace::ShardTally,
 };
 
-use crate::{count::judge, list::List, run::Stop};
+use crate::{count::judge, list::List, run::Stop, turns::Turns};
 
 /// Removes the records of a list, each if it is still one that goes, and writes down which went. A repeat finds the
 /// tombstones of the first time, and counts them.
@@ -18,30 +17,26 @@ pub(crate) async fn shard(
     import: &Import,
     shard: u8,
     listed: &ShardTally,
-    deadline: Deadline,
+    turns: &Turns<'_>,
 ) -> Result<(), Stop> {
+    if turns.is_done_by_another(shard) {
+        return Ok(());
+    }
     let mut list = List::new(store, import, shard);
     for part in 0..listed.parts {
         let keys = store.listed_keys(&import.id, shard, &listed.run, part).await?;
         for group in keys.chunks(READ_BATCH) {
-            if deadline.is_near() {
-                return Err(Stop::NoTime);
-            }
-            for key in remove(store, import, group, deadline).await? {
+            turns.goes_on()?;
+            for key in remove(store, import, group).await? {
                 list.push(key).await?;
             }
         }
     }
-    if list.finish(Pass::Remove).await? { Ok(()) } else { Err(Stop::Overtaken) }
+    turns.end(list).await
 }
 
 /// Removes at most [`READ_BATCH`] records; the keys of those that went, now or before.
-async fn remove<'k>(
-    store: &Store,
-    import: &Import,
-    keys: &'k [String],
-    deadline: Deadline,
-) -> Result<Vec<&'k str>, Stop> {
+async fn remove<'k>(store: &Store, import: &Import, keys: &'k [String]) -> Result<Vec<&'k str>, Stop> {
     let conditions = store.conditions();
     // None of the list is named.
     let named = NamedKeys::of(0..=u8::MAX, 0);
@@ -77,9 +72,6 @@ async fn remove<'k>(
         }
         pending = left;
         if !pending.is_empty() {
-            if deadline.is_near() {
-                return Err(Stop::NoTime);
-            }
             pause.wait("dynamodb:BatchExecuteStatement").await?;
         }
     }

@@ -15,7 +15,7 @@ use penstock_store::{
 };
 use tracing::{info, warn};
 
-use crate::{count, remove};
+use crate::{count, remove, turns::Turns};
 
 /// Why a pass stops before its end.
 #[derive(Debug)]
@@ -38,14 +38,19 @@ impl From<StoreError> for Stop {
 
 /// Counts what an import removes, decides, and removes it, from where that stands; or hands the rest on when the
 /// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes rows
-/// of its kind. A repeat at the same time is one run too many: whoever finds a shard done by another stops.
+/// of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
 ///
 /// # Errors
 /// What may be different next time.
 pub async fn run(store: &Store, account: &AccountId, id: &ImportId, deadline: Deadline) -> Result<()> {
     let Some(import) = store.import(account, id).await? else { return Ok(()) };
     if import.settle() != Settlement::Remove {
-        return store.settle(account, id).await.map(drop);
+        let import = store.settle(account, id).await?;
+        // Whoever waits for the gate that it has left is told.
+        return match import.filter(|import| import.is_replace() && !import.at_gate_now()) {
+            Some(import) => store.wake_all(&import).await,
+            None => Ok(()),
+        };
     }
     if !store.may_remove(&import).await? {
         info!(import.id = %id, "others write rows of the kind: the removal waits");
@@ -95,7 +100,7 @@ async fn advance(store: &Store, import: Import, deadline: Deadline) -> Result<()
             Guard::Hold(hold) => {
                 let held = store.hold(&import, &hold).await?;
                 info!(import.id = %id, to_remove.records, to_remove.of, held, "the removal waits to be confirmed");
-                return Ok(());
+                return Ok(store.wake_all(&import).await?);
             }
         }
     } else if import.stage() == Stage::Confirmed {
@@ -148,7 +153,9 @@ async fn removed(store: &Store, import: &Import, deadline: Deadline) -> Result<u
     let lists = store.shard_tallies(&import.id, Pass::Count).await?;
     let before = store.shard_tallies(&import.id, Pass::Remove).await?;
     let left: BTreeMap<u8, ShardTally> = lists.into_iter().filter(|(shard, _)| !before.contains_key(shard)).collect();
-    let shards = left.iter().map(|(shard, list)| remove::shard(store, import, *shard, list, deadline));
+    let turns = Turns::new(store, import, Pass::Remove, deadline);
+    let left = turns.in_order(left.into_iter().collect());
+    let shards = left.iter().map(|(shard, list)| remove::shard(store, import, *shard, list, &turns));
     stream::iter(shards.collect::<Vec<_>>()).buffer_unordered(REPLACE_SHARDS_AT_ONCE).try_collect::<()>().await?;
     let tallies = store.shard_tallies(&import.id, Pass::Remove).await?;
     if tallies.len() < RECORD_SHARDS {

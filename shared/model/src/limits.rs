@@ -457,3 +457,7 @@ pub const REPLACE_LIST_BYTES: usize = 128 * 1024;
 
 /// Counts of what a replace removes that may begin and get no further: then nothing is removed.
 pub const REPLACE_TRIES: usize = 8;
+
+/// Bytes of a file's text that a replace reads for its keys although its invocation's time is near its end: 64 MiB,
+/// which takes less than what is kept of the time for handing on.
+pub const REPLACE_READ_BYTES: u64 = 64 * 1024 * 1024;

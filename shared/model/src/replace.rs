@@ -67,6 +67,11 @@ impl Import {
         self.is_replace() && self.order > 0 && !left
     }
 
+    /// Whether the import is at the gate of its kind.
+    pub fn at_gate_now(&self) -> bool {
+        self.at_gate() && self.stage() != Stage::Ended
+    }
+
     /// What an order to accept means to an order to remove everything, which awaits no upload.
     pub fn on_everything(&self) -> Uploaded {
         match self.stage() {

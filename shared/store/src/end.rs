@@ -154,7 +154,6 @@ impl Store {
                 self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id),
             ];
             let Some(reasons) = self.transact(actions).await? else {
-                crash::point("replace.woken");
                 self.wake(&import, gate.as_ref()).await?;
                 break;
             };

@@ -27,7 +27,8 @@
 //! - *A tombstone is evidence.* Each is written on the condition that its record has the `rev` that was read. A repeat
 //!   finds the tombstones of the first time by their stamp, and counts them; while the import runs they cannot expire.
 //! - *The end* frees the gate in its transaction. Whoever ends an import while a gate is set tells the import at the
-//!   gate; whoever frees the gate tells those that wait. Where that is lost, the sweeper tells them.
+//!   gate; the `remove` function tells those that wait when the gate is free. Where that is lost, the sweeper tells
+//!   them.
 
 use std::collections::BTreeMap;
 
@@ -193,20 +194,23 @@ impl Store {
         updating(left.update_expression(format!("{free}DELETE {sets}")))
     }
 
-    /// Tells whoever waits for the end of an import, or for the gate that it has left: the import at the gate, or those
-    /// that wait for it. A repeat sends the same orders again.
+    /// Has the `remove` function tell whoever waits for the end of an import, or for the gate that it has left. A repeat
+    /// sends the same order again.
     pub(crate) async fn wake(&self, import: &Import, gate: Option<&ImportId>) -> Result<()> {
-        match gate {
-            None => Ok(()),
-            Some(gate) if *gate != import.id => self.send(&Order::to_remove(&import.account, gate)).await,
-            Some(_) => {
-                for waiting in self.kind_order(import).await?.waiting {
-                    let order = Order::Continue { account: import.account.clone(), import: waiting, died_at: None };
-                    self.send(&order).await?;
-                }
-                Ok(())
-            }
+        let Some(gate) = gate else { return Ok(()) };
+        crash::point("replace.woken");
+        self.send(&Order::to_remove(&import.account, gate)).await
+    }
+
+    /// Orders those imports to go on that wait for the gate of the kind, which this one has left. A repeat sends the
+    /// same orders again.
+    pub async fn wake_all(&self, import: &Import) -> Result<()> {
+        let KindOrder { gate, waiting, .. } = self.kind_order(import).await?;
+        for waiting in waiting.into_iter().filter(|_| gate.is_none()) {
+            let order = Order::Continue { account: import.account.clone(), import: waiting, died_at: None };
+            self.send(&order).await?;
         }
+        Ok(())
     }
 
     /// Orders an import that waits to be accepted, if the one that it waits for has left the gate; whether it has. For
@@ -351,7 +355,6 @@ impl Store {
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
         crash::point("replace.held");
-        self.wake(import, Some(&import.id)).await?;
         Ok(true)
     }
 
