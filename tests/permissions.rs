@@ -253,7 +253,8 @@ async fn run_exports(stack: &Stack, crashes: &Path) {
 
 /// Replaces: with rejected rows, of no row, with an upload that waits, held and confirmed; and every record of a kind.
 async fn run_replaces(stack: &Stack) {
-    let replace = |most| ImportOptions { mode: Mode::Replace, most_removed_percent: Some(most), ..ImportOptions::default() };
+    let replace =
+        |most| ImportOptions { mode: Mode::Replace, most_removed_percent: Some(most), ..ImportOptions::default() };
     stack.import(&files::plain(0, 300, "1")).await;
     let mut file = files::plain(0, 200, "1");
     file.extend(b"SKU-201,,Acme,1\n");

@@ -44,11 +44,7 @@ pub(crate) async fn confirm(service: &Service, id: &str, yes: bool, json: bool) 
 }
 
 /// Follows an import that removes records until it has ended, or waits to be confirmed.
-pub(crate) async fn follow(
-    client: &Client,
-    import: &Import,
-    interrupts: &mut Interrupts,
-) -> anyhow::Result<Import> {
+pub(crate) async fn follow(client: &Client, import: &Import, interrupts: &mut Interrupts) -> anyhow::Result<Import> {
     let id = &import.id;
     let mut progress = Progress::new();
     let mut latest = Some(import.clone());

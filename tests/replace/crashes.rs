@@ -57,8 +57,7 @@ async fn a_death_while_an_import_is_held_and_confirmed_changes_nothing() {
             arm(folder.path(), point);
         }
         assert_eq!(upload(&import, &file_of(&skus(100..200))).await, 200);
-        let is_held =
-            async || now(&stack, &import.id).await.status == Status::AwaitingConfirmation;
+        let is_held = async || now(&stack, &import.id).await.status == Status::AwaitingConfirmation;
         stack.passes_until("the import is held", is_held).await;
         if point != "replace.held" {
             arm(folder.path(), point);

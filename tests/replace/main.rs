@@ -12,6 +12,7 @@ mod crashes;
 mod gate;
 mod guard;
 mod removal;
+mod rules;
 
 use std::collections::BTreeSet;
 
@@ -21,11 +22,7 @@ use support::Stack;
 
 /// The options of a replace with this guard.
 fn replace(most_removed_percent: u8) -> ImportOptions {
-    ImportOptions {
-        mode: Mode::Replace,
-        most_removed_percent: Some(most_removed_percent),
-        ..ImportOptions::default()
-    }
+    ImportOptions { mode: Mode::Replace, most_removed_percent: Some(most_removed_percent), ..ImportOptions::default() }
 }
 
 /// A file of products with these SKUs.

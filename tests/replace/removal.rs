@@ -11,7 +11,11 @@ async fn what_a_file_does_not_name_goes_and_is_counted_and_listed() {
     stack.import(&file_of(&skus(0..300))).await;
     // Ten are new, 40 go: 13 % of those that were there.
     let import = stack.import_with(&file_of(&skus(40..310)), replace(20)).await;
-    assert_eq!((import.status, import.rows.created, import.rows.unchanged), (Status::Completed, 10, 260), "{import:#?}");
+    assert_eq!(
+        (import.status, import.rows.created, import.rows.unchanged),
+        (Status::Completed, 10, 260),
+        "{import:#?}"
+    );
     assert_eq!((import.removed, import.to_remove, import.waiting_for), (40, Some(40), None));
     assert_eq!(there(&stack).await, set(skus(40..310)));
     for limit in [1, 7, 100] {
@@ -77,8 +81,8 @@ async fn an_import_that_fails_or_is_cancelled_removes_nothing() {
     let failed = stack.import_with(b"name,brand\nName,Brand\n", replace(100)).await;
     assert_eq!((failed.status, failed.removed), (Status::Failed, 0));
     let abort = Some(penstock_model::Abort { rows: 10, percent: 5 });
-    let aborted =
-        stack.import_with(b"sku,name,brand\nSKU-1,,B\nSKU-2,N,B\n", penstock_model::ImportOptions { abort, ..replace(100) });
+    let aborted = stack
+        .import_with(b"sku,name,brand\nSKU-1,,B\nSKU-2,N,B\n", penstock_model::ImportOptions { abort, ..replace(100) });
     let aborted = aborted.await;
     assert_eq!((aborted.status, aborted.removed), (Status::Failed, 0), "{aborted:#?}");
     assert_eq!(there(&stack).await, set(skus(0..10)));
