@@ -461,7 +461,7 @@ async fn an_order_is_taken_by_the_function_of_its_queue_and_by_the_sweeper_alone
         }
     }
     // An order of a later version, which looks like one that is known, is acknowledged by nobody.
-    let newer = orders()[3].encode().expect("small").replacen("report", "remove", 1);
+    let newer = orders()[3].encode().expect("small").replacen("report", "forget", 1);
     for function in functions() {
         let answer = invoke(&stack, function.as_str(), messages("any", &newer, &newer)).await;
         let both: Vec<_> = MESSAGES.iter().map(|id| json!({ "itemIdentifier": id })).collect();

@@ -98,6 +98,21 @@ struct Plan {
 }
 
 impl ImportArgs {
+    /// What no service would take, told in the words of the command before anything is asked for.
+    fn check_mode(&self) -> anyhow::Result<()> {
+        let replaces = self.mode == Mode::Replace;
+        anyhow::ensure!(
+            replaces || self.most_removed_percent.is_none(),
+            "--most-removed-percent is for --mode replace alone"
+        );
+        anyhow::ensure!(
+            !(replaces && self.dry_run),
+            "--dry-run cannot tell what --mode replace would remove: --most-removed-percent 0 shows it before anything \
+             goes, and --mode upsert judges the rows"
+        );
+        Ok(())
+    }
+
     fn options(&self) -> ImportOptions {
         ImportOptions {
             mode: self.mode,
@@ -285,6 +300,7 @@ impl<'a> Line<'a> {
 }
 
 pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    args.check_mode()?;
     if args.preview {
         return args.preview().await;
     }

@@ -53,8 +53,8 @@ fn bash_completes_the_command() {
         said(folder.path(), "bash", &["-c", &script]).expect("bash").trim().to_owned()
     };
     assert_eq!(complete("penstock rej", 1), "rejected");
-    assert_eq!(complete("penstock import --mo", 2), "--mode");
-    assert_eq!(complete("penstock import --mode ''", 3), "upsert create fill");
+    assert_eq!(complete("penstock import --mod", 2), "--mode");
+    assert_eq!(complete("penstock import --mode ''", 3), "upsert create fill replace");
     assert_eq!(complete("penstock kinds te", 2), "template");
 }
 
@@ -64,7 +64,7 @@ fn fish_completes_the_command() {
     for (typed, wanted) in [
         ("penstock rej", &["rejected"][..]),
         ("penstock import --empty-", &["--empty-cells"]),
-        ("penstock import --mode ", &["create", "fill", "upsert"]),
+        ("penstock import --mode ", &["create", "fill", "replace", "upsert"]),
         ("penstock kinds te", &["template"]),
     ] {
         let script = format!("source penstock.fish; complete -C '{typed}'");

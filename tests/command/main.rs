@@ -11,6 +11,7 @@ mod outputs;
 mod parts;
 mod profiles;
 mod records;
+mod replace;
 mod service;
 mod signals;
 #[path = "../support/mod.rs"]

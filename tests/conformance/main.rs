@@ -15,6 +15,7 @@ mod parts;
 mod queues;
 mod records;
 mod removals;
+mod replaces;
 #[allow(unreachable_pub)]
 #[path = "../support/s3_client.rs"]
 mod s3_client;
@@ -77,6 +78,12 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_delete_takes_a_place_and_leaves_tombstones,
         a_delete_that_was_overtaken_is_not_made,
         deletes_at_once_have_different_places,
+    }
+    replaces {
+        one_replace_is_at_the_gate_and_others_wait,
+        a_held_replace_leaves_the_gate_and_takes_a_place_when_it_is_confirmed,
+        the_first_count_of_a_shard_counts,
+        a_tombstone_is_written_over_what_was_read,
     }
     names {
         a_key_is_taken_until_it_is_revoked,

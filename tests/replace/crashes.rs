@@ -75,3 +75,51 @@ async fn a_death_while_an_import_is_held_and_confirmed_changes_nothing() {
         stack.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_its_time_limit_a_removal_goes_on_in_another_invocation() {
+    let stack = Stack::with(|options| options.faults.deadline_near = 1.0).await;
+    stack.import(&file_of(&skus(0..40))).await;
+    let import = stack.import_with(&file_of(&skus(5..40)), replace(20)).await;
+    assert_eq!((import.status, import.removed), (Status::Completed, 5), "{import:#?}");
+    assert_eq!(removals(&stack, &import.id, 100).await, set(skus(0..5)));
+    assert_eq!(there(&stack).await, set(skus(5..40)));
+    assert!(stack.invocations("remove") > 20, "{}", stack.invocations("remove"));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_to_remove_that_is_lost_is_sent_again() {
+    let stack = Stack::with(|options| {
+        options.faults.seed = 1;
+        options.faults.message_delayed = 1.0;
+        options.faults.delay = std::time::Duration::from_secs(24 * 3600);
+    })
+    .await;
+    // Without a row there is no chunk: the first message is the order to remove.
+    let import = stack.create(replace(20)).await;
+    assert_eq!(upload(&import, b"sku,name,brand\n").await, 200);
+    stack.cloud.quiet().await;
+    let waiting = stack.uploaded(&file_of(&skus(0..10))).await;
+    stack.cloud.quiet().await;
+    assert_eq!(stack.client.import(&waiting.id).await.expect("there").waiting_for.as_ref(), Some(&import.id));
+    stack.cloud.queue("removals").expect("the queue").purge();
+    stack.cloud.faults().clear();
+    assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    let waiting = stack.ended(&waiting.id).await;
+    assert_eq!((waiting.status, waiting.rows.created), (Status::Completed, 10));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_ends_every_process_is_given_up_with_nothing_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = stack_that_dies(folder.path()).await;
+    arm(folder.path(), "replace.begun.always");
+    let import = stack.import_with(&file_of(&skus(10..200)), replace(20)).await;
+    assert_eq!((import.status, import.removed, import.to_remove), (Status::Completed, 0, None), "{import:#?}");
+    let notes = import.detected.expect("it was read").notes;
+    assert!(notes.iter().any(|note| note.starts_with("nothing was removed: the file could not be read")), "{notes:?}");
+    assert_eq!(there(&stack).await, set(skus(0..200)));
+    stack.stop().await;
+}

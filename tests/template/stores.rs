@@ -104,9 +104,9 @@ fn tables_have_the_keys_that_the_store_uses() {
     }
 }
 
-/// Rows write records, deletes turn them into tombstones, and nobody removes an item.
+/// Rows write records, deletes and replaces turn them into tombstones, and nobody removes an item.
 #[test]
-fn records_are_written_by_the_validator_and_deleted_by_the_api() {
+fn records_are_written_by_the_validator_and_deleted_by_the_api_and_by_replaces() {
     let template = Template::read();
     let mut writers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (role, properties) in template.of_type("AWS::IAM::Role") {
@@ -123,6 +123,7 @@ fn records_are_written_by_the_validator_and_deleted_by_the_api() {
     writers.retain(|_, writes| !writes.is_empty());
     let wanted = [
         ("ApiRole", vec!["dynamodb:UpdateItem".to_owned()]),
+        ("RemoveRole", vec!["dynamodb:PartiQLUpdate".to_owned()]),
         ("ValidateRole", vec!["dynamodb:PartiQLInsert".to_owned(), "dynamodb:PartiQLUpdate".to_owned()]),
     ];
     assert_eq!(writers, wanted.into());

@@ -41,7 +41,8 @@ pub(crate) async fn run(
     let is_last = !store.others_held(import).await?;
     let turns = Turns::new(store, import, Pass::Count, deadline);
     while let (Some(first), Some(last)) = (left.first().copied(), left.last().copied()) {
-        let range = first..=last.min(first.saturating_add(shards_at_once(import.total.unwrap_or(0)) - 1));
+        let end = usize::from(first) + shards_at_once(import.total.unwrap_or(0)) - 1;
+        let range = first..=last.min(u8::try_from(end).unwrap_or(u8::MAX));
         let named = names(store, import, kind.as_ref(), range, deadline).await?;
         let shards: Vec<u8> = turns.in_order(left.range(named.shards().clone()).copied().collect());
         let counting = Counting { store, import, named: &named, is_last, turns: &turns };
@@ -54,9 +55,9 @@ pub(crate) async fn run(
 
 /// How many shards' names of a file of so many rows surely have room together, as their hashes spread them: at least
 /// one.
-fn shards_at_once(rows: u64) -> u8 {
+fn shards_at_once(rows: u64) -> usize {
     let room = RECORD_SHARDS as u64 * (NAMED_KEYS as u64 / 8 * 7) / rows.max(1);
-    u8::try_from(room).unwrap_or(u8::MAX).max(1)
+    usize::try_from(room).unwrap_or(RECORD_SHARDS).clamp(1, RECORD_SHARDS)
 }
 
 /// The kind as it was when the import was created; `None` for an order to remove everything, which has no file.
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_file_that_has_room_is_read_once_and_a_larger_one_for_fewer_shards_each_time() {
-        assert_eq!([0, 1, 1_000_000].map(shards_at_once), [u8::MAX; 3]);
+        assert_eq!([0, 1, 1_000_000].map(shards_at_once), [RECORD_SHARDS; 3]);
         let most = NAMED_KEYS as u64;
         assert_eq!((shards_at_once(2 * most), shards_at_once(1_000 * most)), (112, 1));
     }

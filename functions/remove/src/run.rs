@@ -132,6 +132,7 @@ async fn counted(store: &Store, import: &Import, deadline: Deadline) -> Result<T
              the program each time, or took longer than it may; send it in parts, with the mode `upsert`"
         )));
     }
+    crash::point("replace.begun");
     let stopped = match count::run(store, &import, &before, deadline).await {
         Ok(()) => None,
         Err(stopped) => Some(stopped),

@@ -62,12 +62,22 @@ pub enum Reached {
         /// The file's size.
         bytes: u64,
     },
+    /// Its file waits until a replace of its kind has ended.
+    Waits {
+        /// That import.
+        gate: String,
+    },
     /// Its file has been accepted and is being read.
     Reading,
     /// Its file has been read to its end.
     Split {
         /// The file's rows.
         rows: u64,
+    },
+    /// It waits to be confirmed what it would remove.
+    Held {
+        /// How many records.
+        records: u64,
     },
     /// It has ended.
     Ended {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use penstock_model::{AccountId, ImportId};
+use penstock_model::{AccountId, ImportId, Status};
 use penstock_store::{Store, uploads};
 use tokio::sync::mpsc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Stages {
 /// What has been told of an import.
 #[derive(Debug, Default)]
 struct Told {
+    waits: bool,
+    is_held: bool,
     is_read: bool,
     is_split: bool,
     has_ended: bool,
@@ -100,13 +102,22 @@ async fn look(events: &Events, store: &Store, account: &AccountId, id: &ImportId
     let Ok(found) = store.import(account, id).await else { return false };
     let Some(import) = found else { return true };
     let tell = |stage| events.tell(Event::Import { id: id.to_string(), stage });
-    if import.object.is_some() && !std::mem::replace(&mut told.is_read, true) {
+    if let Some(gate) = &import.waiting_for
+        && !std::mem::replace(&mut told.waits, true)
+    {
+        tell(Reached::Waits { gate: gate.to_string() });
+    }
+    let is_taken = import.object.is_some() && import.waiting_for.is_none();
+    if is_taken && !std::mem::replace(&mut told.is_read, true) {
         tell(Reached::Reading);
     }
     if let Some(rows) = import.total
         && !std::mem::replace(&mut told.is_split, true)
     {
         tell(Reached::Split { rows });
+    }
+    if import.status == Status::AwaitingConfirmation && !std::mem::replace(&mut told.is_held, true) {
+        tell(Reached::Held { records: import.to_remove.unwrap_or_default().records });
     }
     if !import.status.is_final() {
         return false;

@@ -53,6 +53,8 @@ fn request(asked: &Asked) -> String {
 fn reached(stage: &Reached) -> String {
     match stage {
         Reached::Uploaded { bytes } => format!("uploaded: {bytes} bytes"),
+        Reached::Waits { gate } => format!("waiting for {gate}, which replaces the records of its kind"),
+        Reached::Held { records } => format!("awaiting_confirmation: it would remove {records} records"),
         Reached::Reading => "processing: its file is read".to_owned(),
         Reached::Split { rows } => format!("split: {rows} rows"),
         Reached::Ended { status, rows, failure } => {
@@ -89,6 +91,7 @@ mod tests {
         assert!(line(&asked(None, true)).starts_with("PUT /uploads/uploads/1/imp broke off after 12 ms"));
         let import = |stage| line(&Event::Import { id: "imp".to_owned(), stage });
         assert_eq!(import(Reached::Split { rows: 8 }), "imp split: 8 rows");
+        assert_eq!(import(Reached::Held { records: 3 }), "imp awaiting_confirmation: it would remove 3 records");
         let rows = Rows { processed: 8, failed: 2, ..Rows::default() };
         let failure = Some(Failure::new("missing_column", "there is no column `sku`"));
         assert_eq!(

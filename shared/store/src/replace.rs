@@ -242,12 +242,10 @@ impl Store {
             .update_expression("ADD count_begun :begun")
             .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.clone()]))
             .return_values(ReturnValue::AllNew);
-        let begun = match send(update).await? {
-            Updated::Made(item) => Some((from_item("an import", item)?, name)),
-            Updated::Unmet(_) => None,
-        };
-        crash::point("replace.begun");
-        Ok(begun)
+        match send(update).await? {
+            Updated::Made(item) => Ok(Some((from_item("an import", item)?, name))),
+            Updated::Unmet(_) => Ok(None),
+        }
     }
 
     /// Takes a count that has stopped for a reason that passes off its import again. A repeat finds it gone.
