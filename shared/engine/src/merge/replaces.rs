@@ -1029,7 +1029,7 @@ fn a_repeat_has_to_count_the_tombstones_that_are_its_own() {
 
 #[test]
 fn a_tombstone_has_to_take_the_place_of_the_record_that_was_read() {
-    is_needed(Without::Revision, Kinds { deletes: 6, ..DENSE }, "removed");
+    is_needed(Without::Revision, Kinds { replaces: 9, deletes: 12, keys: 1, ..DENSE }, "removed");
 }
 
 #[test]
