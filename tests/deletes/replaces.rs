@@ -14,7 +14,7 @@ use penstock_client::Import;
 use penstock_model::{EmptyCells, ImportOptions, Mode, Stamp, Status};
 
 use crate::{
-    schedules::{Deletes, KEYS, answered, compare, count, delete, faults, sku, upload},
+    schedules::{Deletes, KEYS, answered, compare, count, delete, faults, upload},
     support::{
         Stack, begun, files,
         reference::{self, Catalogue, Rules},
@@ -150,6 +150,9 @@ enum Event<'w> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sums {
     removed: u64,
+    /// Imports that were held and confirmed, and those that were cancelled.
+    confirmed: u64,
+    cancelled: u64,
     /// Deletes of records that in the order of the events a replace had removed before: it did not find them.
     deleted_before: u64,
     expected: u64,
@@ -178,7 +181,7 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
     if !deviations.is_empty() {
         return deviations;
     }
-    let mut events: Vec<(Stamp, Event<'_>)> = Vec::new();
+    let (mut events, mut sums) = (Vec::<(Stamp, Event<'_>)>::new(), Sums::default());
     for (created, planned) in imports {
         let import = stack.client.import(&created.id).await.expect("is there");
         let (account, id) = ("1".parse().expect("valid"), import.id.parse().expect("an id"));
@@ -192,6 +195,8 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
         if stored.removes.is_none() && import.removed > 0 {
             deviations.push(format!("{} removed {} without a decision", import.id, import.removed));
         }
+        sums.confirmed += u64::from(stored.confirmed.is_some());
+        sums.cancelled += u64::from(import.status == Status::Cancelled);
         if stored.order == 0 {
             continue;
         }
@@ -206,7 +211,7 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
     events.extend(deleted.map(|deleted| (Stamp::of_delete(deleted.place), Event::Deleted(deleted.sku))));
     events.sort_by_key(|(at, _)| *at);
     let alone = wave.imports.len() == 1 && !deletes.repeated;
-    let (mut touched, mut sums) = (BTreeMap::<String, u64>::new(), Sums::default());
+    let mut touched = BTreeMap::<String, u64>::new();
     for (at, event) in events {
         match event {
             Event::Deleted(sku) => {
@@ -238,6 +243,7 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
             }
         }
     }
+    println!("{sums:?}");
     // A request that was repeated may have deleted a record twice, of which nobody knows.
     if !deletes.repeated && sums.removed + sums.deleted_before != sums.expected {
         deviations.push(format!("{sums:?}"));

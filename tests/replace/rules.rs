@@ -6,11 +6,12 @@ use std::path::Path;
 use penstock_client::Import;
 use penstock_engine::key::RecordName;
 use penstock_local::Options;
-use penstock_model::{ImportOptions, Record, Status};
+use penstock_model::{Halt, ImportOptions, Order, Record, Status};
 use penstock_store::{
     Settings, Store,
     conditions::{Condition, Conditions, SABOTAGE},
     records::{Write, Written},
+    replace::Confirmation,
 };
 use serde_json::Value;
 
@@ -70,6 +71,20 @@ async fn with_held(without: Option<Condition>) -> (Stack, Import) {
 async fn first(stack: &Stack) -> Option<Value> {
     let record = stack.client.record("products", "SKU-0").await.expect("answers");
     record.map(|record| record["fields"].clone())
+}
+
+/// The stack's store, as the API has it: that is no process of its own, which would be told to leave a rule out.
+fn store(stack: &Stack, without: Option<Condition>) -> Store {
+    let conditions = without.map_or(Conditions::ALL, Conditions::without);
+    Store::new(Settings { conditions, ..stack.cloud.store().settings().clone() })
+}
+
+/// Confirms what an import removes, as the API does.
+async fn confirm(stack: &Stack, import: &Import, without: Option<Condition>) {
+    let (store, account, id) = (store(stack, without), "1".parse().expect("valid"), import.id.parse().expect("an id"));
+    assert_eq!(store.confirm(&account, &id).await.expect("answers"), Confirmation::Confirmed);
+    store.settle(&account, &id).await.expect("answers");
+    stack.cloud.quiet().await;
 }
 
 /// What is not as it should be, in words.
@@ -137,8 +152,10 @@ async fn a_cancel_behind_the_decision(without: Option<Condition>) -> Vec<String>
     assert_eq!((armed(folder.path()), import.status), (Vec::new(), Status::Processing), "{import:#?}");
     let gone = ROWS - stack.records("1", &skus(0..ROWS)).await.len() as u64;
     assert!((1..ROWS).contains(&gone), "{gone} are gone");
-    // It is refused, or comes too late.
-    let _ = stack.client.cancel(&import.id).await;
+    let (account, id) = ("1".parse().expect("valid"), import.id.parse().expect("an id"));
+    let store = store(&stack, without);
+    store.order_halt(&account, &id, &Halt::cancelled()).await.expect("answers");
+    store.settle(&account, &id).await.expect("answers");
     let ended = stack.ended(&import.id).await;
     let left = stack.records("1", &skus(0..ROWS)).await.len() as u64;
     let mut deviations = differs("left", left, ROWS - ended.removed);
@@ -179,8 +196,7 @@ async fn a_delete_between(without: Option<Condition>) -> Vec<String> {
     let import = uploaded(&stack, &file_of(&skus(1..ROWS)), replace(100)).await;
     assert_eq!((armed(folder.path()), import.status), (Vec::new(), Status::Processing), "{import:#?}");
     let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
-    let conditions = without.map_or(Conditions::ALL, Conditions::without);
-    let store = Store::new(Settings { conditions, ..stack.cloud.store().settings().clone() });
+    let store = store(&stack, without);
     let stored = store.import(&account, &import.id.parse().expect("an id")).await.expect("answers").expect("is there");
     let name = RecordName::of(&account, &kind, "SKU-0");
     let read: Record = store.records(&[&name]).await.expect("answers").remove(&name).expect("is there");
@@ -238,8 +254,7 @@ async fn rows_behind_a_confirmation(without: Option<Condition>) -> Vec<String> {
     let newer = uploaded(&stack, &files::plain(0, 1, "2"), ImportOptions::default()).await;
     assert_eq!((newer.status, newer.rows.processed), (Status::Processing, 0));
     stack.cloud.faults().clear();
-    stack.client.confirm(&held.id).await.expect("confirmed");
-    stack.cloud.quiet().await;
+    confirm(&stack, &held, without).await;
     stack.ended(&newer.id).await;
     let ended = stack.ended(&held.id).await;
     let deviations = differs("spared", (first(&stack).await.is_some(), ended.removed), (true, 0));
@@ -260,10 +275,13 @@ async fn an_upload_behind_a_confirmation(without: Option<Condition>) -> Vec<Stri
     assert_eq!((older.status, older.rows.processed), (Status::Processing, 0));
     stack.cloud.faults().clear();
     // It has to wait for the one above.
-    let confirmed = stack.client.confirm(&held.id).await.expect("confirmed");
-    assert_eq!((confirmed.status, confirmed.removed), (Status::Processing, 0));
+    confirm(&stack, &held, without).await;
+    assert_eq!(stack.client.import(&held.id).await.expect("is there").status, Status::Processing);
     let newer = uploaded(&stack, &file_of(&skus(0..1)), ImportOptions::default()).await;
     stack.ended(&older.id).await;
+    // Whoever ends tells the import at the gate. Where there is none the sweeper does.
+    let order = Order::to_remove(&"1".parse().expect("valid"), &held.id.parse().expect("an id"));
+    stack.cloud.store().send(&order).await.expect("sent");
     let ended = stack.ended(&held.id).await;
     stack.ended(&newer.id).await;
     let mut deviations = differs("removed", ended.removed, 1);
