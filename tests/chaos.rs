@@ -12,9 +12,8 @@ use std::{
 };
 
 use penstock_client::Import;
-use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::{Faults, WireFaults};
-use penstock_model::{EmptyCells, ImportOptions, Mode, QueueName, Status, Verdict};
+use penstock_model::{EmptyCells, ImportOptions, Mode, QueueName, Status};
 use penstock_store::{
     conditions::{Condition, SABOTAGE},
     crash,
@@ -274,27 +273,7 @@ async fn look<'a>(
     let store = stack.cloud.store();
     let account = planned.account.parse().expect("valid");
     let stored = store.import(&account, &import.id.parse().expect("valid")).await.expect("read").expect("there");
-    let numbers: Vec<u32> = (0..stored.opened_blocks).collect();
-    let blocks = store.blocks(&stored.id, &numbers).await.expect("read");
-    let begun_chunks: BTreeSet<String> = blocks
-        .values()
-        .flat_map(|block| &block.fates)
-        .filter(|(_, fate)| fate.verdict == Verdict::Begun)
-        .map(|(chunk, _)| chunk.clone())
-        .collect();
-    let mut splitter = Splitter::new(SplitOptions::new(penstock_model::Grammar::CSV, &stored.chunking));
-    let mut pieces = splitter.push(&planned.file).expect("a header");
-    pieces.extend(splitter.finish().expect("a header").0);
-    let begun = pieces
-        .iter()
-        .filter_map(|piece| match piece {
-            Piece::Chunk(chunk, _) if begun_chunks.contains(&chunk.index.to_string()) => {
-                Some(chunk.first_row..chunk.first_row + chunk.rows)
-            }
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let begun = support::begun::rows(stack, &stored, &planned.file).await;
     let (mut errors, mut cursor) = (Vec::new(), None);
     loop {
         let page = client.errors(&import.id, cursor.as_deref(), 100).await.expect("a page");

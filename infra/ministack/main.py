@@ -100,9 +100,9 @@ def multipart(fields, filename, content):
     return body, {"content-type": f"multipart/form-data; boundary={boundary}"}
 
 
-def upload(api, content):
+def upload(api, content, **options):
     """A new import of products with its file uploaded by the presigned PUT."""
-    created = api.want(201, "POST", "/v1/imports", {"kind": "products", "filename": "products.csv"})
+    created = api.want(201, "POST", "/v1/imports", {"kind": "products", "filename": "products.csv", "options": options})
     put = created["upload"]
     status, body = send(put["url"], put["method"], content, put["headers"])
     assert status == 200, f"{status}: {body}"
@@ -119,7 +119,7 @@ def keys(api, cloud):
     api.want(401, "GET", "/v1/imports", token="key_0.0")
     # An admin key imports nothing.
     api.want(403, "GET", "/v1/imports", token=admin)
-    scopes = ["import:read", "import:write", "import:delete"]
+    scopes = ["import:read", "import:write", "import:delete", "import:confirm", "record:delete"]
     api.token = api.want(201, "POST", "/v1/keys", {"account": "shop", "scopes": scopes}, token=admin)["token"]
 
 
@@ -140,11 +140,7 @@ def native(api):
         assert fields["name"] == f"Television {n}", fields
     api.want(404, "GET", "/v1/records/products/TV-BAD")
     # The list of the kind has every record once.
-    listed, cursor = [], ""
-    while cursor is not None:
-        page = api.want(200, "GET", f"/v1/records/products?limit=100{cursor}")
-        listed += [record["key"] for record in page["records"]]
-        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    listed = [record["key"] for record in pages(api, "/v1/records/products", "records")]
     assert sorted(listed) == [f"TV-{n:05}" for n in range(1, ROWS)], f"{len(listed)} records are listed, {len(set(listed))} of them once"
     made = api.want(200, "GET", "/v1/records/products/TV-00001?provenance=true")["provenance"]["made"]
     assert made == {"import": created["id"], "row": 1}, made
@@ -163,6 +159,60 @@ def native(api):
     listed = api.want(200, "GET", "/v1/imports")["imports"]
     assert [entry["id"] for entry in listed] == [created["id"]], listed
     return counted
+
+
+def pages(api, path, what):
+    """All that a list has, page by page."""
+    found, cursor = [], ""
+    while cursor is not None:
+        page = api.want(200, "GET", f"{path}?limit=100{cursor}")
+        found += page[what]
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    return found
+
+
+def exported(api):
+    """The records of an export of the kind, by key."""
+    export = api.want(202, "POST", "/v1/exports", {"kind": "products", "format": "ndjson"})
+    path = f"/v1/exports/{export['id']}"
+    ended = until(60, f"{export['id']} ends", lambda: (found := api.want(200, "GET", path))["status"] in ENDED and found)
+    assert ended["status"] == "completed", ended
+    status, file = send(ended["url"], "GET", None, {})
+    records = [json.loads(line) for line in file.splitlines()]
+    assert status == 200 and ended["records"] == len(records), f"{status}, {len(records)} records: {ended}"
+    return {record["sku"]: record for record in records}
+
+
+def named(first):
+    """A file that names the televisions from this one on."""
+    return b"sku,name,brand\n" + b"".join(b"TV-%05d,Television %d,Acme\n" % (n, n) for n in range(first, ROWS))
+
+
+def removals(api):
+    """Records leave by an export, one is deleted, then several; a replace removes what its file does not name, and one that would remove too
+    much waits until that is confirmed."""
+    records = exported(api)
+    assert len(records) == ROWS - 1 and records["TV-00007"]["name"] == "Television 7", f"{len(records)} records are exported"
+    api.want(204, "DELETE", "/v1/records/products/TV-00001")
+    api.want(404, "DELETE", "/v1/records/products/TV-00001")
+    deleted = api.want(200, "POST", "/v1/records/products/delete", {"keys": ["TV-00001", "TV-00002", "TV-00003"]})
+    assert deleted == {"deleted": 2, "not_found": ["TV-00001"]}, deleted
+    replaced = api.ended(upload(api, named(50), mode="replace")["id"], 120)
+    found = (replaced["status"], replaced["rows"]["unchanged"], replaced["removed"])
+    assert found == ("completed", ROWS - 50, 46), replaced
+    assert set(exported(api)) == {f"TV-{n:05}" for n in range(50, ROWS)}
+    path = f"/v1/imports/{upload(api, named(4000), mode='replace')['id']}"
+    held = until(120, "the removal is held", lambda: (found := api.want(200, "GET", path))["status"] != "processing" and found)
+    assert (held["status"], held["to_remove"], held["removed"]) == ("awaiting_confirmation", 3950, 0), held
+    listed = sorted(removal["key"] for removal in pages(api, f"{path}/removals", "removals"))
+    assert listed == [f"TV-{n:05}" for n in range(50, 4000)], f"{len(listed)} removals are listed"
+    # Somebody writes one of them meanwhile: it is spared.
+    completed("an import beside it", api, upload(api, b"sku,name,brand\nTV-00060,Television 60,Acme\n")["id"], 1, "unchanged")
+    api.want(202, "POST", f"{path}/confirm")
+    ended = api.ended(held["id"], 120)
+    assert (ended["status"], ended["removed"]) == ("completed", 3949), ended
+    assert set(exported(api)) == {f"TV-{n:05}" for n in [60, *range(4000, ROWS)]}
+    return {name: replaced[name] for name in ("status", "removed")}, {name: ended[name] for name in ("status", "removed")}
 
 
 def form(api):
@@ -283,11 +333,11 @@ def algure(api, cloud, resources, import_id, feed, headers):
     assert judged()["status"] == "409", "an import takes one upload"
 
 
-def completed(how, api, import_id, rows=1):
-    """That an import ends well and has made this many records."""
+def completed(how, api, import_id, rows=1, done="created"):
+    """That an import ends well and has made this many records, or found them unchanged."""
     ended = api.ended(import_id)
-    assert (ended["status"], ended["rows"]["created"], ended["rows"]["total"]) == ("completed", rows, rows), ended
-    told(f"{how}: {import_id} {ended['status']}, {rows} created")
+    assert (ended["status"], ended["rows"][done], ended["rows"]["total"]) == ("completed", rows, rows), ended
+    told(f"{how}: {import_id} {ended['status']}, {rows} {done}")
 
 
 def run(cloud, folder):
@@ -306,6 +356,9 @@ def run(cloud, folder):
         keys(api, cloud)
     with step("import a file by the presigned PUT"):
         told(native(api))
+    with step("export, delete, replace, confirm"):
+        for removed in removals(api):
+            told(removed)
     with step("import a file by the form"):
         form(api)
     with step("one call of each dialect"):

@@ -1,7 +1,8 @@
 //! Deletes of records: what a client sees of them, that each rule behind them is needed, and that random schedules of
-//! imports and deletes leave the catalogue that one event after the other leaves.
+//! imports, deletes and replaces leave the catalogue that one event after the other leaves.
 
 mod api;
+mod replaces;
 mod rules;
 mod schedules;
 #[path = "../support/mod.rs"]

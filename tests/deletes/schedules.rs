@@ -2,7 +2,7 @@
 //! that takes one event after the other: imports and deletes by their places in the order, rows in the order of the
 //! file.
 //!
-//! `PENSTOCK_DELETES_SEEDS=1000..1200 cargo test --test deletes long -- --nocapture` runs as many schedules as one
+//! `PENSTOCK_DELETES_SEEDS=1000..1200 cargo test --test deletes schedules::long -- --nocapture` runs as many schedules as one
 //! likes; the ordinary run takes a small fixed set. A seed decides the files, the deletes and the faults; timing is the
 //! machine's. A write that comes late (`WireFaults::write_late`) is that of a validator, or of a delete, that read
 //! before and stood still.
@@ -26,7 +26,7 @@ use crate::support::{
 const ROWS: u64 = 150;
 
 /// Keys that the rows of all files share.
-const KEYS: u64 = 40;
+pub(crate) const KEYS: u64 = 40;
 
 /// What is done to the stack, in this order.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl Schedule {
 }
 
 /// A few kinds of fault of all, each now and then.
-fn faults(rng: &mut Rng, seed: u64) -> Faults {
+pub(crate) fn faults(rng: &mut Rng, seed: u64) -> Faults {
     let mut sometimes = |probability: f64| if rng.once_in(2) { probability } else { 0.0 };
     Faults {
         seed,
@@ -116,9 +116,9 @@ fn faults(rng: &mut Rng, seed: u64) -> Faults {
 
 /// A delete that has been made: its place in the order, and the record.
 #[derive(Debug)]
-struct Deleted {
-    place: u64,
-    sku: String,
+pub(crate) struct Deleted {
+    pub(crate) place: u64,
+    pub(crate) sku: String,
 }
 
 fn sku(number: u64) -> String {
@@ -126,7 +126,7 @@ fn sku(number: u64) -> String {
 }
 
 /// A call that is made until it is answered; the answer.
-async fn answered<T, E: std::fmt::Debug>(call: impl AsyncFn() -> Result<T, E>) -> T {
+pub(crate) async fn answered<T, E: std::fmt::Debug>(call: impl AsyncFn() -> Result<T, E>) -> T {
     answered_at(call).await.0
 }
 
@@ -156,16 +156,16 @@ async fn stored(stack: &Stack, skus: &[String]) -> BTreeMap<String, Record> {
 
 /// What has been deleted in a wave.
 #[derive(Debug, Default)]
-struct Deletes {
-    made: Vec<Deleted>,
+pub(crate) struct Deletes {
+    pub(crate) made: Vec<Deleted>,
     /// A request was repeated. It may have deleted a record twice, with an import that was accepted in between: of that
     /// the items tell the last time alone, and what the import counts is open.
-    repeated: bool,
+    pub(crate) repeated: bool,
 }
 
 /// Deletes records by one request, repeated until it is answered, and tells those that were deleted by what their items
 /// say now and did not say before.
-async fn delete(stack: &Stack, numbers: &[u64], deletes: &mut Deletes, deviations: &mut Vec<String>) {
+pub(crate) async fn delete(stack: &Stack, numbers: &[u64], deletes: &mut Deletes, deviations: &mut Vec<String>) {
     let skus: BTreeSet<String> = numbers.iter().copied().map(sku).collect();
     let skus: Vec<String> = skus.into_iter().collect();
     let gone = |records: &BTreeMap<String, Record>, sku: &String| records.get(sku).and_then(|record| record.gone);
@@ -183,7 +183,7 @@ async fn delete(stack: &Stack, numbers: &[u64], deletes: &mut Deletes, deviation
 }
 
 /// Stores a file where an import awaits it. In bad weather the storage may refuse, or cut the answer of what it took.
-async fn upload(import: &Import, file: &[u8]) {
+pub(crate) async fn upload(import: &Import, file: &[u8]) {
     let upload = import.upload.as_ref().expect("an upload URL");
     let client = crate::support::http::client();
     answered(async || {
@@ -263,7 +263,7 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
 }
 
 /// What an import counts, and should not.
-fn count(import: &Import, expected: &Expected, alone: bool) -> Option<String> {
+pub(crate) fn count(import: &Import, expected: &Expected, alone: bool) -> Option<String> {
     let rows = &import.rows;
     let status = if expected.failed > 0 { Status::CompletedWithErrors } else { Status::Completed };
     let sum = rows.created + rows.updated + rows.unchanged + rows.skipped + rows.failed;
@@ -275,7 +275,7 @@ fn count(import: &Import, expected: &Expected, alone: bool) -> Option<String> {
 }
 
 /// The records that do not show what the catalogue says.
-async fn compare(stack: &Stack, catalogue: &Catalogue) -> Vec<String> {
+pub(crate) async fn compare(stack: &Stack, catalogue: &Catalogue) -> Vec<String> {
     let skus: Vec<String> = (0..KEYS).map(sku).collect();
     let records = stack.records("1", &skus).await;
     let shown = |sku: &String| records.get(sku).map(reference::shown);

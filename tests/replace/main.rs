@@ -12,6 +12,7 @@ mod crashes;
 mod gate;
 mod guard;
 mod removal;
+mod rules;
 
 use std::collections::BTreeSet;
 

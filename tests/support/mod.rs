@@ -3,6 +3,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod begun;
 pub mod crashes;
 pub mod files;
 pub mod held;

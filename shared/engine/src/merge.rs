@@ -291,4 +291,6 @@ pub fn removal(record: &Record, canonical: &str, named: &NamedKeys, newest: Stam
 #[cfg(test)]
 mod deletes;
 #[cfg(test)]
+mod replaces;
+#[cfg(test)]
 mod tests;

@@ -148,7 +148,7 @@ fn text(grammar: Grammar, order: &[usize], lines: &[Line]) -> Vec<u8> {
                 let mut row = match line {
                     Line::Blank => delimiter.repeat(3),
                     Line::NoRecord(true) => names.join(&delimiter),
-                    Line::NoRecord(false) => vec!["---"; 4].join(&delimiter),
+                    Line::NoRecord(false) => ["---"; 4].join(&delimiter),
                     _ => cells.join(&delimiter),
                 };
                 if matches!(line, Line::TooManyCells(_)) {
