@@ -37,8 +37,8 @@ impl From<StoreError> for Stop {
 }
 
 /// Counts what an import removes, decides, and removes it, from where that stands; or hands the rest on when the
-/// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes rows
-/// of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
+/// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes
+/// rows of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
 ///
 /// # Errors
 /// What may be different next time.
