@@ -47,6 +47,10 @@ const NOT_STAGED: [(&str, &str, &str, &str); 5] = [
     ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];
 
+/// What this test stores itself, with the credentials of the api: what API Gateway stores, and what broke off.
+const BY_THE_TEST: [(&str, &str, &str); 2] =
+    [("api", "s3:PutObject", "uploads/refused"), ("api", "s3:PutObject", "results/rejected")];
+
 /// The resources of the template by the names that they have in the local cloud.
 fn local(resource: &str) -> Option<String> {
     let uploads = |rest: &str| format!("uploads{rest}");
@@ -424,7 +428,10 @@ async fn roles_allow_what_the_functions_do_and_nothing_else() {
     finish(stack, &mut made).await;
     run_badly(crashes.path(), &mut made).await;
     let allowed = allowed();
-    let forbidden: BTreeSet<_> = made.difference(&allowed).collect();
+    let is_the_tests = |call: &&Call| {
+        BY_THE_TEST.iter().any(|(f, a, r)| (*f, *a, *r) == (&call.function, &call.action, &call.resource))
+    };
+    let forbidden: BTreeSet<_> = made.difference(&allowed).filter(|call| !is_the_tests(call)).collect();
     assert!(forbidden.is_empty(), "not allowed by the template:\n{}", shown_calls(&forbidden));
     let staged = |call: &&Call| {
         !NOT_STAGED.iter().any(|(f, a, r, _)| (*f, *a, *r) == (&call.function, &call.action, &call.resource))

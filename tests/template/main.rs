@@ -359,7 +359,8 @@ fn roles_name_their_actions_and_what_they_act_on() {
                     || resource.starts_with("!Sub ${")
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
                 assert!(is_ours, "{role}: {resource}");
-                let exact = resource.replace("/uploads/*", "").replace("/rejected/*", "").replace("/exports/*", "");
+                let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*"];
+                let exact = folders.iter().fold(resource.clone(), |exact, folder| exact.replace(folder, ""));
                 assert!(!exact.contains('*'), "{role}: {resource}");
             }
             let writes_records = shown_statement.contains("PartiQL");
