@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use penstock_client::{Client, ClientError, Import};
 use penstock_model::{
     Failure, Mode, Status,
-    advice::{for_command, visible},
-    limits::{PAGE_MAX, SHOWN_NAME_CHARS},
+    advice::{for_command, shown},
+    limits::PAGE_MAX,
 };
 
 use crate::{groups::Groups, progress::Progress, terminal};
@@ -98,11 +98,11 @@ pub(crate) fn say_notes(notes: &[String]) -> anyhow::Result<()> {
 /// Says which columns are no field, what is hidden in their names shown.
 pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
     if !columns.is_empty() {
-        let shown = |name: &String| match name.trim() {
+        let named = |name: &String| match name.trim() {
             "" => "one without a name".to_owned(),
-            _ => visible(name, SHOWN_NAME_CHARS),
+            _ => shown(name),
         };
-        let names: Vec<String> = columns.iter().map(shown).collect();
+        let names: Vec<String> = columns.iter().map(named).collect();
         say!("ignored columns: {}", names.join(", "));
     }
     Ok(())

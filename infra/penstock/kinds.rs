@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
 
-use penstock_model::{KindName, advice::visible, limits::SHOWN_NAME_CHARS};
+use penstock_model::{KindName, advice::shown};
 
 use crate::{
     help, interrupt::end_when_interrupted, output, schema_file::name_of, service::Service, show::OutputArgs, terminal,
@@ -121,14 +121,14 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
 async fn delete(service: &Service, kind: &str, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
     let client = service.client()?;
     if !yes && terminal::has_a_person() {
-        let question = format!("delete the kind {} with all its versions?", visible(kind, SHOWN_NAME_CHARS));
+        let question = format!("delete the kind {} with all its versions?", shown(kind));
         anyhow::ensure!(terminal::agrees(&question)?, "it is not deleted");
     }
     client.delete_kind(kind).await?;
     if json {
         terminal::say_json(&json!({ "kind": kind, "deleted": true }))?;
     } else {
-        say!("{}  deleted", visible(kind, SHOWN_NAME_CHARS));
+        say!("{}  deleted", shown(kind));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,5 @@
-//! A file that is all there is: what `import --mode replace`, `removals`, `confirm` and `records delete --all` say and do.
+//! A file that is all there is: what `import --mode replace`, `removals`, `confirm` and `records delete --all` say and
+//! do.
 
 use crate::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal};
 

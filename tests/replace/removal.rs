@@ -1,6 +1,7 @@
 //! What is removed, and what stays.
 
 use penstock_client::NewImport;
+use penstock_engine::key::RecordName;
 use penstock_model::Status;
 
 use crate::{file_of, removals, replace, set, skus, support::Stack, there};
@@ -100,13 +101,43 @@ async fn a_removed_record_is_told_as_deleted_behind_its_import() {
     let page = stack.client.records("products", &filter, None, 100).await.expect("a page");
     let lines: Vec<(&str, bool)> = page.records.iter().map(|line| (line.key.as_str(), line.deleted)).collect();
     assert_eq!(lines, [("SKU-0", true)]);
-    // Where nothing is removed any more, the tombstones that were left expire.
     let tombstone = async || {
         let found = stack.records_and_tombstones("1", &skus(0..1)).await;
         found.into_values().next().map(|record| record.gone.expect("a tombstone").order)
     };
-    assert_eq!(tombstone().await, Some(2));
-    let last = stack.import_with(&file_of(&skus(1..10)), replace(20)).await;
-    assert_eq!((last.removed, import.removed), (0, 1));
+    assert_eq!((tombstone().await, import.removed), (Some(2), 1));
+    stack.stop().await;
+}
+
+/// How many tombstones of the shard of `SKU-0` do not expire.
+async fn lasting(stack: &Stack) -> usize {
+    let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
+    let name = RecordName::of(&account, &kind, "SKU-0");
+    let shard = u8::from_str_radix(&name.partition[name.partition.len() - 2..], 16).expect("a shard");
+    stack.cloud.store().shard_page(&account, &kind, shard, None, 10).await.expect("a page").lasting.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_removal_of_a_kind_has_the_tombstones_expire_that_were_left() {
+    let stack = Stack::start().await;
+    stack.import(&file_of(&skus(0..10))).await;
+    assert_eq!(lasting(&stack).await, 0);
+    assert_eq!(stack.import_with(&file_of(&skus(1..10)), replace(20)).await.removed, 1);
+    assert_eq!(lasting(&stack).await, 1);
+    let held = stack.create(replace(0)).await;
+    assert_eq!(crate::support::upload(&held, &file_of(&skus(2..10))).await, 200);
+    assert_eq!(crate::now(&stack, &held.id).await.status, Status::AwaitingConfirmation);
+    // One that is held has made its pass, and nobody older ran.
+    assert_eq!(lasting(&stack).await, 0);
+    // A record that is made anew does not expire, and its next tombstone stays again.
+    stack.import(&file_of(&skus(0..1))).await;
+    assert_eq!(stack.import_with(&file_of(&skus(1..10)), replace(100)).await.removed, 1);
+    assert_eq!(lasting(&stack).await, 1);
+    // Beside the held one, which is older, nothing is had expire; without it, it is.
+    assert_eq!(stack.import_with(&file_of(&skus(1..10)), replace(100)).await.removed, 0);
+    assert_eq!(lasting(&stack).await, 1);
+    stack.client.cancel(&held.id).await.expect("cancelled");
+    assert_eq!(stack.import_with(&file_of(&skus(1..10)), replace(100)).await.removed, 0);
+    assert_eq!(lasting(&stack).await, 0);
     stack.stop().await;
 }

@@ -37,8 +37,8 @@ impl From<StoreError> for Stop {
 }
 
 /// Counts what an import removes, decides, and removes it, from where that stands; or hands the rest on when the
-/// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes rows
-/// of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
+/// invocation's time is near its end. Nothing happens while its rows are not accounted for, or somebody else writes
+/// rows of its kind. A repeat at the same time shares the work: what is done of a shard is written once.
 ///
 /// # Errors
 /// What may be different next time.
@@ -133,16 +133,12 @@ async fn counted(store: &Store, import: &Import, deadline: Deadline) -> Result<T
         )));
     }
     crash::point("replace.begun");
-    let stopped = match count::run(store, &import, &before, deadline).await {
-        Ok(()) => None,
-        Err(stopped) => Some(stopped),
-    };
-    if let Some(Stop::Transient(_)) = &stopped
-        && let Err(error) = store.take_back_count(&import, &begun).await
-    {
-        warn!(import.id = %import.id, error = chain(&error), "a count that stopped stays noted");
-    }
-    if let Some(stopped) = stopped {
+    if let Err(stopped) = count::run(store, &import, &before, deadline).await {
+        if let Stop::Transient(_) = &stopped
+            && let Err(error) = store.take_back_count(&import, &begun).await
+        {
+            warn!(import.id = %import.id, error = chain(&error), "a count that stopped stays noted");
+        }
         return Err(stopped);
     }
     let tallies = store.shard_tallies(&import.id, Pass::Count).await?;

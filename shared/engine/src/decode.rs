@@ -7,7 +7,7 @@
 use std::io::{self, BufReader, Read};
 
 use encoding_rs::Encoding;
-use penstock_model::{Compression, Failure, Format, Layout, UTF_8, advice::visible, limits};
+use penstock_model::{Compression, Failure, Format, Layout, UTF_8, advice::shown, limits};
 
 use crate::{
     archive::{Archive, Entry},
@@ -19,9 +19,8 @@ use crate::{
 /// Bytes that are handed on at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Files of an archive that a failure names, at most, and characters of a name.
+/// Files of an archive that a failure names, at most.
 const NAMED_FILES: usize = 5;
-const SHOWN_CHARS: usize = 60;
 
 /// Hands the whole text of an upload of `bytes` bytes to `sink`, in pieces, in memory that does not depend on its size.
 ///
@@ -95,8 +94,7 @@ fn only_entry<U: Upload>(archive: &Archive<U>) -> Result<usize, Failure> {
         (Some(_), Some(_)) => {
             let names = archive.entries().iter().filter(|entry| is_file(entry)).map(|entry| entry.name.as_str());
             let count = names.clone().count();
-            let names: Vec<String> =
-                names.take(NAMED_FILES).map(|name| format!("`{}`", visible(name, SHOWN_CHARS))).collect();
+            let names: Vec<String> = names.take(NAMED_FILES).map(|name| format!("`{}`", shown(name))).collect();
             let more = if count > names.len() { ", …" } else { "" };
             let message = format!(
                 "the file is a ZIP archive of {count} files ({}{more}); it must hold one: upload each by itself",

@@ -19,12 +19,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use penstock_model::{AccountId, Body, Chunk, ExportFormat, Failure, Grammar, ImportOptions, Job, Value, limits};
+use penstock_model::{
+    AccountId, Body, Chunk, ExportFormat, Failure, Grammar, ImportOptions, Job, Value, advice::shown, limits,
+};
 
 use crate::{
     header,
     kind::Kind,
-    mapping::shown,
     plan::{ChunkPlan, Plan},
     rows::{self, Records, is_formula_of_text},
 };

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use penstock_model::{Failure, Grammar, limits};
+use penstock_model::{Failure, Grammar, advice::shown, limits};
 use serde::de::IgnoredAny;
 
 use crate::{
     invisible::trimmed,
-    mapping::shown,
     members::Members,
     rows::{self, Syntax},
     sheet,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use penstock_model::{
     Failure, KindName,
-    advice::{Setting, visible},
+    advice::{Setting, shown},
     delimiter_byte, limits,
 };
 use serde_json::{Map, Value};
@@ -226,7 +226,7 @@ impl<'a> Names<'a> {
             message.push_str(&advice);
             return Failure::new("missing_column", message);
         }
-        let near = Near::of(missing.iter().take(SHOWN_NAMES).copied());
+        let near = Near::of(missing.iter().take(limits::SHOWN_NAMES).copied());
         let free = columns.iter().zip(found).filter(|(column, found)| found.is_none() && !column.trim().is_empty());
         let mut meant: Vec<(&str, &str)> = Vec::new();
         for (column, _) in free {
@@ -241,8 +241,11 @@ impl<'a> Names<'a> {
         }
         let of_meant = |(column, field): &(&str, &str)| ((*column).to_owned(), Value::from(*field));
         // What is too long to be typed is not advised.
-        let mapping: Map<String, Value> =
-            meant.iter().filter(|(column, _)| column.chars().count() <= SHOWN_CHARS).map(of_meant).collect();
+        let mapping: Map<String, Value> = meant
+            .iter()
+            .filter(|(column, _)| column.chars().count() <= limits::SHOWN_NAME_CHARS)
+            .map(of_meant)
+            .collect();
         let advice = match mapping.is_empty() {
             false => format!("; if so, give {}", Setting::Mapping.to(mapping)),
             true => format!("; if a column holds it under another name, {} says which", Setting::Mapping),
@@ -289,23 +292,13 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Names of a header that a message shows, at most.
-const SHOWN_NAMES: usize = limits::SHOWN_NAMES;
-
-/// Characters of a name that a message shows.
-const SHOWN_CHARS: usize = limits::SHOWN_NAME_CHARS;
-
-/// A name from a file or a request, as a message shows it.
-pub(crate) fn shown(name: &str) -> String {
-    visible(name, SHOWN_CHARS)
-}
-
 /// Some names as a list, the first ones of too many.
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>, between: &str) -> String {
     let count = names.len();
-    let mut list = names.take(SHOWN_NAMES).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(between);
-    if count > SHOWN_NAMES {
-        list.push_str(&format!(" and {} more", count - SHOWN_NAMES));
+    let mut list =
+        names.take(limits::SHOWN_NAMES).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(between);
+    if count > limits::SHOWN_NAMES {
+        list.push_str(&format!(" and {} more", count - limits::SHOWN_NAMES));
     }
     list
 }

@@ -5,12 +5,12 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use penstock_model::{Failure, Grammar, limits};
+use penstock_model::{Failure, Grammar, advice::shown, limits};
 
 use crate::{
     invisible::{is_blank, trimmed},
     kind::{FieldCheck, Kind},
-    mapping::{ADDED, HeaderLine, Names, normalised, shown},
+    mapping::{ADDED, HeaderLine, Names, normalised},
     strings::quoted,
 };
 

@@ -21,7 +21,7 @@ use cells::{Extent, each_cell};
 use lines::Lines;
 use penstock_model::{
     Failure,
-    advice::{Setting, visible},
+    advice::{Setting, shown},
     limits,
 };
 use workbook::{Sheet, Workbook};
@@ -34,12 +34,6 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// What stands for the value of a cell whose formula has none that is stored.
 pub(crate) const NOT_CALCULATED: &str = "a formula without a stored value";
-
-/// Sheets that a failure names, at most.
-const NAMED_SHEETS: usize = limits::SHOWN_NAMES;
-
-/// Characters of a sheet's name that a failure shows. Excel's have 31 at most.
-const SHOWN_CHARS: usize = 40;
 
 /// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first
 /// of those that are shown, with the names of some others, for a message. So what is damaged or too large is known
@@ -60,7 +54,7 @@ pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> 
     }
     let sheets = workbook.sheets();
     let others = sheets.iter().enumerate().filter(|(at, _)| wanted.is_none() && *at != sheet);
-    let others = others.map(|(_, other)| visible(&other.name, SHOWN_CHARS)).take(NAMED_SHEETS).collect();
+    let others = others.map(|(_, other)| shown(&other.name)).take(limits::SHOWN_NAMES).collect();
     Ok((sheets[sheet].name.clone(), others))
 }
 
@@ -79,7 +73,7 @@ fn choose(sheets: &[Sheet], wanted: Option<&str>) -> Result<usize, Failure> {
         Some(wanted) => sheets.iter().position(|sheet| sheet.name == wanted),
     };
     found.ok_or_else(|| {
-        let names = listed(sheets.iter().map(shown), sheets.len());
+        let names = listed(sheets.iter().map(quoted), sheets.len());
         let there = if sheets.is_empty() { "no sheet of cells".to_owned() } else { names };
         let message = match wanted {
             None => format!("the workbook has {there}"),
@@ -91,10 +85,10 @@ fn choose(sheets: &[Sheet], wanted: Option<&str>) -> Result<usize, Failure> {
 
 /// That a sheet is empty, what others there are, and how to choose one: the first that holds something.
 fn empty<U: Upload>(workbook: &mut Workbook<U>, sheet: usize) -> Failure {
-    let name = shown(&workbook.sheets()[sheet]);
+    let name = quoted(&workbook.sheets()[sheet]);
     let count = workbook.sheets().len();
     let (mut others, mut choice) = (Vec::new(), None);
-    for other in (0..count).filter(|other| *other != sheet).take(NAMED_SHEETS) {
+    for other in (0..count).filter(|other| *other != sheet).take(limits::SHOWN_NAMES) {
         let size = match workbook.read_sheet(other, Extent::read) {
             Ok(Extent { rows: 0, .. }) => "empty".to_owned(),
             Ok(Extent { rows, columns }) => {
@@ -103,7 +97,7 @@ fn empty<U: Upload>(workbook: &mut Workbook<U>, sheet: usize) -> Failure {
             }
             Err(_) => "not readable".to_owned(),
         };
-        others.push(format!("{} ({size})", shown(&workbook.sheets()[other])));
+        others.push(format!("{} ({size})", quoted(&workbook.sheets()[other])));
     }
     let mut message = match count {
         1 => format!("the sheet {name} is empty, and there is no other"),
@@ -116,15 +110,15 @@ fn empty<U: Upload>(workbook: &mut Workbook<U>, sheet: usize) -> Failure {
     Failure::new("empty_file", message)
 }
 
-fn shown(sheet: &Sheet) -> String {
-    format!("`{}`", visible(&sheet.name, SHOWN_CHARS))
+fn quoted(sheet: &Sheet) -> String {
+    format!("`{}`", shown(&sheet.name))
 }
 
 /// Some of so many items as a list.
 fn listed(items: impl Iterator<Item = String>, count: usize) -> String {
-    let mut list = items.take(NAMED_SHEETS).collect::<Vec<_>>().join(", ");
-    if count > NAMED_SHEETS {
-        list.push_str(&format!(" and {} more", count - NAMED_SHEETS));
+    let mut list = items.take(limits::SHOWN_NAMES).collect::<Vec<_>>().join(", ");
+    if count > limits::SHOWN_NAMES {
+        list.push_str(&format!(" and {} more", count - limits::SHOWN_NAMES));
     }
     list
 }

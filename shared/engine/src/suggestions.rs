@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use penstock_model::{
     Body, Chunk, Grammar,
-    advice::{Setting, visible},
-    limits::{COLUMNS, NOTED_ROWS, SHOWN_NAME_CHARS, SOUGHT_RECORDS},
+    advice::{Setting, shown},
+    limits::{COLUMNS, NOTED_ROWS, SOUGHT_RECORDS},
 };
 use serde_json::value::RawValue;
 
@@ -128,7 +128,7 @@ pub(crate) fn notes(plan: &Plan, syntax: Syntax, columns: &[String], chunk: &Chu
             Some(at) => format!(
                 "{start}the numbers of `{}` may have a decimal comma, and need quotes then, or another delimiter; else a name for \
                  one column is missing in the header",
-                visible(&columns[at], SHOWN_NAME_CHARS)
+                shown(&columns[at])
             ),
             None => format!("{start}the header may be shifted, a name for one column is missing in it"),
         });

@@ -8,6 +8,8 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
+use crate::limits;
+
 /// What goes before an option's name in a message.
 const START: &str = "the option `";
 
@@ -206,11 +208,11 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A name from a file as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars` characters
-/// of the name, with `…` where there are more.
-pub fn visible(name: &str, chars: usize) -> String {
-    let mut shown = String::with_capacity(name.len().min(4 * chars));
-    for (at, c) in name.chars().enumerate() {
+/// A text from a file or a request as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars` characters
+/// of it, with `…` where there are more.
+pub fn visible(text: &str, chars: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(4 * chars));
+    for (at, c) in text.chars().enumerate() {
         if at == chars {
             shown.push('…');
             break;
@@ -222,6 +224,11 @@ pub fn visible(name: &str, chars: usize) -> String {
         }
     }
     shown
+}
+
+/// A name from a file or a request as a message shows it: [`visible`], of [`limits::SHOWN_NAME_CHARS`] characters.
+pub fn shown(name: &str) -> String {
+    visible(name, limits::SHOWN_NAME_CHARS)
 }
 
 #[cfg(test)]

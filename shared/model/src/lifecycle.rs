@@ -38,7 +38,7 @@ listed! {
         Waiting,
         /// Its file is being split; the first chunks may have been applied.
         Splitting,
-        /// Its file has been split; some rows are still to be accounted for, or what a replace removes is to be counted.
+        /// Its file has been split; rows are still to be accounted for, or what a replace removes is to be counted.
         Applying,
         /// A replace whose rows are applied, and whose removal waits to be confirmed.
         Held,

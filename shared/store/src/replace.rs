@@ -194,8 +194,8 @@ impl Store {
         updating(left.update_expression(format!("{free}DELETE {sets}")))
     }
 
-    /// Has the `remove` function tell whoever waits for the end of an import, or for the gate that it has left. A repeat
-    /// sends the same order again.
+    /// Has the `remove` function tell whoever waits for the end of an import, or for the gate that it has left. A
+    /// repeat sends the same order again.
     pub(crate) async fn wake(&self, import: &Import, gate: Option<&ImportId>) -> Result<()> {
         let Some(gate) = gate else { return Ok(()) };
         crash::point("replace.woken");
@@ -233,8 +233,8 @@ impl Store {
     /// Notes in the import that a count of what it removes begins, with so many shards counted before; the import as it
     /// is then, and the name of the entry. `None` if it is not counted any more.
     ///
-    /// Each call is a count of its own. The entry is added to a set, so a request that is sent again by the client after
-    /// it had its effect adds nothing.
+    /// Each call is a count of its own. The entry is added to a set, so a request that is sent again by the client
+    /// after it had its effect adds nothing.
     pub async fn begin_count(&self, import: &Import, shards: usize) -> Result<Option<(Import, String)>> {
         let name = format!("{shards}:{}", crate::hex(&crate::random::<6>()));
         let update = Change::at(&[Stage::Applying])
@@ -422,8 +422,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Records that an import has removed: at its end that is all, before it those of the shards that are done, and none
-    /// before its removal is decided.
+    /// Records that an import has removed: at its end that is all, before it those of the shards that are done, and
+    /// none before its removal is decided.
     pub async fn removed(&self, import: &Import) -> Result<u64> {
         match (import.removed, import.stage()) {
             (Some(removed), _) => Ok(removed),

@@ -158,9 +158,9 @@ pub(super) async fn confirm(
     Ok((status, Json(ImportView::new(&store, import).await?)).into_response())
 }
 
-/// Orders the removal of every record of a kind: an import without a file, by the rules of a replace. It removes at once
-/// where the body names how many records there are, and else waits to be confirmed. A repeat orders another one, which
-/// waits for this one.
+/// Orders the removal of every record of a kind: an import without a file, by the rules of a replace. It removes at
+/// once where the body names how many records there are, and else waits to be confirmed. A repeat orders another one,
+/// which waits for this one.
 pub(super) async fn remove_all(
     State(store): State<Store>,
     caller: Caller<DeleteRecord>,

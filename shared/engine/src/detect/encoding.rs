@@ -15,7 +15,10 @@ mod reading;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use penstock_model::{Failure, advice::Setting};
+use penstock_model::{
+    Failure,
+    advice::{self, Setting},
+};
 use reading::{Candidate, Weighed};
 
 use crate::lines;
@@ -83,7 +86,7 @@ pub fn known_encoding(label: &str) -> Result<&'static Encoding, Failure> {
     let known = Encoding::for_label_no_replacement(label.trim().as_bytes())
         .filter(|encoding| *encoding == UTF_16LE || *encoding == UTF_16BE || encoding.is_ascii_compatible());
     known.ok_or_else(|| {
-        let label: String = label.chars().take(40).collect();
+        let label = advice::shown(label);
         let message = format!("`{label}` is no encoding that is read; names are those of the WHATWG Encoding Standard");
         Failure::new("unknown_encoding", message)
     })

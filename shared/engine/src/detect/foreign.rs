@@ -1,6 +1,6 @@
 //! Files that are no tables: told by their content, and said to be what they are.
 
-use penstock_model::Failure;
+use penstock_model::{Failure, advice::shown};
 
 use crate::archive::Archive;
 use crate::upload::Upload;
@@ -144,7 +144,7 @@ fn markup(text: &str) -> Option<Failure> {
         return html();
     }
     if is_declared || is_tag && closes() {
-        let root: String = name.chars().take(40).collect();
+        let root = shown(&name);
         let what = if root.is_empty() { "XML".to_owned() } else { format!("XML, a document `{root}`") };
         let remedy = match name.as_str() {
             "Error" => "it may be the answer of a server that did not give the file",

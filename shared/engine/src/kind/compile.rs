@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 use penstock_model::{
     AccountId, AdditionalFields, ColumnNames, Constraints, Decimal, Field, FieldDefault, FieldType, FieldsMatch,
-    KindName, Scalar, Schema, Value, limits,
+    KindName, Scalar, Schema, Value, advice::shown, limits,
 };
 use serde_path_to_error::Segment;
 
@@ -19,10 +19,7 @@ use super::{
     text::{Length, Pattern, StringFormat, TextRule},
     work::Walk,
 };
-use crate::{
-    cell::{CellError, Input},
-    mapping::shown,
-};
+use crate::cell::{CellError, Input};
 
 /// Cells that are true and cells that are false where a schema does not say (Table Schema v1, "boolean").
 const TRUE_VALUES: [&str; 4] = ["true", "True", "TRUE", "1"];

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use penstock_model::advice::{Setting, visible};
+use penstock_model::advice::{Setting, shown, visible};
 use serde_json::json;
 
 use super::{
@@ -106,7 +106,7 @@ impl Habits {
 
 /// A cell of a field, for a sentence.
 fn such_as((field, cell): &Example) -> String {
-    format!("`{}` has cells such as `{cell}`", visible(field, penstock_model::limits::SHOWN_NAME_CHARS))
+    format!("`{}` has cells such as `{cell}`", shown(field))
 }
 
 impl Numbers {

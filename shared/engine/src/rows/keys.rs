@@ -22,8 +22,8 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// Calls `take` with the canonical key of every row of a chunk, accepted or not, until it wants no more: then the answer
-/// is what it says. The plan is a [keyed](Plan::keyed) one. Rows that are no records name nothing.
+/// Calls `take` with the canonical key of every row of a chunk, accepted or not, until it wants no more: then the
+/// answer is what it says. The plan is a [keyed](Plan::keyed) one. Rows that are no records name nothing.
 ///
 /// # Errors
 /// [`Unreadable`]: the first row whose key cannot be read.

@@ -8,7 +8,7 @@ use std::{
     io::{self, Read},
 };
 
-use penstock_model::{Failure, limits};
+use penstock_model::{Failure, advice::shown, limits};
 
 use super::{
     cells::References,
@@ -20,9 +20,6 @@ use super::{
     xml::{Flaw, Tag, Token, Xml, text_of_attribute},
 };
 use crate::{archive::Archive, upload::Upload};
-
-/// Characters of a part's name that are shown.
-const SHOWN_CHARS: usize = 100;
 
 /// What an item of a list takes in memory beside its texts, at most: their headers, what an allocator adds, and room to
 /// grow.
@@ -145,7 +142,7 @@ impl<U: Upload> Workbook<U> {
         part: &str,
         read: impl FnOnce(&mut Xml<'_>, &mut Held) -> Result<T, Flaw>,
     ) -> Result<T, Failure> {
-        let shown: String = part.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+        let shown = shown(part);
         let entry = self.position(part).ok_or_else(|| damaged(&format!("part {shown} is not there")))?;
         let unpacked = self.archive.unpack(entry)?;
         let metered = Metered { inner: unpacked, left: &mut self.left };

@@ -50,8 +50,8 @@ impl Store {
         Ok(written)
     }
 
-    /// Has tombstones expire after [`TOMBSTONE_SECONDS`], each only if it is still as it was read. The caller knows that
-    /// no import of an earlier place than theirs can write any more but by a process that is left of it.
+    /// Has tombstones expire after [`TOMBSTONE_SECONDS`], each only if it is still as it was read. The caller knows
+    /// that no import of an earlier place than theirs can write any more but by a process that is left of it.
     ///
     /// At most [`WRITE_BATCH`](super::WRITE_BATCH) in one call. A repeat moves their end.
     ///
