@@ -5,6 +5,8 @@
 mod work;
 
 use allocation_counter::{AllocationInfo, measure};
+use penstock_engine::named::NamedKeys;
+use penstock_model::limits::NAMED_KEYS;
 
 const ROWS: u64 = 20_000;
 
@@ -33,4 +35,23 @@ fn memory_does_not_grow_with_the_file() {
             assert!(most < 4 * MIB, "{name} of {rows} rows holds {most} bytes");
         }
     }
+}
+
+/// What a replace holds of a file's keys fits a function of 1,024 MB with as much left over, also while the table grows:
+/// the old one and the new one are there then. A table has a power of two of places and is filled to seven eighths.
+#[test]
+fn named_keys_take_what_their_limit_says() {
+    const PART: usize = 64;
+    let most = NAMED_KEYS / PART;
+    let keys: Vec<String> = (0..most).map(|key| format!("SKU-{key}")).collect();
+    let mut held = 0;
+    let taken = measure(|| {
+        let mut named = NamedKeys::of(0..=255, most);
+        keys.iter().for_each(|key| named.add(key).expect("room"));
+        held = named.len();
+    });
+    assert_eq!((held, taken.bytes_current), (most, 0));
+    let each = taken.bytes_max as f64 / most as f64;
+    println!("{each:.1} bytes a key at the peak, {:.0} MB for {NAMED_KEYS}", each * NAMED_KEYS as f64 / 1e6);
+    assert!(taken.bytes_max as usize * PART < 512 * 1024 * 1024, "{each} bytes a key");
 }

@@ -975,6 +975,10 @@ proptest! {
     ) {
         prop_assert_eq!(deviations(&schedule, Without::Nothing), Vec::<String>::new());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn replaces_after_imports_of_any_mode_do_what_their_order_says(
