@@ -340,6 +340,10 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     assert_eq!(upload(&replace, b"sku,name,brand\n").await, 200);
     stack.cloud.quiet().await;
     let import = stack.uploaded(&files::plain(0, 950, "1")).await;
+    // Of another kind nothing holds an import up, and its chunk is lost.
+    let contacts = NewImport { kind: Some("contacts".to_owned()), ..NewImport::default() };
+    let contacts = stack.client.create(&contacts, None).await.expect("created");
+    assert_eq!(upload(&contacts, b"_email\na@example.org\n").await, 200);
     let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
     let export = stack.client.create_export(&export).await.expect("ordered");
     stack.cloud.quiet().await;
@@ -349,6 +353,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     stack.cloud.faults().clear();
     assert_eq!(stack.ended(&replace.id).await.status, Status::Completed);
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    assert_eq!(stack.ended(&contacts.id).await.status, Status::Completed);
     let ended = async || stack.client.export(&export.id).await.expect("there").status.is_final();
     stack.passes_until("the export has ended", ended).await;
     finish(stack, calls).await;
