@@ -176,6 +176,11 @@ async fn run(stack: &Stack, crashes: &Path) {
     run_parts(stack).await;
     run_exports(stack, crashes).await;
     run_removal(stack).await;
+    // A replace whose only chunk comes again when its file is read: its validator is the last, and orders the removal.
+    let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(100), ..ImportOptions::default() };
+    arm(crashes, "validate.begun");
+    assert_eq!(stack.import_with(&files::plain(0, 50, "1"), replace).await.status, Status::Completed);
+    assert_eq!(armed(crashes), [""; 0]);
     run_replaces(stack).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
