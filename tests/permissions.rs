@@ -176,6 +176,11 @@ async fn run(stack: &Stack, crashes: &Path) {
     run_parts(stack).await;
     run_exports(stack, crashes).await;
     run_removal(stack).await;
+    // A replace whose only chunk comes again when its file is read: its validator is the last, and orders the removal.
+    let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(100), ..ImportOptions::default() };
+    arm(crashes, "validate.begun");
+    assert_eq!(stack.import_with(&files::plain(0, 50, "1"), replace).await.status, Status::Completed);
+    assert_eq!(armed(crashes), [""; 0]);
     run_replaces(stack).await;
     // The authorizer, before an upload that goes past Lambda.
     let created = stack.request(Method::POST, "/v1/products/import").bearer_auth(TOKEN);
@@ -340,6 +345,10 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     assert_eq!(upload(&replace, b"sku,name,brand\n").await, 200);
     stack.cloud.quiet().await;
     let import = stack.uploaded(&files::plain(0, 950, "1")).await;
+    // Of another kind nothing holds an import up, and its chunk is lost.
+    let contacts = NewImport { kind: Some("contacts".to_owned()), ..NewImport::default() };
+    let contacts = stack.client.create(&contacts, None).await.expect("created");
+    assert_eq!(upload(&contacts, b"_email\na@example.org\n").await, 200);
     let export = NewExport { kind: "products".to_owned(), ..NewExport::default() };
     let export = stack.client.create_export(&export).await.expect("ordered");
     stack.cloud.quiet().await;
@@ -349,6 +358,7 @@ async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     stack.cloud.faults().clear();
     assert_eq!(stack.ended(&replace.id).await.status, Status::Completed);
     assert_eq!(stack.ended(&import.id).await.status, Status::Completed);
+    assert_eq!(stack.ended(&contacts.id).await.status, Status::Completed);
     let ended = async || stack.client.export(&export.id).await.expect("there").status.is_final();
     stack.passes_until("the export has ended", ended).await;
     finish(stack, calls).await;

@@ -104,8 +104,8 @@ fn tables_have_the_keys_that_the_store_uses() {
     }
 }
 
-/// Rows write records, deletes and replaces turn them into tombstones, and nobody removes an item but the sweeper, of an
-/// account that is removed.
+/// Rows write records, deletes and replaces turn them into tombstones, and nobody removes an item but the sweeper, of
+/// an account that is removed.
 #[test]
 fn records_are_written_by_the_validator_and_deleted_by_the_api_and_by_replaces() {
     let template = Template::read();

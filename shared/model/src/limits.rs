@@ -285,8 +285,8 @@ pub const KEYS_REVOKED_AT_ONCE: usize = 100;
 /// Imports of an account that is being removed which are cancelled, or whose traces are removed, at one step, at most.
 pub const IMPORTS_REMOVED_AT_ONCE: usize = 100;
 
-/// Items that the removal of an account deletes in a second, at most: half of the writes that a new table takes, so that
-/// the imports of others go on.
+/// Items that the removal of an account deletes in a second, at most: half of the writes that a new table takes, so
+/// that the imports of others go on.
 pub const REMOVED_A_SECOND: usize = 2_000;
 
 /// Requests of a removal that are under way at once, each of at most 25 items or one object, at most.

@@ -91,8 +91,8 @@ impl Store {
         }
     }
 
-    /// Whether something stands in an account's own partition. One that was made by a version without a list of accounts
-    /// is known by that.
+    /// Whether something stands in an account's own partition. One that was made by a version without a list of
+    /// accounts is known by that.
     async fn has_items(&self, account: &AccountId) -> Result<bool> {
         let query = self.query_partition(self.imports_table(), account_pk(account)).projection_expression("pk");
         Ok(!items(query, Some(1)).await?.is_empty())

@@ -138,8 +138,8 @@ impl Store {
         sent.map(drop).map_err(StoreError::unavailable("dynamodb:DeleteItem"))
     }
 
-    /// Removes items of a table by their keys, whatever they are, 25 to a request and some requests at once, and no more
-    /// than [`REMOVED_A_SECOND`], so that the table has room for others. A repeat finds them gone.
+    /// Removes items of a table by their keys, whatever they are, 25 to a request and some requests at once, and no
+    /// more than [`REMOVED_A_SECOND`], so that the table has room for others. A repeat finds them gone.
     ///
     /// # Errors
     /// The table does not take all of them for long; some may be gone.

@@ -99,8 +99,8 @@ impl Store {
         )
     }
 
-    /// That an import which had ended runs after all, as an action of the transaction that accepts its upload: it counts
-    /// against its account's quota again. A repeat adds to a set what is in it.
+    /// That an import which had ended runs after all, as an action of the transaction that accepts its upload: it
+    /// counts against its account's quota again. A repeat adds to a set what is in it.
     pub(crate) fn retake_place_action(&self, account: &AccountId, id: &ImportId) -> TransactWriteItem {
         updating(
             self.update_action(unfinished_key(account, ACCOUNT))
@@ -149,8 +149,8 @@ impl Store {
     }
 
     /// Whether the account's quota has a place left for another unfinished import. If a dialect's seems used up, the
-    /// imports that have ended are removed from it first; a repeat finds them removed. The answer can be outdated as soon as it
-    /// is given: the transaction that makes an import decides.
+    /// imports that have ended are removed from it first; a repeat finds them removed. The answer can be outdated as
+    /// soon as it is given: the transaction that makes an import decides.
     pub async fn has_place(&self, account: &AccountId, quota: Quota) -> Result<bool> {
         let key = unfinished_key(account, quota.name);
         let unfinished: Unfinished = self.get_item("unfinished imports", key.clone()).await?.unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Rate limits: an exact sliding window for each policy and subject.
 //!
 //! An item of each policy and subject holds the times of the requests that passed within the last window, at most as
-//! many as the policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the condition
-//! that nobody else has written it meanwhile. A refused request writes nothing. A request that loses the race tries
-//! again. Each lost race means that another request passed, so the retries end at the latest when the window is full.
+//! many as the policy allows. A request reads the item, judges itself by [`judge`], and writes the item on the
+//! condition that nobody else has written it meanwhile. A refused request writes nothing. A request that loses the race
+//! tries again. Each lost race means that another request passed, so the retries end at the latest when the window is
+//! full.
 
 use std::collections::BTreeMap;
 

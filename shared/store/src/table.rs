@@ -236,8 +236,8 @@ pub(crate) fn account_removal_of(pk: &str, _: &str) -> Option<(AccountId, ())> {
 /// The partition of the index `due` in which the removals of accounts are found.
 pub(crate) const ACCOUNT_REMOVALS_DUE: &str = "account-removal";
 
-/// The partition keys under which the rows of an import with so many blocks, and the removal of a replace, are accounted
-/// for.
+/// The partition keys under which the rows of an import with so many blocks, and the removal of a replace, are
+/// accounted for.
 pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: bool) -> Vec<String> {
     let found = Partition::ALL.iter().filter(|partition| partition.found_by() == FoundBy::Imports);
     let mut partitions = Vec::new();

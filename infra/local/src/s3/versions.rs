@@ -129,8 +129,8 @@ impl Versions {
         Ok((ids.into_iter().map(|id| Version { id, folder: folder.clone() }).collect(), has_current))
     }
 
-    /// The keys of a bucket that begin so, in their order: those that have a current object, and the one that the prefix
-    /// is. A key that has versions and no current object is found by its own name alone.
+    /// The keys of a bucket that begin so, in their order: those that have a current object, and the one that the
+    /// prefix is. A key that has versions and no current object is found by its own name alone.
     pub(super) async fn keys(&self, bucket: &str, prefix: &str) -> io::Result<Vec<String>> {
         let root = self.root.join(bucket);
         let mut keys = BTreeSet::from([prefix.to_owned()]);
