@@ -285,8 +285,8 @@ async fn holds(seed: u64) {
 
 crate::seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4);
 
-/// The seeds that `PENSTOCK_REPLACES_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the
-/// ordinary run.
+/// The seeds that `PENSTOCK_REPLACES_SEEDS` names, such as `1000..1200`, one after the other; without it the next of
+/// the ordinary run.
 #[tokio::test(flavor = "multi_thread")]
 async fn long() {
     crate::support::seeds::each("PENSTOCK_REPLACES_SEEDS", "5..6", "schedules of replaces", holds).await;

@@ -37,8 +37,9 @@ fn memory_does_not_grow_with_the_file() {
     }
 }
 
-/// What a replace holds of a file's keys fits a function of 1,024 MB with as much left over, also while the table grows:
-/// the old one and the new one are there then. A table has a power of two of places and is filled to seven eighths.
+/// What a replace holds of a file's keys fits a function of 1,024 MB with as much left over, also while the table
+/// grows: the old one and the new one are there then. A table has a power of two of places and is filled to seven
+/// eighths.
 #[test]
 fn named_keys_take_what_their_limit_says() {
     const PART: usize = 64;

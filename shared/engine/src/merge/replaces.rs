@@ -1,5 +1,5 @@
-//! Replaces among other imports and deletes, held to a catalogue that takes one event after the other; and for each rule
-//! of replaces, that a run which leaves it out deviates.
+//! Replaces among other imports and deletes, held to a catalogue that takes one event after the other; and for each
+//! rule of replaces, that a run which leaves it out deviates.
 //!
 //! What becomes of an import is decided by the pure functions of the model, what becomes of a record by those of the
 //! engine. What the store and the functions do around them is ported here: each request is one step. Between any two
@@ -856,8 +856,8 @@ impl World {
                     for row in tallied.iter().map(|row| &file.rows[*row]).filter(|row| row.sort == Sort::Good) {
                         let (after, counts) = sequential(catalogue.get(&row.key), file.mode.of_rows(), &[row.says]);
                         catalogue.extend(after.map(|shown| (row.key, shown)));
-                        // A row that fills writes nothing where it finds nothing to fill; one that only creates where it
-                        // is skipped.
+                        // A row that fills writes nothing where it finds nothing to fill; one that only creates where
+                        // it is skipped.
                         let is_written = counts[0] + counts[1] > 0 || file.mode.of_rows() == Mode::Upsert;
                         if is_written {
                             touched.insert(row.key, import.order);
@@ -988,8 +988,8 @@ proptest! {
     }
 }
 
-/// The test of the test: with a rule no schedule deviates (see above), without it one of many does, always the same ones;
-/// and in this.
+/// The test of the test: with a rule no schedule deviates (see above), without it one of many does, always the same
+/// ones; and in this.
 fn is_needed(without: Without, kinds: Kinds, in_what: &str) {
     let mut runner = TestRunner::deterministic();
     let strategy = kinds.schedules();
