@@ -6,6 +6,7 @@ mod api;
 mod auth;
 pub mod authorizer;
 mod client_address;
+mod contract;
 mod dialect;
 mod dialects;
 mod drain;
@@ -36,7 +37,7 @@ pub use server::{Bounds, Server};
 /// Every route of the API over a store. Over TCP it has to be served with the peers' addresses
 /// (`ConnectInfo<SocketAddr>`), by which rate limits tell clients apart.
 pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Router {
-    let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge((dialect.router)()));
+    let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge(contract::router(dialect)));
     let (rate_limits, work) = (Arc::new(rate_limits), work::Work::new());
     answer::formed(routes.with_state(api::Api { store, bodies, rate_limits, work }))
 }

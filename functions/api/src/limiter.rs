@@ -98,7 +98,7 @@ pub(crate) mod tests {
         let settings = Settings::from_vars(|name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
-            _ if name.contains("_ACCOUNT_") || name.contains("_EXPORT_") => None,
+            _ if name.contains("_ACCOUNT_") || name.contains("_CONFIRM_") || name.contains("_EXPORT_") => None,
             "PENSTOCK_CLOCK" => None,
             _ => Some("us-east-1".to_owned()),
         });

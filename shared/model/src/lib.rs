@@ -27,6 +27,7 @@ mod schema;
 mod scope;
 mod tally;
 mod timestamp;
+pub mod views;
 
 pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
