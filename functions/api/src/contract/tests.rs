@@ -13,7 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{BodyLimits, DIALECTS, native, rate_limits};
+use crate::{BodyLimits, CorsOrigins, DIALECTS, native, rate_limits};
 
 /// The variable that renews what is compared.
 const RENEW: &str = "PENSTOCK_RENEW";
