@@ -48,19 +48,23 @@ async fn health() -> Json<views::Health> {
 
 routes! {
     "/health" => {
-        get health => op("getHealth", "Tells that the service answers.").answers::<views::Health>(200, "It does.").refuses(500, &["internal"]);
+        get health => op("getHealth", "Tells that the service answers.").answers::<views::Health>(200, "It \
+            does.").refuses(500, &["internal"]);
     }
     "/v1/imports" => {
         post create::create => op("createImport", "Creates an import.")
-            .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same `Idempotency-Key` gives the same import.")
+            .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same \
+                `Idempotency-Key` gives the same import.")
             .needs(Scope::ImportWrite)
-            .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other import.", contract::idempotency_key())
+            .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
+                import.", contract::idempotency_key())
             .takes::<views::NewImport>(false)
             .answers::<views::Import>(201, "The import, with `upload` and `form`.")
             .with(201, "Location", "Where the import is, relative to this request.")
             .refuses(400, &["invalid_idempotency_key"])
             .refuses(409, &["import_deleted"])
-            .refuses(422, &["idempotency_key_reused", "unknown_kind", "unknown_format", "filename_too_long", "file_too_large"])
+            .refuses(422, &["idempotency_key_reused", "unknown_kind"])
+            .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
             .refuses(422, contract::OPTIONS)
             .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
         get imports::list => op("listImports", "Lists imports, the newest first.")
@@ -72,10 +76,16 @@ routes! {
     }
     "/v1/imports/{id}" => {
         get imports::show => op("getImport", "Reads an import.")
+            .about("With `wait` the answer comes once something has changed, or the time is over. Each account has few \
+                such waits at once; beyond them the answer comes at once.")
             .needs(Scope::ImportRead)
+            .parameter("wait", "query", "For how many seconds to wait for a change.", contract::wait())
             .answers::<views::Import>(200, "The import.")
+            .with(200, "Retry-After", "Seconds after which `rejected` is there, where the import has ended and it is not.")
+            .refuses(400, &["invalid_query"])
             .refuses(404, &["not_found"]);
-        delete imports::delete => op("deleteImport", "Deletes an import that does not run, with its files and errors. Records stay.")
+        delete imports::delete => op("deleteImport", "Deletes an import that does not run, with its files and errors. \
+            Records stay.")
             .needs(Scope::ImportDelete)
             .done(204, "It is gone.")
             .refuses(404, &["not_found"])
@@ -115,7 +125,8 @@ routes! {
             .with(409, "Retry-After", "Seconds after which to try again.");
     }
     "/v1/imports/{id}/confirm" => {
-        post removals::confirm => op("confirmImport", "Confirms what an import removes. A repeat gives the import as it is then.")
+        post removals::confirm => op("confirmImport", "Confirms what an import removes. A repeat gives the import as \
+            it is then.")
             .needs(Scope::ImportConfirm)
             .needs(Scope::RecordDelete)
             .answers::<views::Import>(200, "It has ended.")
@@ -140,7 +151,8 @@ routes! {
             .refuses(409, &["already_uploaded"]);
     }
     "/v1/imports/{id}/complete" within limits::COMPLETE_BYTES => {
-        post parts::complete => op("completeParts", "Makes of the parts the import's file. A repeat gives the import as it is then.")
+        post parts::complete => op("completeParts", "Makes of the parts the import's file. A repeat gives the import \
+            as it is then.")
             .needs(Scope::ImportWrite)
             .takes::<views::TakenParts>(true)
             .answers::<views::Import>(200, "The import, which has its file.")
@@ -149,7 +161,8 @@ routes! {
             .refuses(422, &["invalid_parts"]);
     }
     "/v1/imports/{id}/preview" within limits::PREVIEW_BYTES => {
-        post preview::preview => op("previewImport", "Shows how a file, or its first part, is read under an import's options.")
+        post preview::preview => op("previewImport", "Shows how a file, or its first part, is read under an import's \
+            options.")
             .about("Without a body, the import's upload is read. Nothing is written.")
             .needs(Scope::ImportRead)
             .query::<bool>("whole", "Whether the body is the whole file.")
@@ -170,7 +183,8 @@ routes! {
     "/v1/kinds/{kind}" => {
         get kinds::show => contract::schema(op("getKind", "Reads the schema of a kind, as it was registered."));
         put kinds::put => op("putKind", "Registers a schema as the newest version of the account's kind.")
-            .about("A repeat of the newest version makes no new one. An import keeps the version with which it was created.")
+            .about("A repeat of the newest version makes no new one. An import keeps the version with which it was \
+                created.")
             .needs(Scope::ImportWrite)
             .body(contract::table_schema())
             .answers::<views::KindLine>(200, "A further version of the kind.")
@@ -192,8 +206,10 @@ routes! {
             .refuses(404, &["not_found"]);
     }
     "/v1/kinds/{kind}/versions/{version}" => {
-        get kinds::show_version => contract::schema(op("getKindVersion", "Reads the schema of a version, as it was registered."));
-        delete kinds::delete_version => op("deleteKindVersion", "Deletes a version that is not the newest and not in use.")
+        get kinds::show_version => contract::schema(op("getKindVersion", "Reads the schema of a version, as it was \
+            registered."));
+        delete kinds::delete_version => op("deleteKindVersion", "Deletes a version that is not the newest and not in \
+            use.")
             .needs(Scope::ImportDelete)
             .done(204, "It is gone.")
             .refuses(404, &["not_found"])
@@ -209,7 +225,8 @@ routes! {
         get records::list => op("listRecords", "Lists the records of a kind.")
             .needs(Scope::ImportRead)
             .query::<String>("changed_by", "Those that this import made or changed last.")
-            .query::<String>("changed_after", "Those that an import which was accepted after this one made, changed or deleted.")
+            .query::<String>("changed_after", "Those that an import which was accepted after this one made, changed \
+                or deleted.")
             .pages()
             .answers::<views::RecordPage>(200, "A page of them.")
             .refuses(404, &["not_found"])
@@ -236,7 +253,8 @@ routes! {
             .done(204, "It is gone.")
             .refuses(404, &["not_found"])
             .refuses(503, &["kind_busy"]);
-        post record_deletes::delete_many => op("deleteRecords", "Deletes records by their keys. A repeat finds none of them.")
+        post record_deletes::delete_many => op("deleteRecords", "Deletes records by their keys. A repeat finds none \
+            of them.")
             .shown_at("/v1/records/{kind}/delete")
             .needs(Scope::RecordDelete)
             .takes::<views::KeysToDelete>(true)

@@ -133,7 +133,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/part", listener.local_addr().expect("an address"));
         let client = Client::new(&url, "id.secret").expect("a client");
-        let part = PartUrl { number: 7, method: "PUT".into(), url, headers: BTreeMap::new() };
+        let part = PartUrl { number: 7, method: "PUT".into(), url, headers: std::collections::BTreeMap::new() };
         let sent = Arc::new(AtomicU64::new(0));
         // More than the connection's buffers hold.
         let content = Bytes::from(vec![b'x'; 64 << 20]);

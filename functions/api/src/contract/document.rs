@@ -61,6 +61,8 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
         assert!(given.is_none_or(|given| *given == schema), "{name} is taken otherwise than it is given");
         schemas.insert(name, schema);
     }
+    // Generators take a member with a default for one that a request has to have.
+    schemas.values_mut().for_each(without_defaults);
     let mut schemas = Value::Object(schemas);
     tidy(&mut paths);
     tidy(&mut schemas);
@@ -186,6 +188,23 @@ fn answer(
         said["headers"] = headers.into();
     }
     said
+}
+
+fn without_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(words) => {
+            words.remove("default");
+            for (word, value) in words {
+                match value {
+                    // Its members are names, one of which may be `default`.
+                    Value::Object(members) if word == "properties" => members.values_mut().for_each(without_defaults),
+                    value => without_defaults(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_defaults),
+        _ => {}
+    }
 }
 
 /// The schema of problem details with one of these codes.

@@ -9,7 +9,8 @@ pub(super) static CONTRACT: Contract = Contract {
     title: "Penstock",
     about: "Bulk imports: a file that is uploaded to a presigned URL becomes validated, counted records. \
             An error is a problem details document (RFC 9457) with a stable `code`. \
-            Something that is going to change is announced by the headers `Deprecation` (RFC 9745) and `Sunset` (RFC 8594).",
+            Something that is going to change is announced by the headers `Deprecation` (RFC 9745) and `Sunset` \
+            (RFC 8594).",
     operations,
     paths,
     error: problem,
@@ -66,13 +67,18 @@ pub(super) fn idempotency_key() -> Value {
     })
 }
 
+pub(super) fn wait() -> Shape {
+    let most = penstock_model::limits::WAIT_SECONDS;
+    Shape::Written(json!({ "type": "integer", "minimum": 0, "maximum": most, "default": 0 }))
+}
+
 /// A file, or its first part.
 pub(super) fn file() -> Body {
     let file = || Shape::Written(json!({ "type": "string", "format": "binary" }));
     Body {
         required: false,
         about: "The file, or its first part, of whatever media type.",
-        content: vec![("application/octet-stream", file()), ("text/csv", file())],
+        content: vec![("application/octet-stream", file())],
     }
 }
 
@@ -114,6 +120,7 @@ fn credentials() -> Value {
     json!({
         "bearer": { "type": "http", "scheme": "bearer", "description": "An API key: `<id>.<secret>`." },
         "basic": { "type": "http", "scheme": "basic", "description": "An API key: its id, and its secret." },
-        "header": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "An API key: `<id>.<secret>`." },
+        "header": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "An API key: \
+            `<id>.<secret>`." },
     })
 }

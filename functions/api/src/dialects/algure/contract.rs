@@ -44,7 +44,8 @@ pub(super) fn page() -> Shape {
 
 /// The feed: lines of values between commas, without quotes.
 pub(super) fn feed() -> Body {
-    let columns = "A header line with code, description, stock, warehouseCode, locationCode, locationPriority, costPrice, \
+    let columns = "A header line with code, description, stock, warehouseCode, locationCode, locationPriority, \
+        costPrice, \
                    packagingUnit and lot, then a line for each product; at most 10 MB.";
     Body {
         required: true,

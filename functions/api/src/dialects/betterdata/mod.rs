@@ -63,22 +63,28 @@ const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
 routes! {
     "/api/import/catalog" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[0]) => contract::create("importCatalog", ARRAYS[0].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[0]) =>
+            contract::create("importCatalog", ARRAYS[0].0);
     }
     "/api/import/inventory" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[1]) => contract::create("importInventory", ARRAYS[1].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[1]) =>
+            contract::create("importInventory", ARRAYS[1].0);
     }
     "/api/import/suppliers" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[2]) => contract::create("importSuppliers", ARRAYS[2].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[2]) =>
+            contract::create("importSuppliers", ARRAYS[2].0);
     }
     "/api/import/purchase-orders" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[3]) => contract::create("importPurchaseOrders", ARRAYS[3].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[3]) =>
+            contract::create("importPurchaseOrders", ARRAYS[3].0);
     }
     "/api/import/orders" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[4]) => contract::create("importOrders", ARRAYS[4].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[4]) =>
+            contract::create("importOrders", ARRAYS[4].0);
     }
     "/api/import/demand-history" => {
-        post |api, caller, request| create(api, caller, request, ARRAYS[5]) => contract::create("importDemandHistory", ARRAYS[5].0);
+        post |api, caller, request| create(api, caller, request, ARRAYS[5]) =>
+            contract::create("importDemandHistory", ARRAYS[5].0);
     }
     "/api/import/status/{id}" => {
         get show => op("getJob", "Reads a job.")

@@ -11,7 +11,11 @@ pub(super) static CONTRACT: Contract = Contract {
     operations,
     paths: |_| ("The id of the import.", text()),
     error: |_, codes| object(json!({ "error": { "type": "string", "enum": codes }, "message": text() })),
-    credentials: || json!({ "apiKey": { "type": "apiKey", "in": "header", "name": "Authorization", "description": "`apiKey <token>`" } }),
+    credentials: || {
+        json!({ "apiKey": {
+            "type": "apiKey", "in": "header", "name": "Authorization", "description": "`apiKey <token>`",
+        } })
+    },
     examples: "{}",
 };
 
