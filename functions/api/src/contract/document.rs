@@ -63,6 +63,8 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
     }
     // Generators take a member with a default for one that a request has to have.
     schemas.values_mut().for_each(without_defaults);
+    // Generators know a list of words, and not a choice of constants.
+    schemas.values_mut().for_each(words);
     let mut schemas = Value::Object(schemas);
     tidy(&mut paths);
     tidy(&mut schemas);
@@ -188,6 +190,21 @@ fn answer(
         said["headers"] = headers.into();
     }
     said
+}
+
+/// Makes of a choice of constants an enum, whose description says what each means.
+fn words(schema: &mut Value) {
+    let Some(choices) = schema["oneOf"].as_array() else { return };
+    let words: Vec<Value> = choices.iter().filter_map(|choice| choice.get("const").cloned()).collect();
+    if words.len() != choices.len() {
+        return;
+    }
+    let mut about = schema["description"].as_str().unwrap_or_default().to_owned();
+    for choice in choices {
+        let (word, means) = (choice["const"].as_str(), choice["description"].as_str());
+        about += &format!(" `{}`: {}", word.unwrap_or_default(), means.unwrap_or_default());
+    }
+    *schema = json!({ "type": "string", "enum": words, "description": about.trim() });
 }
 
 fn without_defaults(schema: &mut Value) {
