@@ -58,6 +58,10 @@ pub(crate) struct DevArgs {
     /// or `=off`, separated by commas.
     #[arg(long, env = "PENSTOCK_RATE_LIMITS", default_value = "")]
     rate_limits: String,
+    /// The origins whose pages may use the native API, separated by commas, such as http://localhost:3000; `*` allows
+    /// every one.
+    #[arg(long, value_name = "ORIGINS", env = "PENSTOCK_CORS_ORIGINS", default_value = "")]
+    cors_origins: String,
     /// A file that is there while it answers, for programs that start it: JSON with url, public_url, pid, account and
     /// key_id.
     #[arg(long, value_name = "PATH")]
@@ -97,6 +101,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
             ("PENSTOCK_ACCOUNT_IMPORTS".to_owned(), args.account_imports.to_string()),
             ("PENSTOCK_ACCOUNT_DAY_BYTES".to_owned(), args.account_day_bytes.to_string()),
             ("PENSTOCK_RATE_LIMITS".to_owned(), args.rate_limits),
+            ("PENSTOCK_CORS_ORIGINS".to_owned(), args.cors_origins),
         ],
         verbose: args.verbose,
         events: Some(events),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
-use penstock_api::{BodyLimits, Bounds, Server};
+use penstock_api::{BodyLimits, Bounds, CorsOrigins, Server};
 use tokio::net::TcpListener;
 
 use crate::{interrupt::Interrupts, service::listen_address};
@@ -39,7 +39,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let rate_limits = penstock_api::rate_limits(|name| std::env::var(name).ok())?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr()?;
-    let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits);
+    let origins = CorsOrigins::from_vars(|name| std::env::var(name).ok())?;
+    let router = penstock_api::router(store, BodyLimits::STREAMED, rate_limits, origins);
     let router = penstock_api::behind_proxies(router, args.trusted_proxies);
     let server = Server::serve(listener, address, router, Bounds::PUBLIC);
     say!("Penstock listens on http://{address}");

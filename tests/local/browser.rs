@@ -18,7 +18,10 @@ use penstock_model::{ImportOptions, Status};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::{products, support::Stack};
+use crate::{
+    products,
+    support::{Stack, TOKEN},
+};
 
 /// By which names it is called.
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -96,14 +99,66 @@ for (const [name, url] of Object.entries(told.inside)) {
 await fetch("/found", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(found) });
 "#;
 
-/// Serves a page that is told this, and gives what it found.
-async fn found_by_a_page(told: &Value) -> Option<Value> {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    let page = format!("<!doctype html><meta charset=utf-8><script type=module>const told = {told};{SCRIPT}</script>");
-    let found = async move |Json(found): Json<Value>| drop(sender.send(found));
-    let router = Router::new().route("/", get(async || Html(page))).route("/found", post(found));
+/// What a page does with the native API: all that an import takes.
+const IMPORT: &str = r#"
+const found = {};
+const key = { authorization: "Bearer " + told.token };
+const attempt = async (name, run) => {
+  try { found[name] = await run(); } catch (error) { found[name] = error.name; }
+};
+const create = async (number) => {
+  const headers = { ...key, "content-type": "application/json", "idempotency-key": told.name + number };
+  const answer = await fetch(told.api + "/v1/imports", { method: "POST", headers, body: '{"kind": "products"}' });
+  return [answer, await answer.json()];
+};
+const ended = async (id) => {
+  for (;;) {
+    const answer = await fetch(told.api + "/v1/imports/" + id, { headers: key });
+    const seen = await answer.json();
+    if (seen.completed_at) return seen.status;
+  }
+};
+await attempt("by put", async () => {
+  const [answer, made] = await create(1);
+  const { url, headers } = made.upload;
+  const put = await fetch(url, { method: "PUT", headers: { ...headers, "content-type": "text/csv" }, body: told.file });
+  return [answer.status, answer.headers.get("location") === "imports/" + made.id, put.status, await ended(made.id)];
+});
+await attempt("by form", async () => {
+  const [answer, made] = await create(2);
+  const form = new FormData();
+  for (const [name, value] of Object.entries(made.form.fields)) form.append(name, value);
+  form.append("file", new File([told.file], "products.csv", { type: "text/csv" }));
+  const post = await fetch(made.form.url, { method: "POST", body: form });
+  return [answer.status, post.status, await ended(made.id)];
+});
+await attempt("an error", async () => {
+  const answer = await fetch(told.api + "/v1/imports/none", { headers: key });
+  return [answer.status, (await answer.json()).code];
+});
+await attempt("to be tried again", async () => {
+  const answer = await fetch(told.api + "/v1/imports/" + told.waiting + "/rejected", { headers: key });
+  return [answer.status, answer.headers.get("retry-after")];
+});
+await attempt("a delete", async () =>
+  (await fetch(told.api + "/v1/imports/" + told.waiting, { method: "DELETE", headers: key })).status);
+await attempt("a dialect", async () => (await fetch(told.api + "/imports", { headers: key })).status);
+await fetch("/found", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(found) });
+"#;
+
+/// A port of this machine, and the origin of the pages that are served on it.
+async fn origin() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, origin)
+}
+
+/// Serves a page that is told this and runs a script, and gives what it found.
+async fn found_by_a_page((listener, origin): (TcpListener, String), script: &str, told: &Value) -> Option<Value> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let page = format!("<!doctype html><meta charset=utf-8><script type=module>const told = {told};{script}</script>");
+    let found = async move |Json(found): Json<Value>| drop(sender.send(found));
+    let router = Router::new().route("/", get(async || Html(page))).route("/found", post(found));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let browser = Browser::open(&origin)?;
     let found = tokio::time::timeout(DEADLINE, receiver.recv()).await.expect("the page says what it found");
@@ -139,7 +194,7 @@ async fn a_page_of_another_origin_uploads_and_sees_nothing_else() {
         "question": r#"{"TableName": "penstock-imports"}"#,
         "headers": { "content-type": "application/x-amz-json-1.0", "x-amz-target": "DynamoDB_20120810.Scan" },
     });
-    let Some(found) = found_by_a_page(&told).await else { return };
+    let Some(found) = found_by_a_page(origin().await, SCRIPT, &told).await else { return };
     let hidden = "TypeError";
     let wanted = json!({
         "put": [200, "string"],
@@ -160,5 +215,47 @@ async fn a_page_of_another_origin_uploads_and_sees_nothing_else() {
     for id in [&by_put.id, &by_form.id] {
         assert_eq!(stack.ended(id).await.status, Status::Completed);
     }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_named_origin_imports_and_one_of_another_origin_reads_nothing() {
+    let (named, other) = (origin().await, origin().await);
+    let origins = named.1.clone();
+    let stack = Stack::with(|options| options.environment.push(("PENSTOCK_CORS_ORIGINS".to_owned(), origins))).await;
+    let waiting = stack.create(ImportOptions::default()).await.id;
+    let told = |name: &str| {
+        json!({
+            "api": stack.cloud.url(),
+            "token": TOKEN,
+            "name": name,
+            "waiting": waiting,
+            "file": String::from_utf8(products(3)).expect("text"),
+        })
+    };
+    let hidden = "TypeError";
+    // Before the one that deletes it.
+    let Some(found) = found_by_a_page(other, IMPORT, &told("other")).await else { return };
+    let nothing = json!({
+        "by put": hidden,
+        "by form": hidden,
+        "an error": hidden,
+        "to be tried again": hidden,
+        "a delete": hidden,
+        "a dialect": hidden,
+    });
+    assert_eq!(found, nothing);
+    let imports = stack.client.imports(&Default::default(), None, 10).await.expect("a page").imports;
+    assert_eq!(imports.len(), 1, "a page of another origin made nothing");
+    let found = found_by_a_page(named, IMPORT, &told("named")).await.expect("there is a browser");
+    let wanted = json!({
+        "by put": [201, true, 200, "completed"],
+        "by form": [201, 204, "completed"],
+        "an error": [404, "not_found"],
+        "to be tried again": [409, "1"],
+        "a delete": 204,
+        "a dialect": hidden,
+    });
+    assert_eq!(found, wanted);
     stack.stop().await;
 }

@@ -128,7 +128,12 @@ fn json(value: &Value) -> serde_json::Value {
 
 /// What any variable may hold, a number or a text.
 fn a_value(name: &str) -> String {
-    if name == "PENSTOCK_RATE_LIMITS" { "native.all.address=off" } else { "60" }.to_owned()
+    match name {
+        "PENSTOCK_RATE_LIMITS" => "native.all.address=off",
+        "PENSTOCK_CORS_ORIGINS" => "https://imports.example.com",
+        _ => "60",
+    }
+    .to_owned()
 }
 
 /// The variables of which none may be missing.
@@ -250,6 +255,11 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         Some(a_value(name))
     });
     rate_limits.expect("a policy");
+    let origins = penstock_api::CorsOrigins::from_vars(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        Some(a_value(name))
+    });
+    origins.expect("an origin");
     let asked = asked.into_inner();
     let required = required(&asked);
     assert!(required.len() >= 10, "{required:?}");
@@ -265,6 +275,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_ACCOUNT_IMPORTS", "!Ref AccountImports"),
         ("PENSTOCK_ACCOUNT_DAY_BYTES", "!Ref AccountDayBytes"),
         ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
+        ("PENSTOCK_CORS_ORIGINS", "!Join\n- ','\n- !Ref CorsOrigins"),
         ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
     for function in FunctionName::ALL {

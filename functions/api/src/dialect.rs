@@ -35,6 +35,11 @@ pub struct Dialect {
     pub(crate) error: fn(&Refusal) -> Value,
     /// The refusal of an id that is no import's.
     pub(crate) missing: fn() -> Refusal,
+    /// Its OpenAPI document, which is served below its first base.
+    pub(crate) document: &'static str,
+    /// Of what the document is made.
+    #[cfg(test)]
+    pub(crate) contract: &'static crate::contract::Contract,
 }
 
 /// A limit of a dialect.

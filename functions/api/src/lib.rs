@@ -6,6 +6,8 @@ mod api;
 mod auth;
 pub mod authorizer;
 mod client_address;
+mod contract;
+mod cors;
 mod dialect;
 mod dialects;
 mod drain;
@@ -27,6 +29,7 @@ use lambda_runtime::Error;
 use penstock_store::Store;
 
 pub use client_address::behind_proxies;
+pub use cors::{CorsOrigins, CorsOriginsError};
 pub use dialect::{Dialect, Limit};
 pub use dialects::{DIALECTS, rate_limits};
 pub use intake::BodyLimits;
@@ -35,10 +38,10 @@ pub use server::{Bounds, Server};
 
 /// Every route of the API over a store. Over TCP it has to be served with the peers' addresses
 /// (`ConnectInfo<SocketAddr>`), by which rate limits tell clients apart.
-pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Router {
-    let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge((dialect.router)()));
+pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits, origins: CorsOrigins) -> Router {
+    let routes = DIALECTS.iter().fold(Router::new(), |routes, dialect| routes.merge(contract::router(dialect)));
     let (rate_limits, work) = (Arc::new(rate_limits), work::Work::new());
-    answer::formed(routes.with_state(api::Api { store, bodies, rate_limits, work }))
+    answer::formed(routes.with_state(api::Api { store, bodies, rate_limits, work }), origins)
 }
 
 /// Serves invocations until the process is ended.
@@ -51,7 +54,8 @@ pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits) -> Rout
 pub async fn serve() -> Result<(), Error> {
     let store = penstock_runtime::start()?;
     let rate_limits = rate_limits(|name| std::env::var(name).ok())?;
-    lambda_http::run(router(store, BodyLimits::LAMBDA, rate_limits)).await
+    let origins = CorsOrigins::from_vars(|name| std::env::var(name).ok())?;
+    lambda_http::run(router(store, BodyLimits::LAMBDA, rate_limits, origins)).await
 }
 
 #[cfg(test)]

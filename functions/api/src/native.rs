@@ -15,15 +15,19 @@ mod records;
 mod removals;
 mod view;
 
-use axum::{
-    Json, Router,
-    extract::DefaultBodyLimit,
-    routing::{delete, get, post},
-};
-use penstock_model::limits;
+#[cfg(test)]
+mod contract;
+
+use axum::{Json, extract::DefaultBodyLimit};
+use penstock_model::{limits, views};
 use serde_json::{Value, json};
 
-use crate::{api::Api, dialect::Dialect, refusal::Refusal};
+#[cfg(test)]
+use penstock_model::{Scope, Status};
+
+#[cfg(test)]
+use crate::contract::op;
+use crate::{contract::routes, dialect::Dialect, refusal::Refusal};
 
 pub(crate) static DIALECT: Dialect = Dialect {
     name: "native",
@@ -31,44 +35,313 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: None,
     rate_limits: &[],
     limits: &[],
-    router,
+    router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     media_type: "application/problem+json",
     error: problem,
     missing: Refusal::no_import,
+    document: include_str!("../openapi/native.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
-fn router() -> Router<Api> {
-    Router::new()
-        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
-        .route("/v1/imports", post(create::create).get(imports::list))
-        .route("/v1/imports/{id}", get(imports::show).delete(imports::delete))
-        .route("/v1/imports/{id}/errors", get(imports::errors))
-        .route("/v1/imports/{id}/rejected", get(imports::rejected))
-        .route("/v1/imports/{id}/cancel", post(imports::cancel))
-        .route("/v1/imports/{id}/removals", get(removals::list))
-        .route("/v1/imports/{id}/confirm", post(removals::confirm))
-        .route("/v1/imports/{id}/parts", post(parts::sign).delete(parts::give_up))
-        .route("/v1/imports/{id}/complete", post(parts::complete).layer(DefaultBodyLimit::max(limits::COMPLETE_BYTES)))
-        .route("/v1/imports/{id}/preview", post(preview::preview).layer(DefaultBodyLimit::max(limits::PREVIEW_BYTES)))
-        .route("/v1/kinds", get(kinds::list))
-        .route("/v1/kinds/{kind}", get(kinds::show).put(kinds::put).delete(kinds::delete))
-        .route("/v1/kinds/{kind}/versions", get(kinds::versions))
-        .route("/v1/kinds/{kind}/versions/{version}", get(kinds::show_version).delete(kinds::delete_version))
-        .route("/v1/kinds/{kind}/template.csv", get(kinds::template))
-        .route("/v1/records/{kind}", get(records::list).delete(removals::remove_all))
-        .route(
-            "/v1/records/{kind}/{key}",
-            get(records::show).delete(record_deletes::delete).post(record_deletes::delete_many),
-        )
-        .route("/v1/exports", post(exports::create).get(exports::list))
-        .route("/v1/exports/{id}", get(exports::show).delete(exports::delete))
-        .route("/v1/exports/{id}/cancel", post(exports::cancel))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{account}", delete(accounts::remove))
-        .route("/v1/accounts/{account}/removal", get(accounts::removal))
-        .route("/v1/keys", post(keys::create).get(keys::list))
-        .route("/v1/keys/{id}", delete(keys::revoke))
-        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+async fn health() -> Json<views::Health> {
+    Json(views::Health { status: "ok".to_owned() })
+}
+
+routes! {
+    "/health" => {
+        get health => op("getHealth", "Tells that the service answers.").answers::<views::Health>(200, "It \
+            does.").refuses(500, &["internal"]);
+    }
+    "/v1/imports" => {
+        post create::create => op("createImport", "Creates an import.")
+            .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same \
+                `Idempotency-Key` gives the same import.")
+            .needs(Scope::ImportWrite)
+            .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
+                import.", contract::idempotency_key())
+            .takes::<views::NewImport>(false)
+            .answers::<views::Import>(201, "The import, with `upload` and `form`.")
+            .with(201, "Location", "Where the import is, relative to this request.")
+            .refuses(400, &["invalid_idempotency_key"])
+            .refuses(409, &["import_deleted"])
+            .refuses(422, &["idempotency_key_reused", "unknown_kind"])
+            .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
+            .refuses(422, contract::OPTIONS)
+            .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
+        get imports::list => op("listImports", "Lists imports, the newest first.")
+            .needs(Scope::ImportRead)
+            .query::<Status>("status", "Those that stand there.")
+            .query::<String>("kind", "Those of this kind.")
+            .pages()
+            .answers::<views::ImportPage>(200, "A page of them.");
+    }
+    "/v1/imports/{id}" => {
+        get imports::show => op("getImport", "Reads an import.")
+            .about("With `wait` the answer comes once something has changed, or the time is over. Each account has few \
+                such waits at once; beyond them the answer comes at once.")
+            .needs(Scope::ImportRead)
+            .parameter("wait", "query", "For how many seconds to wait for a change.", contract::wait())
+            .answers::<views::Import>(200, "The import.")
+            .with(200, "Retry-After", "Seconds after which `rejected` is there, where the import has ended and it is not.")
+            .refuses(400, &["invalid_query"])
+            .refuses(404, &["not_found"]);
+        delete imports::delete => op("deleteImport", "Deletes an import that does not run, with its files and errors. \
+            Records stay.")
+            .needs(Scope::ImportDelete)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["import_runs"]);
+    }
+    "/v1/imports/{id}/errors" => {
+        get imports::errors => op("listErrors", "Lists the errors of an import's rows, in the order of the file.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::ErrorPage>(200, "A page of them.")
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/imports/{id}/rejected" => {
+        get imports::rejected => op("getRejected", "Leads to the file of rejected rows.")
+            .needs(Scope::ImportRead)
+            .done(303, "The file is at the URL, which is a credential.")
+            .with(303, "Location", "The URL of the file.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["not_ready"])
+            .with(409, "Retry-After", "Seconds after which to try again.");
+    }
+    "/v1/imports/{id}/cancel" => {
+        post imports::cancel => op("cancelImport", "Cancels an import. A repeat gives the same answer.")
+            .needs(Scope::ImportWrite)
+            .answers::<views::Import>(200, "It has ended.")
+            .answers::<views::Import>(202, "It ends when what has begun is finished.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["already_ended"]);
+    }
+    "/v1/imports/{id}/removals" => {
+        get removals::list => op("listRemovals", "Lists the records that an import would remove, or has removed.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::RemovalPage>(200, "A page of them.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["not_ready"])
+            .with(409, "Retry-After", "Seconds after which to try again.");
+    }
+    "/v1/imports/{id}/confirm" => {
+        post removals::confirm => op("confirmImport", "Confirms what an import removes. A repeat gives the import as \
+            it is then.")
+            .needs(Scope::ImportConfirm)
+            .needs(Scope::RecordDelete)
+            .answers::<views::Import>(200, "It has ended.")
+            .answers::<views::Import>(202, "It removes.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["not_held", "another_replace"])
+            .with(409, "Retry-After", "Seconds after which to try again, with `another_replace`.");
+    }
+    "/v1/imports/{id}/parts" => {
+        post parts::sign => op("signParts", "Gives URLs for parts of an import's file.")
+            .about("The first call begins the upload in parts; a repeat gives URLs of the same upload.")
+            .needs(Scope::ImportWrite)
+            .takes::<views::PartNumbers>(true)
+            .answers::<views::PartUrls>(200, "The URLs, each of which is a credential.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["expired", "already_uploaded"])
+            .refuses(422, &["invalid_parts"]);
+        delete parts::give_up => op("removeParts", "Gives up an upload in parts: the import awaits its file as before.")
+            .needs(Scope::ImportWrite)
+            .done(204, "The parts are removed.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["already_uploaded"]);
+    }
+    "/v1/imports/{id}/complete" within limits::COMPLETE_BYTES => {
+        post parts::complete => op("completeParts", "Makes of the parts the import's file. A repeat gives the import \
+            as it is then.")
+            .needs(Scope::ImportWrite)
+            .takes::<views::TakenParts>(true)
+            .answers::<views::Import>(200, "The import, which has its file.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["already_uploaded", "no_parts", "parts_gone"])
+            .refuses(422, &["invalid_parts"]);
+    }
+    "/v1/imports/{id}/preview" within limits::PREVIEW_BYTES => {
+        post preview::preview => op("previewImport", "Shows how a file, or its first part, is read under an import's \
+            options.")
+            .about("Without a body, the import's upload is read. Nothing is written.")
+            .needs(Scope::ImportRead)
+            .query::<bool>("whole", "Whether the body is the whole file.")
+            .body(contract::file())
+            .answers::<views::Preview>(200, "How it is read.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["nothing_uploaded", "unknown_kind"])
+            .refuses(422, &["too_much_memory"])
+            .refuses(422, contract::FAILURES)
+            .refuses(429, &["busy"]);
+    }
+    "/v1/kinds" => {
+        get kinds::list => op("listKinds", "Lists the kinds: the bundled ones, then the account's own by name.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::KindList>(200, "A page of them.");
+    }
+    "/v1/kinds/{kind}" => {
+        get kinds::show => contract::schema(op("getKind", "Reads the schema of a kind, as it was registered."));
+        put kinds::put => op("putKind", "Registers a schema as the newest version of the account's kind.")
+            .about("A repeat of the newest version makes no new one. An import keeps the version with which it was \
+                created.")
+            .needs(Scope::ImportWrite)
+            .body(contract::table_schema())
+            .answers::<views::KindLine>(200, "A further version of the kind.")
+            .answers::<views::KindLine>(201, "The first version of the kind.")
+            .refuses(409, &["bundled_kind", "too_many_kinds", "too_many_versions"])
+            .refuses(422, &["invalid_kind_name", "invalid_schema"])
+            .refuses(429, &["busy"]);
+        delete kinds::delete => op("deleteKind", "Deletes the account's kind with all its versions.")
+            .needs(Scope::ImportDelete)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["bundled_kind", "kind_in_use", "kind_has_records"]);
+    }
+    "/v1/kinds/{kind}/versions" => {
+        get kinds::versions => op("listKindVersions", "Lists the versions of the account's kind, the newest first.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::VersionList>(200, "A page of them.")
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/kinds/{kind}/versions/{version}" => {
+        get kinds::show_version => contract::schema(op("getKindVersion", "Reads the schema of a version, as it was \
+            registered."));
+        delete kinds::delete_version => op("deleteKindVersion", "Deletes a version that is not the newest and not in \
+            use.")
+            .needs(Scope::ImportDelete)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["newest_version", "kind_in_use"]);
+    }
+    "/v1/kinds/{kind}/template.csv" => {
+        get kinds::template => op("getTemplate", "Gives a header line with a column for each field of the kind.")
+            .needs(Scope::ImportRead)
+            .answers_with(200, "The file.", "text/csv", contract::text())
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/records/{kind}" => {
+        get records::list => op("listRecords", "Lists the records of a kind.")
+            .needs(Scope::ImportRead)
+            .query::<String>("changed_by", "Those that this import made or changed last.")
+            .query::<String>("changed_after", "Those that an import which was accepted after this one made, changed \
+                or deleted.")
+            .pages()
+            .answers::<views::RecordPage>(200, "A page of them.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["not_accepted"])
+            .refuses(422, &["another_kind"]);
+        delete removals::remove_all => op("removeAllRecords", "Orders the removal of every record of a kind.")
+            .about("What is ordered is an import without a file. A repeat orders another one.")
+            .needs(Scope::RecordDelete)
+            .takes::<views::RemoveAll>(true)
+            .answers::<views::Import>(202, "The import that removes them.")
+            .with(202, "Location", "Where the import is, relative to this request.")
+            .refuses(404, &["not_found"])
+            .refuses(422, &["unconfirmed"])
+            .refuses(429, &["too_many_imports"]);
+    }
+    "/v1/records/{kind}/{key}" => {
+        get records::show => op("getRecord", "Reads a record.")
+            .needs(Scope::ImportRead)
+            .query::<bool>("provenance", "Whether it is shown where its values come from.")
+            .answers::<views::Record>(200, "The record.")
+            .refuses(404, &["not_found"]);
+        delete record_deletes::delete => op("deleteRecord", "Deletes a record. A repeat finds none.")
+            .needs(Scope::RecordDelete)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(503, &["kind_busy"]);
+        post record_deletes::delete_many => op("deleteRecords", "Deletes records by their keys. A repeat finds none \
+            of them.")
+            .shown_at("/v1/records/{kind}/delete")
+            .needs(Scope::RecordDelete)
+            .takes::<views::KeysToDelete>(true)
+            .answers::<views::Deleted>(200, "What became of them.")
+            .refuses(404, &["not_found"])
+            .refuses(422, &["too_many_keys"])
+            .refuses(503, &["kind_busy"]);
+    }
+    "/v1/exports" => {
+        post exports::create => op("createExport", "Orders an export of a kind's records.")
+            .about("A repeat with the same `Idempotency-Key` gives the same export; without one it orders another.")
+            .needs(Scope::ImportRead)
+            .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours orders no other \
+                export.", contract::idempotency_key())
+            .takes::<views::NewExport>(true)
+            .answers::<views::Export>(202, "The export.")
+            .with(202, "Location", "Where the export is, relative to this request.")
+            .refuses(404, &["not_found"])
+            .refuses(400, &["invalid_idempotency_key"])
+            .refuses(409, &["not_accepted", "export_deleted"])
+            .refuses(422, &["idempotency_key_reused", "unknown_kind", "not_flat", "another_kind"])
+            .refuses(429, &["busy", "too_many_exports"]);
+        get exports::list => op("listExports", "Lists exports, the newest first.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::ExportPage>(200, "A page of them.");
+    }
+    "/v1/exports/{id}" => {
+        get exports::show => op("getExport", "Reads an export.")
+            .needs(Scope::ImportRead)
+            .answers::<views::Export>(200, "The export, with `url` once its file is there.")
+            .refuses(404, &["not_found"]);
+        delete exports::delete => op("deleteExport", "Deletes an export that has ended, and its file.")
+            .needs(Scope::ImportRead)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["export_runs"]);
+    }
+    "/v1/exports/{id}/cancel" => {
+        post exports::cancel => op("cancelExport", "Cancels an export. A repeat gives the same answer.")
+            .needs(Scope::ImportRead)
+            .answers::<views::Export>(200, "The export, cancelled.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["already_ended"]);
+    }
+    "/v1/accounts" => {
+        get accounts::list => op("listAccounts", "Lists accounts by name, with what they have.")
+            .needs(Scope::Admin)
+            .pages()
+            .answers::<views::AccountPage>(200, "A page of them.");
+    }
+    "/v1/accounts/{account}" => {
+        delete accounts::remove => op("removeAccount", "Removes another account with all that is stored of it.")
+            .about("Its keys are revoked at once. What is stored goes at once, and again a day later, when what was in \
+                flight cannot write any more. A repeat changes nothing.")
+            .needs(Scope::Admin)
+            .answers::<views::AccountRemoval>(202, "The removal.")
+            .with(202, "Location", "Where the removal is, relative to this request.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["own_account"]);
+    }
+    "/v1/accounts/{account}/removal" => {
+        get accounts::removal => op("getAccountRemoval", "Tells how far the removal of an account is.")
+            .needs(Scope::Admin)
+            .answers::<views::AccountRemoval>(200, "The removal; in the end, the report of it.")
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/keys" => {
+        post keys::create => op("createKey", "Makes an API key. A repeat makes another one.")
+            .needs(Scope::Admin)
+            .takes::<views::NewKey>(true)
+            .answers::<views::Key>(201, "The key, with its secret, which is shown this once.")
+            .refuses(409, &["account_removing"])
+            .refuses(422, &["no_scopes", "label_too_long"]);
+        get keys::list => op("listKeys", "Lists an account's API keys, without secrets.")
+            .needs(Scope::Admin)
+            .query::<String>("account", "Whose they are; the caller's own account if not given.")
+            .answers::<views::KeyList>(200, "The keys.");
+    }
+    "/v1/keys/{id}" => {
+        delete keys::revoke => op("revokeKey", "Revokes an API key. A repeat gives the same answer.")
+            .needs(Scope::Admin)
+            .done(204, "It is refused from now on.")
+            .refuses(404, &["not_found"]);
+    }
 }
 
 /// A refusal as problem details (RFC 9457).

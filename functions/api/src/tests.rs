@@ -43,7 +43,7 @@ async fn a_panic_and_the_routers_own_refusals_have_the_form_of_their_base() {
         panic!("as this test wants")
     }
     let routes = bases().fold(Router::new(), |routes, (_, base)| routes.route(&format!("{base}/panics"), get(panics)));
-    let router = answer::formed(routes);
+    let router = answer::formed(routes, CorsOrigins::default());
     for (dialect, base) in bases() {
         let (panics, nothing) = (format!("{base}/panics"), format!("{base}/no/such/path"));
         expect(&router, "GET", &panics, dialect, &Refusal::internal()).await;
@@ -61,7 +61,7 @@ async fn a_table_that_does_not_answer_is_told_in_the_form_of_its_base() {
     let api = Api { store, bodies: BodyLimits::STREAMED, rate_limits, work: crate::work::Work::new() };
     let routes =
         bases().fold(Router::new(), |routes, (_, base)| routes.route(&format!("{base}/keys"), get(authenticates)));
-    let router = answer::formed(routes.with_state(api));
+    let router = answer::formed(routes.with_state(api), CorsOrigins::default());
     let unavailable = Refusal::unavailable();
     let asked = bases().map(async |(dialect, base)| {
         let headers = expect(&router, "GET", &format!("{base}/keys"), dialect, &unavailable).await;
@@ -74,5 +74,5 @@ async fn a_table_that_does_not_answer_is_told_in_the_form_of_its_base() {
 fn every_dialects_routes_are_served_together() {
     // Two dialects with the same path would panic.
     let rate_limits = rate_limits(|_| None).expect("the defaults");
-    let _ = router(limiter::tests::store_without_tables(), BodyLimits::STREAMED, rate_limits);
+    let _ = router(limiter::tests::store_without_tables(), BodyLimits::STREAMED, rate_limits, CorsOrigins::default());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use penstock_api::{BodyLimits, Bounds, Server};
+use penstock_api::{BodyLimits, Bounds, CorsOrigins, Server};
 use penstock_model::{FunctionName, QueueName, Scope, VISIBILITY_PER_TIMEOUT};
 use penstock_store::{Settings, Store, due::Due, keys::NewKey};
 use tokio::net::TcpListener;
@@ -101,6 +101,7 @@ impl LocalCloud {
         let environment = stack::environment(endpoints, storage_url, &secret, clock.variable(), &options.environment);
         let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
         let rate_limits = penstock_api::rate_limits(|name| stack::lookup(&environment, name))?;
+        let origins = CorsOrigins::from_vars(|name| stack::lookup(&environment, name))?;
         let store = Store::new(settings);
 
         let launcher = Launcher {
@@ -172,7 +173,7 @@ impl LocalCloud {
         let front = Front {
             hosts: Hosts::new(address, options.public_url.as_ref()),
             url: cloud.public_url.clone(),
-            api: penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED, rate_limits),
+            api: penstock_api::router(cloud.store.clone(), BodyLimits::STREAMED, rate_limits, origins),
             storage,
             events: options.events.clone(),
         };

@@ -1,19 +1,9 @@
 //! Deletes of records.
 
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{Client, Result, done, encoded, read};
-
-/// What became of records that were to be deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Deleted {
-    /// How many were deleted.
-    pub deleted: u64,
-    /// The keys that name no record.
-    pub not_found: Vec<String>,
-}
+use super::{Client, Deleted, Result, done, encoded, read};
 
 impl Client {
     /// Deletes a record by kind and canonical key; whether there was one. A repeat finds none.

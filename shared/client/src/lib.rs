@@ -5,26 +5,21 @@ mod address;
 mod deletes;
 mod parts;
 mod removals;
-mod types;
 
 use std::{path::Path, time::Duration};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy};
 use serde::de::DeserializeOwned;
 
-pub use accounts::{Account, AccountPage, AccountRemoval};
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
-pub use deletes::Deleted;
-pub use parts::{PartUrl, PartUrls, TakenPart};
-pub use removals::{Removal, RemovalPage};
-pub use reqwest::Body;
-pub use types::{
-    Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord,
-    NewExport, NewImport, NewKey, Origin, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, TracedRecord,
-    Upload,
+pub use penstock_model::views::{
+    Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter,
+    ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody,
+    Provenance, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart, TracedRecord, Upload,
 };
-use types::{KeyList, KindList};
+use penstock_model::views::{KeyList, KindList};
+pub use reqwest::Body;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

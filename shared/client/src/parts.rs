@@ -1,7 +1,6 @@
 //! Uploads in parts: each part is a request of its own, which can be sent again alone.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,49 +13,17 @@ use bytes::Bytes;
 use futures::stream;
 use md5::{Digest, Md5};
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Body, Client, ClientError, Import, Result, done, encoded, read, storage_refusal};
+use crate::{
+    Body, Client, ClientError, Import, PartUrl, PartUrls, Result, TakenPart, done, encoded, read, storage_refusal,
+};
 
 /// Bytes of a part that are handed to the connection at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// How long a connection may take no byte of a part, or the storage may be silent after the last one.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// Where parts of an import's file go.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PartUrls {
-    /// The parts that were asked for.
-    pub parts: Vec<PartUrl>,
-    /// The last moment at which the upload can be completed, in RFC 3339.
-    pub expires_at: String,
-    /// The last moment at which the sending of one of these parts may begin, in RFC 3339.
-    pub urls_expire_at: String,
-}
-
-/// How to upload one part.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PartUrl {
-    /// Which it is, from 1.
-    pub number: u32,
-    /// The method.
-    pub method: String,
-    /// The URL; it is a credential.
-    pub url: String,
-    /// Headers that have to be sent as they are.
-    pub headers: BTreeMap<String, String>,
-}
-
-/// A part that the storage has taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TakenPart {
-    /// Which it is, from 1.
-    pub number: u32,
-    /// What the storage calls its bytes.
-    pub etag: String,
-}
 
 impl Client {
     /// URLs for these parts of an import's file. The first call begins the upload; a repeat gives URLs of the same.
@@ -166,7 +133,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/part", listener.local_addr().expect("an address"));
         let client = Client::new(&url, "id.secret").expect("a client");
-        let part = PartUrl { number: 7, method: "PUT".into(), url, headers: BTreeMap::new() };
+        let part = PartUrl { number: 7, method: "PUT".into(), url, headers: std::collections::BTreeMap::new() };
         let sent = Arc::new(AtomicU64::new(0));
         // More than the connection's buffers hold.
         let content = Bytes::from(vec![b'x'; 64 << 20]);

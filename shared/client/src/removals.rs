@@ -1,26 +1,9 @@
 //! What imports remove.
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Client, Import, Result, encoded, page, read};
-
-/// A record that an import would remove, or has removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removal {
-    /// Its canonical key.
-    pub key: String,
-}
-
-/// A page of them.
-#[derive(Debug, Clone, Deserialize)]
-pub struct RemovalPage {
-    /// The records.
-    pub removals: Vec<Removal>,
-    /// Where the next page begins; none on the last page.
-    pub next_cursor: Option<String>,
-}
+use super::{Client, Import, RemovalPage, Result, encoded, page, read};
 
 impl Client {
     /// A page of the records that an import would remove, or once it has ended of those that it has removed.

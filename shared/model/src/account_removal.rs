@@ -24,6 +24,7 @@ use crate::{AccountId, limits, listed::listed};
 listed! {
     /// Where the removal of an account stands.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "lowercase")]
     pub enum AccountRemovalStage {
         /// Its keys are revoked, its imports and exports are being ended.
@@ -82,6 +83,7 @@ pub struct PurgePlace {
 /// What went, by counts. What a sweeper removed that died before it could note it is not counted, or of an item that
 /// was found again counted twice: some thousand at each death, at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RemovedCounts {
     /// API keys.

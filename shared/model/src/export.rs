@@ -24,6 +24,7 @@ use crate::{AccountId, ExportId, Failure, ImportId, KindName, limits, listed::li
 listed! {
     /// How records stand in an export's file.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "lowercase")]
     pub enum ExportFormat {
         /// A JSON object a line.
@@ -37,6 +38,7 @@ listed! {
 listed! {
     /// How an export's file is compressed.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "lowercase")]
     pub enum ExportCompression {
         /// Not at all.
@@ -52,6 +54,7 @@ listed! {
 listed! {
     /// Where an export stands. The last three are final.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "lowercase")]
     pub enum ExportStatus {
         /// Nothing has been read yet.

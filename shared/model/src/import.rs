@@ -12,6 +12,7 @@ use crate::{
 
 /// Where an import stands. The last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Nothing has been uploaded yet.
@@ -55,6 +56,7 @@ impl Status {
 
 /// Why an import ended early: a permanent failure, told to its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// A stable word for programs, such as `missing_column`.
     pub code: String,
@@ -71,6 +73,7 @@ impl Failure {
 
 /// What a row does to a record that is already there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Sets the fields that it has.
@@ -97,6 +100,7 @@ impl Mode {
 
 /// What an empty cell says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EmptyCells {
     /// Nothing: the field stays as it is.
@@ -109,6 +113,7 @@ pub enum EmptyCells {
 
 /// Stops an import whose first rows are bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Abort {
     /// The threshold judges this many rows, from the first: 1 to [`crate::limits::ABORT_ROWS`].
@@ -133,6 +138,7 @@ impl Abort {
 
 /// How an import is to be done, as its creator chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(from = "AllOptions")]
 pub struct ImportOptions {
     /// The byte between two cells; detected when absent.
@@ -173,8 +179,9 @@ pub struct ImportOptions {
 
 /// The options as they are read, side by side: so a member that is none is refused with the names of those that are.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "NewImportOptions"))]
 #[serde(default, deny_unknown_fields, expecting = "an object")]
-struct AllOptions {
+pub(crate) struct AllOptions {
     delimiter: Option<char>,
     quoting: Option<bool>,
     encoding: Option<String>,

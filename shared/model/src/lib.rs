@@ -28,6 +28,7 @@ mod schema;
 mod scope;
 mod tally;
 mod timestamp;
+pub mod views;
 
 pub use account_removal::{AccountRemoval, AccountRemovalStage, PurgePlace, PurgeStep, Purged, RemovedCounts};
 pub use block::{Begin, Block, Fate, Verdict};

@@ -208,6 +208,12 @@ pub const WORK_OF_ACCOUNT: usize = 2;
 /// Requests of one account whose work is being done or waits for that, at most.
 pub const WORK_ASKED: usize = 16;
 
+/// Seconds for which a request for an import waits for a change of it, at most.
+pub const WAIT_SECONDS: u32 = 20;
+
+/// Such waits of one account that begin within [`WAIT_SECONDS`], and so are there at once, at most.
+pub const WAITS: u32 = 4;
+
 /// Bytes of memory that the previews of a process take together, at most: 384 MiB.
 pub const PREVIEW_MEMORY_BYTES: u64 = 384 * 1024 * 1024;
 

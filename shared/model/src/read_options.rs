@@ -9,6 +9,7 @@ use crate::{
 
 /// What becomes of a row with fewer cells than the header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ShortRows {
     /// It is rejected: a row that was torn off looks the same.
@@ -23,6 +24,7 @@ pub enum ShortRows {
 /// Members of values ([`ReadOptions::values`]) change what a cell means. Members of the shape change which records and
 /// cells there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct ReadOptions {
     /// What stands between the whole part of a number and its fraction.

@@ -6,6 +6,7 @@ use crate::limits::{COUNTED_ERRORS, ERROR_VALUE_CHARS};
 
 /// One thing that is wrong with one row. A rejected row has at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RowError {
     /// The data record, counted from 1; the header and blank lines are not counted.
     pub row: u64,

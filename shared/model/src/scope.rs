@@ -9,6 +9,7 @@ use crate::{InvalidId, listed::listed};
 listed! {
     /// One thing that an API key may do, for its account's imports and records or, as [`Scope::Admin`], for keys.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub enum Scope {
         /// Read imports, their errors, and records.
         #[serde(rename = "import:read")]

@@ -59,6 +59,7 @@ impl AddAssign for Tally {
 /// An import's rows as its owner sees them. At the end
 /// `total = created + updated + unchanged + skipped + failed + unprocessed`, and `processed` is the first five of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rows {
     /// Data rows of the file; `None` until splitting has ended.
     pub total: Option<u64>,

@@ -6,10 +6,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, AccountRemoval, AccountRemovalStage, RemovedCounts, limits, rfc3339};
+use penstock_model::{AccountId, AccountRemoval, limits, rfc3339, views};
 use penstock_store::Store;
-use serde::Serialize;
-use serde_json::json;
 
 use crate::{
     auth::{Caller, Manage},
@@ -18,44 +16,15 @@ use crate::{
     refusal::Refusal,
 };
 
-/// The JSON of an account.
-#[derive(Debug, Serialize)]
-struct AccountView {
-    account: AccountId,
-    created_at: String,
-    /// Whether it is being removed.
-    removing: bool,
-    keys: usize,
-    kinds: usize,
-    imports_unfinished: usize,
-    exports_unfinished: usize,
-}
-
-/// The JSON of the removal of an account.
-#[derive(Debug, Serialize)]
-struct RemovalView {
-    account: AccountId,
-    status: AccountRemovalStage,
-    ordered_at: String,
-    /// When what was in flight cannot act any more.
-    waits_until: Option<String>,
-    removed_at: Option<String>,
-    /// Until when this report is kept.
-    retained_until: Option<String>,
-    removed: RemovedCounts,
-}
-
-impl RemovalView {
-    fn new(removal: AccountRemoval) -> Self {
-        Self {
-            status: removal.stage,
-            ordered_at: rfc3339(removal.ordered_at),
-            waits_until: removal.waits_until().map(rfc3339),
-            removed_at: removal.removed_at.map(rfc3339),
-            retained_until: removal.report_until().map(rfc3339),
-            removed: removal.removed,
-            account: removal.account,
-        }
+fn view(removal: AccountRemoval) -> views::AccountRemoval {
+    views::AccountRemoval {
+        status: removal.stage,
+        ordered_at: rfc3339(removal.ordered_at),
+        waits_until: removal.waits_until().map(rfc3339),
+        removed_at: removal.removed_at.map(rfc3339),
+        retained_until: removal.report_until().map(rfc3339),
+        removed: removal.removed,
+        account: removal.account.to_string(),
     }
 }
 
@@ -67,24 +36,24 @@ pub(super) async fn list(State(store): State<Store>, _: Caller<Manage>, page: Pa
     let limit = page.limit(limits::PAGE_DEFAULT)?;
     let after: Option<AccountId> =
         page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
-    let mut accounts = store.list_accounts(after.as_ref(), limit + 1).await?;
-    let more = accounts.len() > limit;
-    accounts.truncate(limit);
-    let next_cursor = accounts.last().filter(|_| more).map(|account| account.account.clone());
-    let mut views = Vec::with_capacity(accounts.len());
-    for listed in accounts {
+    let mut found = store.list_accounts(after.as_ref(), limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|account| account.account.to_string());
+    let mut accounts = Vec::with_capacity(found.len());
+    for listed in found {
         let counts = store.account_counts(&listed.account).await?;
-        views.push(AccountView {
+        accounts.push(views::Account {
             created_at: rfc3339(listed.created_at),
             removing: listed.removing,
-            account: listed.account,
-            keys: counts.keys,
-            kinds: counts.kinds,
-            imports_unfinished: counts.imports_unfinished,
-            exports_unfinished: counts.exports_unfinished,
+            account: listed.account.to_string(),
+            keys: counts.keys as u64,
+            kinds: counts.kinds as u64,
+            imports_unfinished: counts.imports_unfinished as u64,
+            exports_unfinished: counts.exports_unfinished as u64,
         });
     }
-    Ok(Json(json!({ "accounts": views, "next_cursor": next_cursor })).into_response())
+    Ok(Json(views::AccountPage { accounts, next_cursor }).into_response())
 }
 
 /// Orders the removal of an account. A repeat changes nothing, and tells how far it is.
@@ -103,7 +72,7 @@ pub(super) async fn remove(
     tracing::info!(account = %account, "an account is being removed");
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("{account}/removal");
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(RemovalView::new(removal))).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view(removal))).into_response())
 }
 
 pub(super) async fn removal(
@@ -114,5 +83,5 @@ pub(super) async fn removal(
     let no_removal = || Refusal::not_found("no such account is being removed, or was within the last 90 days");
     let account = account.get().ok_or_else(no_removal)?;
     let removal = store.account_removal(account).await?.ok_or_else(no_removal)?;
-    Ok(Json(RemovalView::new(removal)).into_response())
+    Ok(Json(view(removal)).into_response())
 }

@@ -11,8 +11,8 @@ use axum::{
 };
 use penstock_engine::export::RecordWriter;
 use penstock_model::{
-    ChangedAfter, Export, ExportCompression, ExportFormat, ExportId, ExportStatus, Failure, ImportId, KindName, Order,
-    limits, rfc3339,
+    ChangedAfter, Export, ExportCompression, ExportFormat, ExportId, ExportStatus, ImportId, KindName, Order, limits,
+    rfc3339, views,
 };
 use penstock_store::{Store, StoreError, exports::ExportCreation, random};
 use serde::{Deserialize, Serialize};
@@ -48,28 +48,8 @@ impl JsonShape for ExportRequest {
 
 /// The JSON of an export.
 #[derive(Debug, Serialize)]
-pub(super) struct ExportView {
-    id: String,
-    kind: String,
-    /// The version of an account's own kind.
-    kind_version: Option<u32>,
-    format: ExportFormat,
-    compression: ExportCompression,
-    changed_after: Option<ImportId>,
-    status: ExportStatus,
-    created_at: String,
-    ended_at: Option<String>,
-    /// Until when it and its file are kept.
-    retained_until: Option<String>,
-    records: u64,
-    deleted: u64,
-    inexact: u64,
-    bytes: u64,
-    failure: Option<Failure>,
-    /// The file, once it is there and as long as it is kept.
-    url: Option<String>,
-    url_expires_at: Option<String>,
-}
+#[serde(transparent)]
+pub(super) struct ExportView(views::Export);
 
 impl ExportView {
     async fn new(store: &Store, export: Export) -> Result<Self, StoreError> {
@@ -78,13 +58,13 @@ impl ExportView {
             false => None,
         };
         let (url, url_expires_at) = file.map(|(url, until)| (url, rfc3339(until))).unzip();
-        Ok(Self {
+        Ok(Self(views::Export {
             id: export.id.to_string(),
             kind: export.kind.to_string(),
             kind_version: Some(export.kind_version).filter(|version| *version > 0),
             format: export.format,
             compression: export.compression,
-            changed_after: export.changed_after.map(|after| after.import),
+            changed_after: export.changed_after.map(|after| after.import.to_string()),
             status: export.status,
             created_at: rfc3339(export.created_at),
             ended_at: export.ended_at.map(rfc3339),
@@ -96,7 +76,7 @@ impl ExportView {
             failure: export.failure,
             url,
             url_expires_at,
-        })
+        }))
     }
 }
 

@@ -1,15 +1,25 @@
 //! Reading, cancelling and deleting imports.
 
+use std::time::{Duration, Instant};
+
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{Halt, ImportId, KindName, Status, limits};
-use penstock_store::{Store, errors::ErrorCursor, imports::Filter};
+use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits};
+use penstock_store::{
+    Store,
+    errors::ErrorCursor,
+    imports::Filter,
+    rate::{Judgement, Rate, Subject, Window},
+};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::view::ImportView;
 use crate::{
@@ -44,13 +54,61 @@ pub(super) async fn list(
     Ok(Json(json!({ "imports": views, "next_cursor": next_cursor })).into_response())
 }
 
+/// What is asked for beside the import.
+#[derive(Debug, Deserialize)]
+pub(super) struct ShowQuery {
+    /// For how many seconds the answer may wait for a change.
+    #[serde(default)]
+    wait: u32,
+}
+
+/// How often a request that waits looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// With `wait` the answer comes once the import differs from what it was when the request came, or the time is over.
+/// An import that will not change, and one too many of an account's waits, are answered at once.
 pub(super) async fn show(
     State(store): State<Store>,
     caller: Caller<Read>,
     id: Named<ImportId>,
-) -> Result<Json<ImportView>, Refusal> {
-    let import = caller.import(&store, id.get()).await?;
-    Ok(Json(ImportView::new(&store, import).await?))
+    query: Result<Query<ShowQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let asked = query.ok().map(|Query(ShowQuery { wait })| wait).filter(|wait| *wait <= limits::WAIT_SECONDS);
+    let wait = asked.ok_or_else(|| {
+        let message = format!("wait is a number of seconds, {} at most", limits::WAIT_SECONDS);
+        Refusal::bad_request("invalid_query", message)
+    })?;
+    let mut import = caller.import(&store, id.get()).await?;
+    let mut shown = shown(&store, &import).await?;
+    let is_over = |import: &Import| import.status.is_final() && !import.owes_report();
+    if wait > 0 && !is_over(&import) && may_wait(&store, &caller.account).await {
+        let until = Instant::now() + Duration::from_secs(wait.into());
+        let before = shown.clone();
+        while shown.get() == before.get() && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+            import = caller.import(&store, id.get()).await?;
+            shown = self::shown(&store, &import).await?;
+        }
+    }
+    let mut response = Json(shown).into_response();
+    if import.status.is_final() && import.owes_report() {
+        // The rejected rows are being written.
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}
+
+async fn shown(store: &Store, import: &Import) -> Result<Box<RawValue>, Refusal> {
+    to_raw_value(&ImportView::new(store, import.clone()).await?).map_err(|_| Refusal::internal())
+}
+
+/// Whether one more request of an account may wait. A wait holds a process, so each account has few of them at once:
+/// no more than begin within the longest. A repeat is another one.
+async fn may_wait(store: &Store, account: &AccountId) -> bool {
+    let rate = Rate { limit: limits::WAITS, seconds: limits::WAIT_SECONDS };
+    let policy = "native.waits.account".to_owned();
+    let judged = store.admit(&[Window { policy, rate, subject: Subject::Account(account.clone()) }]).await;
+    matches!(judged, Ok(Some(Judgement { allowed: true, .. })))
 }
 
 pub(super) async fn errors(

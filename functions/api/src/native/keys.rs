@@ -6,13 +6,12 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Scope, limits, rfc3339};
+use penstock_model::{AccountId, Scope, limits, rfc3339, views};
 use penstock_store::{
     Store,
     keys::{self, Key, NewKey},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Deserialize;
 
 use super::body::{JsonBody, JsonShape};
 use crate::{
@@ -35,26 +34,10 @@ impl JsonShape for KeyRequest {
 }
 
 /// The JSON of a key.
-#[derive(Debug, Serialize)]
-struct KeyView {
-    id: String,
-    account: AccountId,
-    scopes: Vec<Scope>,
-    created_at: String,
-    label: Option<String>,
-    revoked: bool,
-    /// `<id>.<secret>`, once: in the answer to the creation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-impl KeyView {
-    fn new(key: Key) -> Self {
-        let Key { id, account, scopes, created_at, label, revoked } = key;
-        Self { id, account, scopes, created_at: rfc3339(created_at), label, revoked, token: None, secret: None }
-    }
+fn view(key: Key) -> views::Key {
+    let Key { id, account, scopes, created_at, label, revoked } = key;
+    let (account, created_at) = (account.to_string(), rfc3339(created_at));
+    views::Key { id, account, scopes, created_at, label, revoked, token: None, secret: None }
 }
 
 /// A repeat makes another key. An account that had none exists from then on.
@@ -80,7 +63,7 @@ pub(super) async fn create(
     let key = store.put_key(&new).await?.ok_or_else(removing)?;
     tracing::info!(key.id = key.id, key.account = %key.account, "a key was made");
     let token = Some(format!("{}.{secret}", key.id));
-    Ok((StatusCode::CREATED, Json(KeyView { token, secret: Some(secret), ..KeyView::new(key) })).into_response())
+    Ok((StatusCode::CREATED, Json(views::Key { token, secret: Some(secret), ..view(key) })).into_response())
 }
 
 /// The query of the list of keys.
@@ -98,8 +81,7 @@ pub(super) async fn list(
     let Query(ListQuery { account }) =
         query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes account, an account's id"))?;
     let keys = store.keys(&account.unwrap_or(own)).await?;
-    let views: Vec<KeyView> = keys.into_iter().map(KeyView::new).collect();
-    Ok(Json(json!({ "keys": views })).into_response())
+    Ok(Json(views::KeyList { keys: keys.into_iter().map(view).collect() }).into_response())
 }
 
 /// A repeat finds the key revoked, and gives the same answer.

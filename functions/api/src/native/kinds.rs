@@ -11,13 +11,15 @@ use penstock_engine::{
     kind::{Kind, SchemaError},
     kinds,
 };
-use penstock_model::{AccountId, KindName, Schema, limits};
+use penstock_model::{
+    AccountId, KindName, Schema, limits,
+    views::{KindLine, KindList, VersionList},
+};
 use penstock_store::{
     Store,
     kinds::{KindEntry, KindVersion, Registration},
     uses::Removal,
 };
-use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -29,33 +31,14 @@ use crate::{
     refusal::Refusal,
 };
 
-/// One line of the list of kinds.
-#[derive(Debug, Serialize)]
-struct KindLine {
-    name: KindName,
-    title: String,
-    /// The newest version of an account's own kind; `null` for a bundled one.
-    version: Option<u32>,
+/// One line of the list of kinds: of a version of an account's own kind, or with 0 of a bundled one.
+fn line(version: u32, schema: &Schema) -> KindLine {
+    let version = Some(version).filter(|version| *version > 0);
+    KindLine { name: schema.name.to_string(), title: schema.title.clone(), version }
 }
 
-impl KindLine {
-    fn new(version: u32, schema: &Schema) -> Self {
-        let version = Some(version).filter(|version| *version > 0);
-        Self { name: schema.name.clone(), title: schema.title.clone(), version }
-    }
-}
-
-impl From<KindEntry> for KindLine {
-    fn from(KindEntry { name, version, title }: KindEntry) -> Self {
-        Self { name, title, version: Some(version) }
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct KindList {
-    kinds: Vec<KindLine>,
-    /// The name behind which the next page starts.
-    next_cursor: Option<KindName>,
+fn own_line(KindEntry { name, version, title }: KindEntry) -> KindLine {
+    KindLine { name: name.to_string(), version: Some(version), title }
 }
 
 /// `GET /v1/kinds`: the bundled kinds, then the account's own by name, by page.
@@ -74,10 +57,10 @@ pub(super) async fn list(
         Some(None) => (&[][..], after),
     };
     // One more tells whether there is another page.
-    let mut lines: Vec<KindLine> = bundled.iter().take(limit + 1).map(|schema| KindLine::new(0, schema)).collect();
+    let mut lines: Vec<KindLine> = bundled.iter().take(limit + 1).map(|schema| line(0, schema)).collect();
     if lines.len() <= limit {
         let own = store.list_kinds(&account, after.as_ref(), limit + 1 - lines.len()).await?;
-        lines.extend(own.into_iter().map(KindLine::from));
+        lines.extend(own.into_iter().map(own_line));
     }
     let more = lines.len() > limit;
     lines.truncate(limit);
@@ -91,7 +74,7 @@ pub(super) async fn versions(
     Caller { account, .. }: Caller<Read>,
     name: Named<KindName>,
     page: Page,
-) -> Result<Response, Refusal> {
+) -> Result<Json<VersionList>, Refusal> {
     let limit = page.limit(limits::PAGE_DEFAULT)?;
     let before: Option<u32> =
         page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
@@ -103,8 +86,8 @@ pub(super) async fn versions(
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|entry| entry.version.to_string());
-    let versions: Vec<KindLine> = found.into_iter().map(KindLine::from).collect();
-    Ok(Json(json!({ "versions": versions, "next_cursor": next_cursor })).into_response())
+    let versions: Vec<KindLine> = found.into_iter().map(own_line).collect();
+    Ok(Json(VersionList { versions, next_cursor }))
 }
 
 /// `GET /v1/kinds/{kind}/versions/{version}`: the schema of a version, as it was registered.
@@ -251,7 +234,7 @@ pub(super) async fn put(
         }
     };
     let status = if is_first { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(KindLine::new(version, &schema))).into_response())
+    Ok((status, Json(line(version, &schema))).into_response())
 }
 
 /// The schema in a document, of which a kind of this name is made. It takes a while: its patterns are compiled, and

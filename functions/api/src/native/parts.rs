@@ -1,11 +1,14 @@
 //! Uploading a file in parts.
 
-use std::collections::BTreeMap;
-
 use axum::{Json, extract::State, http::StatusCode};
-use penstock_model::{Closed, ImportId, Part, Stage, limits, parts::Beginning, rfc3339};
+use penstock_model::{
+    Closed, ImportId, Part, Stage, limits,
+    parts::Beginning,
+    rfc3339,
+    views::{PartUrl, PartUrls},
+};
 use penstock_store::{Store, parts::Completion, uploads::PresignedRequest};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
@@ -47,24 +50,6 @@ impl JsonShape for NamedParts {
     const BYTES: usize = limits::COMPLETE_BYTES;
 }
 
-/// The JSON of signed parts.
-#[derive(Debug, Serialize)]
-pub(super) struct SignedParts {
-    parts: Vec<SignedPart>,
-    /// The last moment at which the upload can be completed.
-    expires_at: String,
-    /// The last moment at which the sending of one of these parts may begin.
-    urls_expire_at: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SignedPart {
-    number: u32,
-    method: &'static str,
-    url: String,
-    headers: BTreeMap<String, String>,
-}
-
 /// Gives URLs for these parts of the import's upload, which begins with the first call. A repeat gives URLs of the same
 /// upload.
 pub(super) async fn sign(
@@ -72,7 +57,7 @@ pub(super) async fn sign(
     caller: Caller<Write>,
     id: Named<ImportId>,
     body: JsonBody<Numbers>,
-) -> Result<Json<SignedParts>, Refusal> {
+) -> Result<Json<PartUrls>, Refusal> {
     let numbers = body.value.numbers;
     if !(1..=limits::PART_URLS).contains(&numbers.len()) || !numbers.iter().all(|n| (1..=limits::PARTS).contains(n)) {
         let (urls, parts) = (limits::PART_URLS, limits::PARTS);
@@ -96,10 +81,10 @@ pub(super) async fn sign(
     for number in numbers {
         let (request, until) = store.presign_part(&import, &upload, number).await?;
         let PresignedRequest { method, url, headers } = request;
-        parts.push(SignedPart { number, method, url, headers: headers.into_iter().collect() });
+        parts.push(PartUrl { number, method: method.to_owned(), url, headers: headers.into_iter().collect() });
         valid_until = valid_until.min(until);
     }
-    Ok(Json(SignedParts { parts, expires_at: rfc3339(upload.expires_at), urls_expire_at: rfc3339(valid_until) }))
+    Ok(Json(PartUrls { parts, expires_at: rfc3339(upload.expires_at), urls_expire_at: rfc3339(valid_until) }))
 }
 
 /// Makes the parts the import's file. A repeat after success answers with the import as it is then.

@@ -1,6 +1,6 @@
 //! Previewing a file under an import's options.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::io::Cursor;
 
 use axum::{
     Json,
@@ -13,11 +13,10 @@ use penstock_engine::{
     reading::Hints,
     upload::Upload,
 };
-use penstock_model::{Failure, Import, ImportId, RowError, Value, limits};
+use penstock_model::{Failure, Import, ImportId, limits, views};
 use penstock_store::text::TextError;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::view::Detected;
 use crate::{
     api::Api,
     auth::{Caller, Read},
@@ -37,38 +36,14 @@ pub(super) struct PreviewQuery {
 }
 
 /// The JSON of a preview.
-#[derive(Debug, Serialize)]
-pub(super) struct PreviewView {
-    detected: Detected,
-    columns: Vec<Column>,
-    rows: Vec<RowView>,
-    failure: Option<Failure>,
-}
-
-#[derive(Debug, Serialize)]
-struct Column {
-    column: String,
-    /// The field that the column is mapped to; `null` for an ignored column.
-    field: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct RowView {
-    row: u64,
-    fields: BTreeMap<String, Option<Value>>,
-    errors: Vec<RowError>,
-}
-
-impl From<Preview> for PreviewView {
-    fn from(preview: Preview) -> Self {
-        let Preview { layout, columns, rows, failure } = preview;
-        let row = |PreviewRow { row, fields, errors }| RowView { row, fields, errors };
-        Self {
-            detected: layout.into(),
-            columns: columns.into_iter().map(|(column, field)| Column { column, field }).collect(),
-            rows: rows.into_iter().map(row).collect(),
-            failure,
-        }
+fn view(preview: Preview) -> views::Preview {
+    let Preview { layout, columns, rows, failure } = preview;
+    let row = |PreviewRow { row, fields, errors }| views::PreviewRow { row, fields, errors };
+    views::Preview {
+        detected: layout.into(),
+        columns: columns.into_iter().map(|(column, field)| views::PreviewColumn { column, field }).collect(),
+        rows: rows.into_iter().map(row).collect(),
+        failure,
     }
 }
 
@@ -80,7 +55,7 @@ pub(super) async fn preview(
     id: Named<ImportId>,
     query: Result<Query<PreviewQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<PreviewView>, Refusal> {
+) -> Result<Json<views::Preview>, Refusal> {
     let body =
         intake::bytes(body, || format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES))?;
     let Query(PreviewQuery { whole }) =
@@ -110,7 +85,7 @@ pub(super) async fn preview(
         looked.await.expect("a preview does not panic").map_err(TextError::Failed)
     };
     match looked {
-        Ok(preview) => Ok(Json(preview.into())),
+        Ok(preview) => Ok(Json(view(preview))),
         Err(TextError::Failed(failure)) => Err(Refusal::unprocessable(failure.code, failure.message)),
         Err(TextError::Store(error)) => Err(error.into()),
     }

@@ -5,9 +5,9 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header},
 };
-use penstock_model::{AccountId, KindName, limits};
+use penstock_model::{AccountId, KindName, limits, views};
 use penstock_store::{Store, deletes::Deleted};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::body::{JsonBody, JsonShape};
 use crate::{
@@ -25,15 +25,6 @@ pub(super) struct DeleteRequest {
 
 impl JsonShape for DeleteRequest {
     const ARRAYS: &'static [&'static str] = &["/keys"];
-}
-
-/// What became of the records.
-#[derive(Debug, Serialize)]
-pub(super) struct DeletedView {
-    /// How many were deleted.
-    deleted: usize,
-    /// The keys that name no record, as they were given.
-    not_found: Vec<String>,
 }
 
 /// `DELETE /v1/records/{kind}/{key}`. A repeat finds no record.
@@ -58,7 +49,7 @@ pub(super) async fn delete_many(
     Caller { account, .. }: Caller<DeleteRecord>,
     path: Result<Path<(String, String)>, PathRejection>,
     body: JsonBody<DeleteRequest>,
-) -> Result<Json<DeletedView>, Refusal> {
+) -> Result<Json<views::Deleted>, Refusal> {
     let Path((kind, action)) = path.map_err(|_| Refusal::method_not_allowed())?;
     if action != "delete" {
         return Err(Refusal::method_not_allowed());
@@ -70,7 +61,7 @@ pub(super) async fn delete_many(
         return Err(Refusal::unprocessable("too_many_keys", message));
     }
     let Deleted { deleted, missing, .. } = delete_all(&store, &account, &kind, &keys).await?;
-    Ok(Json(DeletedView { deleted, not_found: missing }))
+    Ok(Json(views::Deleted { deleted: deleted as u64, not_found: missing }))
 }
 
 /// # Errors

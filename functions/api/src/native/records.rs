@@ -4,8 +4,6 @@ mod cursor;
 mod list;
 mod provenance;
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     extract::{
@@ -14,27 +12,16 @@ use axum::{
     },
 };
 use penstock_engine::key;
-use penstock_model::{Import, ImportId, KindName, Value};
+use penstock_model::{Import, ImportId, KindName, views};
 use penstock_store::Store;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub(super) use self::list::list;
-use self::provenance::Provenance;
 
 use crate::{
     auth::{Caller, Read},
     refusal::Refusal,
 };
-
-/// The JSON of a record.
-#[derive(Debug, Serialize)]
-pub(super) struct RecordView {
-    kind: KindName,
-    key: String,
-    fields: BTreeMap<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provenance: Option<Provenance>,
-}
 
 /// What is asked for beside the record.
 #[derive(Debug, Deserialize)]
@@ -79,7 +66,7 @@ pub(super) async fn show(
     Caller { account, .. }: Caller<Read>,
     path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<ShowQuery>, QueryRejection>,
-) -> Result<Json<RecordView>, Refusal> {
+) -> Result<Json<views::Record>, Refusal> {
     // A key that is not UTF-8 names no record.
     let Path((kind, key)) = path.map_err(|_| Refusal::not_found("there is no such record"))?;
     let Query(ShowQuery { provenance }) =
@@ -89,5 +76,6 @@ pub(super) async fn show(
     let record =
         store.record(&account, &kind, &key).await?.ok_or_else(|| Refusal::not_found("there is no such record"))?;
     let provenance = if provenance { Some(provenance::of(&store, &account, &kind, &record).await?) } else { None };
-    Ok(Json(RecordView { kind, key: key::tidy(&key).into_owned(), fields: record.fields, provenance }))
+    let (kind, key) = (kind.to_string(), key::tidy(&key).into_owned());
+    Ok(Json(views::Record { kind, key, fields: record.fields, provenance }))
 }

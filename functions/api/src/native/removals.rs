@@ -10,14 +10,14 @@ use penstock_model::{
     Import, ImportId, ImportOptions, KindName, Mode, Scope, Stage, Status,
     limits::{PAGE_DEFAULT, RECORD_PAGE_BYTES},
     replace::Everything,
+    views::{Removal, RemovalPage},
 };
 use penstock_store::{
     Store,
     imports::Creation,
     replace::{Confirmation, Pass},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
@@ -30,12 +30,6 @@ use crate::{
     page::{Page, invalid_cursor},
     refusal::Refusal,
 };
-
-/// A record that goes, or went.
-#[derive(Debug, Serialize)]
-struct Going {
-    key: String,
-}
 
 /// The body of `DELETE /v1/records/{kind}`.
 #[derive(Debug, Deserialize)]
@@ -67,7 +61,7 @@ pub(super) async fn list(
     caller: Caller<Read>,
     id: Named<ImportId>,
     page: Page,
-) -> Result<Response, Refusal> {
+) -> Result<Json<RemovalPage>, Refusal> {
     let limit = page.limit(PAGE_DEFAULT)?;
     let from = match &page.cursor {
         None => Place::default(),
@@ -83,7 +77,7 @@ pub(super) async fn list(
         Some(pass) => read(&store, &import, pass, from, limit).await?,
     };
     let next_cursor = next.map(|at| format!("{}.{}.{}", at.shard, at.part, at.index));
-    Ok(Json(json!({ "removals": removals, "next_cursor": next_cursor })).into_response())
+    Ok(Json(RemovalPage { removals, next_cursor }))
 }
 
 /// Where a page of the list begins.
@@ -112,7 +106,7 @@ async fn read(
     pass: Pass,
     from: Place,
     limit: usize,
-) -> Result<(Vec<Going>, Option<Place>), Refusal> {
+) -> Result<(Vec<Removal>, Option<Place>), Refusal> {
     let (mut keys, mut bytes) = (Vec::new(), 0);
     for (shard, tally) in store.shard_tallies(&import.id, pass).await?.range(from.shard..) {
         let is_first = *shard == from.shard;
@@ -124,7 +118,7 @@ async fn read(
                 if keys.len() == limit || (!keys.is_empty() && bytes > RECORD_PAGE_BYTES) {
                     return Ok((keys, Some(Place { shard: *shard, part, index })));
                 }
-                keys.push(Going { key });
+                keys.push(Removal { key });
             }
         }
     }

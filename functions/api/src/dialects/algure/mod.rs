@@ -4,11 +4,13 @@
 //! three totals add up. A quote is data, since the client in the document joins values and never quotes: every line is
 //! a row.
 
+#[cfg(test)]
+mod contract;
+
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
-    routing::{get, post},
 };
 use penstock_model::{AccountId, Format, Import, ImportId, ImportOptions, Status, UTF_8, rfc3339};
 use penstock_store::{
@@ -19,9 +21,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::shown::Counts;
+#[cfg(test)]
+use penstock_model::Scope;
+
+#[cfg(test)]
+use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read, Write},
+    contract::routes,
     dialect::{Dialect, JSON, Limit, bundled_kind},
     intake,
     named::Named,
@@ -39,6 +47,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+    document: include_str!("../../../openapi/algure.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
 const KIND: &str = "algure-products";
@@ -49,11 +60,33 @@ const FEED_BYTES: u64 = 10 * 1024 * 1024;
 /// Imports on a page, unless the client sets a limit.
 const PAGE_DEFAULT: usize = 10;
 
-fn router() -> Router<Api> {
-    Router::new()
-        .route("/v1/products/import", post(create))
-        .route("/v1/products/import/{id}", get(show).put(upload))
-        .route("/v1/products/imports", get(list))
+routes! {
+    "/v1/products/import" => {
+        post create => op("createImport", "Asks for an import: an id, to which a feed can be sent for 30 minutes.")
+            .needs(Scope::ImportWrite)
+            .answers_with(201, "The id.", "application/json", contract::created())
+            .refuses(429, &["too_many_bytes", "too_many_imports"]);
+    }
+    "/v1/products/import/{id}" => {
+        get show => op("getImport", "Reads an import.")
+            .needs(Scope::ImportRead)
+            .answers_with(200, "The import.", "application/json", contract::import())
+            .refuses(404, &["not_found"]);
+        put upload => op("uploadFeed", "Sends the feed.")
+            .needs(Scope::ImportWrite)
+            .body(contract::feed())
+            .done(201, "The feed is accepted and queued.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["already_uploaded", "import_cancelled"])
+            .refuses(410, &["import_expired"])
+            .refuses(415, &["unsupported_media_type"]);
+    }
+    "/v1/products/imports" => {
+        get list => op("listImports", "Lists imports, the newest first.")
+            .needs(Scope::ImportRead)
+            .pages_of(PAGE_DEFAULT)
+            .answers_with(200, "A page of them.", "application/json", contract::page());
+    }
 }
 
 fn error(refusal: &Refusal) -> Value {

@@ -3,11 +3,13 @@
 //! Settled here: an element of the array that is not an object is a row that fails, and so is a row whose `lines` are
 //! wrong. Only the envelope can fail a request.
 
+#[cfg(test)]
+mod contract;
+
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
     http::StatusCode,
-    routing::{get, post},
 };
 use penstock_model::{ImportId, RowError, Status, limits, rfc3339};
 use penstock_store::{Store, errors::ErrorCursor};
@@ -17,9 +19,15 @@ use super::{
     rows::{self, Rows},
     shown::Counts,
 };
+#[cfg(test)]
+use penstock_model::Scope;
+
+#[cfg(test)]
+use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
+    contract::routes,
     dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     named::Named,
     refusal::Refusal,
@@ -35,6 +43,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
     media_type: JSON,
     error,
     missing: || Refusal::not_found("Job not found"),
+    document: include_str!("../../../openapi/betterdata.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
 /// The array in the body of each path, and the kind of its rows, which is the last segment of the path.
@@ -50,11 +61,37 @@ const ARRAYS: [(&str, &str); 6] = [
 /// Bytes of a body, at most: the limit of API Gateway, since the document names none.
 const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
-fn router() -> Router<Api> {
-    ARRAYS.into_iter().fold(Router::new().route("/api/import/status/{id}", get(show)), |router, (array, kind)| {
-        let create = move |api, caller, request| create(api, caller, request, array, kind);
-        router.route(&format!("/api/import/{kind}"), post(create))
-    })
+routes! {
+    "/api/import/catalog" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[0]) =>
+            contract::create("importCatalog", ARRAYS[0].0);
+    }
+    "/api/import/inventory" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[1]) =>
+            contract::create("importInventory", ARRAYS[1].0);
+    }
+    "/api/import/suppliers" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[2]) =>
+            contract::create("importSuppliers", ARRAYS[2].0);
+    }
+    "/api/import/purchase-orders" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[3]) =>
+            contract::create("importPurchaseOrders", ARRAYS[3].0);
+    }
+    "/api/import/orders" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[4]) =>
+            contract::create("importOrders", ARRAYS[4].0);
+    }
+    "/api/import/demand-history" => {
+        post |api, caller, request| create(api, caller, request, ARRAYS[5]) =>
+            contract::create("importDemandHistory", ARRAYS[5].0);
+    }
+    "/api/import/status/{id}" => {
+        get show => op("getJob", "Reads a job.")
+            .needs(Scope::ImportRead)
+            .answers_with(200, "The job.", "application/json", contract::job())
+            .refuses(404, &["not_found"]);
+    }
 }
 
 fn error(refusal: &Refusal) -> Value {
@@ -66,8 +103,7 @@ async fn create(
     State(Api { store, bodies, work, .. }): State<Api>,
     Caller { account, .. }: Caller<Create>,
     request: Request,
-    array: &'static str,
-    kind: &'static str,
+    (array, kind): (&'static str, &'static str),
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
     limit.check(request.headers())?;

@@ -4,16 +4,17 @@
 //! only. A file is CSV in UTF-8: a workbook, JSON or a compressed file is refused at once, since its `total` cannot be
 //! counted while it comes in. `success` counts the processed rows that did not fail.
 
+#[cfg(test)]
+mod contract;
 mod total;
 
 use std::io::Cursor;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use penstock_engine::{
     kind::Kind,
@@ -25,9 +26,15 @@ use serde_json::{Value, json};
 
 use self::total::Total;
 use super::shown::Counts;
+#[cfg(test)]
+use penstock_model::Scope;
+
+#[cfg(test)]
+use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Delete, Read},
+    contract::routes,
     dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     intake, multipart,
     named::Named,
@@ -48,6 +55,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+    document: include_str!("../../../openapi/connectif.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
 /// The types of imports, and the kinds of their records.
@@ -62,8 +72,33 @@ const FILE_BYTES: u64 = 50 * 1024 * 1024;
 /// "A maximum of 10 imports can be queued at a time": running imports count too.
 const QUOTA: Quota = Quota { name: "connectif", max: 10 };
 
-fn router() -> Router<Api> {
-    Router::new().route("/imports", post(create).get(list)).route("/imports/{id}", get(show).delete(delete))
+routes! {
+    "/imports" => {
+        post create => op("createImport", "Imports the file of a form.")
+            .needs(Scope::ImportWrite)
+            .body(contract::form())
+            .answers_with(201, "The import, with the number of its rows.", "application/json", contract::import())
+            .refuses(400, &["duplicate_field", "invalid_file", "invalid_form", "invalid_parameter", "too_many_parts"])
+            .refuses(409, &["already_uploaded"])
+            .refuses(415, &["unsupported_media_type"])
+            .refuses(422, &["filename_too_long"])
+            .refuses(429, &["too_many_bytes", "too_many_imports"]);
+        get list => op("listImports", "Lists imports, the newest first.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers_with(200, "A page of them.", "application/json", contract::page());
+    }
+    "/imports/{id}" => {
+        get show => op("getImport", "Reads an import.")
+            .needs(Scope::ImportRead)
+            .answers_with(200, "The import.", "application/json", contract::import())
+            .refuses(404, &["not_found"]);
+        delete delete => op("deleteImport", "Deletes an import that is finished or an error.")
+            .needs(Scope::ImportDelete)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["not_deletable"]);
+    }
 }
 
 fn error(refusal: &Refusal) -> Value {

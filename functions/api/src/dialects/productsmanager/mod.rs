@@ -5,14 +5,16 @@
 //! has been read. A mapping to a field that a product does not have is refused at once; a mapping of a column that the
 //! file does not have fails the import.
 
+#[cfg(test)]
+mod contract;
+
 use std::collections::BTreeMap;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use penstock_engine::{
     kinds,
@@ -24,9 +26,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::shown::{Counts, key_cell};
+#[cfg(test)]
+use penstock_model::Scope;
+
+#[cfg(test)]
+use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
+    contract::routes,
     dialect::{Dialect, JSON, bundled_kind},
     intake, multipart,
     named::Named,
@@ -43,6 +51,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+    document: include_str!("../../../openapi/productsmanager.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
 const KIND: &str = "productsmanager-products";
@@ -52,11 +63,33 @@ const PAGE_DEFAULT: usize = 20;
 /// Errors on a page, at most.
 const PAGE_MAX: usize = 100;
 
-fn router() -> Router<Api> {
-    Router::new()
-        .route("/api/v1/imports", post(create))
-        .route("/api/v1/imports/{id}", get(show))
-        .route("/api/v1/imports/{id}/errors", get(errors))
+routes! {
+    "/api/v1/imports" => {
+        post create => op("createImport", "Imports the file of a form.")
+            .needs(Scope::ImportWrite)
+            .body(contract::form())
+            .answers_with(201, "The import.", "application/json", contract::created())
+            .refuses(400, &["duplicate_field", "invalid_form", "too_many_parts"])
+            .refuses(409, &["already_uploaded"])
+            .refuses(415, &["unsupported_media_type"])
+            .refuses(422, &["filename_too_long", "validation_error"])
+            .refuses(429, &["too_many_bytes", "too_many_imports"]);
+    }
+    "/api/v1/imports/{id}" => {
+        get show => op("getImport", "Reads an import.")
+            .needs(Scope::ImportRead)
+            .answers_with(200, "The import.", "application/json", contract::import())
+            .refuses(404, &["not_found"]);
+    }
+    "/api/v1/imports/{id}/errors" => {
+        get errors => op("listErrors", "Lists the rejected rows of an import.")
+            .needs(Scope::ImportRead)
+            .parameter("page", "query", "Which page, from 1.", contract::number(1, None))
+            .parameter("per_page", "query", "How many there are on a page.", contract::number(1, Some(PAGE_MAX)))
+            .answers_with(200, "A page of them.", "application/json", contract::errors())
+            .refuses(404, &["not_found"])
+            .refuses(422, &["validation_error"]);
+    }
 }
 
 fn error(refusal: &Refusal) -> Value {

@@ -4,13 +4,14 @@
 //! product that failed is one error, whose sentence tells everything that is wrong with the product (see [`sentence`]).
 //! `successes` counts the processed products that did not fail.
 
+#[cfg(test)]
+mod contract;
 mod sentence;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
-    routing::{get, post},
 };
 use penstock_model::{AccountId, RowError, Status, limits};
 use penstock_store::rate::Rate;
@@ -22,9 +23,15 @@ use super::{
     rows::{self, Rows},
     shown::{Counts, key_cell},
 };
+#[cfg(test)]
+use penstock_model::Scope;
+
+#[cfg(test)]
+use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
+    contract::routes,
     dialect::{Dialect, JSON, Limit, bundled_kind},
     rate_limits::{Per, RateLimit, Requests},
     refusal::Refusal,
@@ -48,6 +55,9 @@ pub(crate) static DIALECT: Dialect = Dialect {
     media_type: JSON,
     error,
     missing: || Refusal::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found"),
+    document: include_str!("../../../openapi/quotiza.json"),
+    #[cfg(test)]
+    contract: &contract::CONTRACT,
 };
 
 const KIND: &str = "products";
@@ -58,8 +68,29 @@ const PRODUCTS: usize = 1_000;
 /// Bytes of a body, at most: the limit of API Gateway, since the document names none.
 const BODY_BYTES: u64 = 10 * 1024 * 1024;
 
-fn router() -> Router<Api> {
-    Router::new().route("/api/v1/products/import", post(create)).route("/api/v1/products/import_status", get(show))
+routes! {
+    "/api/v1/products/import" => {
+        post create => op("importProducts", "Imports products.")
+            .needs(Scope::ImportWrite)
+            .body(contract::products())
+            .answers_with(202, "The job.", "application/json", contract::created())
+            .refuses(400, &["invalid_products_data", "missing_account_id"])
+            .refuses(404, &["account_not_found"])
+            .refuses(413, &["too_many_products"])
+            .refuses(422, &["too_much_memory"])
+            .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
+    }
+    "/api/v1/products/import_status" => {
+        get show => op("getImportStatus", "Reads a job.")
+            .about("Both parameters can be sent in the body of the request instead.")
+            .needs(Scope::ImportRead)
+            .parameter("account_id", "query", "The account of the key.", contract::plain())
+            .parameter("job_id", "query", "The id of the job.", contract::plain())
+            .answers_with(200, "The job.", "application/json", contract::job())
+            .refuses(400, &["missing_account_id", "unreadable_body"])
+            .refuses(404, &["account_not_found", "job_not_found"])
+            .refuses(413, &["body_too_large"]);
+    }
 }
 
 /// An error, with the codes and sentences of the document where it has them.

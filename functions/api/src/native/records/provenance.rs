@@ -1,37 +1,12 @@
 //! Where a record's values come from: the import and the row of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use penstock_model::{AccountId, ImportId, KindName, Record, Stamp};
+use penstock_model::{
+    AccountId, KindName, Record, Stamp,
+    views::{Origin, Provenance},
+};
 use penstock_store::{Result, Store};
-use serde::Serialize;
-
-/// Where a record and its fields come from.
-#[derive(Debug, Serialize)]
-pub(super) struct Provenance {
-    /// The row that made it.
-    made: Origin,
-    /// The newest row that it has.
-    changed: Origin,
-    /// The row of each field that was ever set.
-    fields: BTreeMap<String, Origin>,
-}
-
-/// The row that something comes from.
-#[derive(Debug, Serialize)]
-struct Origin {
-    /// Its import, also one that was deleted since; none for an import that was accepted before places in the order
-    /// were noted.
-    import: Option<ImportId>,
-    /// Its number in the import, from 1.
-    row: u64,
-    /// The value is a default, which the record got when that row made it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    default: bool,
-    /// The field holds nothing: the row cleared it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cleared: bool,
-}
 
 /// Reads which imports a record's stamps name. Costs a read for each import, a hundred to a request.
 pub(super) async fn of(store: &Store, account: &AccountId, kind: &KindName, record: &Record) -> Result<Provenance> {
@@ -41,7 +16,12 @@ pub(super) async fn of(store: &Store, account: &AccountId, kind: &KindName, reco
     let imports = store.imports_of_places(account, kind, &orders).await?;
     let origin = |stamp: Stamp, holds: bool| {
         let (of, default) = row_of(stamp);
-        Origin { import: imports.get(&of.order).cloned(), row: of.row, default: default && holds, cleared: !holds }
+        Origin {
+            import: imports.get(&of.order).map(ToString::to_string),
+            row: of.row,
+            default: default && holds,
+            cleared: !holds,
+        }
     };
     let fields = record.stamps.iter();
     Ok(Provenance {

@@ -1,16 +1,20 @@
-//! The JSON of the native API.
+//! The JSON of the native API: what it shows, which its client reads, and the bodies that it takes.
+//!
+//! With the feature `schema` each has a JSON Schema, of which the API's document is made.
 
 use std::collections::BTreeMap;
 
-use penstock_model::{
-    Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar, ImportOptions, Layout,
-    RowError, Rows, Scope, Status,
-};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::{
+    AccountRemovalStage, Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar,
+    ImportOptions, Layout, RemovedCounts, RowError, Rows, Scope, Status, Value,
+};
+
 /// What an import is asked for with.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewImport {
     /// The kind of its records.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,17 +29,22 @@ pub struct NewImport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// How it is to be done.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::import::AllOptions"))]
     pub options: ImportOptions,
 }
 
 /// What an export is ordered with.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewExport {
     /// The kind of its records.
     pub kind: String,
     /// How records stand in its file.
+    #[serde(default)]
     pub format: ExportFormat,
     /// How the file is compressed.
+    #[serde(default)]
     pub compression: ExportCompression,
     /// The id of an import: only records that were changed, or deleted, after it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +53,7 @@ pub struct NewExport {
 
 /// An export.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Export {
     /// Its id.
     pub id: String,
@@ -83,6 +93,7 @@ pub struct Export {
 
 /// A page of exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExportPage {
     /// The exports, newest first.
     pub exports: Vec<Export>,
@@ -92,6 +103,7 @@ pub struct ExportPage {
 
 /// An import.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Import {
     /// Its id.
     pub id: String,
@@ -143,15 +155,16 @@ pub struct Import {
     /// Its rejected rows file, once it is there.
     pub rejected: Option<Rejected>,
     /// How to upload the file by one PUT, right after creation.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,
     /// How to upload the file from a browser's form, right after creation.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
 }
 
 /// What an upload turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Detected {
     /// Its format.
     pub format: Format,
@@ -182,13 +195,15 @@ impl From<Layout> for Detected {
 
 /// The rejected rows file, once it is there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rejected {
     /// How many they are.
     pub rows: u64,
 }
 
 /// How to upload a file by one request.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Upload {
     /// The method.
     pub method: String,
@@ -199,7 +214,8 @@ pub struct Upload {
 }
 
 /// How to upload a file from a browser's form.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Form {
     /// Where to post.
     pub url: String,
@@ -208,7 +224,8 @@ pub struct Form {
 }
 
 /// Which imports are listed: those that have all that is given.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportFilter {
     /// Where they stand.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +236,8 @@ pub struct ImportFilter {
 }
 
 /// Which records of a kind are listed; with neither, all. No more than one may be given.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordFilter {
     /// Those that this import made or changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,11 +249,13 @@ pub struct RecordFilter {
 
 /// A record of a list, or the note that it was deleted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListedRecord {
     /// Its canonical key.
     pub key: String,
     /// Its fields, as the service writes them: a number has every digit. None where it was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, serde_json::Value>"))]
     pub fields: Option<Box<RawValue>>,
     /// It was deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -243,7 +263,8 @@ pub struct ListedRecord {
 }
 
 /// A page of records.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordPage {
     /// The records.
     pub records: Vec<ListedRecord>,
@@ -253,6 +274,7 @@ pub struct RecordPage {
 
 /// A record and where its values come from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TracedRecord {
     /// Its kind.
     pub kind: String,
@@ -266,6 +288,7 @@ pub struct TracedRecord {
 
 /// Where a record and its fields come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Provenance {
     /// The row that made it.
     pub made: Origin,
@@ -277,6 +300,7 @@ pub struct Provenance {
 
 /// The row that something comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Origin {
     /// Its import, also one that was deleted since; none for one that was accepted by a version that did not note it.
     pub import: Option<String>,
@@ -292,6 +316,7 @@ pub struct Origin {
 
 /// One line of the list of kinds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KindLine {
     /// Its name.
     pub name: String,
@@ -302,14 +327,28 @@ pub struct KindLine {
 }
 
 /// The kinds that there are.
-#[derive(Debug, Deserialize)]
-pub(crate) struct KindList {
-    pub(crate) kinds: Vec<KindLine>,
-    pub(crate) next_cursor: Option<String>,
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KindList {
+    /// The kinds.
+    pub kinds: Vec<KindLine>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// The versions of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VersionList {
+    /// The versions, newest first.
+    pub versions: Vec<KindLine>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
 }
 
 /// A page of imports.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportPage {
     /// The imports.
     pub imports: Vec<Import>,
@@ -318,7 +357,8 @@ pub struct ImportPage {
 }
 
 /// A page of row errors.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorPage {
     /// The errors.
     pub errors: Vec<RowError>,
@@ -327,7 +367,8 @@ pub struct ErrorPage {
 }
 
 /// What a key is asked for with.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewKey {
     /// Whose it is to be; the asking key's account if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -341,6 +382,7 @@ pub struct NewKey {
 
 /// An API key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Key {
     /// Its id.
     pub id: String,
@@ -357,20 +399,245 @@ pub struct Key {
     /// `<id>.<secret>`, right after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The secret alone, right after its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// An account's keys.
-#[derive(Debug, Deserialize)]
-pub(crate) struct KeyList {
-    pub(crate) keys: Vec<Key>,
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KeyList {
+    /// The keys.
+    pub keys: Vec<Key>,
 }
 
 /// Problem details (RFC 9457).
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Problem"))]
 #[serde(default)]
 pub struct ProblemBody {
+    /// `about:blank`: the code says more.
+    pub r#type: String,
+    /// The name of the status.
+    pub title: String,
+    /// The status of the answer.
+    pub status: u16,
     /// The stable word for programs.
     pub code: String,
     /// The sentence for people.
     pub detail: String,
+    /// Where in a schema the fault is, as a JSON Pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+/// The parts of a file for which URLs are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartNumbers {
+    /// Their numbers, from 1.
+    pub numbers: Vec<u32>,
+}
+
+/// Where parts of an import's file go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartUrls {
+    /// The parts that were asked for.
+    pub parts: Vec<PartUrl>,
+    /// The last moment at which the upload can be completed, in RFC 3339.
+    pub expires_at: String,
+    /// The last moment at which the sending of one of these parts may begin, in RFC 3339.
+    pub urls_expire_at: String,
+}
+
+/// How to upload one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartUrl {
+    /// Which it is, from 1.
+    pub number: u32,
+    /// The method.
+    pub method: String,
+    /// The URL; it is a credential.
+    pub url: String,
+    /// Headers that have to be sent as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// The parts of which a file is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TakenParts {
+    /// All of them, by their numbers, without a gap.
+    pub parts: Vec<TakenPart>,
+}
+
+/// A part that the storage has taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TakenPart {
+    /// Which it is, from 1.
+    pub number: u32,
+    /// What the storage calls its bytes.
+    pub etag: String,
+}
+
+/// A record that an import would remove, or has removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Removal {
+    /// Its canonical key.
+    pub key: String,
+}
+
+/// A page of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RemovalPage {
+    /// The records.
+    pub removals: Vec<Removal>,
+    /// Where the next page begins; none on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// What has to be said for every record of a kind to be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RemoveAll {
+    /// The kind once more.
+    pub kind: String,
+    /// How many records there are: then it does not wait to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// Records that are to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KeysToDelete {
+    /// Their canonical keys, not percent-encoded as a whole.
+    pub keys: Vec<String>,
+}
+
+/// What became of records that were to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Deleted {
+    /// How many were deleted.
+    pub deleted: u64,
+    /// The keys that name no record.
+    pub not_found: Vec<String>,
+}
+
+/// A record.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Record {
+    /// Its kind.
+    pub kind: String,
+    /// Its canonical key.
+    pub key: String,
+    /// What it shows.
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, serde_json::Value>"))]
+    pub fields: BTreeMap<String, Value>,
+    /// Where that comes from, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// How a file, or its first part, is read.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Preview {
+    /// What it turned out to be.
+    pub detected: Detected,
+    /// Its columns.
+    pub columns: Vec<PreviewColumn>,
+    /// Its first rows.
+    pub rows: Vec<PreviewRow>,
+    /// Why an import of it would fail.
+    pub failure: Option<Failure>,
+}
+
+/// A column of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PreviewColumn {
+    /// Its name.
+    pub column: String,
+    /// The field that it is mapped to; none for an ignored column.
+    pub field: Option<String>,
+}
+
+/// A row of a file as it is read.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PreviewRow {
+    /// Its number, from 1.
+    pub row: u64,
+    /// What it says of each field; null where it empties it.
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, serde_json::Value>"))]
+    pub fields: BTreeMap<String, Option<Value>>,
+    /// Why it would be rejected.
+    pub errors: Vec<RowError>,
+}
+
+/// Whether the service answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Account {
+    /// The account.
+    pub account: String,
+    /// When its first key was made, in RFC 3339.
+    pub created_at: String,
+    /// Whether it is being removed.
+    pub removing: bool,
+    /// Keys that are not revoked.
+    pub keys: u64,
+    /// Kinds of its own.
+    pub kinds: u64,
+    /// Imports that have not ended.
+    pub imports_unfinished: u64,
+    /// Exports that have not ended.
+    pub exports_unfinished: u64,
+}
+
+/// A page of accounts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountPage {
+    /// The accounts by name.
+    pub accounts: Vec<Account>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// The removal of an account, in the end the report of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountRemoval {
+    /// The account.
+    pub account: String,
+    /// Where it stands.
+    pub status: AccountRemovalStage,
+    /// When it was ordered, in RFC 3339.
+    pub ordered_at: String,
+    /// When what was in flight cannot act any more, in RFC 3339; none before all imports and exports have ended.
+    pub waits_until: Option<String>,
+    /// When nothing was left, in RFC 3339.
+    pub removed_at: Option<String>,
+    /// Until when the report is kept, in RFC 3339.
+    pub retained_until: Option<String>,
+    /// What went so far.
+    pub removed: RemovedCounts,
 }

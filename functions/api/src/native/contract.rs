@@ -1,0 +1,127 @@
+//! What the document of the native API says beside its routes.
+
+use serde_json::{Value, json};
+
+use super::operations;
+use crate::contract::{Body, Contract, Operation, Shape, problem};
+
+pub(super) static CONTRACT: Contract = Contract {
+    title: "Penstock",
+    about: "Bulk imports: a file that is uploaded to a presigned URL becomes validated, counted records. \
+            An error is a problem details document (RFC 9457) with a stable `code`. \
+            Something that is going to change is announced by the headers `Deprecation` (RFC 9745) and `Sunset` \
+            (RFC 8594).",
+    operations,
+    paths,
+    error: problem,
+    credentials,
+    examples: include_str!("../../openapi/examples/native.json"),
+};
+
+/// What is wrong with an import's options before its file is read.
+pub(super) const OPTIONS: &[&str] = &[
+    "invalid_abort",
+    "invalid_delimiter",
+    "invalid_option",
+    "name_too_long",
+    "too_many_columns",
+    "unknown_encoding",
+    "unknown_field",
+];
+
+/// What is wrong with a file: the failure of its import, and the refusal of its preview.
+pub(super) const FAILURES: &[&str] = &[
+    "ambiguous_encoding",
+    "ambiguous_numbers",
+    "ambiguous_rows",
+    "archive_too_large",
+    "damaged_file",
+    "duplicate_column",
+    "empty_file",
+    "file_too_large",
+    "header_too_large",
+    "invalid_option",
+    "missing_column",
+    "name_too_long",
+    "not_csv",
+    "not_one_file",
+    "sheet_too_large",
+    "too_many_columns",
+    "unexpected_column",
+    "unknown_column",
+    "unknown_encoding",
+    "unknown_field",
+    "unknown_sheet",
+    "unpacks_too_large",
+    "unsupported_format",
+    "unusable_option",
+    "workbook_too_large",
+];
+
+pub(super) fn idempotency_key() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": penstock_model::limits::IDEMPOTENCY_KEY_CHARS,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    })
+}
+
+pub(super) fn wait() -> Shape {
+    let most = penstock_model::limits::WAIT_SECONDS;
+    Shape::Written(json!({ "type": "integer", "minimum": 0, "maximum": most, "default": 0 }))
+}
+
+/// A file, or its first part.
+pub(super) fn file() -> Body {
+    let file = || Shape::Written(json!({ "type": "string", "format": "binary" }));
+    Body {
+        required: false,
+        about: "The file, or its first part, of whatever media type.",
+        content: vec![("application/octet-stream", file())],
+    }
+}
+
+/// A kind's schema.
+pub(super) fn table_schema() -> Body {
+    Body {
+        required: true,
+        about: "A Table Schema.",
+        content: vec![("application/json", Shape::Written(json!({ "type": "object" })))],
+    }
+}
+
+/// A text that is no JSON.
+pub(super) fn text() -> Shape {
+    Shape::Written(json!({ "type": "string" }))
+}
+
+/// Answers with a kind's schema.
+pub(super) fn schema(operation: Operation) -> Operation {
+    operation
+        .needs(penstock_model::Scope::ImportRead)
+        .answers_with(200, "A Table Schema.", "application/json", Shape::Written(json!({ "type": "object" })))
+        .with(200, "penstock-kind-version", "The version of an account's own kind, 0 for a bundled one.")
+        .refuses(404, &["not_found"])
+}
+
+fn paths(name: &str) -> (&'static str, Value) {
+    let text = json!({ "type": "string", "minLength": 1 });
+    match name {
+        "id" => ("Its id.", text),
+        "account" => ("The name of an account.", text),
+        "kind" => ("The name of a kind.", json!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" })),
+        "key" => ("The canonical key of a record, percent-encoded as a whole.", text),
+        "version" => ("The number of a version, from 1.", json!({ "type": "integer", "minimum": 1 })),
+        other => panic!("the parameter {other} of a path is not described"),
+    }
+}
+
+fn credentials() -> Value {
+    json!({
+        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key: `<id>.<secret>`." },
+        "basic": { "type": "http", "scheme": "basic", "description": "An API key: its id, and its secret." },
+        "header": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "An API key: \
+            `<id>.<secret>`." },
+    })
+}
