@@ -136,9 +136,9 @@ async fn end(stack: &Stack, imports: &[(Import, &Planned)]) -> Vec<String> {
 
 /// What has a place in the order.
 enum Event<'w> {
-    Import(Import, &'w Planned, BTreeSet<u64>),
+    Import(Box<Import>, &'w Planned, BTreeSet<u64>),
     Deleted(String),
-    /// By how much the order is newer than what it spares, and what it removes.
+    /// The place of the import, what it removed, and what its file names.
     Removal {
         import: u64,
         removed: u64,
@@ -205,7 +205,7 @@ async fn run_wave(stack: &Stack, wave: &Wave, catalogue: &mut Catalogue) -> Vec<
             events.push((stored.removal_stamp(), removal));
         }
         let rows = begun::rows(stack, &stored, &planned.file).await;
-        events.push((Stamp { order: stored.order, row: 1 }, Event::Import(import, planned, rows)));
+        events.push((Stamp { order: stored.order, row: 1 }, Event::Import(Box::new(import), planned, rows)));
     }
     let deleted = deletes.made.into_iter();
     events.extend(deleted.map(|deleted| (Stamp::of_delete(deleted.place), Event::Deleted(deleted.sku))));
