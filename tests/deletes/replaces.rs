@@ -138,7 +138,7 @@ async fn end(stack: &Stack, imports: &[(Import, &Planned)]) -> Vec<String> {
 enum Event<'w> {
     Import(Box<Import>, &'w Planned, BTreeSet<u64>),
     Deleted(String),
-    /// By how much the order is newer than what it spares, and what it removes.
+    /// The place of the import, what it removed, and what its file names.
     Removal {
         import: u64,
         removed: u64,
