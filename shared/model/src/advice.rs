@@ -208,8 +208,8 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text from a file or a request as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars` characters
-/// of it, with `…` where there are more.
+/// A text from a file or a request as a message shows it: each hidden character as `<U+FEFF>`, and no more than `chars`
+/// characters of it, with `…` where there are more.
 pub fn visible(text: &str, chars: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(4 * chars));
     for (at, c) in text.chars().enumerate() {
