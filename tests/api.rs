@@ -67,7 +67,7 @@ async fn creation_answers_with_the_import_and_two_ways_to_upload() {
     let answer = stack.post_import(body.to_string()).await;
     assert_eq!(answer.status, 201);
     let import = answer.json();
-    let wanted = "columns completed_at created_at detected ending expires_at failure filename form format id ignored_columns kind kind_version options rejected rows status upload";
+    let wanted = "columns completed_at confirm_until created_at detected ending expires_at failure filename form format id ignored_columns kind kind_version options rejected removed rows status to_remove upload waiting_for";
     assert_eq!(keys(&import), wanted.split(' ').collect());
     let id = import["id"].as_str().expect("an id");
     assert!(id.parse::<ImportId>().is_ok(), "{id}");
@@ -797,6 +797,7 @@ async fn an_import_reads_in_the_documented_shape_when_it_has_ended() {
         "columns": ["sku", "colour", "name", "brand"], "ignored_columns": ["colour"],
         "rows": { "total": 2, "processed": 2, "created": 1, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 1, "unprocessed": 0 },
         "ending": null, "failure": null,
+        "removed": 0, "to_remove": null, "confirm_until": null, "waiting_for": null,
         "rejected": { "rows": 1 },
     });
     assert_eq!(shown, wanted);

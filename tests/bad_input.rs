@@ -565,7 +565,7 @@ async fn a_malformed_body_is_400_and_the_place_is_named() {
         (r#"{"size": "12"}"#, &["12"]),
         (r#"{"size": -1}"#, &["-1"]),
         (r#"{"options": "upsert"}"#, &["upsert"]),
-        (r#"{"options": {"mode": "replace"}}"#, &["replace", "upsert"]),
+        (r#"{"options": {"mode": "merge"}}"#, &["merge", "upsert"]),
         (r#"{"options": {"empty_cells": "drop"}}"#, &["drop", "clear"]),
         (r#"{"options": {"dry_run": "yes"}}"#, &["yes", "boolean"]),
         (r#"{"options": {"delimiter": ",,"}}"#, &["character"]),
