@@ -202,7 +202,8 @@ def removals(api):
     assert found == ("completed", ROWS - 50, 46), replaced
     assert set(exported(api)) == {f"TV-{n:05}" for n in range(50, ROWS)}
     path = f"/v1/imports/{upload(api, named(4000), mode='replace')['id']}"
-    held = until(120, "the removal is held", lambda: (found := api.want(200, "GET", path))["status"] != "processing" and found)
+    settled = {"awaiting_confirmation", *ENDED}
+    held = until(120, "the removal is held", lambda: (found := api.want(200, "GET", path))["status"] in settled and found)
     assert (held["status"], held["to_remove"], held["removed"]) == ("awaiting_confirmation", 3950, 0), held
     listed = sorted(removal["key"] for removal in pages(api, f"{path}/removals", "removals"))
     assert listed == [f"TV-{n:05}" for n in range(50, 4000)], f"{len(listed)} removals are listed"

@@ -1,8 +1,8 @@
 //! The contract of an API: an OpenAPI 3.1 document at its base. Routes and document are of one declaration.
 //!
 //! A table of [`routes!`] names for each path and method the handler and what it says of itself. The router is made of
-//! the handlers. The documents are made of the rest, by a test: it compares them with the files in `openapi/`, which are
-//! served as they are. So a document costs the function no code, and cannot differ from the routes.
+//! the handlers. The documents are made of the rest, by a test: it compares them with the files in `openapi/`, which
+//! are served as they are. So a document costs the function no code, and cannot differ from the routes.
 
 #[cfg(test)]
 mod declared;
