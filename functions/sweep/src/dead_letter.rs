@@ -184,7 +184,7 @@ mod tests {
             String::new(),
             "{}".into(),
             // An order of a later version that looks like another one.
-            format!(r#"{{"remove":{{"account":"1","import":"{IMPORT}"}}}}"#),
+            format!(r#"{{"renounce":{{"account":"1","import":"{IMPORT}"}}}}"#),
             format!(r#"{{"account":"1","import":"{IMPORT}"}}"#),
             storage_event().to_string(),
             failed(json!({ "detail-type": "Scheduled Event" })),
