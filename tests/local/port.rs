@@ -66,7 +66,7 @@ fn no_route_and_no_base_is_the_storages() {
     let is_of_storage = |path: &str| STORAGE_SEGMENTS.contains(&first(path).as_str());
     let bases = DIALECTS.iter().flat_map(|dialect| dialect.bases);
     assert_eq!(bases.filter(|base| is_of_storage(base)).collect::<Vec<_>>(), [&""; 0]);
-    let route = Regex::new(r#"\.route\(\s*"([^"]*)""#).expect("a pattern");
+    let route = Regex::new(r#""(/[^"]*)"(?: within [^=]+)? => \{"#).expect("a pattern");
     let texts = sources("functions/api/src");
     let routes: Vec<&str> =
         texts.iter().flat_map(|text| route.captures_iter(text)).map(|found| found.extract::<1>().1[0]).collect();
