@@ -1,6 +1,6 @@
 //! `penstock export`: the records of a kind as a file.
 
-use std::{io::Write, path::Path, process::ExitCode, time::Instant};
+use std::{path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context;
 use clap::{
@@ -10,14 +10,7 @@ use clap::{
 use penstock_client::{Client, Export, NewExport};
 use penstock_model::{ExportCompression, ExportFormat, ExportStatus};
 
-use crate::{
-    follow,
-    interrupt::Interrupts,
-    output::{self, Output},
-    service::Service,
-    show::OutputArgs,
-    terminal,
-};
+use crate::{follow, interrupt::Interrupts, output, printed::Bytes, service::Service, show::OutputArgs, terminal};
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
@@ -61,11 +54,11 @@ pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::catch()?;
     let client = service.client()?;
     // A place where nothing can be written is found out before anything is asked for.
-    let file = output.output.as_deref().map(|path| Output::open(path, &[])).transpose()?;
+    let printed = Bytes::to(output.output.as_deref())?;
     let export = client.create_export(&NewExport { kind, format, compression, changed_after }).await?;
     let id = export.id.clone();
     let export = tokio::select! {
-        export = fetch(&client, export, file) => export?,
+        export = fetch(&client, export, printed) => export?,
         () = interrupts.next() => {
             output::discard_pending();
             let left = match client.cancel_export(&id).await {
@@ -80,24 +73,14 @@ pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits until an export's file is there and writes it to its place, or to standard output.
-async fn fetch(client: &Client, export: Export, mut file: Option<Output>) -> anyhow::Result<Export> {
+async fn fetch(client: &Client, export: Export, mut printed: Bytes) -> anyhow::Result<Export> {
     let export = to_its_end(client, export).await?;
     let url = export.url.as_deref().with_context(|| format!("the file of {} is no longer kept", export.id))?;
     let mut stored = client.export_file(url).await?;
-    let mut screen = terminal::Data::new();
     while let Some(bytes) = stored.chunk().await? {
-        match &mut file {
-            Some(file) => {
-                let written = file.write_all(bytes.as_ref());
-                written.with_context(|| format!("{} cannot be written", file.path().display()))?;
-            }
-            None => screen.write(bytes.as_ref())?,
-        }
+        printed.write(bytes.as_ref())?;
     }
-    match file {
-        Some(file) => file.keep()?,
-        None => screen.end()?,
-    }
+    printed.end()?;
     Ok(export)
 }
 

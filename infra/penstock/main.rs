@@ -31,6 +31,7 @@ mod kinds;
 mod listen;
 mod output;
 mod preview;
+mod printed;
 mod profile;
 mod progress;
 mod records;

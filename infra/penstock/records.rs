@@ -1,6 +1,6 @@
 //! `penstock records`: what has been imported.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::{
     change, follow, help,
     interrupt::{Interrupts, end_when_interrupted},
-    output::{self, Output},
+    output,
+    printed::Lines,
     service::Service,
     show::OutputArgs,
     terminal,
@@ -125,29 +126,21 @@ pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let ListArgs { kind, changed_by, changed_after, limit, json, output, service } = args;
     let client = service.client()?;
-    let mut file = output.output.as_deref().map(|path| Output::open(path, &[])).transpose()?;
-    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
+    let mut lines = Lines::to(output.output.as_deref(), json)?;
     let filter = RecordFilter { changed_by, changed_after };
     let (mut left, mut cursor) = (limit.unwrap_or(usize::MAX), None);
     while left > 0 {
         let page = client.records(&kind, &filter, cursor.as_deref(), left.min(PAGE)).await?;
         left -= page.records.len().min(left);
         for record in &page.records {
-            match &mut file {
-                Some(file) => {
-                    let written = writeln!(file, "{}", terminal::json_line(record)?);
-                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
-                }
-                None if in_words => line(record)?,
-                None => terminal::say_json_line(record)?,
-            }
+            lines.write(record, line)?;
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
         }
     }
-    file.map_or(Ok(()), Output::keep)
+    lines.end()
 }
 
 fn line(ListedRecord { key, fields, deleted: _ }: &ListedRecord) -> anyhow::Result<()> {

@@ -1,12 +1,10 @@
 //! `penstock status`, `watch`, `errors`, `list`: looking at imports.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context;
 use clap::Args;
 use penstock_client::{Import, ImportFilter};
 use penstock_model::Status;
@@ -16,7 +14,7 @@ use crate::{
     follow::{self, exit_code},
     groups,
     interrupt::{Interrupts, end_when_interrupted},
-    output::Output,
+    printed::{Bytes, Lines},
     progress::Progress,
     service::Service,
     terminal,
@@ -53,27 +51,22 @@ pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Re
 pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Option<&Path>) -> anyhow::Result<ExitCode> {
     end_when_interrupted()?;
     let client = service.client()?;
-    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
-    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
+    let mut lines = Lines::to(output, json)?;
     let mut cursor = None;
     loop {
         let page = client.errors(id, cursor.as_deref(), PAGE).await?;
-        for error in page.errors {
-            match &mut file {
-                Some(file) => {
-                    let written = writeln!(file, "{}", terminal::json_line(&error)?);
-                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
-                }
-                None if in_words => say!("  {}", groups::line_of(&error)),
-                None => terminal::say_json_line(&error)?,
-            }
+        for error in &page.errors {
+            lines.write(error, |error| {
+                say!("  {}", groups::line_of(error));
+                Ok(())
+            })?;
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
         }
     }
-    file.map_or(Ok(()), Output::keep)?;
+    lines.end()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,27 +79,22 @@ pub(crate) async fn removals(
 ) -> anyhow::Result<ExitCode> {
     end_when_interrupted()?;
     let client = service.client()?;
-    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
-    let in_words = file.is_none() && !json && terminal::is_read_by_a_person();
+    let mut lines = Lines::to(output, json)?;
     let mut cursor = None;
     loop {
         let page = client.removals(id, cursor.as_deref(), PAGE).await?;
-        for removal in page.removals {
-            match &mut file {
-                Some(file) => {
-                    let written = writeln!(file, "{}", terminal::json_line(&removal)?);
-                    written.with_context(|| format!("{} cannot be written", file.path().display()))?;
-                }
-                None if in_words => say!("{}", removal.key),
-                None => terminal::say_json_line(&removal)?,
-            }
+        for removal in &page.removals {
+            lines.write(removal, |removal| {
+                say!("{}", removal.key);
+                Ok(())
+            })?;
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
         }
     }
-    file.map_or(Ok(()), Output::keep)?;
+    lines.end()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -189,33 +177,22 @@ pub(crate) async fn rejected(
     end_when_interrupted()?;
     let client = service.client()?;
     // A place where nothing can be written is found out before anything is asked for.
-    let mut file = output.map(|path| Output::open(path, &[])).transpose()?;
+    let mut printed = Bytes::to(output)?;
     let mut rows = client.rejected(id).await?;
-    let mut screen = terminal::Data::new();
-    let mut put = |bytes: &[u8]| match &mut file {
-        Some(file) => {
-            let written = file.write_all(bytes);
-            written.with_context(|| format!("{} cannot be written", file.path().display()))
-        }
-        None => screen.write(bytes),
-    };
     if json {
         let mut text = JsonText::default();
-        put(format!("{{\"id\":{},\"rejected\":\"", terminal::json_line(&id)?).as_bytes())?;
+        printed.write(format!("{{\"id\":{},\"rejected\":\"", terminal::json_line(&id)?).as_bytes())?;
         while let Some(bytes) = rows.chunk().await? {
-            put(text.piece(bytes.as_ref())?.as_bytes())?;
+            printed.write(text.piece(bytes.as_ref())?.as_bytes())?;
         }
-        put(text.end()?.as_bytes())?;
-        put(b"\"}\n")?;
+        printed.write(text.end()?.as_bytes())?;
+        printed.write(b"\"}\n")?;
     } else {
         while let Some(bytes) = rows.chunk().await? {
-            put(bytes.as_ref())?;
+            printed.write(bytes.as_ref())?;
         }
     }
-    match file {
-        Some(file) => file.keep()?,
-        None => screen.end()?,
-    }
+    printed.end()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,7 @@ use penstock_client::Import;
 use penstock_model::{EmptyCells, ImportOptions, Mode, Stamp, Status};
 
 use crate::{
-    schedules::{Deletes, KEYS, answered, compare, count, delete, faults, upload},
+    schedules::{Deletes, KEYS, answered, compare, count, delete, faults, late_deviations, stack_with, upload},
     support::{
         Stack, begun, files,
         reference::{self, Catalogue, Rules},
@@ -256,30 +256,14 @@ async fn holds(seed: u64) {
     let mut rng = Rng::new(seed);
     let waves = waves(&mut rng);
     let faults = faults(&mut rng, seed);
-    let stack = Stack::with(|options| {
-        options.faults = faults.clone();
-        options.proxy = true;
-        let mut set = |name: &str, value: &str| options.environment.push((name.to_owned(), value.to_owned()));
-        set("PENSTOCK_CHUNK_ROWS", "10");
-        set("PENSTOCK_BLOCK_CHUNKS", "4");
-    })
-    .await;
+    let stack = stack_with(&faults).await;
     let (mut catalogue, mut deviations) = (Catalogue::new(), Vec::new());
     for wave in &waves {
         deviations.extend(run_wave(&stack, wave, &mut catalogue).await);
         deviations.extend(compare(&stack, &catalogue).await);
     }
-    // Messages that were delivered late, or again, are taken in and change nothing.
-    for _ in 0..5 {
-        stack.cloud.quiet().await;
-        stack.pass(Duration::from_secs(800)).await;
-    }
-    stack.cloud.quiet().await;
-    deviations.extend(compare(&stack, &catalogue).await.into_iter().map(|deviation| format!("later: {deviation}")));
-    if !deviations.is_empty() {
-        eprintln!("{}", stack.logs());
-    }
-    stack.stop().await;
+    let deviated = !deviations.is_empty();
+    deviations.extend(late_deviations(stack, &catalogue, deviated).await);
     assert!(deviations.is_empty(), "seed {seed}, {faults:?}:\n{}", deviations.join("\n"));
 }
 

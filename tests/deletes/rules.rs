@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use penstock_engine::key::RecordName;
 use penstock_model::{ImportOptions, Record, Status};
 use penstock_store::{
-    Settings, Store,
-    conditions::{Condition, Conditions, SABOTAGE},
+    conditions::Condition,
     records::{Write, Written},
 };
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use crate::{
         crashes::{arm, armed, stack_with_crashes_and},
         files,
         held::held_and,
+        rules::{is_needed, store, switch_off},
         upload,
     },
 };
@@ -26,12 +26,6 @@ const ROWS: u64 = 50;
 
 fn skus() -> Vec<String> {
     (0..ROWS).map(|row| format!("SKU-{row}")).collect()
-}
-
-/// The stack's store, as whoever deletes has it.
-fn store(stack: &Stack, without: Option<Condition>) -> Store {
-    let conditions = without.map_or(Conditions::ALL, Conditions::without);
-    Store::new(Settings { conditions, ..stack.cloud.store().settings().clone() })
 }
 
 /// Deletes every record of the schedule.
@@ -43,10 +37,7 @@ async fn delete_all(stack: &Stack, without: Option<Condition>) {
 
 /// A stack that holds messages back, with records that an import has made.
 async fn with_records(without: Option<Condition>) -> Stack {
-    let stack = held_and(|options| {
-        options.environment.extend(without.map(|condition| (SABOTAGE.to_owned(), condition.name().to_owned())));
-    })
-    .await;
+    let stack = held_and(|options| switch_off(options, without)).await;
     assert_eq!(stack.import(&files::plain(0, ROWS, "1")).await.rows.created, ROWS);
     stack
 }
@@ -67,14 +58,6 @@ async fn compare(stack: &Stack, is_wanted: impl Fn(&Record) -> bool, wanted: boo
     let shown =
         |sku: &String| (records.get(sku).is_some_and(&is_wanted) != wanted).then(|| format!("{sku}: {records:?}"));
     skus().iter().filter_map(shown).collect()
-}
-
-/// With the rule nothing deviates, without it something does.
-async fn is_needed(condition: Condition, schedule: impl AsyncFn(Option<Condition>) -> Vec<String>) {
-    assert_eq!(schedule(None).await, Vec::<String>::new());
-    let deviations = schedule(Some(condition)).await;
-    assert!(!deviations.is_empty(), "it holds without {condition:?}");
-    println!("without {condition:?}: {} deviations", deviations.len());
 }
 
 /// Rows of an import that was accepted before the delete are applied after it.

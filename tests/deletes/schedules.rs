@@ -284,32 +284,44 @@ pub(crate) async fn compare(stack: &Stack, catalogue: &Catalogue) -> Vec<String>
     skus.iter().filter(differs).map(said).collect()
 }
 
-/// Runs a schedule; what deviates, in words.
-async fn run(schedule: &Schedule) -> Vec<String> {
-    let stack = Stack::with(|options| {
-        options.faults = schedule.faults.clone();
+/// A stack with small chunks and these faults.
+pub(crate) async fn stack_with(faults: &Faults) -> Stack {
+    Stack::with(|options| {
+        options.faults = faults.clone();
         options.proxy = true;
         let mut set = |name: &str, value: &str| options.environment.push((name.to_owned(), value.to_owned()));
         set("PENSTOCK_CHUNK_ROWS", "10");
         set("PENSTOCK_BLOCK_CHUNKS", "4");
     })
-    .await;
-    let (mut catalogue, mut deviations) = (Catalogue::new(), Vec::new());
-    for wave in &schedule.waves {
-        deviations.extend(run_wave(&stack, wave, &mut catalogue).await);
-        deviations.extend(compare(&stack, &catalogue).await);
-    }
-    // Messages that were delivered late, or again, are taken in and change nothing.
+    .await
+}
+
+/// Stops a stack once messages that were delivered late, or again, have been taken in, which change nothing. Its logs
+/// are shown if anything deviated, in the end or before.
+pub(crate) async fn late_deviations(stack: Stack, catalogue: &Catalogue, deviated: bool) -> Vec<String> {
     for _ in 0..10 {
         stack.cloud.quiet().await;
         stack.pass(Duration::from_secs(400)).await;
     }
     stack.cloud.quiet().await;
-    deviations.extend(compare(&stack, &catalogue).await.into_iter().map(|deviation| format!("later: {deviation}")));
-    if !deviations.is_empty() {
+    let late = compare(&stack, catalogue).await;
+    if deviated || !late.is_empty() {
         eprintln!("{}", stack.logs());
     }
     stack.stop().await;
+    late.into_iter().map(|deviation| format!("later: {deviation}")).collect()
+}
+
+/// Runs a schedule; what deviates, in words.
+async fn run(schedule: &Schedule) -> Vec<String> {
+    let stack = stack_with(&schedule.faults).await;
+    let (mut catalogue, mut deviations) = (Catalogue::new(), Vec::new());
+    for wave in &schedule.waves {
+        deviations.extend(run_wave(&stack, wave, &mut catalogue).await);
+        deviations.extend(compare(&stack, &catalogue).await);
+    }
+    let deviated = !deviations.is_empty();
+    deviations.extend(late_deviations(stack, &catalogue, deviated).await);
     deviations
 }
 

@@ -5,11 +5,9 @@ use std::path::Path;
 
 use penstock_client::Import;
 use penstock_engine::key::RecordName;
-use penstock_local::Options;
-use penstock_model::{Halt, ImportOptions, Order, Record, Status};
+use penstock_model::{Halt, ImportOptions, Order, Record, Rows, Status};
 use penstock_store::{
-    Settings, Store,
-    conditions::{Condition, Conditions, SABOTAGE},
+    conditions::Condition,
     records::{Write, Written},
     replace::Confirmation,
 };
@@ -22,16 +20,13 @@ use crate::{
         crashes::{arm, armed, stack_with_crashes_and},
         files,
         held::held_and,
+        rules::{is_needed, store, switch_off},
         upload,
     },
 };
 
 /// Records that are there at the start, each with a cost.
 const ROWS: u64 = 50;
-
-fn switch_off(options: &mut Options, without: Option<Condition>) {
-    options.environment.extend(without.map(|condition| (SABOTAGE.to_owned(), condition.name().to_owned())));
-}
 
 /// A stack that holds rows back, with records.
 async fn with_records(without: Option<Condition>) -> Stack {
@@ -73,12 +68,6 @@ async fn first(stack: &Stack) -> Option<Value> {
     record.map(|record| record["fields"].clone())
 }
 
-/// The stack's store, as the API has it: that is no process of its own, which would be told to leave a rule out.
-fn store(stack: &Stack, without: Option<Condition>) -> Store {
-    let conditions = without.map_or(Conditions::ALL, Conditions::without);
-    Store::new(Settings { conditions, ..stack.cloud.store().settings().clone() })
-}
-
 /// Confirms what an import removes, as the API does.
 async fn confirm(stack: &Stack, import: &Import, without: Option<Condition>) {
     let (store, account, id) = (store(stack, without), "1".parse().expect("valid"), import.id.parse().expect("an id"));
@@ -90,14 +79,6 @@ async fn confirm(stack: &Stack, import: &Import, without: Option<Condition>) {
 /// What is not as it should be, in words.
 fn differs<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should: T) -> Vec<String> {
     if is == should { Vec::new() } else { vec![format!("{what}: {is:?}, not {should:?}")] }
-}
-
-/// With the rule nothing deviates, without it something does.
-async fn is_needed(condition: Condition, schedule: impl AsyncFn(Option<Condition>) -> Vec<String>) {
-    assert_eq!(schedule(None).await, Vec::<String>::new());
-    let deviations = schedule(Some(condition)).await;
-    assert!(!deviations.is_empty(), "it holds without {condition:?}");
-    println!("without {condition:?}: {}", deviations.join("; "));
 }
 
 /// A row of a newer import names a record that the replace removes, and little of it: it belongs behind the removal.
@@ -215,10 +196,10 @@ async fn a_tombstone_of_a_removal_takes_the_place_of_what_was_read() {
     is_needed(Condition::RemovalRev, a_delete_between).await;
 }
 
-/// While an import is held, a newer one finds a record as it should be, which would go.
-async fn unchanged_rows_beside_a_held_import(without: Option<Condition>) -> Vec<String> {
+/// While an import is held, a newer one says of a record that would go what it costs, and counts it as this.
+async fn a_row_beside_a_held_import(without: Option<Condition>, cost: &str, counts: fn(&Rows) -> u64) -> Vec<String> {
     let (stack, held) = with_held(without).await;
-    assert_eq!(stack.import(&files::plain(0, 1, "1")).await.rows.unchanged, 1);
+    assert_eq!(counts(&stack.import(&files::plain(0, 1, cost)).await.rows), 1);
     stack.client.confirm(&held.id).await.expect("confirmed");
     let ended = stack.ended(&held.id).await;
     let deviations = differs("spared", (first(&stack).await.is_some(), ended.removed), (true, 0));
@@ -228,26 +209,19 @@ async fn unchanged_rows_beside_a_held_import(without: Option<Condition>) -> Vec<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_import_counts_as_one_that_runs() {
-    is_needed(Condition::HeldRuns, unchanged_rows_beside_a_held_import).await;
-}
-
-/// A newer import changes a record that would go, before that is confirmed.
-async fn newer_rows_beside_a_held_import(without: Option<Condition>) -> Vec<String> {
-    let (stack, held) = with_held(without).await;
-    assert_eq!(stack.import(&files::plain(0, 1, "2")).await.rows.updated, 1);
-    stack.client.confirm(&held.id).await.expect("confirmed");
-    let ended = stack.ended(&held.id).await;
-    let deviations = differs("spared", (first(&stack).await.is_some(), ended.removed), (true, 0));
-    stack.stop().await;
-    deviations
+    is_needed(Condition::HeldRuns, async |without| {
+        a_row_beside_a_held_import(without, "1", |rows| rows.unchanged).await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmed_removal_spares_what_is_newer() {
-    is_needed(Condition::Sparing, newer_rows_beside_a_held_import).await;
+    is_needed(Condition::Sparing, async |without| a_row_beside_a_held_import(without, "2", |rows| rows.updated).await)
+        .await;
 }
 
-/// The same, but the rows of the newer import come when the removal has been confirmed.
+/// A newer import changes a record that would go, and its rows come when the removal has been confirmed.
 async fn rows_behind_a_confirmation(without: Option<Condition>) -> Vec<String> {
     let (stack, held) = with_held(without).await;
     stack.cloud.faults().resume();

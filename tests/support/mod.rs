@@ -11,6 +11,7 @@ pub mod http;
 pub mod lines;
 pub mod reference;
 pub mod rng;
+pub mod rules;
 pub mod s3_client;
 pub mod seeds;
 pub mod storage;

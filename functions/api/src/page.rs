@@ -1,5 +1,7 @@
 //! Pages of lists: a number of items behind a cursor.
 
+use std::str::FromStr;
+
 use axum::{
     extract::{FromRequestParts, Query},
     http::request::Parts,
@@ -19,6 +21,21 @@ pub(crate) struct Page {
 
 pub(crate) fn invalid_cursor() -> Refusal {
     Refusal::bad_request("invalid_cursor", "the cursor does not come from a page of this list")
+}
+
+/// The first `limit` of what was found when one more was asked for, and where there are more, what the last of them
+/// names the next page by.
+pub(crate) fn cut<T, C>(mut found: Vec<T>, limit: usize, cursor: impl Fn(&T) -> C) -> (Vec<T>, Option<C>) {
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(cursor);
+    (found, next)
+}
+
+/// The numbers of a cursor that is made of as many, with a point between two; none if it is not.
+pub(crate) fn numbers<const N: usize>(cursor: &str) -> Option<[u32; N]> {
+    let numbers: Option<Vec<u32>> = cursor.split('.').map(|number| number.parse().ok()).collect();
+    numbers?.try_into().ok()
 }
 
 impl<S: Sync> FromRequestParts<S> for Page {
@@ -57,12 +74,15 @@ impl Page {
         default: usize,
     ) -> Result<(Vec<Import>, Option<ImportId>), Refusal> {
         let limit = self.limit(default)?;
-        let after: Option<ImportId> =
-            self.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
-        let mut imports = store.list_imports(account, filter, after.as_ref(), limit + 1).await?;
-        let more = imports.len() > limit;
-        imports.truncate(limit);
-        let next = imports.last().filter(|_| more).map(|import| import.id.clone());
-        Ok((imports, next))
+        let imports = store.list_imports(account, filter, self.after()?.as_ref(), limit + 1).await?;
+        Ok(cut(imports, limit, |import| import.id.clone()))
+    }
+
+    /// What the page before ended with, where a cursor is the name of that.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is no such name.
+    pub(crate) fn after<T: FromStr>(&self) -> Result<Option<T>, Refusal> {
+        self.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())
     }
 }

@@ -12,7 +12,7 @@ use penstock_store::Store;
 use crate::{
     auth::{Caller, Manage},
     named::Named,
-    page::{Page, invalid_cursor},
+    page::{self, Page},
     refusal::Refusal,
 };
 
@@ -34,12 +34,8 @@ fn no_account() -> Refusal {
 
 pub(super) async fn list(State(store): State<Store>, _: Caller<Manage>, page: Page) -> Result<Response, Refusal> {
     let limit = page.limit(limits::PAGE_DEFAULT)?;
-    let after: Option<AccountId> =
-        page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
-    let mut found = store.list_accounts(after.as_ref(), limit + 1).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|account| account.account.to_string());
+    let found = store.list_accounts(page.after()?.as_ref(), limit + 1).await?;
+    let (found, next_cursor) = page::cut(found, limit, |account| account.account.to_string());
     let mut accounts = Vec::with_capacity(found.len());
     for listed in found {
         let counts = store.account_counts(&listed.account).await?;

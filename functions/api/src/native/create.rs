@@ -13,8 +13,7 @@ use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    idempotency,
-    view::ImportView,
+    idempotency, view,
 };
 use crate::{
     api::Api,
@@ -76,7 +75,7 @@ pub(super) async fn create(
     };
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("imports/{}", import.id);
-    let view = ImportView::with_upload(&store, import).await?;
+    let view = view::with_upload(&store, import).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 

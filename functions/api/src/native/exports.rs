@@ -15,8 +15,7 @@ use penstock_model::{
     rfc3339, views,
 };
 use penstock_store::{Store, StoreError, exports::ExportCreation, random};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
@@ -26,7 +25,7 @@ use crate::{
     api::Api,
     auth::{Caller, Read},
     named::Named,
-    page::{Page, invalid_cursor},
+    page::{self, Page},
     refusal::Refusal,
 };
 
@@ -46,38 +45,32 @@ impl JsonShape for ExportRequest {
     const ARRAYS: &'static [&'static str] = &[];
 }
 
-/// The JSON of an export.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(super) struct ExportView(views::Export);
-
-impl ExportView {
-    async fn new(store: &Store, export: Export) -> Result<Self, StoreError> {
-        let file = match export.has_file(store.now_ms()) {
-            true => Some(store.presign_export(&export).await?),
-            false => None,
-        };
-        let (url, url_expires_at) = file.map(|(url, until)| (url, rfc3339(until))).unzip();
-        Ok(Self(views::Export {
-            id: export.id.to_string(),
-            kind: export.kind.to_string(),
-            kind_version: Some(export.kind_version).filter(|version| *version > 0),
-            format: export.format,
-            compression: export.compression,
-            changed_after: export.changed_after.map(|after| after.import.to_string()),
-            status: export.status,
-            created_at: rfc3339(export.created_at),
-            ended_at: export.ended_at.map(rfc3339),
-            retained_until: export.retained_until.map(rfc3339),
-            records: export.checkpoint.records,
-            deleted: export.checkpoint.deleted,
-            inexact: export.checkpoint.inexact,
-            bytes: export.checkpoint.bytes,
-            failure: export.failure,
-            url,
-            url_expires_at,
-        }))
-    }
+/// An export as it is shown.
+async fn shown(store: &Store, export: Export) -> Result<views::Export, StoreError> {
+    let file = match export.has_file(store.now_ms()) {
+        true => Some(store.presign_export(&export).await?),
+        false => None,
+    };
+    let (url, url_expires_at) = file.map(|(url, until)| (url, rfc3339(until))).unzip();
+    Ok(views::Export {
+        id: export.id.to_string(),
+        kind: export.kind.to_string(),
+        kind_version: Some(export.kind_version).filter(|version| *version > 0),
+        format: export.format,
+        compression: export.compression,
+        changed_after: export.changed_after.map(|after| after.import.to_string()),
+        status: export.status,
+        created_at: rfc3339(export.created_at),
+        ended_at: export.ended_at.map(rfc3339),
+        retained_until: export.retained_until.map(rfc3339),
+        records: export.checkpoint.records,
+        deleted: export.checkpoint.deleted,
+        inexact: export.checkpoint.inexact,
+        bytes: export.checkpoint.bytes,
+        failure: export.failure,
+        url,
+        url_expires_at,
+    })
 }
 
 /// A repeat with the same `Idempotency-Key` gives the same export; without one it orders another.
@@ -129,7 +122,7 @@ pub(super) async fn create(
     };
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("exports/{}", export.id);
-    let view = ExportView::new(&store, export).await?;
+    let view = shown(&store, export).await?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 
@@ -156,28 +149,24 @@ pub(super) async fn list(
     State(store): State<Store>,
     Caller { account, .. }: Caller<Read>,
     page: Page,
-) -> Result<Response, Refusal> {
+) -> Result<Json<views::ExportPage>, Refusal> {
     let limit = page.limit(limits::PAGE_DEFAULT)?;
-    let after: Option<ExportId> =
-        page.cursor.as_ref().map(|cursor| cursor.parse()).transpose().map_err(|_| invalid_cursor())?;
-    let mut exports = store.list_exports(&account, after.as_ref(), limit + 1).await?;
-    let more = exports.len() > limit;
-    exports.truncate(limit);
-    let next_cursor = exports.last().filter(|_| more).map(|export| export.id.clone());
-    let mut views = Vec::with_capacity(exports.len());
-    for export in exports {
-        views.push(ExportView::new(&store, export).await?);
+    let found = store.list_exports(&account, page.after()?.as_ref(), limit + 1).await?;
+    let (found, next_cursor) = page::cut(found, limit, |export| export.id.to_string());
+    let mut exports = Vec::with_capacity(found.len());
+    for export in found {
+        exports.push(shown(&store, export).await?);
     }
-    Ok(Json(json!({ "exports": views, "next_cursor": next_cursor })).into_response())
+    Ok(Json(views::ExportPage { exports, next_cursor }))
 }
 
 pub(super) async fn show(
     State(store): State<Store>,
     caller: Caller<Read>,
     id: Named<ExportId>,
-) -> Result<Json<ExportView>, Refusal> {
+) -> Result<Json<views::Export>, Refusal> {
     let export = find(&store, &caller, id.get()).await?;
-    Ok(Json(ExportView::new(&store, export).await?))
+    Ok(Json(shown(&store, export).await?))
 }
 
 /// Ends an export that has not ended; whoever reads for it stops at the next part. A repeat gives the same answer.
@@ -185,11 +174,11 @@ pub(super) async fn cancel(
     State(store): State<Store>,
     caller: Caller<Read>,
     id: Named<ExportId>,
-) -> Result<Json<ExportView>, Refusal> {
+) -> Result<Json<views::Export>, Refusal> {
     loop {
         let export = find(&store, &caller, id.get()).await?;
         if export.status == ExportStatus::Cancelled {
-            return Ok(Json(ExportView::new(&store, export).await?));
+            return Ok(Json(shown(&store, export).await?));
         }
         let cancelled = export.cancel(store.now_ms(), store.settings().export_retention_ms());
         let ended = || Refusal::conflict("already_ended", "the export has ended, and can no longer be cancelled");

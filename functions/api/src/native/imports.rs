@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits};
+use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits, views};
 use penstock_store::{
     Store,
     errors::ErrorCursor,
@@ -16,16 +16,13 @@ use penstock_store::{
     rate::{Judgement, Rate, Subject, Window},
 };
 use serde::Deserialize;
-use serde_json::{
-    json,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::view::ImportView;
+use super::view;
 use crate::{
     auth::{Caller, Delete, Read, Write},
     named::Named,
-    page::{Page, invalid_cursor},
+    page::{self, Page, invalid_cursor},
     refusal::Refusal,
 };
 
@@ -41,17 +38,17 @@ pub(super) async fn list(
     Caller { account, .. }: Caller<Read>,
     page: Page,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Json<views::ImportPage>, Refusal> {
     let Query(ListQuery { status, kind }) = query.map_err(|_| {
         Refusal::bad_request("invalid_query", "status is the status of an import, and kind the name of a kind")
     })?;
     let filter = Filter { status, kinds: kind.into_iter().collect() };
-    let (imports, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
-    let mut views = Vec::with_capacity(imports.len());
-    for import in imports {
-        views.push(ImportView::new(&store, import).await?);
+    let (found, next_cursor) = page.imports(&store, &account, &filter, limits::PAGE_DEFAULT).await?;
+    let mut imports = Vec::with_capacity(found.len());
+    for import in found {
+        imports.push(view::shown(&store, import).await?);
     }
-    Ok(Json(json!({ "imports": views, "next_cursor": next_cursor })).into_response())
+    Ok(Json(views::ImportPage { imports, next_cursor: next_cursor.map(|id| id.to_string()) }))
 }
 
 /// What is asked for beside the import.
@@ -99,7 +96,7 @@ pub(super) async fn show(
 }
 
 async fn shown(store: &Store, import: &Import) -> Result<Box<RawValue>, Refusal> {
-    to_raw_value(&ImportView::new(store, import.clone()).await?).map_err(|_| Refusal::internal())
+    to_raw_value(&view::shown(store, import.clone()).await?).map_err(|_| Refusal::internal())
 }
 
 /// Whether one more request of an account may wait. A wait holds a process, so each account has few of them at once:
@@ -116,23 +113,17 @@ pub(super) async fn errors(
     caller: Caller<Read>,
     id: Named<ImportId>,
     page: Page,
-) -> Result<Response, Refusal> {
+) -> Result<Json<views::ErrorPage>, Refusal> {
     let limit = page.limit(limits::PAGE_DEFAULT)?;
-    let from = match page.cursor {
-        None => ErrorCursor::default(),
-        Some(cursor) => read_cursor(&cursor).ok_or_else(invalid_cursor)?,
+    let [chunk, part, index] = match page.cursor {
+        None => [0; 3],
+        Some(cursor) => page::numbers(&cursor).ok_or_else(invalid_cursor)?,
     };
+    let from = ErrorCursor { chunk, part, index: index as usize };
     let import = caller.import(&store, id.get()).await?;
     let (errors, next) = store.errors(&import.id, from, limit).await?;
     let next_cursor = next.map(|at| format!("{}.{}.{}", at.chunk, at.part, at.index));
-    Ok(Json(json!({ "errors": errors, "next_cursor": next_cursor })).into_response())
-}
-
-fn read_cursor(text: &str) -> Option<ErrorCursor> {
-    let mut numbers = text.split('.');
-    let mut next = || numbers.next()?.parse::<u32>().ok();
-    let cursor = ErrorCursor { chunk: next()?, part: next()?, index: next()? as usize };
-    numbers.next().is_none().then_some(cursor)
+    Ok(Json(views::ErrorPage { errors, next_cursor }))
 }
 
 pub(super) async fn rejected(
@@ -179,7 +170,7 @@ pub(super) async fn cancel(
             ));
         }
     };
-    Ok((status, Json(ImportView::new(&store, import).await?)).into_response())
+    Ok((status, Json(view::shown(&store, import).await?)).into_response())
 }
 
 pub(super) async fn delete(

@@ -5,14 +5,14 @@ use penstock_model::{
     Closed, ImportId, Part, Stage, limits,
     parts::Beginning,
     rfc3339,
-    views::{PartUrl, PartUrls},
+    views::{self, PartUrl, PartUrls},
 };
 use penstock_store::{Store, parts::Completion, uploads::PresignedRequest};
 use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    view::ImportView,
+    view,
 };
 use crate::{
     auth::{Caller, Write},
@@ -93,7 +93,7 @@ pub(super) async fn complete(
     caller: Caller<Write>,
     id: Named<ImportId>,
     body: JsonBody<NamedParts>,
-) -> Result<Json<ImportView>, Refusal> {
+) -> Result<Json<views::Import>, Refusal> {
     let parts: Vec<Part> = body.value.parts.into_iter().map(Part::from).collect();
     let import = caller.import(&store, id.get()).await?;
     if let Some(part) = parts.iter().find(|part| !is_etag(&part.etag)) {
@@ -103,7 +103,7 @@ pub(super) async fn complete(
     match store.complete_parts(&import, &parts).await? {
         Completion::Stored => {
             let import = store.import(&caller.account, &import.id).await?.ok_or_else(Refusal::no_import)?;
-            Ok(Json(ImportView::new(&store, import).await?))
+            Ok(Json(view::shown(&store, import).await?))
         }
         Completion::Exists => Err(not_awaited()),
         Completion::NotBegun => {

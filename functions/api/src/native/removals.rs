@@ -21,13 +21,13 @@ use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    view::ImportView,
+    view,
 };
 use crate::{
     auth::{Caller, Confirm, DeleteRecord, Read},
     intake,
     named::Named,
-    page::{Page, invalid_cursor},
+    page::{self, Page, invalid_cursor},
     refusal::Refusal,
 };
 
@@ -65,7 +65,7 @@ pub(super) async fn list(
     let limit = page.limit(PAGE_DEFAULT)?;
     let from = match &page.cursor {
         None => Place::default(),
-        Some(cursor) => Place::read(cursor).ok_or_else(invalid_cursor)?,
+        Some(cursor) => page::numbers(cursor).and_then(Place::of).ok_or_else(invalid_cursor)?,
     };
     let import = caller.import(&store, id.get()).await?;
     let pass = pass(&import).ok_or_else(|| {
@@ -89,14 +89,8 @@ struct Place {
 }
 
 impl Place {
-    fn read(text: &str) -> Option<Self> {
-        let mut numbers = text.split('.');
-        let place = Self {
-            shard: numbers.next()?.parse().ok()?,
-            part: numbers.next()?.parse().ok()?,
-            index: numbers.next()?.parse().ok()?,
-        };
-        numbers.next().is_none().then_some(place)
+    fn of([shard, part, index]: [u32; 3]) -> Option<Self> {
+        Some(Self { shard: shard.try_into().ok()?, part, index: index as usize })
     }
 }
 
@@ -149,7 +143,7 @@ pub(super) async fn confirm(
     }
     let import = store.settle(&caller.account, &id).await?.ok_or_else(Refusal::no_import)?;
     let status = if import.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(ImportView::new(&store, import).await?)).into_response())
+    Ok((status, Json(view::shown(&store, import).await?)).into_response())
 }
 
 /// Orders the removal of every record of a kind: an import without a file, by the rules of a replace. It removes at
@@ -191,6 +185,6 @@ pub(super) async fn remove_all(
     let import = store.settle(&account, &order.id).await?.ok_or_else(Refusal::no_import)?;
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("../imports/{}", import.id);
-    let view = ImportView::new(&store, import).await?;
+    let view = view::shown(&store, import).await?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
 }
