@@ -1,4 +1,4 @@
-//! `penstock cost`: what four imports use of the local cloud is counted, and adds up.
+//! `penstock cost`: what imports, a list and an export use of the local cloud is counted, and adds up.
 
 use std::process::{Command, Stdio};
 
@@ -57,4 +57,17 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         let units = sum(run, "write_units", &[("service", "dynamodb")]);
         assert!((paid_for_writes - units / rows * 0.625).abs() < 1e-9, "{name}: {paid_for_writes} for {units}");
     }
+
+    let [listed, exported, again] = measured["catalogue"].as_array().expect("the records").as_slice() else {
+        panic!("a list, an export and an import of it: {measured}");
+    };
+    // A record of these rows is read by the unit of 4 KB that several share, and its own when it is compared.
+    for run in [listed, exported] {
+        let records = sum(run, "read_units", &[("resource", "penstock-records")]);
+        assert!(records > 0.0 && records < rows / 2.0, "{records} in {run}");
+        assert_eq!(sum(run, "write_units", &[("resource", "penstock-records")]), 0.0, "{run}");
+    }
+    assert_eq!(sum(exported, "requests", &[("service", "lambda"), ("function", "export")]), 1.0, "{exported}");
+    assert_eq!((sum(again, "items", &reads), sum(again, "items", &writes)), (rows, 0.0), "{again}");
+    assert_eq!(again["outcome"]["unchanged"], ROWS, "{again}");
 }

@@ -1,13 +1,15 @@
 //! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
 //!
 //! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
-//! and all bad. What is used is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million
+//! and all bad. Before they change, the records are listed and exported, and the exported file is imported. What is used
+//! is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million
 //! rows by `infra/cost/prices.json`.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::{BufWriter, Write as _},
+    ops::Add as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -15,8 +17,9 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use penstock_client::{Client, Import, NewImport};
+use penstock_client::{Client, Import, NewExport, NewImport, RecordFilter};
 use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
+use penstock_model::{ExportCompression, ExportFormat, limits::PAGE_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, output, own_key, program};
@@ -112,7 +115,8 @@ fn is_put(name: &str) -> bool {
 fn dollars(table: &Table, usage: &Usage, rows: u64) -> anyhow::Result<Dollars> {
     let scale = MILLION / rows as f64;
     let sum = |count: fn(&Counts) -> f64, wanted: &dyn Fn(&Operation) -> bool| {
-        usage.iter().filter(|(operation, _)| wanted(operation)).map(|(_, counts)| count(counts)).sum::<f64>() * scale
+        usage.iter().filter(|(operation, _)| wanted(operation)).map(|(_, counts)| count(counts)).fold(0.0, f64::add)
+            * scale
     };
     let service = |name: &'static str| move |operation: &Operation| operation.service == name;
     let requests: fn(&Counts) -> f64 = |counts| counts.requests as f64;
@@ -144,8 +148,8 @@ enum Rows {
     Bad,
 }
 
-/// Writes rows as they are in the comparison of `infra/compare`, some 260 bytes each; their size in bytes.
-fn write_rows(path: &Path, rows: u64, kind: Rows) -> anyhow::Result<u64> {
+/// Writes rows as they are in the comparison of `infra/compare`, some 260 bytes each.
+fn write_rows(path: &Path, rows: u64, kind: Rows) -> anyhow::Result<()> {
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     writeln!(file, "{COLUMNS}")?;
     for row in 0..rows {
@@ -171,19 +175,21 @@ fn write_rows(path: &Path, rows: u64, kind: Rows) -> anyhow::Result<u64> {
             1 + number % 48,
         )?;
     }
-    file.flush()?;
-    Ok(std::fs::metadata(path)?.len())
+    Ok(file.flush()?)
 }
 
-/// One import and what it used.
+/// One import, list or export, and what it used.
 #[derive(Serialize)]
 struct Run {
     name: &'static str,
     rows: u64,
+    /// Of the file; 0 of a list.
     bytes: u64,
-    /// From the upload to the import's end on this machine.
+    /// From the upload, or the request, to the end on this machine.
     seconds: f64,
-    outcome: penstock_model::Rows,
+    /// What became of an import's rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<penstock_model::Rows>,
     usage: Vec<Used>,
     dollars_per_million: Dollars,
 }
@@ -211,7 +217,10 @@ struct Measured<'a> {
     region: &'a str,
     prices: &'a str,
     memory_mb: &'a BTreeMap<String, u32>,
+    /// Imports of rows that were made for it.
     runs: Vec<Run>,
+    /// What was done with the records between them.
+    catalogue: Vec<Run>,
     alternatives: Vec<Alternative>,
 }
 
@@ -227,12 +236,13 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let options = Options { keys, proxy: true, scheduled: false, ..Options::new(program()?) };
     let cloud = LocalCloud::start(options).await?;
     let client = Client::new(cloud.url(), &key.token())?;
+    let bench = Bench { cloud: &cloud, client, table: &table, rows: args.rows };
     let runs = tokio::select! {
-        runs = runs(&cloud, &client, &table, args.rows) => runs,
+        runs = runs(&bench) => runs,
         () = interrupts.next() => Err(anyhow::anyhow!("interrupted; the local cloud ends with it")),
     };
     cloud.stop().await;
-    let runs = runs?;
+    let (runs, catalogue) = runs?;
     let alternatives = alternatives(&table, &runs[0])?;
     let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let measured = Measured {
@@ -242,6 +252,7 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
         prices: &table.date,
         memory_mb: &table.memory_mb,
         runs,
+        catalogue,
         alternatives,
     };
     if let Some(path) = &args.measured {
@@ -251,41 +262,94 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn runs(cloud: &LocalCloud, client: &Client, table: &Table, rows: u64) -> anyhow::Result<Vec<Run>> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("products.csv");
-    let mut runs = Vec::new();
-    for (name, kind, expected) in [
-        ("new", Rows::Good { price: 1 }, [rows, 0, 0, 0]),
-        ("unchanged", Rows::Good { price: 1 }, [0, 0, rows, 0]),
-        ("updated", Rows::Good { price: 1_000 }, [0, rows, 0, 0]),
-        ("all bad", Rows::Bad, [0, 0, 0, rows]),
-    ] {
-        note!("{name}: {rows} rows");
-        let bytes = write_rows(&file, rows, kind)?;
-        let before = cloud.usage();
+/// The cloud that is measured.
+struct Bench<'a> {
+    cloud: &'a LocalCloud,
+    client: Client,
+    table: &'a Table,
+    rows: u64,
+}
+
+/// What a piece of work came to: the bytes of its file, and the rows of an import.
+type Came = (u64, Option<penstock_model::Rows>);
+
+impl Bench<'_> {
+    /// Counts what a piece of work uses until nothing of it is left to do.
+    async fn count(&self, name: &'static str, work: impl Future<Output = anyhow::Result<Came>>) -> anyhow::Result<Run> {
+        note!("{name}: {} rows", self.rows);
+        let before = self.cloud.usage();
         let started = Instant::now();
-        let ended = import(client, &file).await?;
+        let (bytes, outcome) = work.await?;
         let seconds = started.elapsed().as_secs_f64();
-        cloud.idle().await;
-        let usage = cloud.usage().since(&before);
-        let of = &ended.rows;
-        let came = [of.created, of.updated, of.unchanged, of.failed];
-        anyhow::ensure!(came == expected, "the import of {name} rows came to {:?}, {:?}", ended.rows, ended.failure);
-        runs.push(Run {
-            name,
-            rows,
-            bytes,
-            seconds,
-            outcome: ended.rows,
-            usage: usage
-                .iter()
-                .map(|(operation, counts)| Used { operation: operation.clone(), counts: *counts })
-                .collect(),
-            dollars_per_million: dollars(table, &usage, rows)?,
-        });
+        self.cloud.idle().await;
+        let usage = self.cloud.usage().since(&before);
+        let used = |(operation, counts): (&Operation, &Counts)| Used { operation: operation.clone(), counts: *counts };
+        let dollars_per_million = dollars(self.table, &usage, self.rows)?;
+        let usage = usage.iter().map(used).collect();
+        Ok(Run { name, rows: self.rows, bytes, seconds, outcome, usage, dollars_per_million })
     }
-    Ok(runs)
+
+    /// Imports a file whose rows have to end as `expected`: created, updated, unchanged, failed.
+    async fn import(&self, file: &Path, expected: [u64; 4]) -> anyhow::Result<Came> {
+        let ended = import(&self.client, file).await?;
+        let rows = ended.rows;
+        let came = [rows.created, rows.updated, rows.unchanged, rows.failed];
+        anyhow::ensure!(came == expected, "the import came to {rows:?} and not {expected:?}: {:?}", ended.failure);
+        Ok((file.metadata()?.len(), Some(rows)))
+    }
+
+    /// Lists every record of the kind, by the largest pages.
+    async fn list(&self, kind: &str) -> anyhow::Result<Came> {
+        let (mut listed, mut cursor) = (0, None);
+        loop {
+            let page = self.client.records(kind, &RecordFilter::default(), cursor.as_deref(), PAGE_MAX).await?;
+            listed += page.records.len() as u64;
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                anyhow::ensure!(listed == self.rows, "{listed} records were listed");
+                return Ok((0, None));
+            }
+        }
+    }
+
+    /// Exports the kind as CSV into a file.
+    async fn export(&self, kind: &str, file: &Path) -> anyhow::Result<Came> {
+        let (format, compression) = (ExportFormat::Csv, ExportCompression::None);
+        let order = NewExport { kind: kind.to_owned(), format, compression, changed_after: None };
+        let ordered = self.client.create_export(&order).await?;
+        let export = crate::export::to_its_end(&self.client, ordered).await?;
+        anyhow::ensure!(export.records == self.rows, "{} records were exported", export.records);
+        let mut stored = self.client.export_file(export.url.as_deref().context("the export has no file")?).await?;
+        let mut written = BufWriter::new(std::fs::File::create(file)?);
+        while let Some(bytes) = stored.chunk().await? {
+            written.write_all(bytes.as_ref())?;
+        }
+        written.flush()?;
+        Ok((file.metadata()?.len(), None))
+    }
+}
+
+/// Imports made rows, four times, and what is done with the records between them.
+async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
+    let folder = tempfile::tempdir()?;
+    let (made, exported) = (folder.path().join("products.csv"), folder.path().join("exported.csv"));
+    let rows = bench.rows;
+    // That of an import which names none.
+    let kind = "products";
+    let of = |prices: Rows| write_rows(&made, rows, prices);
+    of(Rows::Good { price: 1 })?;
+    let new = bench.count("new", bench.import(&made, [rows, 0, 0, 0])).await?;
+    let unchanged = bench.count("unchanged", bench.import(&made, [0, 0, rows, 0])).await?;
+    let catalogue = vec![
+        bench.count("listed", bench.list(kind)).await?,
+        bench.count("exported as CSV", bench.export(kind, &exported)).await?,
+        bench.count("the exported file imported", bench.import(&exported, [0, 0, rows, 0])).await?,
+    ];
+    of(Rows::Good { price: 1_000 })?;
+    let updated = bench.count("updated", bench.import(&made, [0, rows, 0, 0])).await?;
+    of(Rows::Bad)?;
+    let bad = bench.count("all bad", bench.import(&made, [0, 0, 0, rows])).await?;
+    Ok((vec![new, unchanged, updated, bad], catalogue))
 }
 
 async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
@@ -354,14 +418,14 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
         "| rows | DynamoDB requests | write units | read units | SQS requests billed | S3 requests | invocations | GB-seconds |"
     )?;
     writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
-    for run in &measured.runs {
+    for run in measured.runs.iter().chain(&measured.catalogue) {
         let scale = MILLION / run.rows as f64;
         let sum = |service: &str, count: fn(&Counts) -> f64| {
             run.usage
                 .iter()
                 .filter(|used| used.operation.service == service)
                 .map(|used| count(&used.counts))
-                .sum::<f64>()
+                .fold(0.0, f64::add)
                 * scale
         };
         let gb_seconds: f64 = run
@@ -372,7 +436,7 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
                 let memory = table.memory_mb.get(&used.operation.function).copied().unwrap_or(0);
                 used.counts.milliseconds as f64 / 1e3 * f64::from(memory) / 1024.0 * scale
             })
-            .sum();
+            .fold(0.0, f64::add);
         writeln!(
             text,
             "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {gb_seconds:.0} |",
@@ -390,7 +454,7 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
         "\n| dollars | DynamoDB writes | reads | SQS | S3 | Lambda requests | Lambda time | Step Functions | all |"
     )?;
     writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
-    let runs = measured.runs.iter().map(|run| (run.name, &run.dollars_per_million));
+    let runs = measured.runs.iter().chain(&measured.catalogue).map(|run| (run.name, &run.dollars_per_million));
     for (name, dollars) in
         runs.chain(measured.alternatives.iter().map(|other| (other.name, &other.dollars_per_million)))
     {
@@ -402,7 +466,7 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
     }
     writeln!(
         text,
-        "\nThe last four lines write as many new records of the same size. They leave out the time of functions, retries and\n\
+        "\nA list is read by pages of {PAGE_MAX} records. The last four lines write as many new records of the same size. They leave out the time of functions, retries and\n\
          reads, so they cost more than this. None of them accounts for rows or merges them. Lambda's time was measured on this\n\
          machine, {} cores shared with the local cloud. All lines leave out storage, backups, logs, requests to the API, and\n\
          polls of empty queues.\n",
@@ -499,9 +563,9 @@ mod tests {
     fn rows_are_good_or_bad_as_they_have_to_be_and_as_long_as_the_comparisons() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("a.csv");
-        let bytes = write_rows(&file, 1000, Rows::Good { price: 1 }).expect("written");
-        assert!((240_000..280_000).contains(&bytes), "{bytes}");
+        write_rows(&file, 1000, Rows::Good { price: 1 }).expect("written");
         let text = std::fs::read_to_string(&file).expect("text");
+        assert!((240_000..280_000).contains(&text.len()), "{}", text.len());
         let cells = COLUMNS.split(',').count();
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert!(reader.records().all(|record| record.expect("a record").len() == cells));

@@ -88,7 +88,7 @@ async fn fetch(client: &Client, export: Export, mut printed: Bytes) -> anyhow::R
 ///
 /// # Errors
 /// It failed or was cancelled, or the service does not answer for a minute.
-async fn to_its_end(client: &Client, mut export: Export) -> anyhow::Result<Export> {
+pub(crate) async fn to_its_end(client: &Client, mut export: Export) -> anyhow::Result<Export> {
     let (started, mut answered) = (Instant::now(), Instant::now());
     while !export.status.is_final() {
         follow::pause(started).await;
