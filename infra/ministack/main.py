@@ -121,6 +121,7 @@ def keys(api, cloud):
     api.want(403, "GET", "/v1/imports", token=admin)
     scopes = ["import:read", "import:write", "import:delete", "import:confirm", "record:delete"]
     api.token = api.want(201, "POST", "/v1/keys", {"account": "shop", "scopes": scopes}, token=admin)["token"]
+    return admin
 
 
 def native(api):
@@ -249,25 +250,68 @@ def poison(api, cloud, resources):
     completed("the same rows afterwards", api, created["id"], 2)
 
 
-def expiry(api, cloud, resources, folder):
+class Sweeper:
+    """SweepFunction, invoked as its schedule does, with a clock that can be ahead."""
+
+    def __init__(self, cloud, resources, folder):
+        self.functions, self.name, self.clock = cloud.client("lambda"), resources["SweepFunction"], folder / "clock"
+
+    @contextlib.contextmanager
+    def ahead(self, seconds):
+        """Its clock is ahead by so much."""
+        environment = self.functions.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
+        self.clock.write_text(str(seconds * 1000))
+        told(f"SweepFunction's clock is {seconds // 3600} h ahead")
+        shifted = {"Variables": {**environment, "PENSTOCK_CLOCK": str(self.clock)}}
+        self.functions.update_function_configuration(FunctionName=self.name, Environment=shifted)
+        try:
+            yield
+        finally:
+            self.functions.update_function_configuration(FunctionName=self.name, Environment={"Variables": environment})
+
+    def sweep(self):
+        answer = self.functions.invoke(FunctionName=self.name, Payload=json.dumps({"detail-type": "Scheduled Event"}))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def expiry(api, sweeper):
     """An import to which nothing is uploaded expires."""
     created = api.want(201, "POST", "/v1/imports", {"kind": "products"})
-    functions = cloud.client("lambda")
-    name = resources["SweepFunction"]
-    environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 
     def swept(status):
-        answer = functions.invoke(FunctionName=name, Payload=json.dumps({"detail-type": "Scheduled Event"}))
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        sweeper.sweep()
         assert api.want(200, "GET", f"/v1/imports/{created['id']}")["status"] == status
 
     swept("awaiting_upload")
-    clock = folder / "clock"
-    clock.write_text(str(3600 * 1000))
-    told("SweepFunction's clock is an hour ahead; it is invoked as the schedule does")
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**environment, "PENSTOCK_CLOCK": str(clock)}})
-    swept("expired")
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+    with sweeper.ahead(3600):
+        swept("expired")
+
+
+def tenant(api, admin, cloud, resources, sweeper):
+    """The shop leaves: its key is refused at once, and in the end nothing is left of it but the report."""
+    path = "/v1/accounts/shop"
+    api.want(202, "DELETE", path, token=admin)
+
+    def stage(*wanted):
+        sweeper.sweep()
+        removal = api.want(200, "GET", f"{path}/removal", token=admin)
+        return removal["status"] in wanted and removal
+
+    until(120, "its records and files are removed", lambda: stage("waiting"))
+    api.want(401, "GET", "/v1/imports")
+    with sweeper.ahead(25 * 3600):
+        report = until(120, "the shop is removed", lambda: stage("removed"))
+    assert report["removed"]["records"] > ROWS - 4000 and report["removed"]["imports"] > 8, report
+    tables, objects = cloud.client("dynamodb"), cloud.client("s3")
+    left = []
+    for table in (resources["ImportsTable"], resources["RecordsTable"]):
+        for page in tables.get_paginator("scan").paginate(TableName=table):
+            left += [item["pk"]["S"] for item in page["Items"] if "shop" in json.dumps(item)]
+    for bucket in (resources["UploadsBucket"], resources["ResultsBucket"]):
+        for page in objects.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            left += [found["Key"] for found in page.get("Versions", []) if "shop" in found["Key"]]
+    told(f"removed: {json.dumps(report['removed'])}; left: {left}")
+    assert len(left) == 1 and "removal" in left[0], left
 
 
 def dialects(api, cloud, resources):
@@ -354,7 +398,8 @@ def run(cloud, folder):
         ministack.unversioned(cloud, outputs)
     api = Api(cloud, outputs)
     with step("make the first admin key, and a shop's"):
-        keys(api, cloud)
+        admin = keys(api, cloud)
+    sweeper = Sweeper(cloud, resources, folder)
     with step("import a file by the presigned PUT"):
         told(native(api))
     with step("export, delete, replace, confirm"):
@@ -365,9 +410,11 @@ def run(cloud, folder):
     with step("one call of each dialect"):
         dialects(api, cloud, resources)
     with step("an expired upload"):
-        expiry(api, cloud, resources, folder)
+        expiry(api, sweeper)
     with step("a poison chunk is swept"):
         poison(api, cloud, resources)
+    with step("remove the shop"):
+        tenant(api, admin, cloud, resources, sweeper)
 
 
 def main():
