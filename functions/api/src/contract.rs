@@ -49,6 +49,20 @@ macro_rules! routes {
 
 pub(crate) use routes;
 
+/// What the router serves of a dialect. It stands apart from [`Dialect`], so that a program which only asks what a
+/// dialect is, such as the authorizer, links no handlers.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) dialect: &'static Dialect,
+    /// Its routes, all of them under its bases.
+    pub(crate) router: fn() -> Router<Api>,
+    /// Its OpenAPI document, which is served below its first base.
+    pub(crate) document: &'static str,
+    /// Of what the document is made.
+    #[cfg(test)]
+    pub(crate) contract: &'static Contract,
+}
+
 /// Where the document of a dialect is: below its first base.
 fn path_of(dialect: &Dialect) -> String {
     let base = dialect.bases.first().map_or("", |base| base.trim_end_matches('/'));
@@ -56,7 +70,7 @@ fn path_of(dialect: &Dialect) -> String {
 }
 
 /// The routes of an API, with that of its document, which anybody may read.
-pub(crate) fn router(dialect: &'static Dialect) -> Router<Api> {
-    let document: MethodRouter<Api> = get(move || async { ([(header::CONTENT_TYPE, JSON)], dialect.document) });
-    (dialect.router)().route(&path_of(dialect), document)
+pub(crate) fn router(served: &'static Served) -> Router<Api> {
+    let document: MethodRouter<Api> = get(move || async { ([(header::CONTENT_TYPE, JSON)], served.document) });
+    (served.router)().route(&path_of(served.dialect), document)
 }

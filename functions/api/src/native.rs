@@ -27,7 +27,11 @@ use penstock_model::{Scope, Status};
 
 #[cfg(test)]
 use crate::contract::op;
-use crate::{contract::routes, dialect::Dialect, refusal::Refusal};
+use crate::{
+    contract::{Served, routes},
+    dialect::Dialect,
+    refusal::Refusal,
+};
 
 pub(crate) static DIALECT: Dialect = Dialect {
     name: "native",
@@ -35,10 +39,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: None,
     rate_limits: &[],
     limits: &[],
-    router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     media_type: "application/problem+json",
     error: problem,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     document: include_str!("../openapi/native.json"),
     #[cfg(test)]
     contract: &contract::CONTRACT,

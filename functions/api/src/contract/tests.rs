@@ -13,7 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{BodyLimits, CorsOrigins, DIALECTS, native, rate_limits};
+use crate::{BodyLimits, CorsOrigins, dialects::SERVED, native, rate_limits};
 
 /// The variable that renews what is compared.
 const RENEW: &str = "PENSTOCK_RENEW";
@@ -22,16 +22,16 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi")
 }
 
-fn made(dialect: &Dialect) -> String {
-    let document = document::document(dialect, dialect.contract);
+fn made(served: &Served) -> String {
+    let document = document::document(served.dialect, served.contract);
     format!("{}\n", serde_json::to_string_pretty(&document).expect("JSON"))
 }
 
 /// `PENSTOCK_RENEW=1 cargo test -p penstock-api contract` renews the files.
 #[test]
 fn the_documents_are_those_of_the_code() {
-    for dialect in DIALECTS {
-        let (file, made) = (folder().join(format!("{}.json", dialect.name)), made(dialect));
+    for served in SERVED {
+        let (file, made) = (folder().join(format!("{}.json", served.dialect.name)), made(served));
         if std::env::var_os(RENEW).is_some() {
             fs::write(&file, &made).expect("writes");
             continue;
@@ -59,7 +59,7 @@ async fn the_served_documents_are_the_files() {
         limits,
         CorsOrigins::default(),
     );
-    for dialect in DIALECTS {
+    for Served { dialect, .. } in SERVED {
         let request = Request::get(path_of(dialect)).body(Body::empty()).expect("a request");
         let answer = router.clone().oneshot(request).await.expect("answers");
         assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &JSON.parse().expect("ASCII")));
@@ -114,7 +114,7 @@ fn codes_of(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_codes_of_the_code_are_those_of_the_document() {
     let said: BTreeSet<String> =
-        codes_of(&document::document(&native::DIALECT, native::DIALECT.contract)).into_values().flatten().collect();
+        codes_of(&document::document(&native::DIALECT, native::SERVED.contract)).into_values().flatten().collect();
     let refusals = codes_in(
         "src",
         r#"(?:Refusal|Self)::(?:new|bad_request|unprocessable|conflict)\(\s*(?:StatusCode::[A-Z_]+,\s*)?"([a-z_]+)""#,

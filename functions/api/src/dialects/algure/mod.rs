@@ -29,7 +29,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read, Write},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind},
     intake,
     named::Named,
@@ -43,10 +43,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: Some(&[KIND]),
     rate_limits: &[],
     limits: &[Limit { name: "ALGURE_FEED_BYTES", value: FEED_BYTES, unit: "bytes" }],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/algure.json"),
     #[cfg(test)]
     contract: &contract::CONTRACT,

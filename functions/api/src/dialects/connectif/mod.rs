@@ -34,7 +34,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Delete, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     intake, multipart,
     named::Named,
@@ -51,10 +51,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
         Limit { name: "CONNECTIF_FILE_BYTES", value: FILE_BYTES, unit: "bytes" },
         Limit { name: "CONNECTIF_UNFINISHED", value: QUOTA.max as u64, unit: "unfinished" },
     ],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/connectif.json"),
     #[cfg(test)]
     contract: &contract::CONTRACT,

@@ -34,7 +34,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, bundled_kind},
     intake, multipart,
     named::Named,
@@ -47,10 +47,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: Some(&[KIND]),
     rate_limits: &[],
     limits: &[],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/productsmanager.json"),
     #[cfg(test)]
     contract: &contract::CONTRACT,

@@ -31,7 +31,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind},
     rate_limits::{Per, RateLimit, Requests},
     refusal::Refusal,
@@ -51,10 +51,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
         Limit { name: "QUOTIZA_PRODUCTS", value: PRODUCTS as u64, unit: "products" },
         Limit { name: "QUOTIZA_STATUS_BYTES", value: STATUS_QUERY_BYTES, unit: "bytes" },
     ],
-    router,
     media_type: JSON,
     error,
     missing: || Refusal::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found"),
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/quotiza.json"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
