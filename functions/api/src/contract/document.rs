@@ -189,6 +189,14 @@ fn answer(
             .collect();
         said["headers"] = headers.into();
     }
+    if !answer.links.is_empty() {
+        let link = |(name, parameters): &(&str, Vec<(&str, &str)>)| {
+            let parameters: Map<String, Value> =
+                parameters.iter().map(|(name, place)| ((*name).to_owned(), (*place).into())).collect();
+            ((*name).to_owned(), json!({ "operationId": name, "parameters": parameters }))
+        };
+        said["links"] = answer.links.iter().map(link).collect::<Map<String, Value>>().into();
+    }
     said
 }
 

@@ -69,6 +69,7 @@ routes! {
         post create => op("createImport", "Asks for an import: an id, to which a feed can be sent for 30 minutes.")
             .needs(Scope::ImportWrite)
             .answers_with(201, "The id.", "application/json", contract::created())
+            .leads(201, &["getImport", "uploadFeed"], "id", "$response.body#/id")
             .refuses(429, &["too_many_bytes", "too_many_imports"]);
     }
     "/v1/products/import/{id}" => {
@@ -89,7 +90,9 @@ routes! {
         get list => op("listImports", "Lists imports, the newest first.")
             .needs(Scope::ImportRead)
             .pages_of(PAGE_DEFAULT)
-            .answers_with(200, "A page of them.", "application/json", contract::page());
+            .answers_with(200, "A page of them.", "application/json", contract::page())
+            .leads(200, &["getImport"], "id", "$response.body#/imports/0/id")
+            .leads(200, &["listImports"], "cursor", "$response.body#/nextCursor");
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn create(name: &'static str, array: &'static str) -> Operation {
             "application/json",
             Shape::Written(object(json!({ "jobId": text(), "status": word(&["PENDING"]), "rowCount": count() }))),
         )
+        .leads(202, &["getJob"], "id", "$response.body#/jobId")
         .refuses(400, &["invalid_body", "missing_array"])
         .refuses(422, &["too_much_memory"])
         .refuses(429, &["busy", "too_many_bytes", "too_many_imports"])

@@ -82,6 +82,7 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::form())
             .answers_with(201, "The import, with the number of its rows.", "application/json", contract::import())
+            .leads(201, &["getImport", "deleteImport"], "id", "$response.body#/id")
             .refuses(400, &["duplicate_field", "invalid_file", "invalid_form", "invalid_parameter", "too_many_parts"])
             .refuses(409, &["already_uploaded"])
             .refuses(415, &["unsupported_media_type"])
@@ -90,7 +91,8 @@ routes! {
         get list => op("listImports", "Lists imports, the newest first.")
             .needs(Scope::ImportRead)
             .pages()
-            .answers_with(200, "A page of them.", "application/json", contract::page());
+            .answers_with(200, "A page of them.", "application/json", contract::page())
+            .leads(200, &["getImport", "deleteImport"], "id", "$response.body#/imports/0/id");
     }
     "/imports/{id}" => {
         get show => op("getImport", "Reads an import.")

@@ -73,6 +73,7 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::form())
             .answers_with(201, "The import.", "application/json", contract::created())
+            .leads(201, &["getImport", "listErrors"], "id", "$response.body#/id")
             .refuses(400, &["duplicate_field", "invalid_form", "too_many_parts"])
             .refuses(409, &["already_uploaded"])
             .refuses(415, &["unsupported_media_type"])

@@ -78,6 +78,10 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::products())
             .answers_with(202, "The job.", "application/json", contract::created())
+            .leads_with(202, &["getImportStatus"], &[
+                ("account_id", "$request.body#/account_id"),
+                ("job_id", "$response.body#/job_id"),
+            ])
             .refuses(400, &["invalid_products_data", "missing_account_id"])
             .refuses(404, &["account_not_found"])
             .refuses(413, &["too_many_products"])
