@@ -48,6 +48,7 @@ pub(crate) static SERVED: Served = Served {
     dialect: &DIALECT,
     router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     document: include_str!("../openapi/native.json"),
+    guide: include_str!("../openapi/guides/native.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };

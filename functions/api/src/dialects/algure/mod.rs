@@ -52,6 +52,7 @@ pub(crate) static SERVED: Served = Served {
     dialect: &DIALECT,
     router,
     document: include_str!("../../../openapi/algure.json"),
+    guide: include_str!("../../../openapi/guides/algure.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };

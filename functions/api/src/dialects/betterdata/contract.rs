@@ -1,5 +1,6 @@
 //! What the document of the dialect says beside its routes.
 
+use penstock_model::codes;
 use serde_json::json;
 
 use super::operations;
@@ -38,7 +39,7 @@ pub(super) fn create(name: &'static str, array: &'static str) -> Operation {
 }
 
 pub(super) fn job() -> Shape {
-    let error = object(json!({ "row": count(), "field": perhaps_text(), "code": text(), "message": text() }));
+    let error = object(json!({ "row": count(), "field": perhaps_text(), "code": word(codes::ROWS), "message": text() }));
     Shape::Written(object(json!({
         "jobId": text(),
         "status": word(&["PENDING", "PROCESSING", "COMPLETED", "FAILED"]),

@@ -48,6 +48,7 @@ pub(crate) static SERVED: Served = Served {
     dialect: &DIALECT,
     router,
     document: include_str!("../../../openapi/betterdata.json"),
+    guide: include_str!("../../../openapi/guides/betterdata.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };

@@ -60,6 +60,7 @@ pub(crate) static SERVED: Served = Served {
     dialect: &DIALECT,
     router,
     document: include_str!("../../../openapi/connectif.json"),
+    guide: include_str!("../../../openapi/guides/connectif.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };

@@ -46,7 +46,7 @@ pub(super) fn errors() -> Shape {
     let row = object(json!({
         "row": { "type": ["integer", "null"], "minimum": 1 },
         "ean": perhaps_text(),
-        "error": text(),
+        "error": word(&["validation_error"]),
         "message": text(),
     }));
     let meta = object(json!({ "page": count(), "per_page": count(), "total": count() }));

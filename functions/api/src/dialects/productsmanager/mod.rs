@@ -56,6 +56,7 @@ pub(crate) static SERVED: Served = Served {
     dialect: &DIALECT,
     router,
     document: include_str!("../../../openapi/productsmanager.json"),
+    guide: include_str!("../../../openapi/guides/productsmanager.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
