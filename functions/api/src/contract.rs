@@ -89,7 +89,8 @@ const STYLE: &str = include_str!("../openapi/guides/style.css");
 const STYLE_PATH: &str = "/docs/style.css";
 
 /// A page loads its style and nothing else, runs nothing, and stands in no frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The routes of APIs, with those of their documents and pages, which anybody may read.
 pub(crate) fn router(served: &[&'static Served]) -> Router<Api> {

@@ -145,7 +145,13 @@ fn said(
         let content: Map<String, Value> = body
             .content
             .iter()
-            .map(|(media_type, shape)| ((*media_type).to_owned(), json!({ "schema": shape.schema(taken) })))
+            .map(|(media_type, shape)| {
+                let mut said = json!({ "schema": shape.schema(taken) });
+                if let Some(example) = examples.get(&format!("{} request", operation.name)) {
+                    said["example"] = example.clone();
+                }
+                ((*media_type).to_owned(), said)
+            })
             .collect();
         said["requestBody"] = json!({ "required": body.required, "content": content });
         if !body.about.is_empty() {

@@ -74,7 +74,8 @@ pub(super) fn page(dialect: &Dialect, document: &Value) -> String {
         page += &blocks(document["info"]["description"].as_str().unwrap_or_default());
     }
     let at = format!("{root}{}", path_of(dialect).trim_start_matches('/'));
-    let _ = writeln!(page, "<p>A program reads <a href=\"{at}\">the OpenAPI document</a>, of which this page is made.</p>");
+    let _ =
+        writeln!(page, "<p>A program reads <a href=\"{at}\">the OpenAPI document</a>, of which this page is made.</p>");
     credentials(&mut page, document);
     operations(&mut page, document);
     schemas(&mut page, document);
@@ -144,7 +145,8 @@ fn operation(page: &mut String, method: &str, path: &str, operation: &Value) {
     }
     let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
     if !parameters.is_empty() {
-        let _ = write!(page, "<table>\n<caption>Parameters</caption>\n{}", head(&["name", "where", "type", "what it is"]));
+        let _ =
+            write!(page, "<table>\n<caption>Parameters</caption>\n{}", head(&["name", "where", "type", "what it is"]));
         for parameter in parameters {
             let _ = writeln!(
                 page,

@@ -77,7 +77,10 @@ async fn what_is_served_are_the_files() {
     for (path, media_type, file) in files {
         let request = Request::get(&path).body(Body::empty()).expect("a request");
         let answer = router.clone().oneshot(request).await.expect("answers");
-        assert_eq!((answer.status().as_u16(), &*answer.headers()["content-type"].to_str().expect("text")), (200, media_type));
+        assert_eq!(
+            (answer.status().as_u16(), &*answer.headers()["content-type"].to_str().expect("text")),
+            (200, media_type)
+        );
         assert_eq!(answer.headers()["content-security-policy"], POLICY, "{path}");
         let body = to_bytes(answer.into_body(), 4 << 20).await.expect("a body");
         assert!(body == fs::read(folder().join(&file)).expect("a file"), "{path}");
@@ -95,9 +98,11 @@ fn found<'a>(page: &'a str, pattern: &str) -> Vec<&'a str> {
 fn the_pages_can_be_read_by_everybody() {
     let paths: BTreeSet<String> =
         SERVED.iter().flat_map(|served| [path_of(served.dialect), page_of(served.dialect)]).collect();
-    for Served { dialect, guide, .. } in SERVED {
-        let name = dialect.name;
-        for part in ["<html lang=\"en\">", "<header>", "<main id=\"main\">", "<a class=\"skip\" href=\"#main\">", "<title>"] {
+    for Served { dialect, contract, .. } in SERVED {
+        let (name, guide) = (dialect.name, &guide::page(dialect, &document::document(dialect, contract)));
+        for part in
+            ["<html lang=\"en\">", "<header>", "<main id=\"main\">", "<a class=\"skip\" href=\"#main\">", "<title>"]
+        {
             assert_eq!(guide.matches(part).count(), 1, "{name}: {part}");
         }
         for never in ["<script", "<style", " style=", "<img", "src=", "://fonts", "javascript:", " onclick"] {
@@ -113,10 +118,15 @@ fn the_pages_can_be_read_by_everybody() {
             let is_there = match link.strip_prefix('#') {
                 Some(id) => ids.contains(&id),
                 None => {
-                    let (folder, _) = page_of(dialect).rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a slash");
+                    let (folder, _) =
+                        page_of(dialect).rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a slash");
                     let mut at: Vec<&str> = folder.split('/').skip(1).filter(|part| !part.is_empty()).collect();
                     for part in link.split('/') {
-                        if part == ".." { at.pop().expect("a folder"); } else { at.push(part); }
+                        if part == ".." {
+                            at.pop().expect("a folder");
+                        } else {
+                            at.push(part);
+                        }
                     }
                     let path = format!("/{}", at.join("/"));
                     path == STYLE_PATH || paths.contains(&path)
@@ -220,7 +230,8 @@ fn every_code_is_listed_and_every_listed_code_is_made() {
 /// The codes of the errors in a document.
 fn codes_of(document: &Value) -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    for operation in document["paths"].as_object().into_iter().flatten().flat_map(|(_, path)| path.as_object()).flatten()
+    for operation in
+        document["paths"].as_object().into_iter().flatten().flat_map(|(_, path)| path.as_object()).flatten()
     {
         for (status, answer) in operation.1["responses"].as_object().into_iter().flatten() {
             if status.starts_with(['4', '5']) {
@@ -282,11 +293,35 @@ fn links_lead_to_operations() {
                 let to = to.unwrap_or_else(|| panic!("{}: there is no {name}", dialect.name));
                 for parameter in link["parameters"].as_object().expect("parameters").keys() {
                     let taken = to["parameters"].as_array().into_iter().flatten();
-                    assert!(taken.clone().any(|taken| taken["name"] == **parameter), "{}: {name}: {parameter}", dialect.name);
+                    assert!(
+                        taken.clone().any(|taken| taken["name"] == **parameter),
+                        "{}: {name}: {parameter}",
+                        dialect.name
+                    );
                 }
                 links += 1;
             }
         }
         assert!(links > 0, "{}", dialect.name);
+    }
+}
+
+/// An example of success of every operation that answers with a body, but of the document itself.
+#[test]
+fn every_operation_shows_an_answer() {
+    if std::env::var_os(RENEW).is_some() {
+        return;
+    }
+    let document = document::document(&native::DIALECT, native::SERVED.contract);
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for operation in methods.as_object().expect("methods").values() {
+            let answers = operation["responses"].as_object().expect("answers").iter();
+            let mut bodies = answers
+                .filter(|(status, _)| status.starts_with('2'))
+                .flat_map(|(_, answer)| answer["content"].as_object().into_iter().flat_map(|content| content.values()))
+                .peekable();
+            let is_shown = bodies.peek().is_none() || bodies.any(|body| !body["example"].is_null());
+            assert!(is_shown || operation["operationId"] == "getContract", "{path}: {}", operation["operationId"]);
+        }
     }
 }

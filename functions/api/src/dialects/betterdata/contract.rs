@@ -39,7 +39,8 @@ pub(super) fn create(name: &'static str, array: &'static str) -> Operation {
 }
 
 pub(super) fn job() -> Shape {
-    let error = object(json!({ "row": count(), "field": perhaps_text(), "code": word(codes::ROWS), "message": text() }));
+    let error =
+        object(json!({ "row": count(), "field": perhaps_text(), "code": word(codes::ROWS), "message": text() }));
     Shape::Written(object(json!({
         "jobId": text(),
         "status": word(&["PENDING", "PROCESSING", "COMPLETED", "FAILED"]),
