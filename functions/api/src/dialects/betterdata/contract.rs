@@ -16,7 +16,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": text() }))
     },
     credentials: || json!({ "header": { "type": "apiKey", "in": "header", "name": "x-api-key" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/betterdata.json"),
 };
 
 /// The import of an array of this name.

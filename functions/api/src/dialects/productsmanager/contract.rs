@@ -15,7 +15,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": { "type": "string", "enum": codes }, "message": text(), "details": details }))
     },
     credentials: || json!({ "bearer": { "type": "http", "scheme": "bearer" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/productsmanager.json"),
 };
 
 pub(super) fn created() -> Shape {
