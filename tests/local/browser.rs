@@ -14,6 +14,7 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
+use penstock_local::{Asked, Event, Events};
 use penstock_model::{ImportOptions, Status};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -38,12 +39,17 @@ struct Browser {
 impl Browser {
     /// `None` where there is no Chromium.
     fn open(page: &str) -> Option<Self> {
+        Self::open_with(&[], page)
+    }
+
+    fn open_with(more: &[&str], page: &str) -> Option<Self> {
         let profile = tempfile::tempdir().expect("a folder");
         let arguments =
             ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
         for name in CHROMIUM {
             let spawned = Command::new(name)
                 .args(arguments)
+                .args(more)
                 .arg(format!("--user-data-dir={}", profile.path().display()))
                 .arg(page)
                 .env("HOME", profile.path())
@@ -257,5 +263,33 @@ async fn a_page_of_a_named_origin_imports_and_one_of_another_origin_reads_nothin
         "a dialect": hidden,
     });
     assert_eq!(found, wanted);
+    stack.stop().await;
+}
+
+/// A page for people, and what it loads: its style from the same place, and nothing else. The other page to which it
+/// leads is there too. Any other host would be looked for in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_for_people_load_their_style_and_nothing_else() {
+    let (events, mut told) = Events::channel();
+    let stack = Stack::with(|options| options.events = Some(events)).await;
+    for page in ["/docs", "/docs/algure"] {
+        let nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
+        let picture = tempfile::tempdir().expect("a folder");
+        let path = picture.path().join("page.png");
+        let shoot = format!("--screenshot={}", path.display());
+        let address = format!("{}{page}", stack.cloud.url());
+        let Some(mut browser) = Browser::open_with(&[nowhere, &shoot], &address) else { return };
+        // It ends when it has drawn the page.
+        let drawn = tokio::task::spawn_blocking(move || browser.child.wait());
+        assert!(tokio::time::timeout(DEADLINE, drawn).await.expect("it draws").expect("no panic").is_ok());
+        assert!(std::fs::metadata(&path).expect("a picture").len() > 10_000, "{page} is empty");
+        let mut asked = Vec::new();
+        while let Ok(event) = told.try_recv() {
+            if let Event::Request(Asked { path, status, .. }) = event {
+                asked.push((path, status));
+            }
+        }
+        assert_eq!(asked, [(page.to_owned(), Some(200)), ("/docs/style.css".to_owned(), Some(200))]);
+    }
     stack.stop().await;
 }

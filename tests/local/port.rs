@@ -182,6 +182,11 @@ async fn the_first_page_says_what_is_here() {
     assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
     let words = ask("*/*").await.json();
     assert_eq!(words["imports"], format!("{url}/v1/imports"));
+    assert!(page.text().contains("<a href=\"docs\">"), "{}", page.text());
+    for name in ["docs", "openapi"] {
+        let at = words[name].as_str().and_then(|at| at.strip_prefix(url)).expect("it is here");
+        assert_eq!(send(stack.request(Method::GET, at)).await.status, 200, "{name}");
+    }
     // Any other method is the API's to refuse.
     assert_eq!(stack.ask(Method::POST, "/").await.status, 404);
     stack.stop().await;

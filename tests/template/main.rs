@@ -444,7 +444,9 @@ fn every_path_reaches_the_api() {
         let integration = &method["x-amazon-apigateway-integration"];
         assert_eq!((&integration["type"], &integration["httpMethod"]), (&"aws_proxy".into(), &"POST".into()), "{path}");
         assert!(shown(&integration["uri"]).contains("${ApiFunction.Arn}/invocations"), "{path}");
+        assert!(method["security"].is_null(), "{path}: anybody may read the documents and the pages");
     }
+    assert!(api["DefinitionBody"]["security"].is_null() && api["Auth"].is_null());
     assert_eq!(template.environment("ApiFunction")["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"], "'true'");
     let stage = api["StageName"].as_str().expect("a stage");
     let url = shown(&template.0["Outputs"]["ApiUrl"]["Value"]);

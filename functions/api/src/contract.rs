@@ -2,12 +2,15 @@
 //!
 //! A table of [`routes!`] names for each path and method the handler and what it says of itself. The router is made of
 //! the handlers. The documents are made of the rest, by a test: it compares them with the files in `openapi/`, which
-//! are served as they are. So a document costs the function no code, and cannot differ from the routes.
+//! are served as they are. So a document costs the function no code, and cannot differ from the routes. The pages for
+//! people in `openapi/guides/` are made of the documents in the same way.
 
 #[cfg(test)]
 mod declared;
 #[cfg(test)]
 mod document;
+#[cfg(test)]
+mod guide;
 #[cfg(test)]
 mod tests;
 
@@ -49,14 +52,63 @@ macro_rules! routes {
 
 pub(crate) use routes;
 
+/// What the router serves of a dialect. It stands apart from [`Dialect`], so that a program which only asks what a
+/// dialect is, such as the authorizer, links no handlers.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) dialect: &'static Dialect,
+    /// Its routes, all of them under its bases.
+    pub(crate) router: fn() -> Router<Api>,
+    /// Its OpenAPI document, which is served below its first base.
+    pub(crate) document: &'static str,
+    /// The page that is made of its document: see [`page_of`].
+    pub(crate) guide: &'static str,
+    /// Of what the document is made.
+    #[cfg(test)]
+    pub(crate) contract: &'static Contract,
+}
+
 /// Where the document of a dialect is: below its first base.
 fn path_of(dialect: &Dialect) -> String {
     let base = dialect.bases.first().map_or("", |base| base.trim_end_matches('/'));
     format!("{base}/openapi.json")
 }
 
-/// The routes of an API, with that of its document, which anybody may read.
-pub(crate) fn router(dialect: &'static Dialect) -> Router<Api> {
-    let document: MethodRouter<Api> = get(move || async { ([(header::CONTENT_TYPE, JSON)], dialect.document) });
-    (dialect.router)().route(&path_of(dialect), document)
+/// Where the page of a dialect is.
+fn page_of(dialect: &Dialect) -> String {
+    match dialect.bases {
+        ["/"] => "/docs".to_owned(),
+        _ => format!("/docs/{}", dialect.name),
+    }
+}
+
+/// What the pages look like.
+const STYLE: &str = include_str!("../openapi/guides/style.css");
+
+/// Where that is.
+const STYLE_PATH: &str = "/docs/style.css";
+
+/// A page loads its style and nothing else, runs nothing, and stands in no frame.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The routes of APIs, with those of their documents and pages, which anybody may read.
+pub(crate) fn router(served: &[&'static Served]) -> Router<Api> {
+    let style = kept("text/css; charset=utf-8", STYLE);
+    served.iter().fold(Router::new().route(STYLE_PATH, style), |routes, served| {
+        let own = (served.router)()
+            .route(&path_of(served.dialect), kept(JSON, served.document))
+            .route(&page_of(served.dialect), kept("text/html; charset=utf-8", served.guide));
+        routes.merge(own)
+    })
+}
+
+/// Gives a text as it is kept.
+fn kept(media_type: &'static str, text: &'static str) -> MethodRouter<Api> {
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    get(move || async move { (headers, text) })
 }

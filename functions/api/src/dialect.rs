@@ -1,7 +1,6 @@
 //! What each API of this host declares of itself: the native API and every dialect is a value of one type.
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderValue, header},
     response::Response,
@@ -11,7 +10,7 @@ use penstock_model::{AccountId, Import, ImportId, KindName};
 use penstock_store::Store;
 use serde_json::Value;
 
-use crate::{api::Api, rate_limits::RateLimit, refusal::Refusal};
+use crate::{rate_limits::RateLimit, refusal::Refusal};
 
 /// An API that this host speaks: the native one or a dialect. The table of them is [`crate::DIALECTS`].
 #[derive(Debug)]
@@ -27,19 +26,12 @@ pub struct Dialect {
     pub rate_limits: &'static [RateLimit],
     /// Its limits, as the documentation prints them.
     pub limits: &'static [Limit],
-    /// Its routes, all of them under its bases.
-    pub(crate) router: fn() -> Router<Api>,
     /// The media type of its errors.
     pub(crate) media_type: &'static str,
     /// The body of an error in its form.
     pub(crate) error: fn(&Refusal) -> Value,
     /// The refusal of an id that is no import's.
     pub(crate) missing: fn() -> Refusal,
-    /// Its OpenAPI document, which is served below its first base.
-    pub(crate) document: &'static str,
-    /// Of what the document is made.
-    #[cfg(test)]
-    pub(crate) contract: &'static crate::contract::Contract,
 }
 
 /// A limit of a dialect.

@@ -2,7 +2,7 @@
 //! client that was written for one of them changes its base URL and its credential.
 //!
 //! The wire types of a dialect stay in its folder. What its document leaves open is settled in the words of the
-//! dialect, at the top of its folder. A dialect is added by its folder, its module below, and its line in [`DIALECTS`].
+//! dialect, at the top of its folder. A dialect is added by its folder, its module, and its name in the table below.
 
 pub(crate) mod algure;
 mod betterdata;
@@ -14,20 +14,24 @@ mod rows;
 mod shown;
 
 use crate::{
+    contract::Served,
     dialect::Dialect,
     native,
     rate_limits::{Defaults, RateLimits, RateLimitsError},
 };
 
-/// Every API that this host speaks.
-pub static DIALECTS: &[&Dialect] = &[
-    &native::DIALECT,
-    &algure::DIALECT,
-    &betterdata::DIALECT,
-    &connectif::DIALECT,
-    &productsmanager::DIALECT,
-    &quotiza::DIALECT,
-];
+/// Makes the tables of these modules' dialects.
+macro_rules! table {
+    ($($dialect:ident),+ $(,)?) => {
+        /// Every API that this host speaks.
+        pub static DIALECTS: &[&Dialect] = &[$(&$dialect::DIALECT),+];
+
+        /// What the router serves of every API.
+        pub(crate) static SERVED: &[&Served] = &[$(&$dialect::SERVED),+];
+    };
+}
+
+table![native, algure, betterdata, connectif, productsmanager, quotiza];
 
 /// The dialect that answers a path.
 pub(crate) fn of(path: &str) -> &'static Dialect {

@@ -23,11 +23,15 @@ use penstock_model::{limits, views};
 use serde_json::{Value, json};
 
 #[cfg(test)]
-use penstock_model::{Scope, Status};
+use penstock_model::{Scope, Status, codes};
 
 #[cfg(test)]
 use crate::contract::op;
-use crate::{contract::routes, dialect::Dialect, refusal::Refusal};
+use crate::{
+    contract::{Served, routes},
+    dialect::Dialect,
+    refusal::Refusal,
+};
 
 pub(crate) static DIALECT: Dialect = Dialect {
     name: "native",
@@ -35,11 +39,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: None,
     rate_limits: &[],
     limits: &[],
-    router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     media_type: "application/problem+json",
     error: problem,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router: || router().layer(DefaultBodyLimit::max(limits::REQUEST_BYTES)),
     document: include_str!("../openapi/native.json"),
+    guide: include_str!("../openapi/guides/native.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
@@ -62,19 +71,22 @@ routes! {
                 import.", contract::idempotency_key())
             .takes::<views::NewImport>(false)
             .answers::<views::Import>(201, "The import, with `upload` and `form`.")
+            .leads(201, contract::OF_AN_IMPORT, "id", "$response.body#/id")
             .with(201, "Location", "Where the import is, relative to this request.")
             .refuses(400, &["invalid_idempotency_key"])
             .refuses(409, &["import_deleted"])
             .refuses(422, &["idempotency_key_reused", "unknown_kind"])
             .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
-            .refuses(422, contract::OPTIONS)
+            .refuses(422, codes::OPTIONS)
             .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
         get imports::list => op("listImports", "Lists imports, the newest first.")
             .needs(Scope::ImportRead)
             .query::<Status>("status", "Those that stand there.")
             .query::<String>("kind", "Those of this kind.")
             .pages()
-            .answers::<views::ImportPage>(200, "A page of them.");
+            .answers::<views::ImportPage>(200, "A page of them.")
+            .leads(200, &["getImport", "listErrors", "getRejected"], "id", "$response.body#/imports/0/id")
+            .leads(200, &["listImports"], "cursor", "$response.body#/next_cursor");
     }
     "/v1/imports/{id}" => {
         get imports::show => op("getImport", "Reads an import.")
@@ -98,6 +110,10 @@ routes! {
             .needs(Scope::ImportRead)
             .pages()
             .answers::<views::ErrorPage>(200, "A page of them.")
+            .leads_with(200, &["listErrors"], &[
+                ("id", "$request.path.id"),
+                ("cursor", "$response.body#/next_cursor"),
+            ])
             .refuses(404, &["not_found"]);
     }
     "/v1/imports/{id}/rejected" => {
@@ -143,6 +159,7 @@ routes! {
             .needs(Scope::ImportWrite)
             .takes::<views::PartNumbers>(true)
             .answers::<views::PartUrls>(200, "The URLs, each of which is a credential.")
+            .leads(200, &["completeParts", "removeParts"], "id", "$request.path.id")
             .refuses(404, &["not_found"])
             .refuses(409, &["expired", "already_uploaded"])
             .refuses(422, &["invalid_parts"]);
@@ -173,14 +190,15 @@ routes! {
             .refuses(404, &["not_found"])
             .refuses(409, &["nothing_uploaded", "unknown_kind"])
             .refuses(422, &["too_much_memory"])
-            .refuses(422, contract::FAILURES)
+            .refuses(422, codes::FILES)
             .refuses(429, &["busy"]);
     }
     "/v1/kinds" => {
         get kinds::list => op("listKinds", "Lists the kinds: the bundled ones, then the account's own by name.")
             .needs(Scope::ImportRead)
             .pages()
-            .answers::<views::KindList>(200, "A page of them.");
+            .answers::<views::KindList>(200, "A page of them.")
+            .leads(200, &["getKind", "getTemplate", "listRecords"], "kind", "$response.body#/kinds/0/name");
     }
     "/v1/kinds/{kind}" => {
         get kinds::show => contract::schema(op("getKind", "Reads the schema of a kind, as it was registered."));
@@ -190,7 +208,9 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::table_schema())
             .answers::<views::KindLine>(200, "A further version of the kind.")
+            .leads(200, contract::OF_A_KIND, "kind", "$response.body#/name")
             .answers::<views::KindLine>(201, "The first version of the kind.")
+            .leads(201, contract::OF_A_KIND, "kind", "$response.body#/name")
             .refuses(409, &["bundled_kind", "too_many_kinds", "too_many_versions"])
             .refuses(422, &["invalid_kind_name", "invalid_schema"])
             .refuses(429, &["busy"]);
@@ -205,6 +225,10 @@ routes! {
             .needs(Scope::ImportRead)
             .pages()
             .answers::<views::VersionList>(200, "A page of them.")
+            .leads_with(200, &["getKindVersion", "deleteKindVersion"], &[
+                ("kind", "$request.path.kind"),
+                ("version", "$response.body#/versions/0/version"),
+            ])
             .refuses(404, &["not_found"]);
     }
     "/v1/kinds/{kind}/versions/{version}" => {
@@ -231,6 +255,10 @@ routes! {
                 or deleted.")
             .pages()
             .answers::<views::RecordPage>(200, "A page of them.")
+            .leads_with(200, &["getRecord", "deleteRecord"], &[
+                ("kind", "$request.path.kind"),
+                ("key", "$response.body#/records/0/key"),
+            ])
             .refuses(404, &["not_found"])
             .refuses(409, &["not_accepted"])
             .refuses(422, &["another_kind"]);
@@ -239,6 +267,7 @@ routes! {
             .needs(Scope::RecordDelete)
             .takes::<views::RemoveAll>(true)
             .answers::<views::Import>(202, "The import that removes them.")
+            .leads(202, &["getImport", "listRemovals", "confirmImport", "cancelImport"], "id", "$response.body#/id")
             .with(202, "Location", "Where the import is, relative to this request.")
             .refuses(404, &["not_found"])
             .refuses(422, &["unconfirmed"])
@@ -273,6 +302,7 @@ routes! {
                 export.", contract::idempotency_key())
             .takes::<views::NewExport>(true)
             .answers::<views::Export>(202, "The export.")
+            .leads(202, &["getExport", "cancelExport", "deleteExport"], "id", "$response.body#/id")
             .with(202, "Location", "Where the export is, relative to this request.")
             .refuses(404, &["not_found"])
             .refuses(400, &["invalid_idempotency_key"])
@@ -282,7 +312,8 @@ routes! {
         get exports::list => op("listExports", "Lists exports, the newest first.")
             .needs(Scope::ImportRead)
             .pages()
-            .answers::<views::ExportPage>(200, "A page of them.");
+            .answers::<views::ExportPage>(200, "A page of them.")
+            .leads(200, &["getExport", "deleteExport"], "id", "$response.body#/exports/0/id");
     }
     "/v1/exports/{id}" => {
         get exports::show => op("getExport", "Reads an export.")
@@ -306,7 +337,8 @@ routes! {
         get accounts::list => op("listAccounts", "Lists accounts by name, with what they have.")
             .needs(Scope::Admin)
             .pages()
-            .answers::<views::AccountPage>(200, "A page of them.");
+            .answers::<views::AccountPage>(200, "A page of them.")
+            .leads(200, &["removeAccount", "getAccountRemoval"], "account", "$response.body#/accounts/0/account");
     }
     "/v1/accounts/{account}" => {
         delete accounts::remove => op("removeAccount", "Removes another account with all that is stored of it.")
@@ -314,6 +346,7 @@ routes! {
                 flight cannot write any more. A repeat changes nothing.")
             .needs(Scope::Admin)
             .answers::<views::AccountRemoval>(202, "The removal.")
+            .leads(202, &["getAccountRemoval"], "account", "$response.body#/account")
             .with(202, "Location", "Where the removal is, relative to this request.")
             .refuses(404, &["not_found"])
             .refuses(409, &["own_account"]);
@@ -329,6 +362,8 @@ routes! {
             .needs(Scope::Admin)
             .takes::<views::NewKey>(true)
             .answers::<views::Key>(201, "The key, with its secret, which is shown this once.")
+            .leads(201, &["revokeKey"], "id", "$response.body#/id")
+            .leads(201, &["listKeys"], "account", "$response.body#/account")
             .refuses(409, &["account_removing"])
             .refuses(422, &["no_scopes", "label_too_long"]);
         get keys::list => op("listKeys", "Lists an account's API keys, without secrets.")

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::Scope;
+use penstock_model::{Scope, codes};
 use penstock_store::{StoreError, rate::Judgement};
 use serde_json::Value;
 
@@ -26,8 +26,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal with a code, which is one of [`codes`], and a sentence.
     pub(crate) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: None, headers: Vec::new() }
+        let code = code.into();
+        debug_assert!(codes::is_refusal(&code), "{code} is not the code of a refusal");
+        Self { status, code, message: message.into(), details: None, headers: Vec::new() }
     }
 
     /// 400: the request is malformed.

@@ -90,7 +90,8 @@ fn welcome(url: &str, headers: &HeaderMap) -> Response {
     if !wanted.contains("text/html") {
         let body = json!({
             "name": "penstock", "version": env!("CARGO_PKG_VERSION"), "health": format!("{url}/health"),
-            "imports": format!("{url}/v1/imports"), "kinds": format!("{url}/v1/kinds"),
+            "imports": format!("{url}/v1/imports"), "kinds": format!("{url}/v1/kinds"), "docs": format!("{url}/docs"),
+            "openapi": format!("{url}/openapi.json"),
         });
         return axum::Json(body).into_response();
     }

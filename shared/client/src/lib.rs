@@ -16,7 +16,7 @@ pub use bytes::Bytes;
 pub use penstock_model::views::{
     Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter,
     ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody,
-    Provenance, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart, TracedRecord, Upload,
+    Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart, Upload,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;
@@ -442,11 +442,11 @@ impl Client {
         page(self.request(Method::GET, &path).query(filter), cursor, limit).await
     }
 
-    /// A record by kind and canonical key, and where its values come from; `None` if there is none.
+    /// A record by kind and canonical key, with its `provenance`; `None` if there is none.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn traced_record(&self, kind: &str, key: &str) -> Result<Option<TracedRecord>> {
+    pub async fn traced_record(&self, kind: &str, key: &str) -> Result<Option<Record>> {
         let path = format!("/v1/records/{}/{}", encoded(kind), encoded(key));
         let answer = self.request(Method::GET, &path).query(&[("provenance", true)]).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {

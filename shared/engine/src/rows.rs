@@ -16,7 +16,7 @@ pub use keys::Unreadable;
 pub(crate) use keys::each_key;
 use penstock_model::{
     Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, advice::Setting,
-    limits,
+    codes, limits,
 };
 
 use crate::{
@@ -412,10 +412,12 @@ pub struct Finding {
 impl Finding {
     /// An error of a row as a whole.
     pub fn row(code: &str, message: String) -> Self {
+        debug_assert!(codes::is_row_error(code), "{code} is not the code of a row's error");
         Self { field: None, value: None, code: code.to_owned(), message }
     }
 
     fn cell(field: &str, cell: &[u8], error: CellError) -> Self {
+        debug_assert!(codes::is_row_error(error.code), "{} is not the code of a row's error", error.code);
         let field = format!("{field}{}", error.path);
         let message = match error.code {
             "required" => format!("`{field}` {}", error.message),

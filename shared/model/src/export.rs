@@ -516,7 +516,7 @@ mod tests {
     #[test]
     fn what_has_ended_stays_as_it_ended() {
         let read = begun(&export());
-        let failure = || Failure::new("x", "y");
+        let failure = || Failure::new("kind_gone", "it is gone");
         for ended in [
             read.complete(30, DAY).expect("ends"),
             read.fail(failure(), 30, DAY).expect("ends"),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
-    limits,
+    codes, limits,
     replace::{Everything, ToRemove},
 };
 
@@ -59,14 +59,16 @@ impl Status {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// A stable word for programs, such as `missing_column`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::codes::failures())))]
     pub code: String,
     /// A sentence for people that names place and limit.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure with a code and a sentence.
+    /// A failure with a code, which is one of [`codes`](crate::codes), and a sentence.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
+        debug_assert!(codes::is_failure(code), "{code} is not the code of a failure");
         Self { code: code.to_owned(), message: message.into() }
     }
 }

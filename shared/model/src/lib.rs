@@ -6,6 +6,7 @@ mod account_removal;
 pub mod advice;
 mod block;
 mod chunk;
+pub mod codes;
 mod decimal;
 mod export;
 mod id;

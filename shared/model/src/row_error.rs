@@ -22,6 +22,7 @@ pub struct RowError {
     /// The cell as it came, cut after [`ERROR_VALUE_CHARS`] characters; `None` where there is none to show.
     pub value: Option<String>,
     /// A stable word for programs, such as `required`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::codes::ROWS)))]
     pub code: String,
     /// A sentence for people; it names the rule that was broken, and where it is plain what was meant, how to write it.
     /// Options are named as [`crate::advice`] has them.

@@ -15,18 +15,22 @@ use crate::{
 /// What an import is asked for with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewImport {
     /// The kind of its records.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9-]{1,64}$")))]
     pub kind: Option<String>,
     /// What its file is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// What its file is called.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::FILENAME_CHARS)))]
     pub filename: Option<String>,
     /// The size of its file in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = crate::limits::UPLOAD_BYTES)))]
     pub size: Option<u64>,
     /// How it is to be done.
     #[serde(default)]
@@ -37,8 +41,10 @@ pub struct NewImport {
 /// What an export is ordered with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewExport {
     /// The kind of its records.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9-]{1,64}$")))]
     pub kind: String,
     /// How records stand in its file.
     #[serde(default)]
@@ -272,20 +278,6 @@ pub struct RecordPage {
     pub next_cursor: Option<String>,
 }
 
-/// A record and where its values come from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TracedRecord {
-    /// Its kind.
-    pub kind: String,
-    /// Its canonical key.
-    pub key: String,
-    /// What it shows.
-    pub fields: serde_json::Value,
-    /// Where that comes from.
-    pub provenance: Provenance,
-}
-
 /// Where a record and its fields come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -369,14 +361,17 @@ pub struct ErrorPage {
 /// What a key is asked for with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewKey {
     /// Whose it is to be; the asking key's account if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// What it is to be used for.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub scopes: Vec<Scope>,
     /// What its maker calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::KEY_LABEL_CHARS)))]
     pub label: Option<String>,
 }
 
@@ -435,8 +430,10 @@ pub struct ProblemBody {
 /// The parts of a file for which URLs are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PartNumbers {
     /// Their numbers, from 1.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::PART_URLS), inner(range(min = 1, max = crate::limits::PARTS))))]
     pub numbers: Vec<u32>,
 }
 
@@ -469,6 +466,7 @@ pub struct PartUrl {
 /// The parts of which a file is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct TakenParts {
     /// All of them, by their numbers, without a gap.
     pub parts: Vec<TakenPart>,
@@ -477,8 +475,10 @@ pub struct TakenParts {
 /// A part that the storage has taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct TakenPart {
     /// Which it is, from 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::PARTS)))]
     pub number: u32,
     /// What the storage calls its bytes.
     pub etag: String,
@@ -505,6 +505,7 @@ pub struct RemovalPage {
 /// What has to be said for every record of a kind to be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct RemoveAll {
     /// The kind once more.
     pub kind: String,
@@ -516,8 +517,10 @@ pub struct RemoveAll {
 /// Records that are to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct KeysToDelete {
     /// Their canonical keys, not percent-encoded as a whole.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::RECORD_DELETE_BATCH)))]
     pub keys: Vec<String>,
 }
 
@@ -532,17 +535,17 @@ pub struct Deleted {
 }
 
 /// A record.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Record {
     /// Its kind.
     pub kind: String,
     /// Its canonical key.
     pub key: String,
-    /// What it shows.
+    /// Its fields, as the service writes them: a number has every digit.
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, serde_json::Value>"))]
-    pub fields: BTreeMap<String, Value>,
-    /// Where that comes from, where it was asked for.
+    pub fields: Box<RawValue>,
+    /// Where they come from, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
 }

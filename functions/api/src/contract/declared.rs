@@ -48,6 +48,8 @@ pub(crate) struct Answer {
     pub(super) headers: Vec<(&'static str, &'static str)>,
     /// The codes of an error.
     pub(super) codes: BTreeSet<&'static str>,
+    /// Names of operations that a part of the answer leads to, each with its parameters: where their values stand.
+    pub(super) links: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
 }
 
 /// A body of a request: its media types with their shapes.
@@ -185,6 +187,30 @@ impl Operation {
     /// The answer of a status has a header.
     pub(crate) fn with(mut self, status: u16, name: &'static str, about: &'static str) -> Self {
         self.answers.entry(status).or_default().headers.push((name, about));
+        self
+    }
+
+    /// The answer of a status leads to these operations: it has the value of one of their parameters at a place, which
+    /// is a runtime expression (OpenAPI 3.1.1, "Runtime Expressions").
+    pub(crate) fn leads(
+        self,
+        status: u16,
+        names: &[&'static str],
+        parameter: &'static str,
+        place: &'static str,
+    ) -> Self {
+        self.leads_with(status, names, &[(parameter, place)])
+    }
+
+    /// As [`leads`](Self::leads), with more than one parameter.
+    pub(crate) fn leads_with(
+        mut self,
+        status: u16,
+        names: &[&'static str],
+        parameters: &[(&'static str, &'static str)],
+    ) -> Self {
+        let links = &mut self.answers.entry(status).or_default().links;
+        links.extend(names.iter().map(|name| (*name, parameters.to_vec())));
         self
     }
 

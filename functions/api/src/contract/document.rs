@@ -68,6 +68,7 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
     let mut schemas = Value::Object(schemas);
     tidy(&mut paths);
     tidy(&mut schemas);
+    let up = "../".repeat(super::path_of(dialect).matches('/').count() - 1);
     json!({
         "openapi": "3.1.1",
         "info": {
@@ -76,7 +77,12 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
             "description": contract.about,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
-        "servers": [{ "url": "/" }],
+        // Relative to the document, so that they are right behind a stage too.
+        "servers": [{ "url": if up.is_empty() { "./" } else { &up } }],
+        "externalDocs": {
+            "description": "This document as a page.",
+            "url": format!("{up}{}", super::page_of(dialect).trim_start_matches('/')),
+        },
         "paths": paths,
         "components": { "schemas": schemas, "securitySchemes": (contract.credentials)() },
     })
@@ -139,7 +145,13 @@ fn said(
         let content: Map<String, Value> = body
             .content
             .iter()
-            .map(|(media_type, shape)| ((*media_type).to_owned(), json!({ "schema": shape.schema(taken) })))
+            .map(|(media_type, shape)| {
+                let mut said = json!({ "schema": shape.schema(taken) });
+                if let Some(example) = examples.get(&format!("{} request", operation.name)) {
+                    said["example"] = example.clone();
+                }
+                ((*media_type).to_owned(), said)
+            })
             .collect();
         said["requestBody"] = json!({ "required": body.required, "content": content });
         if !body.about.is_empty() {
@@ -165,10 +177,13 @@ fn answer(
     }
     if !answer.codes.is_empty() {
         let codes: Vec<&'static str> = answer.codes.iter().copied().collect();
-        let listed: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+        let schema = (contract.error)(given, &codes);
+        // In the dialect's words, where its errors have a code.
+        let shown = words_in(&schema).unwrap_or_else(|| codes.iter().map(|code| (*code).to_owned()).collect());
+        let listed: Vec<String> = shown.iter().map(|code| format!("`{code}`")).collect();
         let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         about = format!("{about} {title}: {}.", listed.join(", ")).trim_start().to_owned();
-        content.insert(dialect.media_type.to_owned(), json!({ "schema": (contract.error)(given, &codes) }));
+        content.insert(dialect.media_type.to_owned(), json!({ "schema": schema }));
         match status {
             401 => headers.push(("WWW-Authenticate", "How to name a key.")),
             429 | 503 => headers.push(("Retry-After", "Seconds after which to try again.")),
@@ -189,7 +204,27 @@ fn answer(
             .collect();
         said["headers"] = headers.into();
     }
+    if !answer.links.is_empty() {
+        let link = |(name, parameters): &(&str, Vec<(&str, &str)>)| {
+            let parameters: Map<String, Value> =
+                parameters.iter().map(|(name, place)| ((*name).to_owned(), (*place).into())).collect();
+            ((*name).to_owned(), json!({ "operationId": name, "parameters": parameters }))
+        };
+        said["links"] = answer.links.iter().map(link).collect::<Map<String, Value>>().into();
+    }
     said
+}
+
+/// The words of the first enum in a schema.
+fn words_in(schema: &Value) -> Option<Vec<String>> {
+    match schema {
+        Value::Object(members) => match members.get("enum").and_then(Value::as_array) {
+            Some(words) => Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+            None => members.values().find_map(words_in),
+        },
+        Value::Array(items) => items.iter().find_map(words_in),
+        _ => None,
+    }
 }
 
 /// Makes of a choice of constants an enum, whose description says what each means.

@@ -18,45 +18,24 @@ pub(super) static CONTRACT: Contract = Contract {
     examples: include_str!("../../openapi/examples/native.json"),
 };
 
-/// What is wrong with an import's options before its file is read.
-pub(super) const OPTIONS: &[&str] = &[
-    "invalid_abort",
-    "invalid_delimiter",
-    "invalid_option",
-    "name_too_long",
-    "too_many_columns",
-    "unknown_encoding",
-    "unknown_field",
+/// What can be done with an import that was created.
+pub(super) const OF_AN_IMPORT: &[&str] = &[
+    "getImport",
+    "deleteImport",
+    "listErrors",
+    "getRejected",
+    "cancelImport",
+    "listRemovals",
+    "confirmImport",
+    "signParts",
+    "removeParts",
+    "completeParts",
+    "previewImport",
 ];
 
-/// What is wrong with a file: the failure of its import, and the refusal of its preview.
-pub(super) const FAILURES: &[&str] = &[
-    "ambiguous_encoding",
-    "ambiguous_numbers",
-    "ambiguous_rows",
-    "archive_too_large",
-    "damaged_file",
-    "duplicate_column",
-    "empty_file",
-    "file_too_large",
-    "header_too_large",
-    "invalid_option",
-    "missing_column",
-    "name_too_long",
-    "not_csv",
-    "not_one_file",
-    "sheet_too_large",
-    "too_many_columns",
-    "unexpected_column",
-    "unknown_column",
-    "unknown_encoding",
-    "unknown_field",
-    "unknown_sheet",
-    "unpacks_too_large",
-    "unsupported_format",
-    "unusable_option",
-    "workbook_too_large",
-];
+/// What can be done with a kind that was registered.
+pub(super) const OF_A_KIND: &[&str] =
+    &["getKind", "deleteKind", "listKindVersions", "getTemplate", "listRecords", "removeAllRecords"];
 
 pub(super) fn idempotency_key() -> Value {
     json!({

@@ -12,9 +12,10 @@ use axum::{
     },
 };
 use penstock_engine::key;
-use penstock_model::{Import, ImportId, KindName, views};
+use penstock_model::{Import, ImportId, KindName, Record, views};
 use penstock_store::Store;
 use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 pub(super) use self::list::list;
 
@@ -28,6 +29,11 @@ use crate::{
 pub(super) struct ShowQuery {
     #[serde(default)]
     provenance: bool,
+}
+
+/// What a record shows.
+fn fields(record: &Record) -> Result<Box<RawValue>, Refusal> {
+    to_raw_value(&record.fields).map_err(|_| Refusal::internal())
 }
 
 fn no_kind() -> Refusal {
@@ -77,5 +83,5 @@ pub(super) async fn show(
         store.record(&account, &kind, &key).await?.ok_or_else(|| Refusal::not_found("there is no such record"))?;
     let provenance = if provenance { Some(provenance::of(&store, &account, &kind, &record).await?) } else { None };
     let (kind, key) = (kind.to_string(), key::tidy(&key).into_owned());
-    Ok(Json(views::Record { kind, key, fields: record.fields, provenance }))
+    Ok(Json(views::Record { kind, key, fields: fields(&record)?, provenance }))
 }

@@ -152,9 +152,9 @@ fn an_import_expires_after_its_grace_and_only_while_it_waits() {
 fn the_first_order_to_end_counts() {
     let halting = at(Stage::Halting);
     assert_eq!((halting.status, halting.completed_at), (Status::Processing, None));
-    assert_eq!(halting.on_halt(&Halt::failed(Failure::new("late", "too late"))), None);
-    let failed = awaiting().on_halt(&Halt::failed(Failure::new("early", "no upload wanted"))).expect("it waits");
-    assert_eq!(end(&failed), (Status::Failed, Some("early"), None));
+    assert_eq!(halting.on_halt(&Halt::failed(Failure::new("split_failed", "too late"))), None);
+    let failed = awaiting().on_halt(&Halt::failed(Failure::new("upload_gone", "no upload wanted"))).expect("it waits");
+    assert_eq!(end(&failed), (Status::Failed, Some("upload_gone"), None));
     assert!(failed.stays_due(&awaiting()), "parts may be left");
 }
 

@@ -14,7 +14,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": object(json!({ "code": { "type": "string", "enum": codes }, "message": text() })) }))
     },
     credentials: || json!({ "basic": { "type": "http", "scheme": "basic" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/algure.json"),
 };
 
 pub(super) fn created() -> Shape {

@@ -29,7 +29,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read, Write},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind},
     intake,
     named::Named,
@@ -43,11 +43,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: Some(&[KIND]),
     rate_limits: &[],
     limits: &[Limit { name: "ALGURE_FEED_BYTES", value: FEED_BYTES, unit: "bytes" }],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/algure.json"),
+    guide: include_str!("../../../openapi/guides/algure.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
@@ -65,6 +70,7 @@ routes! {
         post create => op("createImport", "Asks for an import: an id, to which a feed can be sent for 30 minutes.")
             .needs(Scope::ImportWrite)
             .answers_with(201, "The id.", "application/json", contract::created())
+            .leads(201, &["getImport", "uploadFeed"], "id", "$response.body#/id")
             .refuses(429, &["too_many_bytes", "too_many_imports"]);
     }
     "/v1/products/import/{id}" => {
@@ -85,7 +91,9 @@ routes! {
         get list => op("listImports", "Lists imports, the newest first.")
             .needs(Scope::ImportRead)
             .pages_of(PAGE_DEFAULT)
-            .answers_with(200, "A page of them.", "application/json", contract::page());
+            .answers_with(200, "A page of them.", "application/json", contract::page())
+            .leads(200, &["getImport"], "id", "$response.body#/imports/0/id")
+            .leads(200, &["listImports"], "cursor", "$response.body#/nextCursor");
     }
 }
 

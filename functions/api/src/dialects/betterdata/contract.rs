@@ -1,5 +1,6 @@
 //! What the document of the dialect says beside its routes.
 
+use penstock_model::codes;
 use serde_json::json;
 
 use super::operations;
@@ -15,7 +16,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": text() }))
     },
     credentials: || json!({ "header": { "type": "apiKey", "in": "header", "name": "x-api-key" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/betterdata.json"),
 };
 
 /// The import of an array of this name.
@@ -31,13 +32,15 @@ pub(super) fn create(name: &'static str, array: &'static str) -> Operation {
             "application/json",
             Shape::Written(object(json!({ "jobId": text(), "status": word(&["PENDING"]), "rowCount": count() }))),
         )
+        .leads(202, &["getJob"], "id", "$response.body#/jobId")
         .refuses(400, &["invalid_body", "missing_array"])
         .refuses(422, &["too_much_memory"])
         .refuses(429, &["busy", "too_many_bytes", "too_many_imports"])
 }
 
 pub(super) fn job() -> Shape {
-    let error = object(json!({ "row": count(), "field": perhaps_text(), "code": text(), "message": text() }));
+    let error =
+        object(json!({ "row": count(), "field": perhaps_text(), "code": word(codes::ROWS), "message": text() }));
     Shape::Written(object(json!({
         "jobId": text(),
         "status": word(&["PENDING", "PROCESSING", "COMPLETED", "FAILED"]),

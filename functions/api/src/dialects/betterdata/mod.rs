@@ -27,7 +27,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     named::Named,
     refusal::Refusal,
@@ -39,11 +39,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: Some(&kinds_of(ARRAYS)),
     rate_limits: &[],
     limits: &[Limit { name: "BETTER_DATA_BODY_BYTES", value: BODY_BYTES, unit: "bytes" }],
-    router,
     media_type: JSON,
     error,
     missing: || Refusal::not_found("Job not found"),
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/betterdata.json"),
+    guide: include_str!("../../../openapi/guides/betterdata.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };

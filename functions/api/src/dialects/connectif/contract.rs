@@ -16,7 +16,7 @@ pub(super) static CONTRACT: Contract = Contract {
             "type": "apiKey", "in": "header", "name": "Authorization", "description": "`apiKey <token>`",
         } })
     },
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/connectif.json"),
 };
 
 fn shown() -> Value {

@@ -34,7 +34,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Delete, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind, kinds_of},
     intake, multipart,
     named::Named,
@@ -51,11 +51,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
         Limit { name: "CONNECTIF_FILE_BYTES", value: FILE_BYTES, unit: "bytes" },
         Limit { name: "CONNECTIF_UNFINISHED", value: QUOTA.max as u64, unit: "unfinished" },
     ],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/connectif.json"),
+    guide: include_str!("../../../openapi/guides/connectif.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
@@ -78,6 +83,7 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::form())
             .answers_with(201, "The import, with the number of its rows.", "application/json", contract::import())
+            .leads(201, &["getImport", "deleteImport"], "id", "$response.body#/id")
             .refuses(400, &["duplicate_field", "invalid_file", "invalid_form", "invalid_parameter", "too_many_parts"])
             .refuses(409, &["already_uploaded"])
             .refuses(415, &["unsupported_media_type"])
@@ -86,7 +92,8 @@ routes! {
         get list => op("listImports", "Lists imports, the newest first.")
             .needs(Scope::ImportRead)
             .pages()
-            .answers_with(200, "A page of them.", "application/json", contract::page());
+            .answers_with(200, "A page of them.", "application/json", contract::page())
+            .leads(200, &["getImport", "deleteImport"], "id", "$response.body#/imports/0/id");
     }
     "/imports/{id}" => {
         get show => op("getImport", "Reads an import.")

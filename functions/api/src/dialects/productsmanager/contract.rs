@@ -15,7 +15,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": { "type": "string", "enum": codes }, "message": text(), "details": details }))
     },
     credentials: || json!({ "bearer": { "type": "http", "scheme": "bearer" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/productsmanager.json"),
 };
 
 pub(super) fn created() -> Shape {
@@ -46,7 +46,7 @@ pub(super) fn errors() -> Shape {
     let row = object(json!({
         "row": { "type": ["integer", "null"], "minimum": 1 },
         "ean": perhaps_text(),
-        "error": text(),
+        "error": word(&["validation_error"]),
         "message": text(),
     }));
     let meta = object(json!({ "page": count(), "per_page": count(), "total": count() }));

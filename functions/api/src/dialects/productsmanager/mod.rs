@@ -34,7 +34,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, bundled_kind},
     intake, multipart,
     named::Named,
@@ -47,11 +47,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
     kinds: Some(&[KIND]),
     rate_limits: &[],
     limits: &[],
-    router,
     media_type: JSON,
     error,
     missing: Refusal::no_import,
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/productsmanager.json"),
+    guide: include_str!("../../../openapi/guides/productsmanager.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
@@ -69,6 +74,7 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::form())
             .answers_with(201, "The import.", "application/json", contract::created())
+            .leads(201, &["getImport", "listErrors"], "id", "$response.body#/id")
             .refuses(400, &["duplicate_field", "invalid_form", "too_many_parts"])
             .refuses(409, &["already_uploaded"])
             .refuses(415, &["unsupported_media_type"])

@@ -18,7 +18,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": error }))
     },
     credentials: || json!({ "bearer": { "type": "http", "scheme": "bearer" } }),
-    examples: "{}",
+    examples: include_str!("../../../openapi/examples/quotiza.json"),
 };
 
 pub(super) fn created() -> Shape {

@@ -31,7 +31,7 @@ use crate::contract::op;
 use crate::{
     api::Api,
     auth::{Caller, Create, Read},
-    contract::routes,
+    contract::{Served, routes},
     dialect::{Dialect, JSON, Limit, bundled_kind},
     rate_limits::{Per, RateLimit, Requests},
     refusal::Refusal,
@@ -51,11 +51,16 @@ pub(crate) static DIALECT: Dialect = Dialect {
         Limit { name: "QUOTIZA_PRODUCTS", value: PRODUCTS as u64, unit: "products" },
         Limit { name: "QUOTIZA_STATUS_BYTES", value: STATUS_QUERY_BYTES, unit: "bytes" },
     ],
-    router,
     media_type: JSON,
     error,
     missing: || Refusal::new(StatusCode::NOT_FOUND, "job_not_found", "Job not found"),
+};
+
+pub(crate) static SERVED: Served = Served {
+    dialect: &DIALECT,
+    router,
     document: include_str!("../../../openapi/quotiza.json"),
+    guide: include_str!("../../../openapi/guides/quotiza.html"),
     #[cfg(test)]
     contract: &contract::CONTRACT,
 };
@@ -74,6 +79,10 @@ routes! {
             .needs(Scope::ImportWrite)
             .body(contract::products())
             .answers_with(202, "The job.", "application/json", contract::created())
+            .leads_with(202, &["getImportStatus"], &[
+                ("account_id", "$request.body#/account_id"),
+                ("job_id", "$response.body#/job_id"),
+            ])
             .refuses(400, &["invalid_products_data", "missing_account_id"])
             .refuses(404, &["account_not_found"])
             .refuses(413, &["too_many_products"])

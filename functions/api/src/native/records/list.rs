@@ -6,29 +6,23 @@
 //! Many shards of a small kind are read at once; of a large kind one alone, since it has more than a page. So the
 //! number that is read at once doubles while shards end with little in them, and is one again where one has more.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    response::{IntoResponse, Response},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_engine::key::RecordName;
 use penstock_model::{
-    AccountId, ImportId, KindName, Record, Value,
+    AccountId, ImportId, KindName, Record,
     limits::{
         PAGE_DEFAULT, RECORD_PAGE_BYTES, RECORD_QUERY_ITEMS, RECORD_READ_BYTES, RECORD_SHARDS, RECORD_SHARDS_AT_ONCE,
     },
+    views::{ListedRecord, RecordPage},
 };
 use penstock_store::{Store, records::ShardPage};
-use serde::{Deserialize, Serialize};
-use serde_json::{
-    json,
-    value::{RawValue, to_raw_value},
-};
+use serde::Deserialize;
 
-use super::{cursor::Place, no_kind, place_of};
+use super::{cursor::Place, fields, no_kind, place_of};
 use crate::{
     auth::{Caller, Read},
     named::Named,
@@ -57,28 +51,26 @@ enum Filter {
 // A shard is a byte.
 const _: () = assert!(RECORD_SHARDS == 1 << u8::BITS);
 
-/// What a list shows of a record.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Line<'a> {
-    Record { key: &'a str, fields: &'a BTreeMap<String, Value> },
-    Deleted { key: &'a str, deleted: bool },
-}
-
 impl Filter {
     /// What is shown of a stored record, if it is in the list.
-    fn line<'a>(self, key: &'a str, record: &'a Record) -> Option<Line<'a>> {
+    fn line(self, key: &str, record: &Record) -> Result<Option<ListedRecord>, Refusal> {
         let (is_gone, newest) = (record.is_gone(), record.changed().order);
         let listed = match self {
             Self::All => !is_gone,
             Self::ChangedBy(order) => !is_gone && newest == order,
             Self::ChangedAfter(order) => newest > order,
         };
-        listed.then_some(match is_gone {
-            true => Line::Deleted { key, deleted: true },
-            false => Line::Record { key, fields: &record.fields },
-        })
+        if !listed {
+            return Ok(None);
+        }
+        let fields = if is_gone { None } else { Some(fields(record)?) };
+        Ok(Some(ListedRecord { key: key.to_owned(), fields, deleted: is_gone }))
     }
+}
+
+/// Bytes of a line, within a few: those of its fields decide.
+fn bytes_of(line: &ListedRecord) -> usize {
+    line.key.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len()) + 24
 }
 
 pub(in crate::native) async fn list(
@@ -87,7 +79,7 @@ pub(in crate::native) async fn list(
     kind: Named<KindName>,
     page: Page,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Json<RecordPage>, Refusal> {
     let limit = page.limit(PAGE_DEFAULT)?;
     let Query(query) = query.map_err(|_| {
         Refusal::bad_request("invalid_query", "changed_by and changed_after are each the id of an import")
@@ -103,8 +95,7 @@ pub(in crate::native) async fn list(
         Some(cursor) => Place::read(cursor, &name).ok_or_else(invalid_cursor)?,
     };
     let (records, next) = read(&store, account, kind, filter, from, limit).await?;
-    let next_cursor = next.map(|place| place.cursor(&name));
-    Ok(Json(json!({ "records": records, "next_cursor": next_cursor })).into_response())
+    Ok(Json(RecordPage { records, next_cursor: next.map(|place| place.cursor(&name)) }))
 }
 
 async fn filter(store: &Store, caller: &Caller<Read>, kind: &KindName, query: &ListQuery) -> Result<Filter, Refusal> {
@@ -158,7 +149,7 @@ async fn read(
     filter: Filter,
     from: Place,
     limit: usize,
-) -> Result<(Vec<Box<RawValue>>, Option<Place>), Refusal> {
+) -> Result<(Vec<ListedRecord>, Option<Place>), Refusal> {
     let (mut lines, mut bytes, mut last) = (Vec::new(), 0, None);
     let mut reading = Reading { shards: 1, items: limit, queries: 0, bytes: 0 };
     let mut at = from;
@@ -174,9 +165,8 @@ async fn read(
         reading.note(&pages);
         for (shard, page) in shards.into_iter().zip(pages) {
             for (key, record) in &page.records {
-                let Some(line) = filter.line(key, record) else { continue };
-                let line = to_raw_value(&line).map_err(|_| Refusal::internal())?;
-                bytes += line.get().len();
+                let Some(line) = filter.line(key, record)? else { continue };
+                bytes += bytes_of(&line);
                 if !lines.is_empty() && bytes > RECORD_PAGE_BYTES {
                     return Ok((lines, last));
                 }
