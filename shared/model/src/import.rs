@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
+    again::Source,
     limits,
     replace::{Everything, ToRemove},
 };
@@ -449,6 +450,12 @@ pub struct Import {
     /// Counts of its removal that have begun, as [`Import::split_begun`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub count_begun: BTreeSet<String>,
+    /// The stored upload of another import, where it reads that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Source>,
+    /// The imports that read its upload and may yet do so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub readers: BTreeSet<ImportId>,
 }
 
 impl Import {
@@ -498,6 +505,8 @@ impl Import {
             removes: None,
             removed: None,
             count_begun: BTreeSet::new(),
+            from: None,
+            readers: BTreeSet::new(),
         }
     }
 
