@@ -34,8 +34,8 @@ impl Import {
         self.from.as_ref().map_or(&self.id, |source| &source.upload)
     }
 
-    /// Whether the order of its kind may tell of it: it has a place there, or waits for the import at the gate. One that
-    /// has not been looked whether it must wait is not there, and where nobody took a place there is no order.
+    /// Whether the order of its kind may tell of it: it has a place there, or waits for the import at the gate. One
+    /// that has not been looked whether it must wait is not there, and where nobody took a place there is no order.
     pub fn is_in_order(&self) -> bool {
         self.order > 0 || self.waiting_for.as_ref().is_some_and(|gate| *gate != self.id)
     }

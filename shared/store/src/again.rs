@@ -14,8 +14,8 @@
 //! report                    that that file is written, and its id off the readers, in one transaction
 //! ```
 //!
-//! - *The upload's import is deleted meanwhile.* It is deleted on the condition that nobody reads its upload, and made a
-//!   source on the condition that it is there: one of the two comes first, and the other is refused.
+//! - *The upload's import is deleted meanwhile.* It is deleted on the condition that nobody reads its upload, and made
+//!   a source on the condition that it is there: one of the two comes first, and the other is refused.
 //! - *A reader is deleted before its rejected rows are written.* The deletion takes its id off the readers.
 //! - *A repeat after the upload's import was deleted.* An id is taken off on the condition that it is there, so no item
 //!   is made anew.

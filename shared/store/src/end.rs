@@ -156,8 +156,8 @@ impl Store {
     }
 
     /// Ends an import that runs, and takes it from those of its kind that run, in one transaction; if it is at the gate
-    /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's and
-    /// no rejected rows are to be read from it. Whoever waits for the gate is told.
+    /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's
+    /// and no rejected rows are to be read from it. Whoever waits for the gate is told.
     pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
         let ended = Change::by(&import, end, self.now_ms())?
             .in_action(self.update_action(import_key(&import.account, &import.id)));
