@@ -173,6 +173,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     // Every validator dies before it decides: the chunk is swept.
     stack.pass(Duration::from_secs(40 * 60)).await;
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
+    run_again(stack).await;
     run_parts(stack).await;
     run_exports(stack, crashes).await;
     run_removal(stack).await;
@@ -216,6 +217,18 @@ async fn continue_split(stack: &Stack, import: &str) {
     let event = json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string();
     let answer = stack.cloud.invoke("split", event).await.expect("split answers");
     assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+}
+
+/// Imports of what was uploaded to another one: with rejected rows and without, the first of them deleted behind them.
+async fn run_again(stack: &Stack) {
+    for file in [files::hostile(9, 100), files::plain(0, 10, "1")] {
+        let first = stack.import(&file).await;
+        let new = NewImport { from: Some(first.id.clone()), ..NewImport::default() };
+        let again = stack.client.create(&new, None).await.expect("an import is made");
+        assert_eq!(stack.ended(&again.id).await.rows.failed, first.rows.failed);
+        stack.client.delete(&first.id).await.expect("deleted");
+        stack.client.delete(&again.id).await.expect("deleted");
+    }
 }
 
 /// Uploads in parts: completed, completed again by somebody who was not told, given up, left to expire.

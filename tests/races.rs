@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use penstock_model::{Abort, ImportOptions, QueueName, Status, limits};
+use penstock_store::removals::Deleted;
 use support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
@@ -68,7 +69,7 @@ async fn a_deletion_that_meets_the_upload_is_refused_and_removes_nothing() {
     (0..ROWS).for_each(|row| file.extend(format!("SKU-{row},,Brand\n").as_bytes()));
     let running = half_done(&stack, &file, ROWS).await;
     let (account, id) = ("1".parse().expect("valid"), running.id.parse().expect("valid"));
-    assert!(!stack.cloud.store().delete(&account, &id).await.expect("answers"), "it runs");
+    assert_eq!(stack.cloud.store().delete(&account, &id).await.expect("answers"), Deleted::Runs);
     stack.pass(HELD).await;
     let import = stack.ended(&running.id).await;
     assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, ROWS));
@@ -85,7 +86,7 @@ async fn a_deletion_of_an_import_that_awaits_its_upload_ends_it_first() {
     .await;
     let created = stack.uploaded(&files::plain(0, 10, "1")).await;
     let (account, id) = ("1".parse().expect("valid"), created.id.parse().expect("valid"));
-    assert!(stack.cloud.store().delete(&account, &id).await.expect("answers"));
+    assert_eq!(stack.cloud.store().delete(&account, &id).await.expect("answers"), Deleted::Gone);
     stack.pass(Duration::from_secs(61)).await;
     stack.cloud.idle().await;
     assert_eq!(support::refused(stack.client.import(&created.id).await).0, 404);

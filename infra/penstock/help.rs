@@ -21,6 +21,7 @@ Examples:
   penstock import --url 127.0.0.1:9000 --token demo:secret jan.csv feb.csv
   zcat export.csv.gz | penstock import - --kind orders --mode create
   penstock import all.csv --mode replace --most-removed-percent 5
+  penstock import --from imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --map \"Item no=sku\"
   penstock import stock.xlsx --sheet Stock --map \"Item no=sku\" --abort 1000:5 --dry-run
 
 Exit codes: 0 every row is fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 an import

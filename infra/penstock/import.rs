@@ -12,6 +12,7 @@ use std::{
 
 use clap::Args;
 use penstock_client::{Import, NewImport};
+use penstock_engine::kinds;
 use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, limits};
 use serde::Serialize;
 
@@ -33,11 +34,16 @@ use rejected::{Place, Saved};
 #[derive(Args)]
 pub(crate) struct ImportArgs {
     /// The files, each an import of its own, in this order; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "from", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The kind of their records: its name, or the path of a Table Schema file, which is registered first.
-    #[arg(long, default_value = "products")]
-    kind: String,
+    /// Imports again what was uploaded to this import of the service, with the options that are given here; no file is
+    /// sent.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "preview", "local"])]
+    from: Option<String>,
+    /// The kind of their records: its name, or the path of a Table Schema file, which is registered first. If not
+    /// given, `products`, or with --from the kind of that import.
+    #[arg(long)]
+    kind: Option<String>,
     /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold
     /// nothing, replace is an upsert that then removes every record of the kind that the file does not name.
     #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill", "replace"]), default_value = "upsert")]
@@ -89,9 +95,11 @@ fn abort(text: &str) -> Result<Abort, String> {
     })
 }
 
-/// A file, and where its rejected rows go.
+/// A file, or an import whose upload is read again, and where the rejected rows go.
 struct Plan {
-    origin: Origin,
+    name: String,
+    /// `None` where no file is sent.
+    origin: Option<Origin>,
     rejected: Place,
     /// The form in which they are expected.
     form: RejectedForm,
@@ -132,8 +140,15 @@ impl ImportArgs {
             let is_again = origins[..at].iter().any(|other| other.id() == origin.id());
             anyhow::ensure!(!is_again, "{} is given twice", origin.name());
         }
-        let places = origins.iter().map(|origin| self.rejected_place(origin)).collect::<anyhow::Result<Vec<_>>>()?;
+        let own = |origin: &Origin| RejectedForm::ALL.map(|form| origin.rejected_path(form));
+        let places =
+            origins.iter().map(|origin| self.rejected_place(own(origin))).collect::<anyhow::Result<Vec<_>>>()?;
         let mut plans: Vec<Plan> = Vec::new();
+        if let Some(from) = &self.from {
+            let own = RejectedForm::ALL.map(|form| PathBuf::from(format!("{from}{}", form.ending())));
+            let (rejected, form) = (self.rejected_place(own)?, self.expected_form(None));
+            plans.push(Plan { name: from.clone(), origin: None, rejected, form });
+        }
         for (origin, rejected) in origins.iter().zip(&places) {
             let mut others = origins.iter().zip(&places).filter(|(other, _)| other.id() != origin.id());
             let of = others.find(|(_, place)| leads_to(place, origin.id()));
@@ -144,12 +159,14 @@ impl ImportArgs {
                     of.name()
                 ),
                 _ => {
-                    let form = self.expected_form(origin);
-                    plans.push(Plan { origin: origin.clone(), rejected: rejected.clone(), form });
+                    let form = self.expected_form(origin.filename());
+                    let (name, origin) = (origin.name(), Some(origin.clone()));
+                    plans.push(Plan { name, origin, rejected: rejected.clone(), form });
                 }
             }
         }
-        let inputs: Vec<FileId> = plans.iter().map(|plan| plan.origin.id()).chain(schema).collect();
+        let read = plans.iter().filter_map(|plan| plan.origin.as_ref());
+        let inputs: Vec<FileId> = read.map(Origin::id).chain(schema).collect();
         let is_left_out = |id: FileId| !inputs.contains(&id) && origins.iter().any(|origin| origin.id() == id);
         let mut targets: Vec<PathBuf> = Vec::new();
         for Plan { rejected, form, .. } in &mut plans {
@@ -172,8 +189,8 @@ impl ImportArgs {
         Ok((plans, inputs))
     }
 
-    fn rejected_place(&self, origin: &Origin) -> anyhow::Result<Place> {
-        let own = RejectedForm::ALL.map(|form| origin.rejected_path(form));
+    /// Where rejected rows go whose own place, in each form, is this one.
+    fn rejected_place(&self, own: [PathBuf; 2]) -> anyhow::Result<Place> {
         let paths = match &self.rejected {
             None => own,
             Some(folder) if folder.is_dir() => own.map(|own| folder.join(own.file_name().unwrap_or(own.as_os_str()))),
@@ -191,8 +208,8 @@ impl ImportArgs {
     }
 
     /// The form of the rejected rows as far as the file's name tells.
-    fn expected_form(&self, origin: &Origin) -> RejectedForm {
-        let name = self.filename.clone().or_else(|| origin.filename()).unwrap_or_default().to_lowercase();
+    fn expected_form(&self, filename: Option<String>) -> RejectedForm {
+        let name = self.filename.clone().or(filename).unwrap_or_default().to_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
         let by_name = match ending {
@@ -211,14 +228,19 @@ impl ImportArgs {
         let filename = self.filename.clone().or_else(|| origin.filename());
         let path = source.readable_path();
         let file = LocalFile::look(&path, filename, self.reading.format, self.options())?;
-        preview::run(&file, &self.kind, client.as_ref(), self.json).await
+        preview::run(&file, self.named_kind(), client.as_ref(), self.json).await
     }
 
-    fn new_import(&self, origin: &Origin, kind: &str) -> NewImport {
+    fn named_kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or(kinds::DEFAULT)
+    }
+
+    fn new_import(&self, origin: Option<&Origin>, kind: &str) -> NewImport {
         NewImport {
-            kind: Some(kind.to_owned()),
+            kind: Some(kind.to_owned()).filter(|_| self.from.is_none() || self.kind.is_some()),
+            from: self.from.clone(),
             format: self.reading.format,
-            filename: self.filename.clone().or_else(|| origin.filename()),
+            filename: self.filename.clone().or_else(|| origin?.filename()),
             size: None,
             options: self.options(),
         }
@@ -304,9 +326,13 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     if args.preview {
         return args.preview().await;
     }
-    let schema = SchemaFile::of_argument(&args.kind)?;
+    let schema = SchemaFile::of_argument(args.named_kind())?;
     let (plans, inputs) = args.plans(schema.as_ref().map(SchemaFile::id))?;
     let named = if args.local { None } else { args.service.named()? };
+    anyhow::ensure!(
+        args.from.is_none() || named.is_some(),
+        "--from names an import at a service: name that by --url and --token, or by --profile"
+    );
     let mut interrupts = Interrupts::catch()?;
     let destination = Destination::open(named).await?;
     let registered = match &schema {
@@ -317,16 +343,16 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         },
     };
     note!("importing into {destination}{registered}");
-    let kind = schema.as_ref().map_or(args.kind.as_str(), |file| file.schema.name.as_str());
+    let kind = schema.as_ref().map_or(args.named_kind(), |file| file.schema.name.as_str());
     let mut results = Vec::new();
     let mut unprinted = false;
-    for Plan { origin, rejected, form } in &plans {
+    for Plan { name, origin, rejected, form } in &plans {
+        let origin = origin.as_ref();
         let new = args.new_import(origin, kind);
         let job = Job { origin, rejected, form: *form, inputs: &inputs, new, to: &destination };
         let result = one::import(job, &mut interrupts).await;
-        let name = origin.name();
         let reported = tokio::select! {
-            reported = args.report(&name, &result, &destination) => reported,
+            reported = args.report(name, &result, &destination) => reported,
             () = interrupts.next() => anyhow::bail!("interrupted; {name} is dealt with, nothing more was begun"),
         };
         // What was imported is imported, and the other files are no worse for it.
@@ -357,7 +383,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
             None => note!("{line}"),
         }
     };
-    if args.files.len() == 1 {
+    if plans.len() == 1 && args.files.len() <= 1 {
         let ended = results.pop().expect("one file has one result").map_err(|broken| broken.error)?;
         tell(&farewell);
         if let Saved::Not(error) = ended.rejected {
@@ -400,7 +426,7 @@ fn farewell(results: &[Result<Ended, Broken>], is_dry_run: bool, to: &Destinatio
 fn totals(plans: &[Plan], results: &[Result<Ended, Broken>]) -> (Vec<String>, u8) {
     let mut codes: Vec<u8> = Vec::new();
     let mut lines = Vec::new();
-    for (at, Plan { origin, .. }) in plans.iter().enumerate() {
+    for (at, Plan { name, .. }) in plans.iter().enumerate() {
         let (code, became) = match results.get(at) {
             Some(Ok(Ended { import, rejected, .. })) => {
                 let Import { id, status, rows, .. } = import;
@@ -412,7 +438,7 @@ fn totals(plans: &[Plan], results: &[Result<Ended, Broken>]) -> (Vec<String>, u8
             None => (1, "not begun".to_owned()),
         };
         codes.push(code);
-        lines.push(format!("  {}  {became}", origin.name()));
+        lines.push(format!("  {name}  {became}"));
     }
     let count = |of: u8| codes.iter().filter(|code| **code == of).count();
     lines.insert(

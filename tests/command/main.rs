@@ -1,5 +1,6 @@
 //! The `penstock` command, as a process.
 
+mod again;
 mod completions;
 mod exports;
 mod gate;

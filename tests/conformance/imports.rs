@@ -75,7 +75,7 @@ pub(crate) async fn an_idempotency_key_stands_for_one_request(bench: Bench) {
             match bench.store.create_import(&import, Some(&key)).await.expect("answers") {
                 Creation::Created => import.id,
                 Creation::Repeated(id) => id,
-                Creation::OtherRequest | Creation::NoKind | Creation::NoPlace => panic!("the same request"),
+                other => panic!("the same request: {other:?}"),
             }
         }
     })

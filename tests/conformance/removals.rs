@@ -8,7 +8,7 @@ use penstock_store::{
     accept::{Acceptance, Step},
     due::Due,
     errors::{ErrorCursor, Extent},
-    removals::Removed,
+    removals::{Deleted, Removed},
     uploads::upload_key,
 };
 use tokio::time::{Instant, sleep};
@@ -71,7 +71,7 @@ async fn ended(bench: &Bench) -> Import {
     };
     let extent = Extent { offset: 4, bytes: 4, first_row: 1, first_line: 2, refused: false };
     store.put_errors(&running.id, 0, extent, &[error]).await.expect("stored");
-    assert!(!store.delete(account, &running.id).await.expect("answers"), "it runs");
+    assert_eq!(store.delete(account, &running.id).await.expect("answers"), Deleted::Runs);
     store.order_halt(account, &running.id, &Halt::cancelled()).await.expect("answers");
     let ended = store.settle(account, &running.id).await.expect("answers").expect("the import is there");
     assert_eq!(ended.status, Status::Cancelled);
@@ -90,7 +90,7 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     assert_eq!(versions(&bench, &import).await.len(), 2);
     is_due(store, &import, false).await;
     for _ in 0..2 {
-        assert!(store.delete(account, &import.id).await.expect("answers"));
+        assert_eq!(store.delete(account, &import.id).await.expect("answers"), Deleted::Gone);
         assert_eq!(store.import(account, &import.id).await.expect("answers"), None);
     }
     assert_eq!(versions(&bench, &import).await.len(), 2, "the order is all there is yet");
@@ -170,7 +170,7 @@ pub(crate) async fn an_order_that_comes_meanwhile_is_carried_out(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let import = ended(&bench).await;
     order_and_remove(&bench, &import).await;
-    assert!(store.delete(account, &import.id).await.expect("answers"));
+    assert_eq!(store.delete(account, &import.id).await.expect("answers"), Deleted::Gone);
     assert_eq!(store.remove(&due(&import)).await.expect("removed"), Removed::All);
     // Of a deleted import an upload is turned away at once, and its order lives as long as before.
     assert_eq!(post(&store.presign_form(&import), b"sku\nC\n").await, 204);

@@ -192,6 +192,10 @@ async fn answers_are_what_the_document_says() {
     asking.ask("listImports", "/v1/imports?limit=2&status=completed_with_errors", None).await;
     assert_eq!(asking.ask("listImports", "/v1/imports?status=x", None).await.status, 400);
     let waiting = stack.client.create(&NewImport::default(), None).await.expect("an import").id;
+    for (from, status) in [("imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F", 404), (waiting.as_str(), 409)] {
+        let again = asking.ask("createImport", "/v1/imports", Some(json!({ "from": from }))).await;
+        assert_eq!(again.status, status);
+    }
     asking.ask("cancelImport", &format!("/v1/imports/{waiting}/cancel"), None).await;
     assert_eq!(asking.ask("deleteImport", &format!("/v1/imports/{waiting}"), None).await.status, 204);
     assert_eq!(asking.ask("getImport", &format!("/v1/imports/{waiting}"), None).await.status, 404);

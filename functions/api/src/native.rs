@@ -1,6 +1,7 @@
 //! The native API, `/v1`.
 
 mod accounts;
+mod again;
 mod body;
 mod create;
 mod exports;
@@ -65,17 +66,23 @@ routes! {
     "/v1/imports" => {
         post create::create => op("createImport", "Creates an import.")
             .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same \
-                `Idempotency-Key` gives the same import.")
+                `Idempotency-Key` gives the same import. With `from` nothing is uploaded: it reads what was uploaded to \
+                that import.")
             .needs(Scope::ImportWrite)
             .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
                 import.", contract::idempotency_key())
             .takes::<views::NewImport>(false)
+<<<<<<< HEAD
             .answers::<views::Import>(201, "The import, with `upload` and `form`.")
             .leads(201, contract::OF_AN_IMPORT, "id", "$response.body#/id")
+=======
+            .answers::<views::Import>(201, "The import, with `upload` and `form` unless it is made `from` another one.")
+>>>>>>> again
             .with(201, "Location", "Where the import is, relative to this request.")
             .refuses(400, &["invalid_idempotency_key"])
-            .refuses(409, &["import_deleted"])
-            .refuses(422, &["idempotency_key_reused", "unknown_kind"])
+            .refuses(404, &["not_found"])
+            .refuses(409, &["import_deleted", "nothing_uploaded", "upload_busy", "upload_expires", "upload_gone"])
+            .refuses(422, &["idempotency_key_reused", "size_of_stored_file", "unknown_kind"])
             .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
             .refuses(422, codes::OPTIONS)
             .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
@@ -103,7 +110,7 @@ routes! {
             .needs(Scope::ImportDelete)
             .done(204, "It is gone.")
             .refuses(404, &["not_found"])
-            .refuses(409, &["import_runs"]);
+            .refuses(409, &["import_runs", "upload_read"]);
     }
     "/v1/imports/{id}/errors" => {
         get imports::errors => op("listErrors", "Lists the errors of an import's rows, in the order of the file.")

@@ -35,7 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// An import that is to be made.
 pub(super) struct Job<'a> {
-    pub(super) origin: &'a Origin,
+    /// Its file; `None` where it reads what was uploaded to another import.
+    pub(super) origin: Option<&'a Origin>,
     /// Where its rejected rows go, which is none of `inputs`.
     pub(super) rejected: &'a Place,
     /// The form in which they are expected.
@@ -70,29 +71,37 @@ fn interrupted(what: &str) -> Broken {
     Broken { error: anyhow::anyhow!("interrupted; {what}"), is_interruption: true }
 }
 
-/// Makes an import of a file and follows it to its end.
+/// Makes an import of a file, or of what was uploaded to another import, and follows it to its end.
 pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<Ended, Broken> {
     let Job { origin, rejected: place, form, inputs, mut new, to } = job;
     let client = to.client();
     let (opened, not) = (place.clone(), inputs.to_vec());
     let output = apart(interrupts, move || opened.open(form, &not)).await?;
-    let reader = origin.clone();
-    let source = apart(interrupts, move || reader.open()).await?;
-    new.size = Some(source.bytes());
+    let source = match origin.cloned() {
+        Some(reader) => Some(apart(interrupts, move || reader.open()).await?),
+        None => None,
+    };
+    new.size = source.as_ref().map(Source::bytes);
     let started = Instant::now();
     let created = tokio::select! {
         created = client.create(&new, None) => created?,
         () = interrupts.next() => {
-            return Err(interrupted("nothing was uploaded; should an import have been made, it expires by itself"));
+            return Err(interrupted(match &new.from {
+                None => "nothing was uploaded; should an import have been made, it expires by itself",
+                Some(_) => "should an import have been made, it goes on: `penstock list` shows it",
+            }));
         }
     };
     let id = created.id.clone();
     let mut progress = Progress::new();
-    let parts = Parts::of(source.bytes());
-    let in_parts = parts.as_ref().map(|parts| format!(" in {parts}")).unwrap_or_default();
-    progress.say(&format!("{id}: uploading {} bytes{in_parts}", source.bytes()));
-    upload(to, &created, &source, &mut progress, interrupts).await?;
-    drop(source);
+    if let Some(source) = source {
+        let parts = Parts::of(source.bytes());
+        let in_parts = parts.as_ref().map(|parts| format!(" in {parts}")).unwrap_or_default();
+        progress.say(&format!("{id}: uploading {} bytes{in_parts}", source.bytes()));
+        upload(to, &created, &source, &mut progress, interrupts).await?;
+    } else if let Some(from) = &created.from {
+        progress.say(&format!("{id}: reads what was uploaded to {from}"));
+    }
     let mut latest = None;
     let followed = tokio::select! {
         ended = follow::to_its_end(client, &id, &mut progress, &mut latest) => {
@@ -105,7 +114,8 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     let seconds = started.elapsed().as_secs_f64();
     let mut is_interrupted = false;
     let rejected = {
-        let mut saving = pin!(rejected::save(to, &ended, output, place, inputs, origin));
+        let folder = origin.and_then(Origin::folder);
+        let mut saving = pin!(rejected::save(to, &ended, output, place, inputs, folder));
         loop {
             tokio::select! {
                 saved = &mut saving => break saved,

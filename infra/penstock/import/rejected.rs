@@ -8,7 +8,7 @@ use penstock_model::Status;
 use super::destination::Destination;
 use crate::{
     output::{FileId, Output, Writing},
-    source::{Origin, RejectedForm},
+    source::RejectedForm,
     variable,
 };
 
@@ -76,14 +76,15 @@ impl Saved {
 }
 
 /// Saves the rejected rows of an ended import in their place, which `output` is if they have the form that was
-/// expected. Those of a local cloud, which is gone with the command, go somewhere else if they have to.
+/// expected. Those of a local cloud, which is gone with the command, go somewhere else if they have to, such as beside
+/// their file.
 pub(super) async fn save(
     to: &Destination,
     ended: &Import,
     output: Output,
     place: &Place,
     inputs: &[FileId],
-    origin: &Origin,
+    beside: Option<&Path>,
 ) -> Saved {
     let form = RejectedForm::of(ended.detected.as_ref().map(|detected| detected.format));
     let path = place.path(form);
@@ -112,7 +113,7 @@ pub(super) async fn save(
         let how = format!("the rejected rows of {id} are not saved; `penstock rejected {id} -o PATH` fetches them");
         return Saved::Not(why.context(how));
     }
-    for folder in elsewhere(origin) {
+    for folder in elsewhere(beside) {
         let path = folder.join(format!("{id}{}", form.ending()));
         let Ok(output) = Output::open_private(&path) else { continue };
         if fetch(to.client(), id, output).await.is_ok() {
@@ -123,9 +124,9 @@ pub(super) async fn save(
 }
 
 /// Folders for what cannot be written in its place, which may be on disks that are not full.
-fn elsewhere(origin: &Origin) -> Vec<PathBuf> {
+fn elsewhere(beside: Option<&Path>) -> Vec<PathBuf> {
     let mut folders = vec![std::env::temp_dir(), PathBuf::from(".")];
-    folders.extend(origin.folder().map(Path::to_owned));
+    folders.extend(beside.map(Path::to_owned));
     folders.extend(variable("HOME").map(PathBuf::from));
     folders.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
     folders
@@ -152,7 +153,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("a.csv");
         std::fs::write(&file, "a").expect("a file");
-        let folders = elsewhere(&Origin::look(&file).expect("a file"));
+        let origin = crate::source::Origin::look(&file).expect("a file");
+        let folders = elsewhere(origin.folder());
         let home = variable("HOME").map(PathBuf::from);
         for place in [std::env::temp_dir(), PathBuf::from("."), folder.path().to_owned()].into_iter().chain(home) {
             assert!(folders.contains(&place), "{}: {folders:?}", place.display());

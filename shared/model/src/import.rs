@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
+<<<<<<< HEAD
     codes, limits,
+=======
+    again::Source,
+    limits,
+>>>>>>> again
     replace::{Everything, ToRemove},
 };
 
@@ -451,6 +456,12 @@ pub struct Import {
     /// Counts of its removal that have begun, as [`Import::split_begun`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub count_begun: BTreeSet<String>,
+    /// The stored upload of another import, where it reads that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Source>,
+    /// The imports that read its upload and may yet do so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub readers: BTreeSet<ImportId>,
 }
 
 impl Import {
@@ -500,6 +511,8 @@ impl Import {
             removes: None,
             removed: None,
             count_begun: BTreeSet::new(),
+            from: None,
+            readers: BTreeSet::new(),
         }
     }
 

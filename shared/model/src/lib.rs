@@ -4,6 +4,7 @@
 
 mod account_removal;
 pub mod advice;
+pub mod again;
 mod block;
 mod chunk;
 pub mod codes;

@@ -182,6 +182,11 @@ impl Transition {
         }
     }
 
+    /// Whether the import ends by it with rejected rows, so that there is a file of them to write.
+    pub fn has_rejected_rows(&self) -> bool {
+        matches!(self, Self::End { rows: Some(rows), .. } if rows.failed > 0)
+    }
+
     /// Whether the import ends by it.
     pub fn ends(&self) -> bool {
         matches!(self, Self::End { .. })
@@ -295,6 +300,8 @@ pub enum Deletion {
     End(Transition),
     /// It runs: it cannot be deleted.
     Refused,
+    /// This import reads its upload: it cannot be deleted.
+    Read(ImportId),
     /// It is removed.
     Remove,
 }
@@ -501,7 +508,10 @@ impl Import {
             | Stage::Confirmed
             | Stage::Removing
             | Stage::Halting => Deletion::Refused,
-            Stage::Expired | Stage::Ended => Deletion::Remove,
+            Stage::Expired | Stage::Ended => match self.readers.first() {
+                Some(reader) => Deletion::Read(reader.clone()),
+                None => Deletion::Remove,
+            },
         }
     }
 }

@@ -229,6 +229,15 @@ pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the URL of a rejected rows file is valid, in seconds: 5 minutes.
 pub const REJECTED_URL_SECONDS: i64 = 5 * 60;
 
+/// How long an upload is kept when the deployment says nothing else, in days.
+pub const UPLOAD_RETENTION_DAYS: u64 = 30;
+
+/// How long an upload must be kept yet for another import to be made of it, in milliseconds: 2 days.
+pub const UPLOAD_LEFT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
+
+/// Imports that read one upload of another import at once, at most: their ids stand in its item.
+pub const UPLOAD_READERS: usize = 100;
+
 /// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in
 /// seconds: 5 minutes.
 pub const STALL_SECONDS: u64 = 5 * 60;

@@ -51,8 +51,9 @@ pub struct Removal {
 impl Import {
     /// What the import keeps of what is stored under its key.
     ///
-    /// An upload that several imports read would be kept here for as long as one of them has not ended. There is none:
-    /// each import reads what lies under its own key.
+    /// An upload that other imports read ([`crate::again`]) is kept for as long as the import is there, and that is not
+    /// deleted while one of them reads it. What lies under the key of an import that reads another one's upload is
+    /// nobody's: it has no URL.
     pub fn kept(&self) -> Kept<'_> {
         match (self.stage(), &self.object) {
             (Stage::AwaitingUpload | Stage::Expired, _) => Kept::All,

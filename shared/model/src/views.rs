@@ -21,6 +21,9 @@ pub struct NewImport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9-]{1,64}$")))]
     pub kind: Option<String>,
+    /// The id of an import whose upload it reads: nothing is uploaded. The kind is that import's unless one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// What its file is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -28,7 +31,7 @@ pub struct NewImport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::FILENAME_CHARS)))]
     pub filename: Option<String>,
-    /// The size of its file in bytes.
+    /// The size of its file in bytes. Not with `from`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(max = crate::limits::UPLOAD_BYTES)))]
     pub size: Option<u64>,
@@ -123,6 +126,13 @@ pub struct Import {
     pub expires_at: String,
     /// When it ended, in RFC 3339.
     pub completed_at: Option<String>,
+    /// The import whose upload it reads, where nothing was uploaded to it.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Until when what was uploaded is kept, in RFC 3339, unless the import that it was uploaded to is deleted; none
+    /// before that is accepted.
+    #[serde(default)]
+    pub source_expires_at: Option<String>,
     /// What its file is called.
     pub filename: Option<String>,
     /// The version of an account's own kind.

@@ -16,6 +16,8 @@ pub const POINTS: &[&str] = &[
     "upload.stored",
     "upload.import_made",
     "upload.split_ordered",
+    "again.made",
+    "again.ordered",
     "parts.begun",
     "parts.pinned",
     "parts.completed",

@@ -156,18 +156,22 @@ impl Store {
     }
 
     /// Ends an import that runs, and takes it from those of its kind that run, in one transaction; if it is at the gate
-    /// of its kind, the gate is free in the same one. Whoever waits for that is told.
+    /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's
+    /// and no rejected rows are to be read from it. Whoever waits for the gate is told.
     pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
         let ended = Change::by(&import, end, self.now_ms())?
             .in_action(self.update_action(import_key(&import.account, &import.id)));
         let mut gate = import.at_gate().then(|| import.id.clone());
         let mut pause = Backoff::default();
         loop {
-            let actions = vec![
-                ended.clone(),
-                self.leave_kind_action(&import, gate.as_ref()),
-                self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id),
-            ];
+            let leave_place = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
+            let mut actions = vec![ended.clone(), leave_place];
+            if import.is_in_order() {
+                actions.push(self.leave_kind_action(&import, gate.as_ref()));
+            }
+            if !end.has_rejected_rows() {
+                actions.extend(self.leave_upload_action(&import).await?);
+            }
             let Some(reasons) = self.transact(actions).await? else {
                 self.wake(&import, gate.as_ref()).await?;
                 break;
@@ -176,7 +180,7 @@ impl Store {
             if reasons[0] == "ConditionalCheckFailed" {
                 break;
             }
-            if reasons[1] == "ConditionalCheckFailed" {
+            if import.is_in_order() && reasons[2] == "ConditionalCheckFailed" {
                 gate = self.kind_order(&import).await?.gate;
             }
             // An import of the same kind is being accepted or ended at this moment.

@@ -2,7 +2,7 @@
 //! transaction with that, and lasts for [`IDEMPOTENCY_MS`].
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use penstock_model::{AccountId, limits::IDEMPOTENCY_MS};
+use penstock_model::{AccountId, ImportId, limits::IDEMPOTENCY_MS};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -60,6 +60,14 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
             .expression_attribute_values(":now", n(now_ms));
         Ok(putting(put))
+    }
+
+    /// The import that the same request has made before, if its key still stands for it.
+    pub async fn made_before(&self, account: &AccountId, idempotency: &Idempotency) -> Result<Option<ImportId>> {
+        let found: Option<Remembered> = self.get_item("a request", idempotency_key(account, &idempotency.key)).await?;
+        let now = self.now_ms();
+        let same = found.filter(|found| found.request == idempotency.request && found.expires_at > now);
+        Ok(same.and_then(|found| found.id.parse().ok()))
     }
 
     /// What a key stands for, to whom the making of `own` was refused for it. What is no `T` was made by a request of

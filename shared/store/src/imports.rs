@@ -29,6 +29,10 @@ pub enum Creation {
     NoPlace,
     /// The import's kind is being removed, or its version is.
     NoKind,
+    /// The upload that it would read is gone with its import; nothing is stored.
+    NoUpload,
+    /// As many imports read that upload as may; nothing is stored.
+    UploadBusy,
 }
 
 /// Which imports to list.
@@ -55,6 +59,8 @@ impl Store {
         let place = actions.len();
         actions.push(self.take_place_action(&import.account, quota, IMPORTS, &import.id));
         actions.extend(self.use_action(import));
+        let reads = actions.len();
+        actions.extend(self.read_upload_action(import));
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else { return self.created(import).await };
@@ -70,6 +76,10 @@ impl Store {
                 return self.created(import).await;
             } else if reasons[place] == "ConditionalCheckFailed" && !self.has_place(&import.account, quota).await? {
                 return Ok(Creation::NoPlace);
+            } else if reasons.get(reads).is_some_and(|reason| reason == "ConditionalCheckFailed")
+                && let Some(why) = self.unreadable(import).await?
+            {
+                return Ok(why);
             }
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
@@ -143,13 +153,28 @@ impl Store {
         }
     }
 
-    /// Records the rejected rows file of an ended import; the sweeper need not look at it any more. A repeat writes the
-    /// same.
+    /// Records the rejected rows file of an ended import; the sweeper need not look at it any more, and where it read
+    /// another import's upload it does so no more. A repeat writes the same.
     pub async fn set_report(&self, import: &Import, report: &Report) -> Result<()> {
         let change =
             Change::of_existing().set("report", value("a report", report)?).remove("due_at").remove("due_shard");
+        let key = import_key(&import.account, &import.id);
         // Where the condition is not met, the import was deleted while its report was written.
-        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
+        if import.from.is_none() {
+            is_made(change.in_update(self.update(key))).await?;
+        } else {
+            let recorded = change.in_action(self.update_action(key));
+            let mut pause = Backoff::default();
+            loop {
+                let mut actions = vec![recorded.clone()];
+                actions.extend(self.leave_upload_action(import).await?);
+                let reasons = self.transact(actions).await?;
+                if reasons.is_none_or(|reasons| reasons[0] == "ConditionalCheckFailed") {
+                    break;
+                }
+                pause.wait("dynamodb:TransactWriteItems").await?;
+            }
+        }
         crash::point("report.recorded");
         Ok(())
     }

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod account_removals;
 pub mod accounts;
+mod again;
 mod backoff;
 pub mod blocks;
 mod change;

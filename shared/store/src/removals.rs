@@ -70,6 +70,17 @@ use crate::{
     uploads::{rejected_key, upload_key},
 };
 
+/// What became of the deletion of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, now or before.
+    Gone,
+    /// It runs; nothing is changed.
+    Runs,
+    /// This import reads its upload; nothing is changed.
+    Read(ImportId),
+}
+
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
@@ -86,27 +97,30 @@ fn mark() -> String {
 }
 
 impl Store {
-    /// Deletes an import: from now on it is missing, and what is left of it is ordered to be removed, in one
-    /// transaction. `false`, with nothing changed, while it runs. A repeat finds it missing.
-    pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<bool> {
+    /// Deletes an import: from now on it is missing, what is left of it is ordered to be removed, and another import's
+    /// upload is read by it no more, in one transaction. Refused, with nothing changed, while it runs or another import
+    /// reads its upload. A repeat finds it missing.
+    pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<Deleted> {
         let mut pause = Backoff::default();
         loop {
-            let Some(import) = self.import(account, id).await? else { return Ok(true) };
+            let Some(import) = self.import(account, id).await? else { return Ok(Deleted::Gone) };
             match import.delete() {
                 Deletion::End(transition) => {
                     self.make(&import, &transition).await?;
                     continue;
                 }
-                Deletion::Refused => return Ok(false),
+                Deletion::Refused => return Ok(Deleted::Runs),
+                Deletion::Read(reader) => return Ok(Deleted::Read(reader)),
                 Deletion::Remove => {}
             }
-            let gone =
-                Change::at(&[Stage::Expired, Stage::Ended]).in_deletion(self.imports_table(), import_key(account, id));
+            let gone = Change::at(&[Stage::Expired, Stage::Ended]).only_if("attribute_not_exists(readers)");
+            let gone = gone.in_deletion(self.imports_table(), import_key(account, id));
             let removal = import.removal(self.now_ms(), mark());
-            let ordered = putting(self.put_action(item(&removal)?));
-            let Some(reasons) = self.transact(vec![gone, ordered]).await? else {
+            let mut actions = vec![gone, putting(self.put_action(item(&removal)?))];
+            actions.extend(self.leave_upload_action(&import).await?);
+            let Some(reasons) = self.transact(actions).await? else {
                 crash::point("delete.ordered");
-                return Ok(true);
+                return Ok(Deleted::Gone);
             };
             // Where it has moved on or is gone, the next round decides.
             if reasons[0] != "ConditionalCheckFailed" {

@@ -65,6 +65,9 @@ pub struct Settings {
     /// `PENSTOCK_CONFIRM_DAYS`: how long an import waits to be confirmed that would remove more than its guard lets
     /// pass; [`limits::CONFIRM_DAYS`] if not set.
     pub confirm_days: u64,
+    /// `PENSTOCK_UPLOAD_RETENTION_DAYS`: how long an upload is kept; [`limits::UPLOAD_RETENTION_DAYS`] if not set. The
+    /// bucket's lifecycle removes it.
+    pub upload_retention_days: u64,
     /// `PENSTOCK_EXPORT_RETENTION_DAYS`: how long an export and its file are kept once it has ended;
     /// [`limits::EXPORT_RETENTION_DAYS`] if not set. The bucket's lifecycle removes the file.
     pub export_retention_days: u64,
@@ -166,6 +169,7 @@ impl Settings {
                 per_block: number("PENSTOCK_BLOCK_CHUNKS", most.per_block.into())?.min(most.per_block.into()) as u32,
             },
             confirm_days: number("PENSTOCK_CONFIRM_DAYS", limits::CONFIRM_DAYS)?,
+            upload_retention_days: number("PENSTOCK_UPLOAD_RETENTION_DAYS", limits::UPLOAD_RETENTION_DAYS)?,
             export_retention_days: number("PENSTOCK_EXPORT_RETENTION_DAYS", limits::EXPORT_RETENTION_DAYS)?,
             export_part_bytes: number("PENSTOCK_EXPORT_PART_BYTES", limits::EXPORT_PART_BYTES as u64)?
                 .clamp(limits::PART_LEAST_BYTES, limits::EXPORT_PART_BYTES as u64)
@@ -186,6 +190,11 @@ impl Settings {
     /// How long an export and its file are kept once it has ended, in milliseconds.
     pub fn export_retention_ms(&self) -> i64 {
         i64::try_from(self.export_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
+    }
+
+    /// How long an upload is kept, in milliseconds.
+    pub fn upload_retention_ms(&self) -> i64 {
+        i64::try_from(self.upload_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
     }
 
     /// How long an import waits to be confirmed, in milliseconds.

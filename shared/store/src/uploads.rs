@@ -162,7 +162,7 @@ impl Store {
             .s3
             .get_object()
             .bucket(&self.settings().uploads_bucket)
-            .key(upload_key(&import.account, &import.id));
+            .key(upload_key(&import.account, import.upload_of()));
         get = match &object.version {
             Some(version) => get.version_id(version),
             None => get.if_match(format!("\"{}\"", object.etag)),

@@ -7,11 +7,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
-use penstock_model::{Failure, Format, Import, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat};
-use penstock_store::imports::Creation;
+use penstock_model::{
+    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat,
+    limits::UPLOAD_READERS,
+};
+use penstock_store::{Store, imports::Creation};
 use serde::Deserialize;
 
 use super::{
+    again,
     body::{JsonBody, JsonShape},
     idempotency, view,
 };
@@ -27,6 +31,7 @@ use crate::{
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ImportRequest {
     kind: Option<KindName>,
+    from: Option<ImportId>,
     format: Option<String>,
     filename: Option<String>,
     size: Option<u64>,
@@ -45,10 +50,28 @@ pub(super) async fn create(
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
-    let NewImport { kind, format, filename, size, options } = NewImport::check(body.value)?;
+    let NewImport { kind, from, format, filename, size, options } = NewImport::check(body.value)?;
     if options.mode == Mode::Replace {
         caller.needs(Scope::RecordDelete)?;
     }
+    let source = match &from {
+        None => None,
+        Some(from) => match (again::source(&store, &caller, from).await, &idempotency) {
+            (Ok(found), _) => Some(found),
+            // What the request made before is there whatever has become of the upload since.
+            (Err(refusal), Some(idempotency)) => match store.made_before(&caller.account, idempotency).await? {
+                Some(id) => return answer(&store, caller.import(&store, Some(&id)).await?).await,
+                None => return Err(refusal),
+            },
+            (Err(refusal), None) => return Err(refusal),
+        },
+    };
+    let kind = match (kind, &source) {
+        (Some(kind), _) => kind,
+        (None, Some((of, _))) => of.kind.clone(),
+        (None, None) => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
+    };
+    let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
     let account = caller.account;
     let found = store.kind(&account, &kind).await?;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
@@ -64,8 +87,24 @@ pub(super) async fn create(
     intake::admit(&store, &account, size).await?;
     let import = intake::import(&store, &account, kind.clone(), filename, options);
     let import = Import { kind_version: found.version, format, ..import };
+    let import = match source {
+        Some((of, source)) => import.reading(source, &of),
+        None => import,
+    };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {
-        Creation::Created => import,
+        Creation::Created => {
+            if import.from.is_some() {
+                store.order_again(&import).await?;
+            }
+            import
+        }
+        Creation::NoUpload => return Err(again::gone()),
+        Creation::UploadBusy => {
+            let message = format!(
+                "{UPLOAD_READERS} imports read this upload, the most that may at once; wait for one to end, or cancel one"
+            );
+            return Err(Refusal::conflict("upload_busy", message));
+        }
         Creation::NoKind => return Err(no_kind()),
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => return Err(idempotency::reused()),
@@ -73,15 +112,21 @@ pub(super) async fn create(
             Refusal::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
         })?,
     };
+    answer(&store, import).await
+}
+
+/// 201 with the import and, where it awaits its file, with the ways to upload that.
+async fn answer(store: &Store, import: Import) -> Result<Response, Refusal> {
     // Relative to this request, so that it is right behind a stage too.
     let location = format!("imports/{}", import.id);
-    let view = view::with_upload(&store, import).await?;
+    let view = view::with_upload(store, import).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 
 /// A request that names a possible import. Whether its kind exists is still open.
 struct NewImport {
-    kind: KindName,
+    kind: Option<KindName>,
+    from: Option<ImportId>,
     format: Option<Format>,
     filename: Option<String>,
     size: Option<u64>,
@@ -90,17 +135,18 @@ struct NewImport {
 
 impl NewImport {
     fn check(request: ImportRequest) -> Result<Self, Refusal> {
-        let ImportRequest { kind, format, filename, size, options } = request;
-        let kind = match kind {
-            Some(kind) => kind,
-            None => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
-        };
+        let ImportRequest { kind, from, format, filename, size, options } = request;
+        if from.is_some() && size.is_some() {
+            let message = "`size` says how long a file is that is to be uploaded, and `from` names one that is stored: \
+                           leave one of them out";
+            return Err(Refusal::unprocessable("size_of_stored_file", message));
+        }
         let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
         let format = format.map(|word| word.parse().map_err(unknown)).transpose()?;
         size.map_or(Ok(()), reading::check_size).map_err(refused)?;
         let filename = filename.as_deref().map(intake::filename).transpose()?;
         options::check(&options).map_err(refused)?;
-        Ok(Self { kind, format, filename, size, options })
+        Ok(Self { kind, from, format, filename, size, options })
     }
 }
 

@@ -14,6 +14,7 @@ use penstock_store::{
     errors::ErrorCursor,
     imports::Filter,
     rate::{Judgement, Rate, Subject, Window},
+    removals::Deleted,
 };
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -179,9 +180,17 @@ pub(super) async fn delete(
     id: Named<ImportId>,
 ) -> Result<StatusCode, Refusal> {
     let import = caller.import(&store, id.get()).await?;
-    if store.delete(&caller.account, &import.id).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Refusal::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))
+    match store.delete(&caller.account, &import.id).await? {
+        Deleted::Gone => Ok(StatusCode::NO_CONTENT),
+        Deleted::Runs => {
+            Err(Refusal::conflict("import_runs", "an import that is processing cannot be deleted; cancel it first"))
+        }
+        Deleted::Read(reader) => {
+            let message = format!(
+                "the import {reader} reads what was uploaded to this one: wait until it has ended and its rejected rows are \
+                 written, or cancel and delete it first"
+            );
+            Err(Refusal::conflict("upload_read", message))
+        }
     }
 }

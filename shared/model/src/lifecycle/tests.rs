@@ -103,7 +103,7 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
         };
         let deleted = match import.delete() {
             Deletion::End(transition) => Some(transition),
-            Deletion::Refused | Deletion::Remove => None,
+            Deletion::Refused | Deletion::Read(_) | Deletion::Remove => None,
         };
         let accepted = (import.on_upload(&object("a")) == Uploaded::Expected).then(accept);
         let decided = [
@@ -247,6 +247,9 @@ fn only_what_does_not_run_is_deleted() {
     }
     let Deletion::End(ended) = awaiting().delete() else { panic!("it waits") };
     assert_eq!(after(&awaiting(), &ended).delete(), Deletion::Remove);
+    let reader = ImportId::new(1, [9; 10]);
+    let read = Import { readers: [reader.clone()].into(), ..after(&awaiting(), &ended) };
+    assert_eq!(read.delete(), Deletion::Read(reader));
 }
 
 #[test]

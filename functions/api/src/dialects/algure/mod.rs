@@ -153,8 +153,9 @@ async fn create(
     let import = Import { format: Some(Format::Csv), ..import };
     intake::admit(&store, &account, None).await?;
     match store.create_import(&import, None).await? {
-        Creation::Created | Creation::Repeated(_) | Creation::OtherRequest | Creation::NoKind => {}
         Creation::NoPlace => return Err(intake::no_place(&store)),
+        // A bundled kind is there, and the request has no key and names no stored upload.
+        _ => {}
     }
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }

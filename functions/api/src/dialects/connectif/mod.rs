@@ -21,7 +21,7 @@ use penstock_engine::{
     reading::{self, Hints},
 };
 use penstock_model::{Format, Grammar, Import, ImportId, ImportOptions, Mode, Status, UTF_8, limits, rfc3339};
-use penstock_store::{Store, imports::Filter, quota::Quota};
+use penstock_store::{Store, imports::Filter, quota::Quota, removals::Deleted};
 use serde_json::{Value, json};
 
 use self::total::Total;
@@ -263,7 +263,7 @@ async fn delete(
 ) -> Result<StatusCode, Refusal> {
     let import = caller.import(&store, id.get()).await?;
     let deletable = matches!(status(import.status), "finished" | "error");
-    if deletable && store.delete(&caller.account, &import.id).await? {
+    if deletable && store.delete(&caller.account, &import.id).await? == Deleted::Gone {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Refusal::conflict("not_deletable", "only finished imports and errors can be deleted"))
