@@ -8,7 +8,10 @@ use std::{
 };
 
 use penstock_client::{ClientError, Import, NewImport};
-use penstock_model::{Abort, Block, EmptyCells, ImportId, ImportOptions, Mode, QueueName, RowError, Status, limits};
+use penstock_model::{
+    Abort, Block, EmptyCells, ImportId, ImportOptions, Mode, QueueName, RowError, RowRange, Status, has_remedy, limits,
+    remedy,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{
@@ -369,6 +372,65 @@ async fn errors_by_pages_are_all_errors_in_order() {
         "row": 1, "line": 2, "key": "SKU-1", "field": "name", "value": "", "code": "required", "message": "`name` must hold a value",
     });
     assert_eq!(page["errors"][0], first);
+    stack.stop().await;
+}
+
+/// The errors with one code in one field, as the answer shows them.
+#[derive(Debug, Default, PartialEq)]
+struct Group {
+    errors: u64,
+    rows: BTreeSet<u64>,
+    examples: Vec<RowError>,
+}
+
+/// Whether ranges hold rows, and no others where there is room enough.
+fn hold(ranges: &[RowRange], rows: &BTreeSet<u64>) -> bool {
+    let mut runs: Vec<RowRange> = Vec::new();
+    for row in rows.iter().copied() {
+        match runs.last_mut() {
+            Some(run) if run.last + 1 == row => run.last = row,
+            _ => runs.push(RowRange { first: row, last: row }),
+        }
+    }
+    let holds = |row: &u64| ranges.iter().any(|range| (range.first..=range.last).contains(row));
+    match runs.len() <= limits::ERROR_RANGES {
+        true => runs == ranges,
+        false => ranges.len() == limits::ERROR_RANGES && rows.iter().all(holds),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_summary_of_errors_equals_a_count_over_all_errors() {
+    let stack = Stack::with(|options| options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "64".into()))).await;
+    for seed in 0..4 {
+        let import = stack.import(&files::hostile(seed, 1500)).await;
+        let mut groups: BTreeMap<(String, Option<String>), Group> = BTreeMap::new();
+        let errors = stack.errors(&import.id).await;
+        for error in &errors {
+            let group = groups.entry((error.code.clone(), error.field.clone())).or_default();
+            group.errors += 1;
+            group.rows.insert(error.row);
+            if group.examples.len() < limits::ERROR_EXAMPLES {
+                group.examples.push(error.clone());
+            }
+        }
+        let summary = stack.client.error_summary(&import.id).await.expect("a summary");
+        assert_eq!((summary.errors, summary.rows, summary.other), (errors.len() as u64, import.rows.failed, 0));
+        assert!(groups.len() > 8 && summary.groups.is_sorted_by(|a, b| a.errors >= b.errors), "{seed}: {summary:#?}");
+        for shown in summary.groups {
+            let group = groups.remove(&(shown.code.clone(), shown.field.clone())).unwrap_or_default();
+            assert_eq!((shown.errors, shown.rows), (group.errors, group.rows.len() as u64), "{seed}: {}", shown.code);
+            assert!(hold(&shown.ranges, &group.rows), "{seed}: {:?} for {:?}", shown.ranges, group.rows);
+            assert_eq!(shown.examples, group.examples, "{seed}");
+            assert_eq!((shown.what_to_do.as_str(), has_remedy(&shown.code)), (remedy(&shown.code), true));
+        }
+        assert!(groups.is_empty(), "{seed}: {groups:#?}");
+    }
+    let none = stack.import(&files::plain(0, 3, "1")).await;
+    let path = format!("/v1/imports/{}/errors/summary", none.id);
+    assert_eq!(stack.get(&path).await.json(), json!({ "errors": 0, "rows": 0, "other": 0, "groups": [] }));
+    let foreign = stack.client_of(OTHER_TOKEN).error_summary(&none.id).await;
+    assert_eq!(refused(foreign), (404, "not_found".to_owned()));
     stack.stop().await;
 }
 

@@ -1,8 +1,11 @@
 //! Row errors of one kind together: how many, the first ones, and where others are.
 
-use std::borrow::Cow;
-
-use penstock_model::{RowError, advice::for_command};
+use penstock_client::{ErrorGroup, ErrorSummary};
+use penstock_model::{
+    RowError, RowRange,
+    advice::{for_command, shown},
+    without_places,
+};
 
 /// Lines of errors that a summary shows, at most, and kinds of errors.
 pub(crate) const SHOWN_ERRORS: usize = 10;
@@ -43,7 +46,7 @@ impl Groups {
         if self.first.len() < SHOWN_ERRORS {
             self.first.push(error.clone());
         }
-        match self.place(&error.code, &plain(error.field.as_deref().unwrap_or_default())) {
+        match self.place(&error.code, &without_places(error.field.as_deref().unwrap_or_default())) {
             Some(place) => self.groups[place].take(error),
             None => self.others += 1,
         }
@@ -153,6 +156,40 @@ impl Group {
     }
 }
 
+/// A summary as a table, a line of which is a group, and below it what to do and the first errors.
+pub(crate) fn table(summary: &ErrorSummary) -> Vec<String> {
+    let ranges = |group: &ErrorGroup| {
+        let range = |range: &RowRange| match range.first == range.last {
+            true => range.first.to_string(),
+            false => format!("{}-{}", range.first, range.last),
+        };
+        group.ranges.iter().map(range).collect::<Vec<_>>().join(", ")
+    };
+    let head = ["errors", "rows", "code", "field", "in the rows"].map(str::to_owned);
+    let cells = |group: &ErrorGroup| {
+        let field = group.field.as_deref().map(shown).unwrap_or_default();
+        [group.errors.to_string(), group.rows.to_string(), group.code.clone(), field, ranges(group)]
+    };
+    let rows: Vec<[String; 5]> = [head].into_iter().chain(summary.groups.iter().map(cells)).collect();
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
+    let [errors, in_rows, code, field] = [0, 1, 2, 3].map(width);
+    let mut lines = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let [a, b, c, d, e] = row;
+        let line = format!("{a:>errors$}  {b:>in_rows$}  {c:<code$}  {d:<field$}  {e}");
+        lines.push(line.trim_end().to_owned());
+        if let Some(group) = at.checked_sub(1).and_then(|at| summary.groups.get(at)) {
+            lines.push(format!("    {}", for_command(&group.what_to_do)));
+            lines.extend(group.examples.iter().map(|error| format!("    {}", line_of(error))));
+        }
+    }
+    if summary.other > 0 {
+        lines.push(format!("and {} errors of other kinds, or beside these", summary.other));
+    }
+    lines.push(format!("{} errors in {} rows", summary.errors, summary.rows));
+    lines
+}
+
 /// A row's error in words: where, what, which record, and the cell.
 pub(crate) fn line_of(error: &RowError) -> String {
     let mut line = format!("row {}, line {}: {} ({})", error.row, error.line, for_command(&error.message), error.code);
@@ -163,23 +200,6 @@ pub(crate) fn line_of(error: &RowError) -> String {
         line.push_str(&format!("; cell {value:?}"));
     }
     line
-}
-
-/// A field without the places of items in it: `lines[].quantity`.
-fn plain(field: &str) -> Cow<'_, str> {
-    if !field.contains('[') {
-        return field.into();
-    }
-    let mut plain = String::with_capacity(field.len());
-    let mut is_place = false;
-    for c in field.chars() {
-        is_place &= c != ']';
-        if !is_place {
-            plain.push(c);
-        }
-        is_place |= c == '[';
-    }
-    plain.into()
 }
 
 #[cfg(test)]
@@ -222,6 +242,37 @@ mod tests {
         assert_eq!(lines[4], "    and 9 more: rows 4, 5, 6, 7, 8, …");
         assert!(lines[5].starts_with("  row 13, line 14: "), "{lines:#?}");
         assert_eq!(lines[6], "  13 rejected rows in all; --errors");
+    }
+
+    #[test]
+    fn a_summary_is_a_table_with_what_to_do_below_each_line() {
+        let group = |code: &str, field: Option<&str>, errors, ranges: &[(u64, u64)]| ErrorGroup {
+            code: code.to_owned(),
+            field: field.map(str::to_owned),
+            errors,
+            rows: 12,
+            ranges: ranges.iter().map(|&(first, last)| RowRange { first, last }).collect(),
+            what_to_do: "Give the option `date_format`.".to_owned(),
+            examples: vec![error(7, code, field)],
+        };
+        let groups =
+            vec![group("invalid_date", Some("day"), 1200, &[(1, 9), (12, 12)]), group("a", None, 3, &[(4, 5)])];
+        assert_eq!(
+            table(&ErrorSummary { errors: 1205, rows: 13, other: 2, groups }),
+            [
+                "errors  rows  code          field  in the rows",
+                "  1200    12  invalid_date  day    1-9, 12",
+                "    Give `--date-format`.",
+                "    row 7, line 8: write it, or give `--escape '!'` (invalid_date); key \"K7\"; cell \"x\\u{feff}\"",
+                "     3    12  a                    4-5",
+                "    Give `--date-format`.",
+                "    row 7, line 8: write it, or give `--escape '!'` (a); key \"K7\"; cell \"x\\u{feff}\"",
+                "and 2 errors of other kinds, or beside these",
+                "1205 errors in 13 rows",
+            ]
+        );
+        let none = ErrorSummary { errors: 0, rows: 0, other: 0, groups: Vec::new() };
+        assert_eq!(table(&none).last().map(String::as_str), Some("0 errors in 0 rows"));
     }
 
     #[test]

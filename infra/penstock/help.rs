@@ -51,6 +51,7 @@ import failed, was cancelled or expired.";
 pub(crate) const ERRORS: &str = "\
 Examples:
   penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --summary
   penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --json | jq -r .code | sort | uniq -c
   penstock errors imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F -o errors.ndjson";
 

@@ -100,6 +100,9 @@ enum Command {
     Errors {
         /// The import's id.
         id: String,
+        /// Sums them up instead, by code and field: a table to a person, else a JSON document.
+        #[arg(long)]
+        summary: bool,
         /// Prints a JSON object a line, to a person too.
         #[arg(long)]
         json: bool,
@@ -312,8 +315,13 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(args).await,
         Command::Status { id, json, service } => show::status(&service, &id, json).await,
         Command::Watch { id, json, service } => show::watch(&service, &id, json).await,
-        Command::Errors { id, json, output, service } => {
-            show::errors(&service, &id, json, output.output.as_deref()).await
+        Command::Errors { id, summary, json, output, service } => {
+            let show = show::Shown { json, output: output.output.as_deref() };
+            if summary {
+                show::error_summary(&service, &id, show).await
+            } else {
+                show::errors(&service, &id, show).await
+            }
         }
         Command::Rejected { id, json, output, service } => {
             show::rejected(&service, &id, json, output.output.as_deref()).await

@@ -48,10 +48,10 @@ pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Re
 }
 
 /// Prints every error of an import: to a person in words, else a JSON object a line.
-pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn errors(service: &Service, id: &str, shown: Shown<'_>) -> anyhow::Result<ExitCode> {
     end_when_interrupted()?;
     let client = service.client()?;
-    let mut lines = Lines::to(output, json)?;
+    let mut lines = Lines::to(shown.output, shown.json)?;
     let mut cursor = None;
     loop {
         let page = client.errors(id, cursor.as_deref(), PAGE).await?;
@@ -66,6 +66,30 @@ pub(crate) async fn errors(service: &Service, id: &str, json: bool, output: Opti
             break;
         }
     }
+    lines.end()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a thing is shown.
+pub(crate) struct Shown<'a> {
+    /// As JSON, to a person too.
+    pub(crate) json: bool,
+    /// In a file, if one is named.
+    pub(crate) output: Option<&'a Path>,
+}
+
+/// Prints the row errors of an import by code and field: to a person a table, else a JSON document.
+pub(crate) async fn error_summary(service: &Service, id: &str, shown: Shown<'_>) -> anyhow::Result<ExitCode> {
+    end_when_interrupted()?;
+    let client = service.client()?;
+    let mut lines = Lines::to(shown.output, shown.json)?;
+    let summary = client.error_summary(id).await?;
+    lines.write(&summary, |summary| {
+        for line in groups::table(summary) {
+            say!("{line}");
+        }
+        Ok(())
+    })?;
     lines.end()?;
     Ok(ExitCode::SUCCESS)
 }

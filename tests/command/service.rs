@@ -33,6 +33,10 @@ fn the_command_works_against_a_running_service() {
     let errors: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let shown: Vec<_> = errors.iter().map(|error| (error["row"].as_u64(), error["code"].as_str())).collect();
     assert_eq!(shown, [(Some(2), Some("ragged_row")), (Some(3), Some("required"))]);
+    let output = dev.run(token, &["errors", id, "--summary"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let summary: Value = serde_json::from_str(stdout(&output)).expect("one document");
+    assert_eq!((&summary["errors"], &summary["groups"][0]["examples"][0]), (&2.into(), &errors[0]));
 
     let second = import_of(&dev.run(token, &["import", &file, "--json"]));
     let output = dev.run(token, &["list"]);

@@ -229,6 +229,14 @@ fn a_person_reads_words_and_a_program_json() {
     let (_, errors) = on_terminal(&[&["errors", id][..], &service].concat());
     assert_eq!(errors.lines().count(), 13, "{errors}");
     assert!(errors.lines().all(|line| line.contains("; cell \"x")), "{errors}");
+    let (_, summary) = on_terminal(&[&["errors", id, "--summary"][..], &service].concat());
+    let lines: Vec<&str> = summary.lines().collect();
+    assert_eq!(
+        lines[..2],
+        ["errors  rows  code            field  in the rows", "    13    13  invalid_number  cost   1-13",]
+    );
+    assert!(lines[2].contains("`--decimal-char`") && lines[3].contains("; cell \"x1\""), "{summary}");
+    assert_eq!(lines.last(), Some(&"13 errors in 13 rows"), "{summary}");
     let (code, watched) = on_terminal(&[&["watch", id][..], &service].concat());
     assert!(code == Some(2) && watched.contains("13 failed"), "{watched}");
     for command in ["status", "watch"] {

@@ -1,6 +1,6 @@
 //! Fates, tallies, ends and errors.
 
-use penstock_model::{Begin, Block, ErrorCount, Halt, Import, QueueName, RowError, Rows, Status, Tally, Verdict};
+use penstock_model::{Begin, Block, Halt, Import, QueueName, RowError, RowRange, Rows, Status, Tally, Verdict, limits};
 use penstock_store::{
     Store,
     accept::Step,
@@ -205,15 +205,20 @@ pub(crate) async fn errors_come_back_in_the_order_of_the_file(bench: Bench) {
         next = more;
     }
     assert!(found == all, "{} errors of {}", found.len(), all.len());
-    let count = |field: &str| ErrorCount {
-        code: "required".into(),
-        field: Some(field.into()),
-        errors: 3000,
-        rows: 3000,
-        first_row: 1,
-        last_row: 3000,
-    };
-    assert_eq!(store.error_counts(&import.id).await.expect("counted"), [count("a"), count("b")]);
+    let counts = store.error_counts(&import.id).await.expect("counted");
+    assert_eq!((counts.errors, counts.rows, counts.others()), (6000, 3000, 0));
+    assert_eq!(counts.apart.iter().map(|count| count.field.as_deref()).collect::<Vec<_>>(), [Some("a"), Some("b")]);
+    for (at, count) in counts.apart.iter().enumerate() {
+        assert_eq!((count.code.as_str(), count.errors, count.rows), ("required", 3000, 3000));
+        assert_eq!(count.ranges, [RowRange { first: 1, last: 3000 }]);
+        let found = store.errors_at(&import.id, &count.first.iter().copied().collect()).await.expect("found");
+        let wanted: Vec<&RowError> = all.iter().skip(at).step_by(2).take(limits::ERROR_EXAMPLES).collect();
+        assert_eq!(found.values().collect::<Vec<_>>(), wanted);
+    }
+    // A place of another part, and one where nothing stands.
+    let places = [(1, 1, 0), (1, 99, 0), (1, 0, 99_999)].map(|(chunk, part, index)| ErrorCursor { chunk, part, index });
+    let found = store.errors_at(&import.id, &places.into()).await.expect("found");
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [places[0]]);
     let import = bench.now(&import).await;
     let rejected = store.rejected_rows(&import, 1500, 2).await.expect("a page");
     assert_eq!(rejected, [&all[3000..3002], &all[3002..3004]]);

@@ -186,6 +186,7 @@ async fn answers_are_what_the_document_says() {
     asking.ask("listErrors", &of(&format!("/errors?limit=100&cursor={cursor}")), None).await;
     assert_eq!(asking.ask("listErrors", &of("/errors?cursor=x"), None).await.refusal(), (400, "invalid_cursor".into()));
     assert_eq!(asking.ask("listErrors", &of("/errors?limit=0"), None).await.refusal(), (400, "invalid_limit".into()));
+    asking.ask("summariseErrors", &of("/errors/summary"), None).await;
     assert_eq!(asking.ask("getRejected", &of("/rejected"), None).await.status, 303);
     assert_eq!(asking.ask("cancelImport", &of("/cancel"), None).await.status, 409);
     assert_eq!(asking.ask("confirmImport", &of("/confirm"), None).await.status, 409);

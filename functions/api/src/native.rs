@@ -123,6 +123,13 @@ routes! {
             ])
             .refuses(404, &["not_found"]);
     }
+    "/v1/imports/{id}/errors/summary" => {
+        get imports::errors_summary => op("summariseErrors", "Sums up the errors of an import's rows, by code and field.")
+            .about("While the import runs, the sums are of the chunks that have been worked off so far.")
+            .needs(Scope::ImportRead)
+            .answers::<views::ErrorSummary>(200, "The sums.")
+            .refuses(404, &["not_found"]);
+    }
     "/v1/imports/{id}/rejected" => {
         get imports::rejected => op("getRejected", "Leads to the file of rejected rows.")
             .needs(Scope::ImportRead)

@@ -14,9 +14,16 @@ use serde::de::DeserializeOwned;
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use penstock_model::views::{
+<<<<<<< HEAD
     Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter,
     ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody,
     Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart, Upload,
+=======
+    Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage,
+    Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl,
+    PartUrls, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart,
+    TracedRecord, Upload,
+>>>>>>> story
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;
@@ -225,6 +232,14 @@ impl Client {
     /// [`ClientError`]
     pub async fn errors(&self, id: &str, cursor: Option<&str>, limit: usize) -> Result<ErrorPage> {
         page(self.request(Method::GET, &format!("/v1/imports/{}/errors", encoded(id))), cursor, limit).await
+    }
+
+    /// The row errors of an import by code and field.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn error_summary(&self, id: &str) -> Result<ErrorSummary> {
+        read(self.request(Method::GET, &format!("/v1/imports/{}/errors/summary", encoded(id))).send().await?).await
     }
 
     /// Cancels an import. A repeat changes nothing.

@@ -22,6 +22,7 @@ pub mod parts;
 mod pipeline;
 mod read_options;
 mod record;
+mod remedy;
 mod removal;
 pub mod replace;
 pub mod retry;
@@ -52,8 +53,9 @@ pub use parts::{Closed, Part, PartsFault, PartsUpload, StoredPart};
 pub use pipeline::{FunctionName, MOST_RECEIVES, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
 pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
+pub use remedy::{has_remedy, remedy};
 pub use removal::{Kept, Removal};
-pub use row_error::{ErrorCount, RowError};
+pub use row_error::{ErrorCount, ErrorCounts, ErrorCursor, RowError, RowRange, without_places};
 pub use schema::{
     AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,
     ItemSchema, Others, Scalar, Schema, ValueScope,

@@ -156,6 +156,19 @@ pub const ERROR_SHARDS: u32 = 16;
 /// Kinds of errors, by code and field, that are counted of one chunk, at most; further ones are counted together.
 pub const COUNTED_ERRORS: usize = 50;
 
+/// Kinds of errors, by code and field, that are counted of one file, at most; further ones are counted together.
+pub const SUMMED_ERRORS: usize = 1_000;
+
+/// Kinds of errors, by code and field, that the summary of an import's errors shows, at most: those with the most
+/// errors.
+pub const SHOWN_GROUPS: usize = 100;
+
+/// Ranges of rows that are told of one kind of errors, at most.
+pub const ERROR_RANGES: usize = 10;
+
+/// Errors of one kind that are shown as examples, at most: the first.
+pub const ERROR_EXAMPLES: usize = 3;
+
 /// Characters of a rejected cell that its error shows.
 pub const ERROR_VALUE_CHARS: usize = 200;
 

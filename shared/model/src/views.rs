@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     AccountRemovalStage, Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar,
-    ImportOptions, Layout, RemovedCounts, RowError, Rows, Scope, Status, Value,
+    ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope, Status, Value,
 };
 
 /// What an import is asked for with.
@@ -366,6 +366,40 @@ pub struct ErrorPage {
     pub errors: Vec<RowError>,
     /// Where the next page starts, if there is one.
     pub next_cursor: Option<String>,
+}
+
+/// The errors of an import's rows by code and field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErrorSummary {
+    /// All errors.
+    pub errors: u64,
+    /// Rows with at least one error.
+    pub rows: u64,
+    /// Errors that are in no group. Where there are none, each group is exact; else it may lack some of these.
+    pub other: u64,
+    /// The groups, those with the most errors first.
+    pub groups: Vec<ErrorGroup>,
+}
+
+/// The errors with one code in one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErrorGroup {
+    /// The code.
+    pub code: String,
+    /// The field, where the errors name one, without the places of items: `lines[].quantity`.
+    pub field: Option<String>,
+    /// Errors.
+    pub errors: u64,
+    /// Rows with at least one of them.
+    pub rows: u64,
+    /// Ranges in which all these rows are. They hold no other row where they have `rows` rows together.
+    pub ranges: Vec<RowRange>,
+    /// What to do, in a sentence.
+    pub what_to_do: String,
+    /// The first errors.
+    pub examples: Vec<RowError>,
 }
 
 /// What a key is asked for with.

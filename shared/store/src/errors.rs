@@ -2,20 +2,21 @@
 //!
 //! ```text
 //! errors#<import>           a head for each chunk with errors, in the order of the file: where its rows stand, how
-//!                           many parts there are, how often each kind of error occurs
+//!                           many parts there are, and compressed how often each kind of error occurs
 //! errors#<import>#<shard>   the parts of a chunk, compressed; chunks are spread over the shards
 //! ```
 //!
 //! The head is written last: a chunk's errors are there when all of them are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+pub use penstock_model::ErrorCursor;
 use penstock_model::{
-    Block, ErrorCount, Import, ImportId, RowError,
+    Block, ErrorCounts, Import, ImportId, RowError,
     limits::{ERROR_PART_BYTES, ERROR_SHARDS, READ_BATCH, REMOVED_AT_ONCE},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Result, Store, StoreError, crash,
@@ -25,17 +26,6 @@ use crate::{
 
 /// The code of a row that would make its record too large.
 pub const RECORD_ITEM_TOO_LARGE: &str = "record_item_too_large";
-
-/// Where in an import's errors a page starts: a part, and an error in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorCursor {
-    /// The chunk.
-    pub chunk: u32,
-    /// The part of the chunk's errors.
-    pub part: u32,
-    /// The error in the part.
-    pub index: usize,
-}
 
 /// Where a chunk's rows stand in the uploaded object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,24 +53,27 @@ pub struct ErrorPart {
     pub errors: Vec<RowError>,
 }
 
-/// Cuts errors into parts that fit an item, between rows.
-fn parts(errors: &[RowError]) -> Result<Vec<String>> {
+/// Cuts errors into parts that fit an item, between rows: of each its errors, and their text.
+fn parts(errors: &[RowError]) -> Result<Vec<(&[RowError], String)>> {
     let mut parts = Vec::new();
     let mut part = String::from("[");
+    let (mut start, mut end) = (0, 0);
     for row in RowError::by_row(errors) {
         let mut text = serde_json::to_string(row).map_err(StoreError::unreadable("row errors"))?;
         text.truncate(text.len() - 1);
         if part.len() > 1 && part.len() + text.len() > ERROR_PART_BYTES {
             part.push(']');
-            parts.push(std::mem::replace(&mut part, String::from("[")));
+            parts.push((&errors[start..end], std::mem::replace(&mut part, String::from("["))));
+            start = end;
         }
         if part.len() > 1 {
             part.push(',');
         }
         part.push_str(&text[1..]);
+        end += row.len();
     }
     part.push(']');
-    parts.push(part);
+    parts.push((&errors[start..], part));
     Ok(parts)
 }
 
@@ -91,12 +84,16 @@ struct Head {
     extent: Extent,
     /// The number of parts.
     parts: u32,
-    /// How often each kind of error occurs.
-    counts: Vec<ErrorCount>,
 }
 
 /// Level 3 is the library's default: on row errors some ten times smaller, at some hundred megabytes a second.
 const COMPRESSION_LEVEL: i32 = 3;
+
+/// Heads that are read at once when errors are counted.
+const HEADS_AT_ONCE: usize = 1_000;
+
+/// Parts that are read at once when single errors are looked up: some MB of them, unpacked.
+const PARTS_AT_ONCE: usize = 8;
 
 fn compressed(text: &str) -> Result<AttributeValue> {
     let bytes = zstd::encode_all(text.as_bytes(), COMPRESSION_LEVEL).map_err(StoreError::unreadable("row errors"))?;
@@ -107,19 +104,26 @@ fn unknown() -> StoreError {
     StoreError::Unreadable { what: "row errors", source: "unknown form".into() }
 }
 
-/// The errors of a stored part.
-fn errors_of(part: &Item) -> Result<Vec<RowError>> {
-    let stored = part.get("errors").and_then(|errors| errors.as_b().ok()).ok_or_else(unknown)?;
+/// What is compressed in an item.
+fn unpacked<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
+    let stored = item.get(name).and_then(|stored| stored.as_b().ok()).ok_or_else(unknown)?;
     let text = zstd::decode_all(stored.as_ref()).map_err(StoreError::unreadable("row errors"))?;
     serde_json::from_slice(&text).map_err(StoreError::unreadable("row errors"))
 }
 
+/// The errors of a stored part.
+fn errors_of(part: &Item) -> Result<Vec<RowError>> {
+    unpacked(part, "errors")
+}
+
+/// Where a stored part stands.
+#[derive(Deserialize)]
+struct Place {
+    chunk: u32,
+    part: u32,
+}
+
 fn read(part: Item, extents: &BTreeMap<u32, Extent>) -> Result<ErrorPart> {
-    #[derive(Deserialize)]
-    struct Place {
-        chunk: u32,
-        part: u32,
-    }
     let errors = errors_of(&part)?;
     let Place { chunk, part } = dynamo::from_item("row errors", part)?;
     let extent = *extents.get(&chunk).ok_or_else(unknown)?;
@@ -133,9 +137,11 @@ impl Store {
         if errors.is_empty() {
             return Ok(());
         }
-        let parts = parts(errors)?;
-        let head = Head { chunk, extent, parts: parts.len() as u32, counts: ErrorCount::of(errors) };
-        for (part, text) in parts.into_iter().enumerate() {
+        let (errors, texts): (Vec<_>, Vec<_>) = parts(errors)?.into_iter().unzip();
+        let head = Head { chunk, extent, parts: texts.len() as u32 };
+        let counts = ErrorCounts::of(chunk, &errors);
+        let counts = serde_json::to_string(&counts).map_err(StoreError::unreadable("row errors"))?;
+        for (part, text) in texts.into_iter().enumerate() {
             let mut item = error_part_key(import, chunk, part as u32);
             item.insert("chunk".into(), n(chunk));
             item.insert("part".into(), n(part));
@@ -145,6 +151,7 @@ impl Store {
         crash::point("validate.error_parts");
         let mut item: Item = serde_dynamo::to_item(head).map_err(StoreError::unreadable("row errors"))?;
         item.extend(errors_key(import, chunk));
+        item.insert("counts".into(), compressed(&counts)?);
         self.put_item(item).await?;
         crash::point("validate.errors");
         Ok(())
@@ -180,16 +187,41 @@ impl Store {
         }
     }
 
-    /// How often each kind of error occurs in an import's file, as far as its chunks have been worked off. Exact, but
-    /// for kinds that stand under `other` in some chunk.
-    pub async fn error_counts(&self, import: &ImportId) -> Result<Vec<ErrorCount>> {
-        let (mut counts, mut chunk) = (Vec::new(), 0);
+    /// How many errors of each kind an import's file has, as far as its chunks have been worked off: the sum of what the
+    /// chunks' heads say, page by page. A million bad rows are some 250 heads or more, of a few hundred bytes each.
+    pub async fn error_counts(&self, import: &ImportId) -> Result<ErrorCounts> {
+        let (mut counts, mut from) = (ErrorCounts::default(), 0);
         loop {
-            let heads = self.error_heads(import, chunk, READ_BATCH).await?;
-            let Some(last) = heads.last().map(|head| head.chunk) else { return Ok(counts) };
-            heads.into_iter().for_each(|head| ErrorCount::add(&mut counts, head.counts));
-            chunk = last.saturating_add(1);
+            let heads = items(self.query_from(errors_pk(import), errors_sk(from)), Some(HEADS_AT_ONCE)).await?;
+            for head in &heads {
+                counts.add(unpacked(head, "counts")?);
+            }
+            let Some(last) = heads.into_iter().next_back() else { return Ok(counts) };
+            from = dynamo::from_item::<Head>("row errors", last)?.chunk.saturating_add(1);
         }
+    }
+
+    /// The errors that stand in these places; those that are being removed are left out. Each part that one of them is
+    /// in is read once, few at a time.
+    pub async fn errors_at(
+        &self,
+        import: &ImportId,
+        places: &BTreeSet<ErrorCursor>,
+    ) -> Result<BTreeMap<ErrorCursor, RowError>> {
+        let parts: BTreeSet<(u32, u32)> = places.iter().map(|place| (place.chunk, place.part)).collect();
+        let parts: Vec<(u32, u32)> = parts.into_iter().collect();
+        let mut found = BTreeMap::new();
+        for parts in parts.chunks(PARTS_AT_ONCE) {
+            let keys = parts.iter().map(|(chunk, part)| error_part_key(import, *chunk, *part)).collect();
+            for item in self.batch_get(self.imports_table(), keys).await? {
+                let errors = errors_of(&item)?;
+                let Place { chunk, part } = dynamo::from_item("row errors", item)?;
+                let all = errors.into_iter().enumerate();
+                let all = all.map(|(index, error)| (ErrorCursor { chunk, part, index }, error));
+                found.extend(all.filter(|(place, _)| places.contains(place)));
+            }
+        }
+        Ok(found)
     }
 
     /// At most `limit` errors in the order of the file from `from` on, and where the next page starts, if there are
@@ -318,9 +350,11 @@ mod tests {
         };
         let errors: Vec<RowError> = (1..=2000).flat_map(|row| [error(row), error(row)]).collect();
         let parts = parts(&errors).expect("serialises");
-        assert!(parts.len() > 5 && parts.iter().all(|part| part.len() <= ERROR_PART_BYTES + 2));
-        let read: Vec<Vec<RowError>> = parts.iter().map(|part| serde_json::from_str(part).expect("JSON")).collect();
+        assert!(parts.len() > 5 && parts.iter().all(|(_, text)| text.len() <= ERROR_PART_BYTES + 2));
+        let read: Vec<Vec<RowError>> =
+            parts.iter().map(|(_, text)| serde_json::from_str(text).expect("JSON")).collect();
         assert_eq!(read.concat(), errors);
+        assert!(parts.iter().zip(&read).all(|((errors, _), read)| errors == read));
         for pair in read.windows(2) {
             assert_ne!(pair[0].last().map(|e| e.row), pair[1].first().map(|e| e.row));
         }

@@ -1,6 +1,10 @@
 //! Reading, cancelling and deleting imports.
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -8,7 +12,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits, views};
+use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits, remedy, views};
 use penstock_store::{
     Store,
     errors::ErrorCursor,
@@ -125,6 +129,32 @@ pub(super) async fn errors(
     let (errors, next) = store.errors(&import.id, from, limit).await?;
     let next_cursor = next.map(|at| format!("{}.{}.{}", at.chunk, at.part, at.index));
     Ok(Json(views::ErrorPage { errors, next_cursor }))
+}
+
+/// Sums are made on reading: what each chunk with errors has counted is read, and the parts in which examples are.
+pub(super) async fn errors_summary(
+    State(store): State<Store>,
+    caller: Caller<Read>,
+    id: Named<ImportId>,
+) -> Result<Json<views::ErrorSummary>, Refusal> {
+    let import = caller.import(&store, id.get()).await?;
+    let counts = store.error_counts(&import.id).await?;
+    let (errors, rows, mut apart) = (counts.errors, counts.rows, counts.apart);
+    apart.sort_by_key(|count| (Reverse(count.errors), count.first.first().copied()));
+    apart.truncate(limits::SHOWN_GROUPS);
+    let places: BTreeSet<ErrorCursor> = apart.iter().flat_map(|count| count.first.iter().copied()).collect();
+    let found = store.errors_at(&import.id, &places).await?;
+    let other = errors - apart.iter().map(|count| count.errors).sum::<u64>();
+    let groups = apart.into_iter().map(|count| views::ErrorGroup {
+        what_to_do: remedy(&count.code).to_owned(),
+        examples: count.first.iter().filter_map(|place| found.get(place).cloned()).collect(),
+        code: count.code,
+        field: count.field,
+        errors: count.errors,
+        rows: count.rows,
+        ranges: count.ranges,
+    });
+    Ok(Json(views::ErrorSummary { errors, rows, other, groups: groups.collect() }))
 }
 
 pub(super) async fn rejected(
