@@ -72,12 +72,8 @@ routes! {
             .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
                 import.", contract::idempotency_key())
             .takes::<views::NewImport>(false)
-<<<<<<< HEAD
-            .answers::<views::Import>(201, "The import, with `upload` and `form`.")
-            .leads(201, contract::OF_AN_IMPORT, "id", "$response.body#/id")
-=======
             .answers::<views::Import>(201, "The import, with `upload` and `form` unless it is made `from` another one.")
->>>>>>> again
+            .leads(201, contract::OF_AN_IMPORT, "id", "$response.body#/id")
             .with(201, "Location", "Where the import is, relative to this request.")
             .refuses(400, &["invalid_idempotency_key"])
             .refuses(404, &["not_found"])

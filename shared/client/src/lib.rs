@@ -14,16 +14,10 @@ use serde::de::DeserializeOwned;
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use penstock_model::views::{
-<<<<<<< HEAD
-    Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorPage, Export, ExportPage, Form, Import, ImportFilter,
-    ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody,
-    Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart, Upload,
-=======
     Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage,
     Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl,
-    PartUrls, ProblemBody, Provenance, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart,
-    TracedRecord, Upload,
->>>>>>> story
+    PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart,
+    Upload,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;

@@ -6,12 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
-<<<<<<< HEAD
-    codes, limits,
-=======
     again::Source,
-    limits,
->>>>>>> again
+    codes, limits,
     replace::{Everything, ToRemove},
 };
 
