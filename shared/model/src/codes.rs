@@ -152,6 +152,7 @@ pub const REQUESTS: &[&str] = &[
     "own_account",
     "parts_gone",
     "rate_limited",
+    "size_of_stored_file",
     "too_many_bytes",
     "too_many_exports",
     "too_many_imports",
@@ -168,6 +169,10 @@ pub const REQUESTS: &[&str] = &[
     "unknown_kind",
     "unreadable_body",
     "unsupported_media_type",
+    "upload_busy",
+    "upload_expires",
+    "upload_gone",
+    "upload_read",
     "validation_error",
 ];
 
