@@ -25,7 +25,8 @@ session.headers["Authorization"] = f"Bearer {KEY}"
 storage = requests.Session()
 storage.trust_env = False
 lock = threading.Lock()
-numbers = itertools.count(1)
+# Several runs ask one cloud: each names things otherwise.
+names = (f"{os.getpid()}-{number}" for number in itertools.count(1))
 called = {}
 
 
@@ -59,8 +60,8 @@ def uploaded(*rows, **wanted):
 
 
 def records():
-    number = next(numbers)
-    keys = [f"R-{number}-{n}" for n in range(3)]
+    name = next(names)
+    keys = [f"R-{name}-{n}" for n in range(3)]
     return uploaded(*(f"{key},Name,Brand" for key in keys)), keys
 
 
@@ -83,7 +84,7 @@ def schema(name, title="Gadgets"):
 
 def kind():
     """A kind of the account's own with two versions."""
-    name = f"gadgets-{next(numbers)}"
+    name = f"gadgets-{next(names)}"
     for title in ("Gadgets", "More gadgets"):
         ask("PUT", f"/v1/kinds/{name}", schema(name, title))
     return name
@@ -113,7 +114,7 @@ def key():
 
 
 def account():
-    name = f"guest-{next(numbers)}"
+    name = f"guest-{next(names)}"
     ask("POST", "/v1/keys", {"account": name, "scopes": ["import:read"]})
     return name
 
@@ -173,7 +174,7 @@ REAL = {
             "body": b"sku,name,brand\nP,Name,Brand\n",
             "query": {"whole": "true"},
         },
-        "putKind": lambda: {**path(kind=(name := f"gadgets-{next(numbers)}")), "body": schema(name)},
+        "putKind": lambda: {**path(kind=(name := f"gadgets-{next(names)}")), "body": schema(name)},
         "getKind": lambda: path(kind=kind()),
         "deleteKind": lambda: path(kind=kind()),
         "listKindVersions": lambda: path(kind=kind()),
