@@ -97,12 +97,12 @@ fn limits_are_read_as_they_stand() {
     assert!(bytes.is_said_by(7, " bytes, or") && !bytes.is_said_by(7, " KB") && !bytes.is_said_by(8, " bytes"));
 }
 
-/// The sources of what answers clients and of what they store.
-fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+/// The files below a folder whose names end in this.
+fn files(folder: &Path, extension: &str, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if entry.is_dir() {
-            sources(&entry, found);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files(&entry, extension, found);
+        } else if entry.extension().is_some_and(|of| of == extension) {
             found.push((entry.clone(), std::fs::read_to_string(&entry).expect("text")));
         }
     }
@@ -122,10 +122,10 @@ fn limits_stand_in_one_place() {
         "START_BYTES",
         "WINDOW_BYTES",
     ];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The sources of what answers clients and of what they store.
     let mut found = Vec::new();
     for folder in ["functions", "shared/runtime", "shared/store"] {
-        sources(&root.join(folder), &mut found);
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), "rs", &mut found);
     }
     assert!(found.len() > 50, "{} sources", found.len());
     for (path, source) in found.iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
@@ -164,7 +164,9 @@ fn numbers(text: &str) -> Vec<(u64, String)> {
         let digit = |at: usize| text.get(at).is_some_and(char::is_ascii_digit);
         let in_number = at > 0 && (digit(at - 1) || (text[at - 1] == ',' && at > 1 && digit(at - 2)));
         match (c.to_digit(10), found.last_mut()) {
-            (Some(digit), Some((number, _))) if in_number => *number = *number * 10 + u64::from(digit),
+            (Some(digit), Some((number, _))) if in_number => {
+                *number = number.saturating_mul(10).saturating_add(digit.into())
+            }
             (Some(digit), _) => found.push((digit.into(), String::new())),
             (None, Some((_, rest))) if !(c == ',' && in_number && digit(at + 1)) => rest.push(c),
             _ => {}
@@ -194,6 +196,31 @@ fn every_limit_is_printed_as_the_code_has_it() {
         }
     }
     assert!(wanted.is_empty(), "not printed: {wanted:?}");
+}
+
+/// A limit that other prose repeats is the code's, too: in thousands of bytes or keys, documents count nothing else.
+#[test]
+fn thousands_of_bytes_and_keys_in_the_documents_are_limits() {
+    let limits: Vec<u64> = printed().into_values().map(|limit| limit.value).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = Vec::new();
+    for folder in ["functions", "infra/penstock", "shared"] {
+        files(&root.join(folder), "md", &mut documents);
+    }
+    for name in ["README.md", "SEMANTICS.md", "infra/ARCHITECTURE.md", "infra/OPERATIONS.md"] {
+        documents.push((root.join(name), std::fs::read_to_string(root.join(name)).expect("text")));
+    }
+    let mut said = 0;
+    for (path, text) in documents.iter().filter(|(path, _)| !path.ends_with("LIMITS.md")) {
+        for (number, rest) in numbers(text) {
+            let is_counted = ["bytes", "keys"].iter().any(|unit| rest.trim_start().starts_with(unit));
+            if is_counted && number >= 1_000 {
+                said += 1;
+                assert!(limits.contains(&number), "{}: {number}{rest:.30}", path.display());
+            }
+        }
+    }
+    assert!(said > 8, "{said} numbers were found");
 }
 
 #[test]
