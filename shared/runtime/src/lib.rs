@@ -12,7 +12,11 @@ pub use delivery::each_message;
 use lambda_runtime::{Context, Error};
 use penstock_store::{Settings, Store};
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Starts a function: logs in JSON on standard error, at the level of `RUST_LOG` (`info` if not set), and a store from
 /// the environment.
@@ -20,21 +24,23 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// The environment variable that is missing, by name.
 pub fn start() -> Result<Store, Error> {
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // At their finest these log what they carry, which is cells.
-    for library in ["lambda_runtime", "lambda_http", "aws_smithy_runtime", "aws_smithy_http_client", "hyper", "h2"] {
-        filter = filter.add_directive(format!("{library}=info").parse()?);
-    }
     // A second start in one process, as in a test, keeps the first one's logs.
-    let _ = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let _ = tracing_subscriber::registry()
+        .with(filter(std::env::var("RUST_LOG").ok().as_deref()))
+        .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
         .try_init();
     let settings = Settings::from_env()?;
     metrics::start(&settings.stack);
     Ok(Store::new(settings))
+}
+
+/// What is logged: a level, or levels of targets (`info,penstock_store=debug`); `info` where there is no such text.
+fn filter(levels: Option<&str>) -> Targets {
+    let told = levels.filter(|levels| !levels.is_empty()).and_then(|levels| levels.parse::<Targets>().ok());
+    let filter = told.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    // At their finest these log what they carry, which is cells.
+    let carriers = ["lambda_runtime", "lambda_http", "aws_smithy_runtime", "aws_smithy_http_client", "hyper", "h2"];
+    filter.with_targets(carriers.map(|library| (library, LevelFilter::INFO)))
 }
 
 /// An error and its sources in one line.
@@ -80,5 +86,32 @@ impl Deadline {
     /// Whether it is time to hand on.
     pub fn is_near(&self) -> bool {
         SystemTime::now() >= self.stop_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn info_is_logged_unless_told_otherwise_and_of_those_that_carry_cells_nothing_finer() {
+        for (levels, target, finest) in [
+            (None, "penstock_store", Level::INFO),
+            (Some(""), "penstock_store", Level::INFO),
+            (Some("penstock_store=loud"), "penstock_store", Level::INFO),
+            (Some("warn"), "penstock_store::table", Level::WARN),
+            (Some("info,penstock_store=debug"), "penstock_store::table", Level::DEBUG),
+            (Some("info,penstock_store=debug"), "penstock_engine", Level::INFO),
+            (Some("trace"), "penstock_store", Level::TRACE),
+            (Some("trace"), "hyper::proto", Level::INFO),
+            (Some("trace,aws_smithy_runtime=trace"), "aws_smithy_runtime", Level::INFO),
+        ] {
+            let filter = filter(levels);
+            for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                assert_eq!(filter.would_enable(target, &level), level <= finest, "{levels:?}: {target} {level}");
+            }
+        }
     }
 }
