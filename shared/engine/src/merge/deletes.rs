@@ -9,7 +9,7 @@ use proptest::{
 };
 
 use super::{
-    tests::{Says, count, modes, plan, row, says, schedule, sequential, visible},
+    tests::{Says, apply, count, modes, says, schedule, sequential, visible},
     *,
 };
 
@@ -82,7 +82,7 @@ enum Event {
 struct Process {
     order: u64,
     place: usize,
-    row: Row<'static>,
+    says: Says,
     read: Option<Option<Record>>,
 }
 
@@ -90,7 +90,6 @@ struct Process {
 /// delivered twice, and a process may stand still between its read and its write for as long as it likes. A delete is
 /// one step, and takes the next place if it finds a record. The answer is what the record shows, and what it should.
 fn overlapping(events: &[Event], picks: &[Index], without: Without) -> (Shown, Shown) {
-    let plan = plan();
     let (mut stored, mut expected, mut next) = (None::<Record>, None, 1);
     let mut processes: Vec<Process> = Vec::new();
     let (mut events, mut picks) = (events.iter(), picks.iter().cycle());
@@ -100,8 +99,7 @@ fn overlapping(events: &[Event], picks: &[Index], without: Without) -> (Shown, S
             match events.next().expect("one is left") {
                 Event::Import(rows) => {
                     for (place, says) in rows.iter().enumerate().flat_map(|row| [row, row]) {
-                        let row = row(place as u64 + 1, says);
-                        processes.push(Process { order: next, place, row, read: None });
+                        processes.push(Process { order: next, place, says: *says, read: None });
                     }
                     expected = sequential(expected.as_ref(), Mode::Upsert, rows).0;
                     next += 1;
@@ -121,7 +119,7 @@ fn overlapping(events: &[Event], picks: &[Index], without: Without) -> (Shown, S
             Some(read) if rev(&read) == rev(&stored) => {
                 let mut draft = Draft::stored(read.clone());
                 let stamp = Stamp { order: process.order, row: process.place as u64 + 1 };
-                draft.apply(&plan, Mode::Upsert, stamp, &process.row);
+                apply(&mut draft, Mode::Upsert, stamp, &process.says);
                 if draft.changed {
                     stored = draft.record.map(|record| without.written(read.as_ref(), record));
                 }
@@ -145,7 +143,6 @@ struct Alone {
 /// Runs imports of any mode one after the other, with deletes at any moment; what deviates from the catalogue that
 /// takes one event after the other, in words.
 fn one_after_the_other(imports: &[Alone], without: Without) -> Option<String> {
-    let plan = plan();
     let (mut stored, mut expected, mut next) = (None::<Record>, None, 1);
     for Alone { mode, rows, deliveries, deletes } in imports {
         let order = next;
@@ -165,7 +162,7 @@ fn one_after_the_other(imports: &[Alone], without: Without) -> Option<String> {
             let mut draft = Draft::stored(stored.clone());
             for &place in fold {
                 let number = place as u64 + 1;
-                let outcome = draft.apply(&plan, *mode, Stamp { order, row: number }, &row(number, &rows[place]));
+                let outcome = apply(&mut draft, *mode, Stamp { order, row: number }, &rows[place]);
                 if place % 2 == 1 || outcomes[place].is_none() {
                     outcomes[place] = Some(outcome);
                 }

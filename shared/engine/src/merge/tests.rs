@@ -1,12 +1,14 @@
 //! The law of merge, and its agreement with a model that applies rows one at a time in their order.
 
+use std::cell::LazyCell;
+
 use penstock_model::Grammar;
 use proptest::prelude::*;
 
 use super::*;
 
 /// Fields `k` (the key), `a`, `b`, `d`, which has a default, and `e` and `f`, whose defaults are the row's `d` and `e`.
-pub(super) fn plan() -> Plan {
+fn plan() -> Plan {
     let schema = br#"{ "name": "things", "primaryKey": "k", "fields": [
         { "name": "k" }, { "name": "a" }, { "name": "b" }, { "name": "d", "default": "default" },
         { "name": "e", "default": { "from": "d" } }, { "name": "f", "default": { "from": "e" } }
@@ -19,7 +21,7 @@ pub(super) fn plan() -> Plan {
 /// What a row says of `a`, `b`, `d` and `e`: nothing, that it shall be empty, or a value.
 pub(super) type Says = [Option<Option<u8>>; 4];
 
-pub(super) fn row(number: u64, says: &Says) -> Row<'static> {
+fn row(number: u64, says: &Says) -> Row<'static> {
     let mut cells = vec![(0, Some(Cell::Text("key".into())))];
     for (field, said) in says.iter().enumerate() {
         if let Some(value) = said {
@@ -27,6 +29,16 @@ pub(super) fn row(number: u64, says: &Says) -> Row<'static> {
         }
     }
     Row { row: number, key: "key".into(), cells }
+}
+
+thread_local! {
+    /// A draw applies some rows, and compiling the plan takes as long as applying many.
+    static PLAN: LazyCell<Plan> = const { LazyCell::new(plan) };
+}
+
+/// Applies the row with this stamp.
+pub(super) fn apply(draft: &mut Draft, mode: Mode, stamp: Stamp, says: &Says) -> Outcome {
+    PLAN.with(|plan| draft.apply(plan, mode, stamp, &row(stamp.row, says)))
 }
 
 pub(super) fn says(clears: bool) -> impl Strategy<Value = Says> {
@@ -98,14 +110,13 @@ fn deliver(
     rows: &[Says],
     deliveries: &[Vec<usize>],
 ) -> (Option<Record>, Vec<Option<Outcome>>) {
-    let plan = plan();
     let mut stored = start;
     let mut outcomes = vec![None; rows.len()];
     for fold in deliveries {
         let mut draft = Draft::stored(stored.clone());
         for &place in fold {
             let number = place as u64 + 1;
-            let outcome = draft.apply(&plan, mode, Stamp { order, row: number }, &row(number, &rows[place]));
+            let outcome = apply(&mut draft, mode, Stamp { order, row: number }, &rows[place]);
             // Any attempt may be the one that lives to tally: here the first of even places, the last of odd ones.
             if place % 2 == 1 || outcomes[place].is_none() {
                 outcomes[place] = Some(outcome);
@@ -220,7 +231,6 @@ proptest! {
         seed in any::<prop::sample::Index>(),
         shuffle in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
     ) {
-        let plan = plan();
         let all: Vec<(u64, usize)> = imports.iter().enumerate()
             .flat_map(|(import, rows)| (0..rows.len()).map(move |place| (import as u64 + 1, place))).collect();
         let mut pending = all.clone();
@@ -231,7 +241,7 @@ proptest! {
             let (order, place) = pending.swap_remove(picks.next().expect("a cycle").index(pending.len()));
             let number = place as u64 + 1;
             let mut draft = Draft::stored(stored);
-            draft.apply(&plan, Mode::Upsert, Stamp { order, row: number }, &row(number, &imports[order as usize - 1][place]));
+            apply(&mut draft, Mode::Upsert, Stamp { order, row: number }, &imports[order as usize - 1][place]);
             stored = draft.record;
         }
         let (expected, _) = sequential(None, Mode::Upsert, &imports.concat());

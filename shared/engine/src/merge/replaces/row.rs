@@ -6,9 +6,9 @@ use super::{
     process::{RowAt, Step, Work},
     rule::Without,
     schedule::{FileRow, Sort},
-    world::{PLAN, World},
+    world::World,
 };
-use crate::merge::{self, Draft, Outcome};
+use crate::merge::{Draft, Outcome, tests::apply};
 
 impl World<'_> {
     pub(super) fn row(&mut self, import: usize, row: usize, at: RowAt) -> Step {
@@ -35,7 +35,7 @@ impl World<'_> {
                 }
                 let mut draft = Draft::stored(seen);
                 let mode = stored.file.mode.of_rows();
-                let outcome = PLAN.with(|plan| draft.apply(plan, mode, stamp, &merge::tests::row(stamp.row, &says)));
+                let outcome = apply(&mut draft, mode, stamp, &says);
                 let is_first = !stored.file.rows[..row].iter().any(|other| other.key == key);
                 let is_left_out = mode == Mode::Upsert
                     && stored.import.no_older_running

@@ -1,7 +1,6 @@
 //! What is stored, and the processes that work on it, one step after the other.
 
 use std::{
-    cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
@@ -14,13 +13,7 @@ use super::{
     schedule::{Answer, Event, Schedule},
     stored::Stored,
 };
-use crate::{
-    merge::{
-        Draft,
-        tests::{plan, row},
-    },
-    plan::Plan,
-};
+use crate::merge::{Draft, tests::apply};
 
 /// Steps that a process lives, at most: then its function has been ended.
 pub(super) const LIFE: u64 = 80;
@@ -45,10 +38,6 @@ pub(super) struct World<'s> {
     pub(super) schedule: &'s Schedule,
 }
 
-thread_local! {
-    pub(super) static PLAN: LazyCell<Plan> = const { LazyCell::new(plan) };
-}
-
 impl<'s> World<'s> {
     pub(super) fn new(schedule: &'s Schedule, without: Without) -> Self {
         let mut world = Self {
@@ -71,9 +60,7 @@ impl<'s> World<'s> {
         for (key, says) in schedule.start.iter().enumerate() {
             if let Some(says) = says {
                 let mut draft = Draft::stored(None);
-                PLAN.with(|plan| {
-                    draft.apply(plan, Mode::Upsert, Stamp { order: 1, row: 1 + key as u64 }, &row(1, says))
-                });
+                apply(&mut draft, Mode::Upsert, Stamp { order: 1, row: 1 + key as u64 }, says);
                 world.records.extend(draft.record.map(|record| (key, Rc::new(Record { rev: 1, ..record }))));
             }
         }
