@@ -213,8 +213,8 @@ async fn give_up(to: &Destination, id: &str, interrupts: &mut Interrupts, seen: 
     let client = to.client();
     let unknown = |why: &str| {
         format!(
-            "the upload broke off, and {id} is not known to be cancelled ({why}): unless the whole file had arrived, it \
-             expires by itself; {} cancels it",
+            "the upload broke off, and {id} is not known to be cancelled ({why}): unless the whole file had arrived, \
+             it expires by itself; {} cancels it",
             client.hint(&format!("cancel {id}"))
         )
     };
@@ -258,6 +258,7 @@ fn goes_on(to: &Destination, id: &str, latest: Option<&Import>) -> String {
     let processed = rows.map_or(0, |rows| rows.processed);
     let [watch, cancel] = ["watch", "cancel"].map(|command| to.client().hint(&format!("{command} {id}")));
     format!(
-        "{id} is uploaded and goes on at {to} ({processed}/{total} rows so far): {watch} follows it, {cancel} cancels it"
+        "{id} is uploaded and goes on at {to} ({processed}/{total} rows so far): {watch} follows it, {cancel} cancels \
+         it"
     )
 }
