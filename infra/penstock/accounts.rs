@@ -3,10 +3,15 @@
 use std::{process::ExitCode, time::Instant};
 
 use clap::Subcommand;
-use penstock_client::{Account, AccountRemoval, Client};
+use penstock_client::{Account, AccountRemoval};
 use penstock_model::{AccountRemovalStage, RemovedCounts};
 
-use crate::{follow, help, interrupt::Interrupts, service::Service, terminal};
+use crate::{
+    follow, help,
+    interrupt::{Interrupts, end_when_interrupted_in_a_change, while_asking},
+    service::{Asked, Service},
+    terminal,
+};
 
 /// Items of a page.
 const PAGE: usize = 20;
@@ -61,8 +66,12 @@ pub(crate) async fn run(command: AccountsCommand) -> anyhow::Result<ExitCode> {
             if !yes && terminal::has_a_person() {
                 let shown = terminal::shown(&account);
                 note!("{shown}: its keys are revoked now; its imports, files, records and kinds are gone in a day");
-                let typed = terminal::ask("nothing of it can be had back. Type the account's name to remove it: ")?;
-                anyhow::ensure!(typed == account, "{shown} is not removed");
+                let question = "nothing of it can be had back. Type the account's name to remove it: ";
+                let no = format!("{shown} is not removed");
+                anyhow::ensure!(while_asking(&no, || terminal::ask(question))? == account, no);
+                if !wait {
+                    end_when_interrupted_in_a_change()?;
+                }
             }
             let ordered = client.delete_account(&account).await?;
             let removal = if wait { to_its_end(&client, ordered).await? } else { ordered };
@@ -75,7 +84,7 @@ pub(crate) async fn run(command: AccountsCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
+async fn list(client: &Asked, json: bool) -> anyhow::Result<()> {
     let mut cursor = None;
     loop {
         let page = client.accounts(cursor.as_deref(), PAGE).await?;
@@ -103,7 +112,7 @@ fn line(account: &Account) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The service does not answer for a minute, or the wait is interrupted.
-async fn to_its_end(client: &Client, mut removal: AccountRemoval) -> anyhow::Result<AccountRemoval> {
+async fn to_its_end(client: &Asked, mut removal: AccountRemoval) -> anyhow::Result<AccountRemoval> {
     let mut interrupts = Interrupts::catch()?;
     let (started, mut answered) = (Instant::now(), Instant::now());
     let mut shown = None;
@@ -116,7 +125,8 @@ async fn to_its_end(client: &Client, mut removal: AccountRemoval) -> anyhow::Res
         tokio::select! {
             () = follow::pause(started) => {}
             () = interrupts.next() => anyhow::bail!(
-                "interrupted; the removal goes on, `penstock accounts removal {}` shows how far it is", removal.account
+                "interrupted; the removal goes on, {} shows how far it is",
+                client.hint(&format!("accounts removal {}", removal.account))
             ),
         }
         match client.account_removal(&removal.account).await {

@@ -2,41 +2,44 @@
 
 use std::process::ExitCode;
 
-use penstock_client::{Client, Import};
+use penstock_client::Import;
 use penstock_model::Status;
 use serde_json::json;
 
 use crate::{
     follow::{self, exit_code},
-    interrupt::Interrupts,
+    interrupt::{Interrupts, end_when_interrupted_in_a_change, while_asking},
     progress::Progress,
-    service::Service,
+    service::{Asked, Service},
     terminal,
 };
 
 /// Cancels an import. A repeat changes nothing.
 pub(crate) async fn cancel(service: &Service, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let import = service.client()?.cancel(id).await?;
+    let client = service.client()?;
+    let import = client.cancel(id).await?;
     if json {
         terminal::say_json(&import)?;
     } else if import.status == Status::Cancelled {
         say!("{id}  cancelled, {} rows had been looked at", import.rows.processed);
     } else {
-        say!("{id}  is being cancelled: chunks that had begun are finished; `penstock watch {id}` waits for them");
+        let watch = client.hint(&format!("watch {id}"));
+        say!("{id}  is being cancelled: chunks that had begun are finished; {watch} waits for them");
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Confirms what an import is to remove, and follows it to its end. Asks first, where there is a person to ask.
 pub(crate) async fn confirm(service: &Service, id: &str, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let mut interrupts = Interrupts::catch()?;
     let client = service.client()?;
     if !yes && terminal::has_a_person() {
         let import = client.import(id).await?;
         let records = import.to_remove.unwrap_or(0);
         let question = format!("remove {records} records of the kind {}?", import.kind);
-        anyhow::ensure!(terminal::agrees(&question)?, "nothing is removed; {id} waits");
+        let no = format!("nothing is removed; {id} waits");
+        anyhow::ensure!(while_asking(&no, || terminal::agrees(&question))?, no);
     }
+    let mut interrupts = Interrupts::catch()?;
     let confirmed = client.confirm(id).await?;
     let ended = follow(&client, &confirmed, &mut interrupts).await?;
     follow::say_import(&client, &ended, json).await?;
@@ -44,13 +47,15 @@ pub(crate) async fn confirm(service: &Service, id: &str, yes: bool, json: bool) 
 }
 
 /// Follows an import that removes records until it has ended, or waits to be confirmed.
-pub(crate) async fn follow(client: &Client, import: &Import, interrupts: &mut Interrupts) -> anyhow::Result<Import> {
+pub(crate) async fn follow(client: &Asked, import: &Import, interrupts: &mut Interrupts) -> anyhow::Result<Import> {
     let id = &import.id;
     let mut progress = Progress::new();
     let mut latest = Some(import.clone());
     tokio::select! {
         ended = follow::to_its_end(client, id, &mut progress, &mut latest) => ended,
-        () = interrupts.next() => anyhow::bail!("interrupted; {id} goes on, `penstock watch {id}` follows it further"),
+        () = interrupts.next() => {
+            anyhow::bail!("interrupted; {id} goes on, {} follows it further", client.hint(&format!("watch {id}")))
+        }
     }
 }
 
@@ -67,7 +72,9 @@ pub(crate) async fn delete(service: &Service, id: &str, yes: bool, json: bool) -
             import.filename.unwrap_or_default()
         );
         let question = "delete it with its errors and its rejected rows? Records stay.";
-        anyhow::ensure!(terminal::agrees(question)?, "{id} is not deleted");
+        let no = format!("{id} is not deleted");
+        anyhow::ensure!(while_asking(&no, || terminal::agrees(question))?, no);
+        end_when_interrupted_in_a_change()?;
     }
     client.delete(id).await?;
     if json {

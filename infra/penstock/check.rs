@@ -105,7 +105,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let inputs: Vec<FileId> = [origin.id()].into_iter().chain(schema_file).collect();
-    let rejected = args.rejected.as_deref().map(|path| Output::open(path, &inputs)).transpose()?;
+    let rejected =
+        args.rejected.as_deref().map(|path| Ok::<_, anyhow::Error>(Output::open(path, &inputs)?.keeping_old()));
+    let rejected = rejected.transpose()?;
     // What is piped is read to its end here.
     let source = origin.open()?;
     let path = source.readable_path();

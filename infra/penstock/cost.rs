@@ -22,7 +22,7 @@ use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
 use penstock_model::{ExportCompression, ExportFormat, limits::PAGE_MAX};
 use serde::{Deserialize, Serialize};
 
-use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, output, own_key, program};
+use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, output, own_key, printed, program, terminal};
 
 /// Of a million rows everything is told.
 const MILLION: f64 = 1e6;
@@ -41,6 +41,9 @@ pub(crate) struct CostArgs {
     /// Where what was counted goes as JSON.
     #[arg(long)]
     measured: Option<PathBuf>,
+    /// Prints what was counted as JSON, and nothing else on standard output.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The price table.
@@ -230,6 +233,7 @@ struct Measured<'a> {
 /// The local cloud cannot be started, or an import ends otherwise than it has to.
 pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let table = Table::read()?;
+    let file = printed::open(args.measured.as_deref())?;
     let mut interrupts = Interrupts::catch()?;
     let key = own_key();
     let keys = vec![(LOCAL_ACCOUNT.to_owned(), key.id.clone(), key.secret.clone())];
@@ -255,10 +259,14 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
         catalogue,
         alternatives,
     };
-    if let Some(path) = &args.measured {
-        output::write(&(serde_json::to_string_pretty(&measured)? + "\n"), Some(path))?;
+    if let Some(file) = file {
+        output::write(&(serde_json::to_string_pretty(&measured)? + "\n"), Some(file))?;
     }
-    output::write(&report(&table, &measured)?, None)?;
+    if args.json {
+        terminal::say_json(&measured)?;
+    } else {
+        output::write(&report(&table, &measured)?, None)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

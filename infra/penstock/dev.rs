@@ -13,7 +13,8 @@ use rustix::{fs::Mode, process::umask};
 use serde_json::json;
 
 use crate::{
-    LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, program, service::listen_address, variable,
+    LOCAL_ACCOUNT, LOCAL_KEY, LOCAL_LISTEN, interrupt::Interrupts, output::FileId, program, service::listen_address,
+    variable,
 };
 use ready::ReadyPlace;
 
@@ -146,7 +147,9 @@ fn given_key(args: &DevArgs) -> anyhow::Result<(String, &'static str)> {
         return Ok((key.clone(), "--key"));
     }
     if let Some(path) = &args.key_file {
-        let text = std::fs::read_to_string(path).with_context(|| format!("the key file {}", path.display()))?;
+        let shown = format!("the key file {}", path.display());
+        FileId::of_input(&shown, &std::fs::metadata(path).with_context(|| shown.clone())?)?;
+        let text = std::fs::read_to_string(path).with_context(|| shown)?;
         return Ok((text.trim().to_owned(), "--key-file"));
     }
     Ok(variable("PENSTOCK_KEY").map_or((LOCAL_KEY.to_owned(), "--key"), |key| (key, "PENSTOCK_KEY")))

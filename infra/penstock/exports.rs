@@ -6,7 +6,12 @@ use clap::Subcommand;
 use penstock_client::Export;
 use serde_json::json;
 
-use crate::{help, service::Service, terminal};
+use crate::{
+    help,
+    interrupt::{end_when_interrupted_in_a_change, while_asking},
+    service::Service,
+    terminal,
+};
 
 /// Items of a page.
 const PAGE: usize = 100;
@@ -63,7 +68,9 @@ pub(crate) async fn run(command: ExportsCommand) -> anyhow::Result<ExitCode> {
             let client = service.client()?;
             if !yes && terminal::has_a_person() {
                 line(&client.export(&id).await?)?;
-                anyhow::ensure!(terminal::agrees("delete it with its file?")?, "{id} is not deleted");
+                let no = format!("{id} is not deleted");
+                anyhow::ensure!(while_asking(&no, || terminal::agrees("delete it with its file?"))?, no);
+                end_when_interrupted_in_a_change()?;
             }
             client.delete_export(&id).await?;
             if json { terminal::say_json(&json!({ "id": id, "deleted": true }))? } else { say!("{id}  deleted") }

@@ -9,7 +9,7 @@ use penstock_model::{
     limits::PAGE_MAX,
 };
 
-use crate::{groups::Groups, progress::Progress, terminal};
+use crate::{groups::Groups, progress::Progress, service::Asked, terminal};
 
 /// How long to wait between two looks at what is followed: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
@@ -109,10 +109,10 @@ pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
 }
 
 /// Says what became of an import, its first errors with it. Errors that cannot be had are no reason to keep the rest.
-pub(crate) async fn summary(client: &Client, import: &Import, all_errors: &str) -> anyhow::Result<()> {
+pub(crate) async fn summary(client: &Asked, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
-    for line in removal(import) {
+    for line in removal(client, import) {
         say!("{line}");
     }
     say_notes(&import.notes)?;
@@ -165,7 +165,7 @@ fn counts(import: &Import) -> String {
 }
 
 /// What an import does beside its rows: whom it waits for, what it would remove, what it has removed.
-fn removal(import: &Import) -> Vec<String> {
+fn removal(client: &Asked, import: &Import) -> Vec<String> {
     let id = &import.id;
     let records = |count: u64| format!("{count} {}", if count == 1 { "record" } else { "records" });
     let mut lines = Vec::new();
@@ -179,9 +179,9 @@ fn removal(import: &Import) -> Vec<String> {
                 "{} would be removed, more than is removed without being confirmed; nothing is until {until}",
                 records(to_remove.unwrap_or(0))
             ));
-            lines.push(format!(
-                "`penstock removals {id}` lists them, `penstock confirm {id}` removes them, `penstock cancel {id}` leaves them"
-            ));
+            let [list, confirm, cancel] =
+                ["removals", "confirm", "cancel"].map(|command| client.hint(&format!("{command} {id}")));
+            lines.push(format!("{list} lists them, {confirm} removes them, {cancel} leaves them"));
         }
         _ if import.options.mode == Mode::Replace => lines.push(format!("{} removed", records(import.removed))),
         _ => {}
@@ -190,11 +190,12 @@ fn removal(import: &Import) -> Vec<String> {
 }
 
 /// Shows an import: to a person in words, else as JSON.
-pub(crate) async fn say_import(client: &Client, import: &Import, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn say_import(client: &Asked, import: &Import, json: bool) -> anyhow::Result<()> {
     if json || !terminal::is_read_by_a_person() {
         return terminal::say_json(import);
     }
-    summary(client, import, &format!("`penstock errors {}` shows all", import.id)).await?;
+    let all_errors = format!("{} shows all", client.hint(&format!("errors {}", import.id)));
+    summary(client, import, &all_errors).await?;
     let what = import.filename.as_deref().unwrap_or("a file");
     say!("{what} as {}, since {}", import.kind, import.created_at);
     Ok(())

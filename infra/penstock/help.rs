@@ -167,14 +167,15 @@ Examples:
 
 pub(crate) const SERVE: &str = "\
 Examples:
-  penstock serve                                            at 127.0.0.1:9000, over the tables and buckets that the
+  penstock serve                                            at 127.0.0.1:8080, over the tables and buckets that the
                                                             environment names
   penstock serve --listen 0.0.0.0:8080                      for all that reach this machine, as in a container";
 
 pub(crate) const COST: &str = "\
 Examples:
   penstock cost
-  penstock cost --rows 1000000 --measured measured.json";
+  penstock cost --rows 1000000 --measured measured.json
+  penstock cost --rows 1000 --json | jq '.runs[].dollars_per_million'";
 
 pub(crate) const KINDS_LIST: &str = "\
 Examples:

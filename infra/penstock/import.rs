@@ -13,7 +13,7 @@ use std::{
 use clap::Args;
 use penstock_client::{Import, NewImport};
 use penstock_engine::kinds;
-use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, limits};
+use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, Status, limits};
 use serde::Serialize;
 
 use crate::{
@@ -167,10 +167,8 @@ impl ImportArgs {
         }
         let read = plans.iter().filter_map(|plan| plan.origin.as_ref());
         let inputs: Vec<FileId> = read.map(Origin::id).chain(schema).collect();
-        let is_left_out = |id: FileId| !inputs.contains(&id) && origins.iter().any(|origin| origin.id() == id);
         let mut targets: Vec<PathBuf> = Vec::new();
-        for Plan { rejected, form, .. } in &mut plans {
-            rejected.keeps_old = rejected.paths.iter().filter_map(|path| id_at(path)).any(is_left_out);
+        for Plan { rejected, form, .. } in &plans {
             let path = rejected.path(*form);
             // What is no file, such as a pipe, is opened once, when its rows are to come.
             if output::is_stream(path) {
@@ -204,7 +202,7 @@ impl ImportArgs {
                 [path.clone(), path.clone()]
             }
         };
-        Ok(Place { paths, keeps_old: false })
+        Ok(Place { paths })
     }
 
     /// The form of the rejected rows as far as the file's name tells.
@@ -228,7 +226,7 @@ impl ImportArgs {
         let filename = self.filename.clone().or_else(|| origin.filename());
         let path = source.readable_path();
         let file = LocalFile::look(&path, filename, self.reading.format, self.options())?;
-        preview::run(&file, self.named_kind(), client.as_ref(), self.json).await
+        preview::run(&file, self.named_kind(), client.as_deref(), self.json).await
     }
 
     fn named_kind(&self) -> &str {
@@ -273,7 +271,7 @@ impl ImportArgs {
         let several = self.files.len() > 1;
         match result {
             Ok(ended) if self.json && !several => terminal::say_json(&ended.import),
-            result if self.json => terminal::say_json_line(&Line::new(name, result)),
+            result if self.json => terminal::say_json_line(&Line::of(name, result)),
             Ok(ended) => {
                 if several {
                     say!("{name}:");
@@ -287,7 +285,7 @@ impl ImportArgs {
     async fn summary(&self, ended: &Ended, to: &Destination) -> anyhow::Result<()> {
         let Ended { import, seconds, rejected, .. } = ended;
         let all_errors = match (to.is_kept(), rejected.path()) {
-            (true, _) => format!("`penstock errors {}` shows all errors", import.id),
+            (true, _) => format!("{} shows all errors", to.client().hint(&format!("errors {}", import.id))),
             (false, Some(path)) => format!("all are in {}", path.display()),
             (false, None) => "they could be written to no file".to_owned(),
         };
@@ -297,35 +295,53 @@ impl ImportArgs {
     }
 }
 
-/// The line of JSON of one of several files.
-#[derive(Serialize)]
+/// The line of JSON of one of several files, or of one that was not imported to its end.
+#[derive(Default, Serialize)]
 struct Line<'a> {
-    file: &'a str,
+    /// `None` where nothing was begun.
+    file: Option<&'a str>,
+    /// The import's id, if one is known to have been made.
+    id: Option<&'a str>,
     import: Option<&'a Import>,
     rejected_file: Option<&'a Path>,
     error: Option<String>,
 }
 
 impl<'a> Line<'a> {
-    fn new(file: &'a str, result: &'a Result<Ended, Broken>) -> Self {
+    fn of(file: &'a str, result: &'a Result<Ended, Broken>) -> Self {
+        let import = match result {
+            Ok(ended) => Some(&ended.import),
+            Err(broken) => broken.import.as_ref(),
+        };
+        let (file, id) = (Some(file), import.map(|import| import.id.as_str()));
         match result {
-            Ok(Ended { import, rejected, .. }) => {
+            Ok(Ended { rejected, .. }) => {
                 let error = match rejected {
                     Saved::Not(error) => Some(format!("{error:#}")),
                     _ => None,
                 };
-                Self { file, import: Some(import), rejected_file: rejected.path(), error }
+                Self { file, id, import, rejected_file: rejected.path(), error }
             }
-            Err(broken) => Self { file, import: None, rejected_file: None, error: Some(format!("{:#}", broken.error)) },
+            Err(broken) => Self { file, id, import, rejected_file: None, error: Some(format!("{:#}", broken.error)) },
         }
     }
 }
 
-pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+/// All that is known before the first import.
+struct Begun {
+    plans: Vec<Plan>,
+    inputs: Vec<FileId>,
+    destination: Destination,
+    kind: String,
+    interrupts: Interrupts,
+}
+
+/// Finds out what is to be done and where. What cannot be is found out here, before the first import.
+///
+/// # Errors
+/// A file cannot be read, a place not be written, or the service is none, or does not take the kind.
+async fn begin(args: &ImportArgs) -> anyhow::Result<Begun> {
     args.check_mode()?;
-    if args.preview {
-        return args.preview().await;
-    }
     let schema = SchemaFile::of_argument(args.named_kind())?;
     let (plans, inputs) = args.plans(schema.as_ref().map(SchemaFile::id))?;
     let named = if args.local { None } else { args.service.named()? };
@@ -343,12 +359,26 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         },
     };
     note!("importing into {destination}{registered}");
-    let kind = schema.as_ref().map_or(args.named_kind(), |file| file.schema.name.as_str());
+    let kind = schema.as_ref().map_or(args.named_kind(), |file| file.schema.name.as_str()).to_owned();
+    Ok(Begun { plans, inputs, destination, kind, interrupts })
+}
+
+pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    if args.preview {
+        args.check_mode()?;
+        return args.preview().await;
+    }
+    let begun = begin(&args).await;
+    if let (Err(error), true) = (&begun, args.json) {
+        // Who reads JSON reads of this failure too; an output that takes nothing is the lesser one.
+        let _ = terminal::say_json_line(&Line { error: Some(format!("{error:#}")), ..Line::default() });
+    }
+    let Begun { plans, inputs, destination, kind, mut interrupts } = begun?;
     let mut results = Vec::new();
     let mut unprinted = false;
     for Plan { name, origin, rejected, form } in &plans {
         let origin = origin.as_ref();
-        let new = args.new_import(origin, kind);
+        let new = args.new_import(origin, &kind);
         let job = Job { origin, rejected, form: *form, inputs: &inputs, new, to: &destination };
         let result = one::import(job, &mut interrupts).await;
         let reported = tokio::select! {
@@ -370,7 +400,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    let farewell = farewell(&results, args.dry_run, &destination);
+    let farewell = farewell(&results, plans.len(), args.dry_run, &destination);
     destination.end().await;
     let mut tell = |line: &str| {
         let said = if args.json || unprinted { None } else { Some(terminal::say(format_args!("{line}"))) };
@@ -407,18 +437,31 @@ fn leads_to(place: &Place, file: FileId) -> bool {
     place.paths.iter().any(|path| id_at(path) == Some(file))
 }
 
-/// The last line: where the rows are.
-fn farewell(results: &[Result<Ended, Broken>], is_dry_run: bool, to: &Destination) -> String {
-    let applied = |import: &Import| {
+/// The last line: where the rows are of so many imports that were to be made.
+fn farewell(results: &[Result<Ended, Broken>], planned: usize, is_dry_run: bool, to: &Destination) -> String {
+    // One that goes on may apply rows yet.
+    let applied = |import: &&Import| {
         let rows = &import.rows;
-        rows.created + rows.updated + rows.unchanged + rows.skipped
+        let goes_on = matches!(import.status, Status::Processing | Status::AwaitingConfirmation);
+        goes_on || rows.created + rows.updated + rows.unchanged + rows.skipped > 0
     };
+    let is_whole = |result: &Result<Ended, Broken>| {
+        let status = result.as_ref().map(|ended| ended.import.status);
+        matches!(status, Ok(Status::Completed | Status::CompletedWithErrors | Status::AwaitingConfirmation))
+    };
+    let seen = results.iter().filter_map(|result| match result {
+        Ok(ended) => Some(&ended.import),
+        Err(broken) => broken.import.as_ref(),
+    });
+    let kept = if to.is_kept() { "" } else { ": nothing of it is kept" };
     if is_dry_run {
         format!("a dry run: nothing was written into {to}")
-    } else if results.iter().flatten().any(|ended| applied(&ended.import) > 0) {
-        format!("imported into {to}{}", if to.is_kept() { "" } else { ": nothing of it is kept" })
-    } else {
+    } else if seen.filter(applied).count() == 0 {
         format!("nothing was imported into {to}")
+    } else if results.len() == planned && results.iter().all(is_whole) {
+        format!("imported into {to}{kept}")
+    } else {
+        format!("not everything was imported; what was is in {to}{kept}")
     }
 }
 

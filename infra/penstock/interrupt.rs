@@ -1,7 +1,10 @@
 //! Interruptions: SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed.
 
 use crate::output;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 
 /// Interruptions as they come. From [`Interrupts::catch`] on they no longer end the process.
 #[derive(Debug)]
@@ -52,14 +55,38 @@ pub(crate) fn outlive_full_files() -> anyhow::Result<Signal> {
 /// # Errors
 /// The signals cannot be caught.
 pub(crate) fn end_when_interrupted() -> anyhow::Result<()> {
-    let mut interrupts = Interrupts::catch()?;
-    tokio::spawn(async move {
+    end_saying("nothing is written")?;
+    Ok(())
+}
+
+/// As [`end_when_interrupted`], for a command that has asked a service to change something.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub(crate) fn end_when_interrupted_in_a_change() -> anyhow::Result<()> {
+    end_saying("the service may have done what it was asked for")?;
+    Ok(())
+}
+
+/// Asks a person, who may interrupt instead of answering: the command ends as after a no, which `no` tells.
+///
+/// # Errors
+/// The signals cannot be caught, or the question failed.
+pub(crate) fn while_asking<T>(no: &str, ask: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let watching = end_saying(no)?;
+    let answer = ask();
+    watching.abort();
+    answer
+}
+
+fn end_saying(what: &str) -> anyhow::Result<JoinHandle<()>> {
+    let (mut interrupts, what) = (Interrupts::catch()?, what.to_owned());
+    Ok(tokio::spawn(async move {
         interrupts.next().await;
         output::discard_pending();
-        note!("penstock: interrupted; nothing is written");
+        note!("penstock: interrupted; {what}");
         std::process::exit(1);
-    });
-    Ok(())
+    }))
 }
 
 /// Whether whoever started this process had it ignore a signal: proc_pid_status(5), `SigIgn`. Where there is no such

@@ -9,7 +9,12 @@ use penstock_model::{AccountId, Scope};
 use penstock_store::{Store, keys};
 use serde_json::json;
 
-use crate::{LOCAL_ACCOUNT, help, service::Service, stack, terminal};
+use crate::{
+    LOCAL_ACCOUNT, help,
+    interrupt::{end_when_interrupted_in_a_change, while_asking},
+    service::Service,
+    stack, terminal,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
@@ -124,7 +129,9 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
             if let Some(why) = why {
                 anyhow::ensure!(terminal::has_a_person(), "{why}; --force revokes it all the same");
                 note!("{why}");
-                anyhow::ensure!(terminal::agrees("revoke it all the same?")?, "{id} is not revoked");
+                let no = format!("{id} is not revoked");
+                anyhow::ensure!(while_asking(&no, || terminal::agrees("revoke it all the same?"))?, no);
+                end_when_interrupted_in_a_change()?;
             }
             client.revoke_key(&id).await?;
             if json { terminal::say_json(&json!({ "id": id, "revoked": true }))? } else { say!("{id}  revoked") }

@@ -1,6 +1,7 @@
 //! `penstock kinds`: the kinds of records, and those of one's own.
 
 use std::{
+    fs::File,
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -14,7 +15,15 @@ use serde_json::json;
 use penstock_model::{KindName, advice::shown};
 
 use crate::{
-    help, interrupt::end_when_interrupted, output, schema_file::name_of, service::Service, show::OutputArgs, terminal,
+    help,
+    interrupt::end_when_interrupted,
+    output::{self, FileId},
+    printed,
+    schema_file::name_of,
+    service::Service,
+    show::OutputArgs,
+    source::standard_input,
+    terminal,
 };
 
 #[derive(Subcommand)]
@@ -95,16 +104,18 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
             }
         }
         KindsCommand::Show { kind, json: _, output, service } => {
+            let file = printed::open(output.output.as_deref())?;
             let text = service.client()?.kind_text(&kind).await?;
             let document: serde_json::Value = serde_json::from_str(&text).context("the schema is no JSON")?;
-            match &output.output {
-                Some(path) => output::write(&format!("{document:#}\n"), Some(path))?,
+            match file {
+                Some(file) => output::write(&format!("{document:#}\n"), Some(file))?,
                 None => terminal::say_json(&document)?,
             }
         }
         KindsCommand::Put { file, json, service } => put(&service, &file, json).await?,
         KindsCommand::Delete { kind, yes, json, service } => return delete(&service, &kind, yes, json).await,
         KindsCommand::Template { kind, json, output, service } => {
+            let file = printed::open(output.output.as_deref())?;
             let template = service.client()?.kind_template(&kind).await?;
             let text = if json {
                 let document = json!({ "kind": kind, "template": template.trim_end_matches(['\r', '\n']) });
@@ -112,7 +123,7 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
             } else {
                 template
             };
-            output::write(&text, output.output.as_deref())?;
+            output::write(&text, file)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -141,12 +152,11 @@ struct Named {
 }
 
 async fn put(service: &Service, file: &Path, json: bool) -> anyhow::Result<()> {
+    let shown = || file.display().to_string();
+    let mut input = if file == Path::new("-") { standard_input() } else { File::open(file) }.with_context(shown)?;
+    FileId::of_input(&shown(), &input.metadata().with_context(shown)?)?;
     let mut document = Vec::new();
-    let read = match file.to_str() {
-        Some("-") => std::io::stdin().read_to_end(&mut document),
-        _ => std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut document)),
-    };
-    read.with_context(|| file.display().to_string())?;
+    input.read_to_end(&mut document).with_context(shown)?;
     let named = serde_json::from_slice::<Named>(&document);
     let Named { name } = named.with_context(|| format!("{} is no schema: a JSON object", file.display()))?;
     let own = name.as_str().and_then(|name| name.parse::<KindName>().ok());

@@ -5,10 +5,13 @@
 use std::{
     collections::BTreeSet,
     fs::{File, Metadata, OpenOptions, Permissions},
-    io::{self, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Write},
     os::{
         fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        },
     },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -17,6 +20,8 @@ use std::{
 use anyhow::Context;
 use tempfile::NamedTempFile;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::terminal;
 
 /// What stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -31,6 +36,30 @@ pub(crate) struct FileId {
 impl FileId {
     pub(crate) fn of(file: &Metadata) -> Self {
         Self { device: file.dev(), inode: file.ino() }
+    }
+
+    /// That of a file that is read, called `name`.
+    ///
+    /// # Errors
+    /// A redirection by the shell has led standard output or standard error to it.
+    pub(crate) fn of_input(name: &str, file: &Metadata) -> anyhow::Result<Self> {
+        let id = Self::of(file);
+        let is_it = |stream: Option<File>| {
+            let found = stream.and_then(|stream| stream.metadata().ok());
+            file.is_file() && found.is_some_and(|found| Self::of(&found) == id)
+        };
+        let open = |stream: io::Result<std::os::fd::OwnedFd>| stream.ok().map(File::from);
+        let by_output = is_it(open(io::stdout().as_fd().try_clone_to_owned()));
+        let by_error = is_it(open(io::stderr().as_fd().try_clone_to_owned()));
+        if by_output || by_error {
+            terminal::spare(by_output, by_error);
+        }
+        let stream = if by_output { "standard output" } else { "standard error" };
+        anyhow::ensure!(
+            !by_output && !by_error,
+            "{stream} is {name}, a file that is read: writing there would destroy it"
+        );
+        Ok(id)
     }
 }
 
@@ -80,6 +109,8 @@ impl Output {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 anyhow::ensure!(!path.is_symlink(), "{shown} is a link to nothing, so no file can be written there");
+                let is_folder = names_a_folder(path);
+                anyhow::ensure!(!is_folder, "{shown} is a folder that is not there: make it first, or name a file");
                 None
             }
             Err(error) => return Err(error).with_context(|| format!("{shown} cannot be written")),
@@ -110,7 +141,10 @@ impl Output {
             .suffix(".part")
             .permissions(Permissions::from_mode(kept_mode.unwrap_or(0o666)))
             .tempfile_in(folder);
-        let file = file.with_context(|| format!("{shown} cannot be written: no file can be made in its folder"))?;
+        let file = file.map_err(without_path);
+        let file = file.with_context(|| {
+            format!("{shown} cannot be written: no file can be made in the folder {}", folder.display())
+        })?;
         if let Some(mode) = kept_mode {
             // What the umask took away.
             file.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -120,7 +154,8 @@ impl Output {
         Ok(Self { path: path.to_owned(), place })
     }
 
-    /// As it is, but what stands in its place until then gets another name instead of being replaced.
+    /// As it is, but what stands in its place until then gets another name instead of being replaced, unless it holds
+    /// the same.
     pub(crate) fn keeping_old(mut self) -> Self {
         if let Place::Beside { keeps_old, .. } = &mut self.place {
             *keeps_old = true;
@@ -150,13 +185,20 @@ impl Output {
         match self.place {
             Place::Straight(mut file) => file.flush().with_context(cannot),
             Place::Beside { file, target, pending, keeps_old } => {
-                let file = file.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
+                let file = file.into_inner().map_err(|error| without_path(error.into_error())).with_context(cannot)?;
                 file.as_file().sync_all().with_context(cannot)?;
-                if keeps_old && let Some(old) = move_away(&target)? {
-                    note!("{} was an earlier run's, and is {} now", target.display(), old.display());
+                let is_kept = keeps_old && !hold_the_same(file.path(), &target).unwrap_or(false);
+                let old = if is_kept { name_old(&target)? } else { None };
+                if let Err(error) = file.persist(&target) {
+                    if let Some(old) = old.filter(|_| !target.exists()) {
+                        let _ = std::fs::rename(old, &target);
+                    }
+                    return Err(error.error).with_context(cannot);
                 }
-                file.persist(target).map_err(|error| error.error).with_context(cannot)?;
                 drop(pending);
+                if let Some(old) = old {
+                    note!("{}", was_there(&target, &old));
+                }
                 Ok(())
             }
         }
@@ -172,35 +214,98 @@ impl Output {
         let Place::Beside { file, target, pending, .. } = self.place else {
             anyhow::bail!("{} is no place for a file", self.path.display())
         };
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
+        let file = file.into_inner().map_err(|error| without_path(error.into_error())).with_context(cannot)?;
         file.as_file().try_lock().map_err(io::Error::from).with_context(cannot)?;
         let file = file.persist_noclobber(target).map_err(|error| error.error).with_context(cannot)?;
         drop(pending);
         Ok(file)
     }
 
-    /// Ends without a file. What an earlier run left in its place would be taken for this one's: it gets another name,
-    /// which is returned.
+    /// Ends without a file. What stands in its place would be taken for this run's: it gets another name, which is
+    /// returned.
     ///
     /// # Errors
     /// It cannot be renamed.
     pub(crate) fn retire(self) -> anyhow::Result<Option<PathBuf>> {
         match self.place {
-            Place::Beside { target, .. } => move_away(&target),
+            Place::Beside { target, .. } => {
+                let old = name_old(&target)?;
+                if old.is_some() {
+                    match std::fs::remove_file(&target) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            return Err(error).with_context(|| format!("{} cannot be renamed", target.display()));
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(old)
+            }
             Place::Straight(_) => Ok(None),
         }
     }
 }
 
-/// Gives what stands at a path another name, which is returned; what is empty could be taken for nothing, and stays.
-fn move_away(target: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// What is said of a file that has got another name.
+pub(crate) fn was_there(path: &Path, old: &Path) -> String {
+    format!("{} was there before, and is {} now", path.display(), old.display())
+}
+
+/// Whether a path that leads to nothing could lead to a folder alone.
+fn names_a_folder(path: &Path) -> bool {
+    let text = path.as_os_str().as_bytes();
+    [&b"/"[..], b"/.", b"/.."].iter().any(|end| text.ends_with(end))
+}
+
+/// An error of the crate `tempfile` without the path that it has added, which says nothing to people.
+pub(crate) fn without_path(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path \"") {
+        Some((what, _)) => io::Error::new(error.kind(), what.to_owned()),
+        None => error,
+    }
+}
+
+/// Whether two files hold the same bytes.
+fn hold_the_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let (one, other) = (File::open(one)?, File::open(other)?);
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let bytes = left.len().min(right.len());
+        if left[..bytes] != right[..bytes] {
+            return Ok(false);
+        }
+        if bytes == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(bytes);
+        other.consume(bytes);
+    }
+}
+
+/// Gives what stands at a path a second name, which is returned; where there are no hard links, it has that name alone
+/// then. What is empty could be taken for nothing, and gets none.
+fn name_old(target: &Path) -> anyhow::Result<Option<PathBuf>> {
     if std::fs::metadata(target).map_or(true, |left| left.len() == 0) {
         return Ok(None);
     }
-    let old = (1..).map(|number| older(target, number)).find(|path| !path.exists() && !path.is_symlink());
-    let old = old.expect("a number that is free");
-    std::fs::rename(target, &old).with_context(|| format!("{} cannot be renamed", target.display()))?;
-    Ok(Some(old))
+    let mut number = 1;
+    loop {
+        let old = older(target, number);
+        // A link takes no name that somebody else has just taken, and leaves no moment without the file.
+        match std::fs::hard_link(target, &old) {
+            Ok(()) => return Ok(Some(old)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(_) if old.exists() || old.is_symlink() => {}
+            Err(_) => {
+                std::fs::rename(target, &old).with_context(|| format!("{} cannot be renamed", target.display()))?;
+                return Ok(Some(old));
+            }
+        }
+        number += 1;
+    }
 }
 
 /// `PATH.old`, `PATH.old2` …
@@ -216,14 +321,14 @@ fn older(path: &Path, number: u32) -> PathBuf {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
-            Place::Beside { file, .. } => file.write(bytes),
+            Place::Beside { file, .. } => file.write(bytes).map_err(without_path),
             Place::Straight(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.place {
-            Place::Beside { file, .. } => file.flush(),
+            Place::Beside { file, .. } => file.flush().map_err(without_path),
             Place::Straight(file) => file.flush(),
         }
     }
@@ -378,15 +483,15 @@ pub(crate) fn discard_pending() {
     }
 }
 
-/// Writes a whole text to a file, or to standard output if none is named.
+/// Writes a whole text to a file, or to standard output if there is none.
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn write(text: &str, output: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn write(text: &str, output: Option<Output>) -> anyhow::Result<()> {
     match output {
-        Some(path) => {
-            let mut file = Output::open(path, &[])?;
-            file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+        Some(mut file) => {
+            let written = file.write_all(text.as_bytes());
+            written.with_context(|| format!("{} cannot be written", file.path().display()))?;
             file.keep()
         }
         None => text.lines().try_for_each(|line| crate::terminal::say(format_args!("{line}"))),
@@ -440,6 +545,36 @@ mod tests {
         assert_eq!(std::fs::read(&file).expect("a file"), b"new");
         std::fs::remove_file(&file).expect("removed");
         assert!(Output::open(&link, &[]).expect_err("a link to nothing").to_string().contains("a link to nothing"));
+    }
+
+    #[test]
+    fn what_was_there_is_kept_unless_it_holds_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+        let long = "row\n".repeat(10_000);
+        let (longer, other) = (format!("{long}row\n"), format!("{}ruw\n", &long[4..]));
+        let texts = [&long, &long, &longer, &other, &other];
+        for (text, files) in texts.into_iter().zip([1, 1, 2, 3, 3]) {
+            let mut output = Output::open(&path, &[]).expect("it can be written").keeping_old();
+            output.write_all(text.as_bytes()).expect("written");
+            output.keep().expect("in its place");
+            assert!(read("a") == *text);
+            assert_eq!(names(folder.path()).len(), files);
+        }
+        assert!(read("a.old") == long && read("a.old2") == longer);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_and_one_that_takes_no_file_are_said_as_they_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for end in ["new/", "new/.", "new/.."] {
+            let error = Output::open(&folder.path().join(end), &[]).expect_err("no such folder").to_string();
+            assert!(error.ends_with(&format!("{end} is a folder that is not there: make it first, or name a file")));
+        }
+        let error = format!("{:#}", Output::open(&folder.path().join("gone/a"), &[]).expect_err("no such folder"));
+        assert!(!error.contains(".part") && error.contains("gone: No such file or directory"), "{error}");
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Bytes {
         Ok(Self { file: open(file)?, screen: terminal::Data::new() })
     }
 
+    /// As it is, but what stands in the file's place keeps another name.
+    pub(crate) fn keeping_old(self) -> Self {
+        Self { file: self.file.map(Output::keeping_old), ..self }
+    }
+
     /// Writes some more.
     ///
     /// # Errors
@@ -87,7 +92,11 @@ impl Lines {
     }
 }
 
-fn open(file: Option<&Path>) -> anyhow::Result<Option<Output>> {
+/// The file, if one is named.
+///
+/// # Errors
+/// Nothing can be written there.
+pub(crate) fn open(file: Option<&Path>) -> anyhow::Result<Option<Output>> {
     file.map(|path| Output::open(path, &[])).transpose()
 }
 

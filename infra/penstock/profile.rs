@@ -20,7 +20,11 @@ use penstock_client::{Client, ClientError, Credential, ImportFilter, base_url};
 use serde_json::json;
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use crate::{output::Output, terminal, variable};
+use crate::{
+    output::{FileId, Output},
+    source::standard_input,
+    terminal, variable,
+};
 
 /// The profile that is used where none is named.
 pub(crate) const DEFAULT: &str = "default";
@@ -120,6 +124,7 @@ pub(crate) async fn login(args: LoginArgs) -> anyhow::Result<ExitCode> {
         None if has_a_person => terminal::ask_secret("API key (<id>.<secret>): ")?,
         None => {
             anyhow::ensure!(!io::stdin().is_terminal(), "give the key by --token, or on standard input");
+            FileId::of_input("standard input", &standard_input()?.metadata()?)?;
             io::read_to_string(io::stdin())?
         }
     };

@@ -16,9 +16,29 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 /// What is shown on standard error while an import is made.
 pub(crate) struct Progress {
     view: View,
-    /// What is being done, and since when.
+    rate: Rate,
+}
+
+/// How fast what is being done gets on, as far as it has been seen.
+struct Rate {
+    /// What is being done, since when, and how much of it was done by then.
     stage: &'static str,
     since: Instant,
+    from: u64,
+}
+
+impl Rate {
+    /// So many a second since the stage was seen first; 0 as long as nobody knows. What was done before says nothing of
+    /// that.
+    fn at(&mut self, now: Instant, stage: &'static str, done: u64) -> f64 {
+        /// What is measured for less time than this says little.
+        const LEAST_SECONDS: f64 = 0.5;
+        if self.stage != stage {
+            *self = Self { stage, since: now, from: done };
+        }
+        let seconds = now.duration_since(self.since).as_secs_f64();
+        if seconds < LEAST_SECONDS { 0.0 } else { done.saturating_sub(self.from) as f64 / seconds }
+    }
 }
 
 enum View {
@@ -42,7 +62,7 @@ impl Progress {
         } else {
             View::Lines { last: None }
         };
-        Self { view, stage: "", since: Instant::now() }
+        Self { view, rate: Rate { stage: "", since: Instant::now(), from: 0 } }
     }
 
     /// Writes a line above the bar.
@@ -86,16 +106,13 @@ impl Progress {
         self.show(rows.processed, rows.total, text);
     }
 
-    /// So many a second since the stage began.
     fn rate(&mut self, stage: &'static str, done: u64) -> f64 {
-        if self.stage != stage {
-            (self.stage, self.since) = (stage, Instant::now());
-            if let View::Lines { last } = &mut self.view {
-                *last = None;
-            }
+        if self.rate.stage != stage
+            && let View::Lines { last } = &mut self.view
+        {
+            *last = None;
         }
-        let seconds = self.since.elapsed().as_secs_f64();
-        if seconds < 0.5 { 0.0 } else { done as f64 / seconds }
+        self.rate.at(Instant::now(), stage, done)
     }
 
     fn show(&mut self, done: u64, total: Option<u64>, text: String) {
@@ -134,5 +151,27 @@ fn time_left(left: u64, rate: f64) -> String {
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) if left > 0 => format!(", {} left", HumanDuration(time)),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_that_of_what_was_seen() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut rate = Rate { stage: "", since: start, from: 0 };
+        // A million rows were done before anybody looked.
+        assert_eq!(rate.at(at(0), "processing", 1_000_000), 0.0);
+        assert_eq!(rate.at(at(2), "processing", 1_001_000), 500.0);
+        assert_eq!(rate.at(at(10), "processing", 1_001_000), 100.0);
+        // Another status has done nothing yet, however much there is by then.
+        assert_eq!(rate.at(at(11), "completed", 1_002_000), 0.0);
+        assert_eq!(rate.at(at(12), "completed", 1_002_000), 0.0);
+        // A part of a file that is sent again makes less of it.
+        assert_eq!(rate.at(at(20), "uploading", 100), 0.0);
+        assert_eq!(rate.at(at(21), "uploading", 50), 0.0);
     }
 }

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::{
     change, follow, help,
-    interrupt::{Interrupts, end_when_interrupted},
+    interrupt::{Interrupts, end_when_interrupted, while_asking},
     output,
-    printed::Lines,
+    printed::{self, Lines},
     service::Service,
     show::OutputArgs,
     terminal,
@@ -107,14 +107,15 @@ pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
             return delete(&service, &kind, &keys, yes, json).await;
         }
         RecordsCommand::Get { kind, key, provenance, json: _, output, service } => {
+            let file = printed::open(output.output.as_deref())?;
             let (client, name) = (service.client()?, canonical(&key));
             let record = match provenance {
                 true => client.traced_record(&kind, &name).await?.map(serde_json::to_value).transpose()?,
                 false => client.record(&kind, &name).await?,
             };
             let record = record.with_context(|| format!("there is no record {} of the kind {kind}", key.join(", ")))?;
-            match &output.output {
-                Some(path) => output::write(&format!("{record:#}\n"), Some(path))?,
+            match file {
+                Some(file) => output::write(&format!("{record:#}\n"), Some(file))?,
                 None => terminal::say_json(&record)?,
             }
         }
@@ -199,7 +200,10 @@ async fn delete_all(
         let records = import.to_remove.unwrap_or(0);
         let agrees = match yes || !terminal::has_a_person() {
             true => yes,
-            false => terminal::agrees(&format!("delete {records} records of the kind {kind}, all that there are?"))?,
+            false => {
+                let question = format!("delete {records} records of the kind {kind}, all that there are?");
+                while_asking(&format!("nothing is deleted; {} waits", import.id), || terminal::agrees(&question))?
+            }
         };
         if agrees {
             let confirmed = client.confirm(&import.id).await?;

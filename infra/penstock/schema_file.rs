@@ -28,14 +28,14 @@ impl SchemaFile {
     /// The file cannot be read, or is no kind.
     pub(crate) fn read(path: &str) -> anyhow::Result<Self> {
         let read = || -> io::Result<_> {
-            let mut file = File::open(path)?;
-            let (id, mut document) = (FileId::of(&file.metadata()?), Vec::new());
+            let (mut file, mut document) = (File::open(path)?, Vec::new());
             file.read_to_end(&mut document)?;
-            Ok((id, document))
+            Ok((file.metadata()?, document))
         };
         let read = read();
-        let (id, document) =
+        let (found, document) =
             read.with_context(|| format!("`{path}` is no bundled kind, and cannot be read as a schema's file"))?;
+        let id = FileId::of_input(path, &found)?;
         let schema = match name_of(Path::new(path)) {
             Some(name) => Kind::parse_as(&document, &name),
             None => Kind::parse(&document),

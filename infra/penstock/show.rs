@@ -40,7 +40,9 @@ pub(crate) async fn watch(service: &Service, id: &str, json: bool) -> anyhow::Re
     let ended = tokio::select! {
         ended = follow::to_its_end(&client, id, &mut progress, &mut latest) => ended?,
         () = terminal::reader_gone() => anyhow::bail!("nobody reads standard output any more; {id} goes on"),
-        () = interrupts.next() => anyhow::bail!("interrupted; {id} goes on, `penstock cancel {id}` cancels it"),
+        () = interrupts.next() => {
+            anyhow::bail!("interrupted; {id} goes on, {} cancels it", client.hint(&format!("cancel {id}")))
+        }
     };
     drop(progress);
     follow::say_import(&client, &ended, json).await?;
@@ -201,7 +203,7 @@ pub(crate) async fn rejected(
     end_when_interrupted()?;
     let client = service.client()?;
     // A place where nothing can be written is found out before anything is asked for.
-    let mut printed = Bytes::to(output)?;
+    let mut printed = Bytes::to(output)?.keeping_old();
     let mut rows = client.rejected(id).await?;
     if json {
         let mut text = JsonText::default();

@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     fs::{File, Metadata},
     io::{self, Read, Seek},
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -20,7 +23,7 @@ use penstock_client::{Body, Bytes};
 use penstock_model::{Format, limits};
 use tokio::io::AsyncReadExt;
 
-use crate::output::{Descriptor, FileId};
+use crate::output::{self, Descriptor, FileId};
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -53,12 +56,13 @@ impl Origin {
         if piped.is_none() {
             File::open(path).with_context(|| path.display().to_string())?;
         }
-        Ok(Self { path: path.to_owned(), id: FileId::of(&found), piped })
+        let id = FileId::of_input(&name(path), &found)?;
+        Ok(Self { path: path.to_owned(), id, piped })
     }
 
     /// What it is called, for people.
     pub(crate) fn name(&self) -> String {
-        if self.path == Path::new(STANDARD_INPUT) { "standard input".into() } else { self.path.display().to_string() }
+        name(&self.path)
     }
 
     /// What its file is called. A pipe's name says nothing.
@@ -116,11 +120,17 @@ impl Origin {
         let input = if self.path == Path::new(STANDARD_INPUT) { standard_input()? } else { File::open(&self.path)? };
         let (name, folder, most) = (self.name(), std::env::temp_dir(), limits::UPLOAD_BYTES);
         note!("reading {name} into a temporary file in {}, at most {most} bytes", folder.display());
-        let mut file = tempfile::tempfile_in(&folder)?;
+        let file = tempfile::tempfile_in(&folder).map_err(output::without_path);
+        let mut file = file.with_context(|| no_temporary(&folder))?;
         let bytes = io::copy(&mut input.take(most + 1), &mut file)?;
         anyhow::ensure!(bytes <= most, "it is longer than {most} bytes, the limit of a file");
         Ok(file)
     }
+}
+
+/// What a path is called, for people.
+fn name(path: &Path) -> String {
+    if path == Path::new(STANDARD_INPUT) { "standard input".into() } else { path.display().to_string() }
 }
 
 /// What is at a path, by its name, if it is read through once: what is no file, or what the path names as a process has
@@ -137,6 +147,11 @@ fn piped(path: &Path, found: &Metadata) -> Option<String> {
         || path.canonicalize().is_ok_and(|path| path.starts_with("/proc") || path.starts_with("/sys"));
     let name = path.file_name().map_or_else(|| "stdin".to_owned(), |name| name.to_string_lossy().into_owned());
     (!found.is_file() || is_of_the_system()).then_some(name)
+}
+
+/// What is said where the folder for temporary files takes none.
+fn no_temporary(folder: &Path) -> String {
+    format!("{}, the folder for temporary files (TMPDIR), takes no file", folder.display())
 }
 
 /// How rejected rows are written.
@@ -168,7 +183,11 @@ impl RejectedForm {
     }
 }
 
-fn standard_input() -> io::Result<File> {
+/// Standard input once more: what is read of one is gone from the other.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn standard_input() -> io::Result<File> {
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
@@ -178,11 +197,14 @@ struct Seen {
     id: FileId,
     bytes: u64,
     modified: SystemTime,
+    /// When its contents, or what is kept of them, changed last: seconds and nanoseconds. No program sets this.
+    changed: (i64, i64),
 }
 
 impl Seen {
     fn of(file: &Metadata) -> io::Result<Self> {
-        Ok(Self { id: FileId::of(file), bytes: file.len(), modified: file.modified()? })
+        let changed = (file.ctime(), file.ctime_nsec());
+        Ok(Self { id: FileId::of(file), bytes: file.len(), modified: file.modified()?, changed })
     }
 }
 
@@ -268,12 +290,14 @@ fn is_as_seen(seen: &Seen, file: &Metadata, path: Option<&Path>) -> Result<(), S
     if now.bytes != seen.bytes {
         return Err(format!("it had {} bytes and has {}", seen.bytes, now.bytes));
     }
-    if now != *seen {
+    if now.modified != seen.modified {
         return Err("it was written to".to_owned());
     }
     match path.map(std::fs::metadata) {
         Some(Ok(found)) if FileId::of(&found) != seen.id => Err("another file has taken its place".to_owned()),
         Some(Err(_)) => Err("it is not in its place any more".to_owned()),
+        // A write whose time was put back shows here alone.
+        _ if now != *seen => Err("it was written to, or its time, permissions or links were changed".to_owned()),
         _ => Ok(()),
     }
 }

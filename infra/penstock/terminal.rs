@@ -7,6 +7,7 @@ use std::{
     fs::File,
     io::{self, IsTerminal, Write},
     os::{fd::AsFd, unix::fs::FileTypeExt},
+    sync::OnceLock,
 };
 
 use serde::Serialize;
@@ -21,9 +22,33 @@ pub(crate) fn say(line: Arguments<'_>) -> anyhow::Result<()> {
     write_out(&format!("{}\n", shown(&line.to_string())))
 }
 
+/// The streams that are files which are read: nothing is written to them.
+#[derive(Debug, Clone, Copy)]
+struct Spared {
+    output: bool,
+    error: bool,
+}
+
+static SPARED: OnceLock<Spared> = OnceLock::new();
+
+/// Has nothing more written to standard output, or to standard error, since it is a file that is read. What is noted
+/// goes to standard output where standard error alone is spared.
+pub(crate) fn spare(output: bool, error: bool) {
+    let _ = SPARED.set(Spared { output, error });
+}
+
+fn spared() -> Spared {
+    SPARED.get().copied().unwrap_or(Spared { output: false, error: false })
+}
+
 /// Writes a line to standard error, its control characters shown. A terminal that is gone is no reason to stop.
 pub(crate) fn note(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{}", shown(&line.to_string()));
+    let line = shown(&line.to_string()).into_owned();
+    let _ = match spared() {
+        Spared { error: false, .. } => writeln!(io::stderr(), "{line}"),
+        Spared { output: false, .. } => writeln!(io::stdout(), "{line}"),
+        _ => Ok(()),
+    };
 }
 
 /// Writes a value to standard output as JSON on several lines.
@@ -51,6 +76,9 @@ pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 fn write_out(text: &str) -> anyhow::Result<()> {
+    if spared().output {
+        return Ok(());
+    }
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -84,7 +112,7 @@ pub(crate) struct Data {
 
 impl Data {
     pub(crate) fn new() -> Self {
-        Self { line: is_read_by_a_person().then(Vec::new), is_read: true }
+        Self { line: is_read_by_a_person().then(Vec::new), is_read: !spared().output }
     }
 
     /// Writes more of it.

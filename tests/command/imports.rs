@@ -235,6 +235,33 @@ fn the_first_line_and_the_last_say_where_the_rows_are() {
 }
 
 #[test]
+fn an_import_that_failed_is_not_said_to_be_imported() {
+    let (_folder, file) = folder_with("half.csv", "sku,name,brand\n,a,b\nA,a,b\n");
+    let output = run(&["import", &file, "--abort", "1:5"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1 created"), "{}", stdout(&output));
+    let last = stdout(&output).lines().last().expect("a line");
+    assert!(last.starts_with("not everything was imported; what was is in a local cloud in memory"), "{last}");
+}
+
+#[test]
+fn who_reads_json_reads_of_every_failure() {
+    let (_folder, file) = folder_with("good.csv", GOOD);
+    for (arguments, part) in [
+        (&["import", "missing.csv", "--json"][..], "missing.csv"),
+        (&["import", &file, "--json", "--rejected", "gone/bad.csv"], "gone/bad.csv"),
+        (&["import", &file, "--json", "--token", "a.b"], "a token without a URL"),
+        (&["import", &file, "--json", "--url", "127.0.0.1:1", "--token", "a.b"], ""),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let line = import_of(&output);
+        assert!(line["error"].as_str().is_some_and(|error| error.contains(part)), "{arguments:?}: {line}");
+        assert_eq!((&line["id"], &line["import"]), (&json!(null), &json!(null)), "{arguments:?}");
+    }
+}
+
+#[test]
 fn several_files_are_an_import_each_with_a_summary_of_all() {
     let (folder, good) = folder_with("good.csv", GOOD);
     let file = |name: &str, content: &str| {
@@ -457,6 +484,9 @@ fn help_shows_examples_and_what_exit_codes_mean() {
         assert!(printed.contains("Exit codes: 0 ") && printed.contains(" 2 ") && printed.contains(" 1 "), "{printed}");
     }
     // Every command, and every command of a command.
+    let serve = run(&["serve", "--help"]);
+    assert!(stdout(&serve).contains("[default: 127.0.0.1:8080]"), "{}", stdout(&serve));
+    assert!(stdout(&serve).contains("penstock serve                                            at 127.0.0.1:8080,"));
     let mut groups: Vec<Vec<String>> = vec![Vec::new()];
     let mut seen = 0;
     while let Some(group) = groups.pop() {

@@ -144,7 +144,8 @@ fn rejected_rows_that_are_not_saved_are_said_of_each_file() {
         assert_eq!(line["rejected_file"], Value::Null);
         let id = line["import"]["id"].as_str().expect("an import");
         let error = line["error"].as_str().expect("an error");
-        assert!(error.contains(&format!("`penstock rejected {id} -o PATH`")), "{error}");
+        assert!(error.contains(&format!("`penstock rejected {id} -o PATH --url {}`", dev.url)), "{error}");
+        assert_eq!(line["id"], id);
     }
 }
 
@@ -286,7 +287,7 @@ fn all_files_of_a_folder_can_be_imported_again() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     let said = stderr(&output);
     assert!(said.contains("a.csv.rejected.csv is left out: it holds rejected rows of a.csv"), "{said}");
-    assert!(said.contains("a.csv.rejected.csv was an earlier run's, and is"), "{said}");
+    assert!(said.contains("a.csv.rejected.csv was there before, and is"), "{said}");
     assert!(stdout(&output).contains("2 files: 1 fine, 1 with rejected rows"), "{}", stdout(&output));
     assert_eq!(names(folder.path()), ["a.csv", "a.csv.rejected.csv", "a.csv.rejected.csv.old", "b.csv"]);
     assert_eq!(std::fs::read_to_string(folder.path().join("a.csv.rejected.csv.old")).expect("a file"), mended);
@@ -390,6 +391,8 @@ fn json_is_taken_by_every_command_that_prints_a_result() {
         let output = dev.run("local.secret", &[arguments, &["--json"]].concat());
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {}", stderr(&output)))
     };
+    let cost = import_of(&run(&["cost", "--rows", "10", "--json"]));
+    assert_eq!((&cost["runs"][0]["name"], &cost["runs"][0]["rows"]), (&json!("new"), &json!(10)));
     let import = json(&["import", text(&file)]);
     let id = import["id"].as_str().expect("an id");
     // A record is JSON anyway.

@@ -78,7 +78,10 @@ fn what_is_rejected_is_there_when_it_is_whole() {
         assert!(std::fs::read_to_string(&rejected).expect("the rows").starts_with("_row,_line,_errors,"));
         let mode = std::fs::metadata(&rejected).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o640, "{command}");
-        assert_eq!(names(folder.path()), ["a.csv", "bad.csv"], "{command}");
+        assert_eq!(names(folder.path()), ["a.csv", "bad.csv", "bad.csv.old"], "{command}");
+        let old = folder.path().join("bad.csv.old");
+        assert_eq!(std::fs::read_to_string(&old).expect("what was there"), "old", "{command}");
+        std::fs::remove_file(old).expect("removed");
     }
     // Into a folder, under the name that it would have beside the file.
     let other = folder.path().join("other");
@@ -169,13 +172,18 @@ fn a_disk_that_fills_leaves_the_old_file_as_it_was() {
     // What was imported is said, and how the rows can be had.
     assert!(stdout(&output).contains("6667 failed"), "{}", stdout(&output));
     let id = stdout(&output).lines().next().and_then(|line| line.split_whitespace().next()).expect("an id").to_owned();
-    assert!(stderr(&output).contains(&format!("`penstock rejected {id} -o PATH`")), "{}", stderr(&output));
+    let fetch = format!("`penstock rejected {id} -o PATH --url {}` fetches them", dev.url);
+    assert!(stderr(&output).contains(&fetch), "{}", stderr(&output));
     for command in ["rejected", "errors"] {
         let output = run_on_a_full_disk(&[&[command, &id, "-o", text(&rejected)][..], &service].concat());
         is_as_it_was(&output, command);
         let output = run(&[&[command, &id, "-o", text(&rejected)][..], &service].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(std::fs::metadata(&rejected).expect("a file").len() > 100_000, "{command}");
+        // Rejected rows are what people mend, so that what was there is kept.
+        let old = folder.path().join("bad.csv.old");
+        assert_eq!(std::fs::read_to_string(&old).ok().as_deref(), (command == "rejected").then_some("the old one"));
+        let _ = std::fs::remove_file(old);
         std::fs::write(&rejected, "the old one").expect("a file");
     }
 }
@@ -220,17 +228,158 @@ fn a_clean_run_moves_away_what_an_earlier_one_rejected() {
         let output = call();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let said = format!("{}{}", stdout(&output), stderr(&output));
-        assert!(said.contains(&format!("{0} was an earlier run's, and is {0}.old now", text(&rejected))), "{said}");
+        assert!(said.contains(&format!("{0} was there before, and is {0}.old now", text(&rejected))), "{said}");
         assert_eq!(names(folder.path()), ["a.csv", "a.csv.rejected.csv.old"], "{command}");
         assert_eq!(std::fs::read(format!("{}.old", text(&rejected))).expect("the old one"), old);
         // Nothing is said of nothing.
         let output = call();
-        assert!(!format!("{}{}", stdout(&output), stderr(&output)).contains("earlier"), "{output:?}");
-        // What fails before any row says nothing of the rows that were rejected.
+        assert!(!format!("{}{}", stdout(&output), stderr(&output)).contains("before"), "{output:?}");
+        // What fails writes no rows either: those of another run would be taken for its own.
         std::fs::write(&rejected, &old).expect("a file");
         std::fs::write(&file, "sku\nA\n").expect("a file");
-        assert_eq!(call().status.code(), Some(1));
-        assert_eq!(std::fs::read(&rejected).expect("the rejected rows"), old);
+        let output = call();
+        assert_eq!(output.status.code(), Some(1));
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(said.contains(&format!("{0} was there before, and is {0}.old2 now", text(&rejected))), "{said}");
+        assert!(!said.contains("no row"), "{said}");
+        assert_eq!(names(folder.path()), ["a.csv", "a.csv.rejected.csv.old", "a.csv.rejected.csv.old2"], "{command}");
+        assert_eq!(std::fs::read(format!("{}.old2", text(&rejected))).expect("the old one"), old);
+    }
+}
+
+#[test]
+fn rows_that_somebody_has_mended_are_kept() {
+    for command in ["import", "check"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, rejected) = (folder.path().join("b.csv"), folder.path().join("b.csv.rejected.csv"));
+        let call = || {
+            let place = if command == "check" { vec!["--rejected", text(&rejected)] } else { vec![] };
+            let output = run(&[&[command, text(&file)][..], &place].concat());
+            assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+            stderr(&output).to_owned()
+        };
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+        std::fs::write(&file, SOME_BAD).expect("a file");
+        call();
+        let rows = read("b.csv.rejected.csv");
+        let mended = rows.replace(",C,,d,red", ",C,c,d,red");
+        assert_ne!(mended, rows);
+        std::fs::write(&rejected, &mended).expect("a file");
+        let said = call();
+        let kept = format!("{0} was there before, and is {0}.old now", text(&rejected));
+        assert!(said.contains(&kept), "{said}");
+        assert_eq!((read("b.csv.rejected.csv"), read("b.csv.rejected.csv.old")), (rows.clone(), mended.clone()));
+        // What holds the same need not be kept.
+        assert!(!call().contains("before"));
+        assert_eq!(names(folder.path()), ["b.csv", "b.csv.rejected.csv", "b.csv.rejected.csv.old"]);
+        std::fs::write(&rejected, "notes\n").expect("a file");
+        assert!(call().contains("b.csv.rejected.csv.old2 now"));
+        assert_eq!((read("b.csv.rejected.csv.old"), read("b.csv.rejected.csv.old2")), (mended, "notes\n".to_owned()));
+        assert_eq!(read("b.csv.rejected.csv"), rows);
+    }
+}
+
+#[test]
+fn what_is_printed_never_goes_to_what_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, schema) = (folder.path().join("f.csv"), folder.path().join("gadgets.json"));
+    symlink(&file, folder.path().join("link.csv")).expect("a link");
+    let kind = r#"{"name":"gadgets","primaryKey":["sku"],"fields":[{"name":"sku","type":"string"}]}"#;
+    std::fs::write(&file, SOME_BAD).expect("a file");
+    std::fs::write(&schema, kind).expect("a file");
+    let service = ["--url", "127.0.0.1:1", "--token", "a.b"];
+    let other = ["kinds", "put", "gadgets.json", service[0], service[1], service[2], service[3]];
+    let login = ["login", "--url", "127.0.0.1:1"];
+    for (arguments, redirected) in [
+        (&["import", "f.csv", "--json"][..], "1<> f.csv"),
+        (&["import", "f.csv"], ">> f.csv"),
+        (&["import", "f.csv"], "2>> f.csv"),
+        (&["import", "f.csv"], ">> f.csv 2>&1"),
+        (&["import", "link.csv", "--preview"], ">> f.csv"),
+        (&["import", "-"], "< f.csv >> f.csv"),
+        (&["check", "f.csv", "--errors"], ">> link.csv"),
+        (&["check", "f.csv"], "2>> f.csv"),
+        (&["check", "/dev/stdin", "--json"], "< f.csv 1<> f.csv"),
+        (&["check", "f.csv", "--kind", "gadgets.json"], ">> gadgets.json"),
+        (&["import", "f.csv", "--kind", "gadgets.json"], "2>> gadgets.json"),
+        (&other, ">> gadgets.json"),
+        (&login, "< f.csv >> f.csv"),
+        (&["dev", "--key-file", "f.csv"], ">> f.csv"),
+    ] {
+        let command = penstock(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec \"$@\" {redirected}"), "sh"]).arg(command.get_program());
+        shell.args(command.get_args()).current_dir(folder.path()).stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.output().expect("a shell");
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} {redirected}: {said}");
+        assert_eq!(std::fs::read_to_string(&file).expect("the file"), SOME_BAD, "{arguments:?} {redirected}");
+        assert_eq!(std::fs::read_to_string(&schema).expect("the schema"), kind, "{arguments:?} {redirected}");
+        // Where nothing can be said without harm, nothing is.
+        let is_said = said.contains("a file that is read: writing there would destroy it");
+        assert_eq!(is_said, !redirected.ends_with("2>&1"), "{arguments:?} {redirected}: {said}");
+        assert_eq!(names(folder.path()), ["f.csv", "gadgets.json", "link.csv"], "{arguments:?} {redirected}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_found_out_before_anything_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.csv");
+    std::fs::write(&file, SOME_BAD).expect("a file");
+    let id = "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F";
+    // Nobody answers there.
+    let service = ["--url", "127.0.0.1:1", "--token", "a.b"];
+    let calls: [(&[&str], &str); 11] = [
+        (&["import", text(&file)], "--rejected"),
+        (&["check", text(&file)], "--rejected"),
+        (&["errors", id], "-o"),
+        (&["errors", id, "--summary"], "-o"),
+        (&["rejected", id], "-o"),
+        (&["removals", id], "-o"),
+        (&["export", "products"], "-o"),
+        (&["kinds", "show", "products"], "-o"),
+        (&["kinds", "template", "products"], "-o"),
+        (&["records", "list", "products"], "-o"),
+        (&["records", "get", "products", "A"], "-o"),
+    ];
+    for (arguments, option) in calls {
+        for place in ["new/", "new/.", "new/.."] {
+            let place = format!("{}/{place}", text(folder.path()));
+            let asks = if arguments[0] == "check" { &[][..] } else { &service };
+            let output = run(&[arguments, &[option, &place], asks].concat());
+            let error = format!("{place} is a folder that is not there: make it first, or name a file\n");
+            assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{arguments:?}");
+            assert_eq!(stderr(&output), format!("penstock: {error}"), "{arguments:?}");
+        }
+    }
+    let place = format!("{}/new/", text(folder.path()));
+    let output = run(&["cost", "--rows", "1", "--measured", &place]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
+    assert!(stderr(&output).contains("is a folder that is not there"), "{}", stderr(&output));
+    assert_eq!(names(folder.path()), ["a.csv"]);
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_is_missing_is_said_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, missing) = (folder.path().join("a.csv"), folder.path().join("missing"));
+    std::fs::write(&file, GOOD).expect("a file");
+    for arguments in [&["import", text(&file)][..], &["check", "-"], &["dev", "--listen", "127.0.0.1:0"]] {
+        let mut command = penstock(arguments);
+        command.env("TMPDIR", &missing).stdin(Stdio::piped());
+        let output = command.output().expect("the command runs");
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let place = format!("{}, the folder for temporary files (TMPDIR), takes no ", text(&missing));
+        assert!(said.contains(&place) && said.contains("No such file or directory"), "{arguments:?}: {said}");
+        assert!(!said.contains("at path"), "{arguments:?}: {said}");
     }
 }
 
@@ -247,7 +396,7 @@ async fn a_file_that_changes_while_it_is_uploaded_is_not_imported() {
     });
     let bytes = sockets.iter().sum::<u64>() + (8 << 20);
     let open = |file: &Path| std::fs::OpenOptions::new().append(true).open(file).expect("a file");
-    let changes: [(Change<'_>, &str); 5] = [
+    let changes: [(Change<'_>, &str); 6] = [
         (&|file| open(file).write_all(b"more").expect("written"), "and has"),
         (&|file| open(file).set_len(bytes - 1).expect("cut"), "and has"),
         (
@@ -266,6 +415,15 @@ async fn a_file_that_changes_while_it_is_uploaded_is_not_imported() {
             "another file has taken its place",
         ),
         (&|file| std::fs::remove_file(file).expect("removed"), "not in its place any more"),
+        (
+            &|file| {
+                let opened = std::fs::OpenOptions::new().write(true).open(file).expect("a file");
+                let before = opened.metadata().and_then(|found| found.modified()).expect("a time");
+                (&opened).write_all(b"S").expect("written");
+                opened.set_modified(before).expect("put back");
+            },
+            "it was written to, or its time",
+        ),
     ];
     let stack = Stack::start().await;
     for (change, how) in changes {

@@ -88,6 +88,47 @@ fn services_and_keys_are_written_as_people_write_them() {
 }
 
 #[test]
+fn a_hint_can_be_run_as_it_stands() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(&["--key", "one:first"]);
+    let rows: String = (1..=13).map(|row| format!("S-{row},name,brand,x{row}\n")).collect();
+    let (_folder, file) = folder_with("bad.csv", &format!("sku,name,brand,cost\n{rows}"));
+    let stored = output(&mut with_profiles(
+        home.path(),
+        &["login", "--profile", "Anna's shop", "--url", &dev.url, "--token", "one:first"],
+    ));
+    assert_eq!(stored.status.code(), Some(0), "{}", stderr(&stored));
+    let imported = output(&mut with_profiles(home.path(), &["import", &file, "--profile", "Anna's shop"]));
+    assert_eq!(imported.status.code(), Some(2), "{}", stderr(&imported));
+    let words = stdout(&imported).split_once("`penstock ").and_then(|(_, rest)| rest.split_once('`'));
+    let (words, _) = words.unwrap_or_else(|| panic!("no hint: {}", stdout(&imported)));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec \"$0\" {words}"), env!("CARGO_BIN_EXE_penstock")]).stdin(Stdio::null());
+    for name in ["PENSTOCK_URL", "PENSTOCK_TOKEN", "PENSTOCK_PROFILE"] {
+        shell.env_remove(name);
+    }
+    let shown = output(shell.env("XDG_CONFIG_HOME", home.path()));
+    assert_eq!((shown.status.code(), stdout(&shown).lines().count()), (Some(0), 13), "{words}: {}", stderr(&shown));
+}
+
+#[test]
+fn no_message_holds_a_key() {
+    for arguments in [
+        &["list", "--url", "http://demo:topsecret@127.0.0.1:1"][..],
+        &["list", "--url", "http://demo:topsecret@127.0.0.1:1", "--token", "a.b"],
+        &["list", "--url", "demo:topsecret@127.0.0.1:1"],
+        &["login", "--url", "http://demo:topsecret@127.0.0.1:1", "--token", "a.b"],
+        &["list", "--url", "http://127.0.0.1:1/?key=topsecret", "--token", "a.b"],
+        &["listen", "--forward-to", "http://u:topsecret@127.0.0.1:1", "--url", "127.0.0.1:1", "--token", "a.b"],
+    ] {
+        let output = run(arguments);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{arguments:?}");
+        let said = stderr(&output);
+        assert!(said.contains("is no URL of a service") && !said.contains("topsecret"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_profile_is_a_service_and_a_key_that_its_owner_alone_can_read() {
     let home = tempfile::tempdir().expect("a folder");
     let (one, two) = (Dev::start(&["--key", "one:first"]), Dev::start(&["--key", "two:second"]));

@@ -19,7 +19,7 @@ fn what_would_go_is_told_listed_and_confirmed() {
     assert!(said.contains("awaiting_confirmation") && said.contains("2 records would be removed"), "{said}");
     let at = said.find("imp_").expect("an id");
     let id = &said[at..at + 30];
-    assert!(said.contains(&format!("`penstock confirm {id}` removes them")), "{said}");
+    assert!(said.contains(&format!("`penstock confirm {id} --url {}` removes them", dev.url)), "{said}");
     let lines = call(&["removals", id]);
     let mut keys: Vec<&str> = stdout(&lines).lines().collect();
     keys.sort();

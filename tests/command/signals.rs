@@ -196,10 +196,39 @@ async fn an_interruption_says_what_is_true_of_the_import() {
         let id = newest(&stack).await.id;
         let said = interrupted(running, signal).await;
         let told = format!("{id} is uploaded and goes on at {}", gate.url());
-        assert!(said.contains(&told) && said.contains(&format!("`penstock cancel {id}`")), "{said}");
+        let cancel = format!("`penstock cancel {id} --url {}` cancels it", gate.url());
+        assert!(said.contains(&told) && said.contains(&cancel) && !said.contains(TOKEN), "{said}");
         assert_eq!(stack.ended(&id).await.status, Status::CompletedWithErrors);
     }
     assert_eq!(names(folder.path()), ["some bad.csv"]);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_json_reads_which_import_was_interrupted() {
+    let stack = Stack::start().await;
+    let (_folder, file) = folder_with("some bad.csv", SOME_BAD);
+    for (method, path, status) in [(Method::PUT, "/", "cancelled"), (Method::GET, "/v1/imports/", "awaiting_upload")] {
+        let gate = Gate::before(stack.cloud.url()).await;
+        gate.rule(method, path, Fate::HeldBefore);
+        let running = Running::start(penstock(&["import", &file, "--json", "--url", gate.url(), "--token", TOKEN]));
+        gate.met(1).await;
+        let id = newest(&stack).await.id;
+        send_signal(&running.child, "INT");
+        let (code, printed, said) = tokio::task::spawn_blocking(|| running.ends()).await.expect("it ends");
+        let line: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        assert_eq!(
+            (code, &line["file"], &line["id"]),
+            (Some(1), &file.as_str().into(), &id.as_str().into()),
+            "{said:?}"
+        );
+        // As it was last seen, without the URL that takes its file.
+        let import = &line["import"];
+        assert_eq!((&import["id"], &import["status"]), (&line["id"], &status.into()), "{printed}");
+        assert!(!printed.contains("Signature"), "{printed}");
+        assert!(line["error"].as_str().is_some_and(|error| error.starts_with("interrupted; ")), "{printed}");
+        gate.open();
+    }
     stack.stop().await;
 }
 

@@ -117,7 +117,7 @@ fn what_is_lost_for_good_is_asked_about() {
         terminal.ends()
     };
     let id = import();
-    for no in ["n\r", "\r", "\u{4}"] {
+    for no in ["n\r", "\r", "\u{4}", "\u{3}"] {
         let (code, shown) = answer(&["delete", &id], "[y/N]", no);
         assert_eq!(code, Some(1), "{shown}");
         assert!(shown.contains("good.csv") && shown.contains("is not deleted"), "{shown}");
@@ -220,7 +220,7 @@ fn a_person_reads_words_and_a_program_json() {
     assert_eq!(code, Some(2), "{shown}");
     let at = shown.find("imp_").expect("an id");
     let id = &shown[at..at + 30];
-    let all = format!("  13 rejected rows in all; `penstock errors {id}` shows all errors");
+    let all = format!("  13 rejected rows in all; `penstock errors {id} --url {}` shows all errors", dev.url);
     assert!(shown.contains(&all), "{shown}");
     assert!(shown.ends_with(&format!("nothing was imported into {}\r\n", dev.url)), "{shown:?}");
 

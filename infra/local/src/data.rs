@@ -68,7 +68,15 @@ impl DataFolder {
         let Some(data) = data else {
             let mut builder = tempfile::Builder::new();
             builder.prefix("penstock-").permissions(Permissions::from_mode(OWNERS_FOLDER));
-            return Ok(Self { place: Place::Temporary(builder.tempdir()?), lock: None });
+            let folder = std::env::temp_dir();
+            let made = builder.tempdir_in(&folder).map_err(|error| {
+                // The name that was tried says nothing to people.
+                let text = error.to_string();
+                let what = text.split_once(" at path \"").map_or(&*text, |(what, _)| what);
+                let folder = folder.display();
+                anyhow::anyhow!("{folder}, the folder for temporary files (TMPDIR), takes no folder: {what}")
+            });
+            return Ok(Self { place: Place::Temporary(made?), lock: None });
         };
         let making = || format!("making the data folder {}", data.display());
         DirBuilder::new().recursive(true).mode(OWNERS_FOLDER).create(data).with_context(making)?;

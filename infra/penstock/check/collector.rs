@@ -11,7 +11,7 @@ use penstock_model::Layout;
 
 use super::{
     found::{CheckedChunk, Found, Wanted},
-    rejected::RejectedFile,
+    rejected::{self, RejectedFile},
 };
 use crate::{file::LocalFile, output::Output};
 
@@ -81,7 +81,12 @@ impl Collector {
     /// that there is none.
     pub(super) fn finish(mut self, is_whole: bool) -> anyhow::Result<Found> {
         self.say(Write::flush)?;
-        self.rejected.map_or(Ok(()), |rejected| rejected.finish(is_whole))?;
+        match (self.rejected, self.output) {
+            (Some(rejected), _) => rejected.finish(is_whole)?,
+            // It failed before its first row.
+            (None, Some(output)) => rejected::retire(output, is_whole)?,
+            (None, None) => {}
+        }
         Ok(self.found)
     }
 }

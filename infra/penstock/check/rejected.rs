@@ -19,7 +19,7 @@ use penstock_engine::{
 use penstock_model::Layout;
 
 use super::found::RefusedRow;
-use crate::output::Output;
+use crate::output::{Output, was_there};
 
 /// The file of rejected rows.
 pub(super) struct RejectedFile {
@@ -58,21 +58,21 @@ impl RejectedFile {
         write().with_context(|| format!("{} cannot be written", self.output.path().display()))
     }
 
-    /// Puts the file in its place. Where no row of the whole file was rejected, what an earlier run left there gets
-    /// another name.
+    /// Puts the file in its place, or where it has no row gets the place free, as [`retire`] does.
     pub(super) fn finish(self, is_whole: bool) -> anyhow::Result<()> {
-        if self.is_begun {
-            return self.output.keep();
-        }
-        if is_whole {
-            let path = self.output.path().to_owned();
-            if let Some(old) = self.output.retire()? {
-                let (path, old) = (path.display(), old.display());
-                note!("no row is bad: {path} was an earlier run's, and is {old} now");
-            }
-        }
-        Ok(())
+        if self.is_begun { self.output.keep() } else { retire(self.output, is_whole) }
     }
+}
+
+/// Gives what stands in the place of a file that is not written another name, so that nobody takes it for this one.
+/// `is_whole` says that the whole file was read.
+pub(super) fn retire(output: Output, is_whole: bool) -> anyhow::Result<()> {
+    let path = output.path().to_owned();
+    if let Some(old) = output.retire()? {
+        let why = if is_whole { "no row is bad" } else { "no bad row is written" };
+        note!("{why}: {}", was_there(&path, &old));
+    }
+    Ok(())
 }
 
 /// A row that passes by on its way to the output.

@@ -5,11 +5,11 @@ use std::fmt;
 use penstock_client::Client;
 use penstock_local::{LocalCloud, Options};
 
-use crate::{LOCAL_ACCOUNT, own_key, program};
+use crate::{LOCAL_ACCOUNT, own_key, program, service::Asked};
 
 /// A service that takes imports.
 pub(super) struct Destination {
-    client: Client,
+    client: Asked,
     local: Option<LocalCloud>,
 }
 
@@ -18,17 +18,17 @@ impl Destination {
     ///
     /// # Errors
     /// The local cloud cannot be started.
-    pub(super) async fn open(named: Option<Client>) -> anyhow::Result<Self> {
+    pub(super) async fn open(named: Option<Asked>) -> anyhow::Result<Self> {
         if let Some(client) = named {
             return Ok(Self { client, local: None });
         }
         let key = own_key();
         let keys = vec![(LOCAL_ACCOUNT.to_owned(), key.id.clone(), key.secret.clone())];
         let cloud = LocalCloud::start(Options { keys, ..Options::new(program()?) }).await?;
-        Ok(Self { client: Client::new(cloud.url(), &key.token())?, local: Some(cloud) })
+        Ok(Self { client: Asked::unnamed(Client::new(cloud.url(), &key.token())?), local: Some(cloud) })
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &Asked {
         &self.client
     }
 

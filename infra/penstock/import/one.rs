@@ -59,20 +59,30 @@ pub(super) struct Ended {
 pub(super) struct Broken {
     pub(super) error: anyhow::Error,
     pub(super) is_interruption: bool,
+    /// The import as it was last seen, without its upload URL, which is a credential; `None` if none is known to have
+    /// been made.
+    pub(super) import: Option<Import>,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Broken {
     fn from(error: E) -> Self {
-        Self { error: error.into(), is_interruption: false }
+        Self { error: error.into(), is_interruption: false, import: None }
     }
 }
 
 fn interrupted(what: &str) -> Broken {
-    Broken { error: anyhow::anyhow!("interrupted; {what}"), is_interruption: true }
+    Broken { error: anyhow::anyhow!("interrupted; {what}"), is_interruption: true, import: None }
 }
 
 /// Makes an import of a file, or of what was uploaded to another import, and follows it to its end.
 pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<Ended, Broken> {
+    let mut seen = None;
+    let result = followed(job, interrupts, &mut seen).await;
+    result.map_err(|broken| Broken { import: seen, ..broken })
+}
+
+/// As [`import`]; `seen` is always the import as it was last seen.
+async fn followed(job: Job<'_>, interrupts: &mut Interrupts, seen: &mut Option<Import>) -> Result<Ended, Broken> {
     let Job { origin, rejected: place, form, inputs, mut new, to } = job;
     let client = to.client();
     let (opened, not) = (place.clone(), inputs.to_vec());
@@ -86,30 +96,32 @@ pub(super) async fn import(job: Job<'_>, interrupts: &mut Interrupts) -> Result<
     let created = tokio::select! {
         created = client.create(&new, None) => created?,
         () = interrupts.next() => {
-            return Err(interrupted(match &new.from {
-                None => "nothing was uploaded; should an import have been made, it expires by itself",
-                Some(_) => "should an import have been made, it goes on: `penstock list` shows it",
+            return Err(interrupted(&match &new.from {
+                None => "nothing was uploaded; should an import have been made, it expires by itself".to_owned(),
+                Some(_) => format!("should an import have been made, it goes on: {} shows it", client.hint("list")),
             }));
         }
     };
     let id = created.id.clone();
+    *seen = Some(Import { upload: None, ..created.clone() });
     let mut progress = Progress::new();
     if let Some(source) = source {
         let parts = Parts::of(source.bytes());
         let in_parts = parts.as_ref().map(|parts| format!(" in {parts}")).unwrap_or_default();
         progress.say(&format!("{id}: uploading {} bytes{in_parts}", source.bytes()));
-        upload(to, &created, &source, &mut progress, interrupts).await?;
+        upload(to, &created, &source, &mut progress, interrupts, seen).await?;
     } else if let Some(from) = &created.from {
         progress.say(&format!("{id}: reads what was uploaded to {from}"));
     }
-    let mut latest = None;
+    let watch = client.hint(&format!("watch {id}"));
     let followed = tokio::select! {
-        ended = follow::to_its_end(client, &id, &mut progress, &mut latest) => {
-            Some(ended.with_context(|| format!("{id} is uploaded and goes on; `penstock watch {id}` follows it further"))?)
+        ended = follow::to_its_end(client, &id, &mut progress, seen) => {
+            Some(ended.with_context(|| format!("{id} is uploaded and goes on; {watch} follows it further"))?)
         }
         () = interrupts.next() => None,
     };
-    let Some(ended) = followed else { return Err(interrupted(&goes_on(to, &id, latest.as_ref()))) };
+    let Some(ended) = followed else { return Err(interrupted(&goes_on(to, &id, seen.as_ref()))) };
+    *seen = Some(ended.clone());
     drop(progress);
     let seconds = started.elapsed().as_secs_f64();
     let mut is_interrupted = false;
@@ -153,6 +165,7 @@ async fn upload(
     source: &Source,
     progress: &mut Progress,
     interrupts: &mut Interrupts,
+    seen: &mut Option<Import>,
 ) -> Result<(), Broken> {
     let sent = Arc::new(AtomicU64::new(0));
     let (said, mut saying) = mpsc::unbounded_channel();
@@ -177,7 +190,7 @@ async fn upload(
     let id = &created.id;
     match result {
         Some(Ok(())) => Ok(()),
-        None if to.is_kept() => Err(interrupted(&give_up(to, id, interrupts).await)),
+        None if to.is_kept() => Err(interrupted(&give_up(to, id, interrupts, seen).await)),
         None => Err(interrupted("nothing was imported, and the local cloud ends with this command")),
         Some(Err(error)) => {
             let changed = source.is_unchanged("uploaded");
@@ -186,7 +199,7 @@ async fn upload(
                 progress.say(&format!("{error:#}; the upload has arrived all the same"));
                 return Ok(());
             }
-            let truth = give_up(to, id, interrupts).await;
+            let truth = give_up(to, id, interrupts, seen).await;
             match changed {
                 Err(changed) => Err(anyhow::anyhow!("{changed:#}; {truth}").into()),
                 Ok(()) => Err(error.context(truth).into()),
@@ -196,39 +209,41 @@ async fn upload(
 }
 
 /// Cancels an import whose upload broke off, and says what is true of it then.
-async fn give_up(to: &Destination, id: &str, interrupts: &mut Interrupts) -> String {
+async fn give_up(to: &Destination, id: &str, interrupts: &mut Interrupts, seen: &mut Option<Import>) -> String {
+    let client = to.client();
     let unknown = |why: &str| {
         format!(
-            "the upload broke off, and {id} is not known to be cancelled ({why}): unless the whole file had arrived, it expires by \
-             itself; `penstock cancel {id}` cancels it"
+            "the upload broke off, and {id} is not known to be cancelled ({why}): unless the whole file had arrived, \
+             it expires by itself; {} cancels it",
+            client.hint(&format!("cancel {id}"))
         )
     };
     let cancelled = tokio::select! {
-        cancelled = tokio::time::timeout(FAREWELL, to.client().cancel(id)) => cancelled,
+        cancelled = tokio::time::timeout(FAREWELL, client.cancel(id)) => cancelled,
         () = interrupts.next() => return unknown("interrupted again"),
     };
-    match cancelled {
-        Err(_) => unknown("the service does not answer"),
-        Ok(Err(error)) => match to.client().import(id).await {
-            // These an import becomes without its file, too.
-            Ok(Import { status, rows, .. })
-                if matches!(status, Status::Cancelled | Status::Expired) && rows.processed == 0 =>
-            {
-                format!("the upload broke off: {id} is {}, and nothing of it was imported", status.as_str())
-            }
-            Ok(Import { status, rows, .. }) if status.is_final() => {
-                format!("the whole file had arrived: {id} has ended: {}, {} rows", status.as_str(), rows.processed)
-            }
-            _ => unknown(&error.to_string()),
+    let (found, error) = match cancelled {
+        Err(_) => return unknown("the service does not answer"),
+        Ok(Ok(import)) => (import, None),
+        Ok(Err(error)) => match client.import(id).await {
+            Ok(import) => (import, Some(error)),
+            Err(_) => return unknown(&error.to_string()),
         },
-        Ok(Ok(Import { status: Status::Cancelled, rows, .. })) if rows.processed == 0 => {
-            format!("the upload broke off: {id} is cancelled, and nothing of it was imported")
+    };
+    let (status, rows) = (found.status, found.rows.processed);
+    *seen = Some(Import { upload: None, ..found });
+    match error {
+        // These an import becomes without its file, too.
+        _ if matches!(status, Status::Cancelled | Status::Expired) && rows == 0 => {
+            format!("the upload broke off: {id} is {}, and nothing of it was imported", status.as_str())
         }
-        Ok(Ok(Import { rows, .. })) => {
-            let rows = rows.processed;
-            format!(
-                "the whole file had arrived: {id} is cancelled, {rows} rows had been looked at; `penstock status {id}`"
-            )
+        Some(_) if status.is_final() => {
+            format!("the whole file had arrived: {id} has ended: {}, {rows} rows", status.as_str())
+        }
+        Some(error) => unknown(&error.to_string()),
+        None => {
+            let show = client.hint(&format!("status {id}"));
+            format!("the whole file had arrived: {id} is cancelled, {rows} rows had been looked at; {show}")
         }
     }
 }
@@ -241,8 +256,9 @@ fn goes_on(to: &Destination, id: &str, latest: Option<&Import>) -> String {
     let rows = latest.map(|import| &import.rows);
     let total = rows.and_then(|rows| rows.total).map_or("?".to_owned(), |total| total.to_string());
     let processed = rows.map_or(0, |rows| rows.processed);
+    let [watch, cancel] = ["watch", "cancel"].map(|command| to.client().hint(&format!("{command} {id}")));
     format!(
-        "{id} is uploaded and goes on at {to} ({processed}/{total} rows so far): `penstock watch {id}` follows it, `penstock cancel \
-         {id}` cancels it"
+        "{id} is uploaded and goes on at {to} ({processed}/{total} rows so far): {watch} follows it, {cancel} cancels \
+         it"
     )
 }

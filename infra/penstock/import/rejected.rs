@@ -7,7 +7,7 @@ use penstock_model::Status;
 
 use super::destination::Destination;
 use crate::{
-    output::{FileId, Output, Writing},
+    output::{FileId, Output, Writing, was_there},
     source::RejectedForm,
     variable,
 };
@@ -17,9 +17,6 @@ use crate::{
 pub(super) struct Place {
     /// In each form, in the order of [`RejectedForm::ALL`].
     pub(super) paths: [PathBuf; 2],
-    /// Whether what stands there was given as a file to import and left out, so that it may be no more replaced than a
-    /// file that is read.
-    pub(super) keeps_old: bool,
 }
 
 impl Place {
@@ -30,17 +27,16 @@ impl Place {
         }
     }
 
-    /// As [`Output::open`].
+    /// As [`Output::open`]. What stands there may be rows that somebody has mended: it keeps another name.
     pub(super) fn open(&self, form: RejectedForm, inputs: &[FileId]) -> anyhow::Result<Output> {
-        let output = Output::open(self.path(form), inputs)?;
-        Ok(if self.keeps_old { output.keeping_old() } else { output })
+        Ok(Output::open(self.path(form), inputs)?.keeping_old())
     }
 }
 
 /// What became of the file of rejected rows.
 pub(super) enum Saved {
-    /// No row was rejected, or none can be had; a file that an earlier run left has this name now.
-    None { old: Option<(PathBuf, PathBuf)> },
+    /// No row was rejected, or none can be had, and why; what stood in their place has this name now.
+    None { old: Option<(PathBuf, PathBuf)>, why: &'static str },
     /// It is where it was asked for.
     There(PathBuf),
     /// It could not be written there, and is somewhere else.
@@ -64,11 +60,8 @@ impl Saved {
     /// What is to be said of it.
     pub(super) fn line(&self) -> Option<String> {
         match self {
-            Self::None { old: None } | Self::Not(_) => None,
-            Self::None { old: Some((path, old)) } => {
-                let (path, old) = (path.display(), old.display());
-                Some(format!("no row was rejected: {path} was an earlier run's, and is {old} now"))
-            }
+            Self::None { old: None, .. } | Self::Not(_) => None,
+            Self::None { old: Some((path, old)), why } => Some(format!("{why}: {}", was_there(path, old))),
             Self::There(path) => Some(format!("rejected rows: {}", path.display())),
             Self::Elsewhere { path, why } => Some(format!("rejected rows: {} ({why:#})", path.display())),
         }
@@ -90,13 +83,13 @@ pub(super) async fn save(
     let path = place.path(form);
     let output = if output.path() == path { Ok(output) } else { place.open(form, inputs) };
     if ended.rejected.is_none() {
-        // Rows of an import that failed may yet be rejected: what an earlier run said of them stands.
-        let retired = match output {
-            Ok(output) if ended.status == Status::Completed => output.retire(),
-            _ => Ok(None),
+        // What stands there would be taken for rows of this import, however it ended.
+        let why = match ended.status {
+            Status::Completed => "no row was rejected",
+            _ => "no rejected rows are written",
         };
-        return match retired {
-            Ok(old) => Saved::None { old: old.map(|old| (path.to_owned(), old)) },
+        return match output.map_or(Ok(None), Output::retire) {
+            Ok(old) => Saved::None { old: old.map(|old| (path.to_owned(), old)), why },
             Err(error) => Saved::Not(error),
         };
     }
@@ -110,7 +103,8 @@ pub(super) async fn save(
         Err(why) => why,
     };
     if to.is_kept() {
-        let how = format!("the rejected rows of {id} are not saved; `penstock rejected {id} -o PATH` fetches them");
+        let fetch = to.client().hint(&format!("rejected {id} -o PATH"));
+        let how = format!("the rejected rows of {id} are not saved; {fetch} fetches them");
         return Saved::Not(why.context(how));
     }
     for folder in elsewhere(beside) {

@@ -49,7 +49,7 @@ impl FromStr for Credential {
 /// # Errors
 /// [`ClientError::Url`], which says what to write.
 pub fn base_url(text: &str) -> Result<String> {
-    let wrong = |why| ClientError::Url { url: text.to_owned(), why };
+    let wrong = |why| ClientError::Url { url: without_secrets(text), why };
     let trimmed = text.trim();
     let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_port(trimmed.trim_start_matches(':').trim_end_matches('/')) {
@@ -76,6 +76,26 @@ pub fn base_url(text: &str) -> Result<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// What may be shown of a text that was given for a URL: what stands before an `@`, or behind a `?` or a `#`, may be a
+/// key.
+fn without_secrets(text: &str) -> String {
+    let (shown, is_cut) = match text.find(['?', '#']) {
+        Some(end) => (&text[..=end], true),
+        None => (text, false),
+    };
+    // A key may hold what ends one in a URL: whatever may be a part of it goes.
+    let shown = match text.rfind('@') {
+        Some(at) => {
+            let scheme = text.find("://").filter(|end| *end < at).map_or("", |end| &text[..end + 3]);
+            let rest = &text[at..];
+            let end = rest.find(['?', '#']).map_or(rest.len(), |end| end + 1);
+            return format!("{scheme}…{}{}", &rest[..end], if end < rest.len() { "…" } else { "" });
+        }
+        None => shown,
+    };
+    format!("{shown}{}", if is_cut { "…" } else { "" })
+}
+
 /// Whether a URL leads to this machine.
 pub(crate) fn is_on_this_machine(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(is_this_machine))
@@ -89,6 +109,21 @@ fn is_this_machine(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_message_repeats_a_key_in_a_url() {
+        for (text, shown) in [
+            ("http://u:hush@host", "http://…@host"),
+            ("u:hush@host:80/a", "…@host:80/a"),
+            ("http://u:hu/sh?h#u@host?key=hush", "http://…@host?…"),
+            ("https://host/?token=hush", "https://host/?…"),
+            ("https://host/#hush", "https://host/#…"),
+            ("ftp://hush:@a", "ftp://…@a"),
+        ] {
+            let message = base_url(text).expect_err("no URL of a service").to_string();
+            assert!(message.starts_with(&format!("`{shown}` is no URL")) && !message.contains("hush"), "{message}");
+        }
+    }
 
     #[test]
     fn a_key_is_written_with_a_dot_or_a_colon() {
