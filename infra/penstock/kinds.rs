@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
 use penstock_model::{KindName, advice::shown};
 
@@ -96,9 +96,9 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
         }
         KindsCommand::Show { kind, json: _, output, service } => {
             let text = service.client()?.kind_text(&kind).await?;
-            let document: serde_json::Value = serde_json::from_str(&text).context("the schema is no JSON")?;
+            let document: Box<RawValue> = serde_json::from_str(&text).context("the schema is no JSON")?;
             match &output.output {
-                Some(path) => output::write(&format!("{document:#}\n"), Some(path))?,
+                Some(path) => output::write(&terminal::json_text(&document)?, Some(path))?,
                 None => terminal::say_json(&document)?,
             }
         }
