@@ -55,7 +55,7 @@ fn indented(json: &str) -> String {
             escaped = c == '\\' && !escaped;
             continue;
         }
-        let mut line = |text: &mut String, depth: usize| {
+        let line = |text: &mut String, depth: usize| {
             text.push('\n');
             text.push_str(&"  ".repeat(depth));
         };
