@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     ask_table,
     support::{
-        OTHER_TOKEN, Stack, TOKEN,
-        crashes::{arm, armed, stack_with_crashes_and},
-        files,
+        OTHER_TOKEN, Stack, TOKEN, files,
         http::{Answer, send},
         refused,
     },
@@ -304,27 +302,5 @@ async fn what_is_refused_since_its_kind_goes_leaves_nothing_behind() {
     assert!(matches!(refused, Creation::NoKind), "{refused:?}");
     let ended = store.import(&account, &order.id).await.expect("answers").expect("is there");
     assert_eq!(ended.status, Status::Cancelled);
-    stack.stop().await;
-}
-
-/// A deletion that dies keeps nobody out, and a repeat makes it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_of_a_kind_that_dies_keeps_nobody_out() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let stack = stack_with_crashes_and(folder.path(), |options| {
-        let directory = (penstock_store::crash::DIRECTORY.to_owned(), folder.path().display().to_string());
-        options.functions.api.environment.push(directory);
-    })
-    .await;
-    gadgets(&stack, 0).await;
-    arm(folder.path(), "kind.marked");
-    let died = stack.ask(Method::DELETE, "/v1/kinds/gadgets").await;
-    assert!(died.status >= 500, "{}", died.status);
-    assert_eq!(armed(folder.path()), [""; 0]);
-    let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
-    let import = stack.import_as(new, b"id\nA\n").await;
-    assert_eq!(import.rows.created, 1);
-    assert!(stack.client.delete_record("gadgets", "A").await.expect("answers"));
-    assert_eq!(stack.ask(Method::DELETE, "/v1/kinds/gadgets").await.status, 204);
     stack.stop().await;
 }
