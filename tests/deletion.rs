@@ -249,6 +249,23 @@ async fn a_death_on_the_way_leaves_nothing_behind() {
     }
 }
 
+/// A deletion of a kind that dies keeps nobody out, and a repeat makes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_in_the_deletion_of_a_kind_keeps_nobody_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = mortal(folder.path()).await;
+    let schema = serde_json::json!({ "name": "gadgets", "primaryKey": "id", "fields": [{ "name": "id" }] });
+    stack.client.put_kind(&schema).await.expect("registered");
+    arm(folder.path(), "kind.marked");
+    let answered = stack.cloud.invoke("api", event(&Method::DELETE, "/v1/kinds/gadgets")).await;
+    assert!(answered.is_err() && armed(folder.path()).is_empty(), "{answered:?}");
+    let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
+    assert_eq!(stack.import_as(new, b"id\nA\n").await.rows.created, 1);
+    assert!(stack.client.delete_record("gadgets", "A").await.expect("answers"));
+    stack.client.delete_kind("gadgets").await.expect("deleted");
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_of_the_splitter_that_turns_an_upload_away_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -223,6 +223,12 @@ async fn what_cannot_be_exported_is_refused_and_what_is_another_s_is_not_there()
         ..of(kind, ExportFormat::Ndjson)
     };
     assert_eq!(refused(stack.client.create_export(&after("products", &import.id)).await).1, "not_accepted");
+    // A record of this kind may be written as the line that says that one was deleted.
+    let schema = serde_json::json!({ "name": "flags", "primaryKey": "key", "fields": [
+        { "name": "key" }, { "name": "deleted", "type": "boolean" },
+    ] });
+    stack.client.put_kind(&schema).await.expect("registered");
+    assert_eq!(refused(stack.client.create_export(&after("flags", &import.id)).await).1, "ambiguous_deletions");
     assert_eq!(refused(stack.client.create_export(&after("orders", &import.id)).await).1, "another_kind");
     assert_eq!(refused(other.create_export(&after("products", &import.id)).await).0, 404);
     // Nobody reads for them: they stay pending, up to the account's limit.

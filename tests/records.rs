@@ -284,3 +284,42 @@ async fn places_are_those_of_the_records_kind() {
     assert_eq!(of("vouchers", "V-1").await, vouchers.id);
     stack.stop().await;
 }
+
+/// Numbers of more digits than a float has are shown with all of them, wherever a record is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_digit_of_a_number_is_shown() {
+    let stack = Stack::start().await;
+    let (large, small) = ("12345678901234567890123456789012345678", "0.1234567890123456789");
+    let schema = json!({ "name": "sums", "primaryKey": "id", "fields": [
+        { "name": "id" }, { "name": "large", "type": "number" }, { "name": "small", "type": "number" },
+    ] });
+    stack.client.put_kind(&schema).await.expect("registered");
+    let new = || NewImport { kind: Some("sums".to_owned()), ..NewImport::default() };
+    let first = stack.import_as(new(), b"id,large,small\nB,1,1\n").await;
+    let file = format!("id,large,small\nA,{large},{small}0\n");
+    let second = stack.import_as(new(), file.as_bytes()).await;
+    assert_eq!(second.rows.created, 1);
+    let wanted = format!(r#"{{"id":"A","large":{large},"small":{small}}}"#);
+    for path in [
+        "/v1/records/sums".to_owned(),
+        format!("/v1/records/sums?changed_by={}", second.id),
+        format!("/v1/records/sums?changed_after={}", first.id),
+        "/v1/records/sums/A".to_owned(),
+        "/v1/records/sums/A?provenance=true".to_owned(),
+    ] {
+        let answer = send(stack.request(Method::GET, &path).bearer_auth(TOKEN)).await;
+        assert!(answer.status == 200 && answer.text().contains(&wanted), "{path}: {}", answer.text());
+    }
+    let preview = stack.request(Method::POST, &format!("/v1/imports/{}/preview?whole=true", second.id));
+    let preview = preview.header("content-type", "application/octet-stream").bearer_auth(TOKEN).body(file);
+    let preview = send(preview).await;
+    assert!(preview.status == 200 && preview.text().contains(&wanted), "{}", preview.text());
+    for provenance in [false, true] {
+        let record = stack.client.shown_record("sums", "A", provenance).await.expect("answers").expect("is there");
+        assert_eq!((record.fields.get(), record.provenance.is_some()), (wanted.as_str(), provenance));
+    }
+    let page = stack.client.records("sums", &by(&second.id), None, 10).await.expect("a page");
+    let fields: Vec<&str> = page.records.iter().filter_map(|record| Some(record.fields.as_ref()?.get())).collect();
+    assert_eq!(fields, [wanted]);
+    stack.stop().await;
+}

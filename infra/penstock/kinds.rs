@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
 use penstock_model::{KindName, advice::shown};
 
@@ -106,9 +106,9 @@ pub(crate) async fn run(command: KindsCommand) -> anyhow::Result<ExitCode> {
         KindsCommand::Show { kind, json: _, output, service } => {
             let file = printed::open(output.output.as_deref())?;
             let text = service.client()?.kind_text(&kind).await?;
-            let document: serde_json::Value = serde_json::from_str(&text).context("the schema is no JSON")?;
+            let document: Box<RawValue> = serde_json::from_str(&text).context("the schema is no JSON")?;
             match file {
-                Some(file) => output::write(&format!("{document:#}\n"), Some(file))?,
+                Some(file) => output::write(&terminal::json_text(&document)?, Some(file))?,
                 None => terminal::say_json(&document)?,
             }
         }

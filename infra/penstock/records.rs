@@ -109,13 +109,10 @@ pub(crate) async fn run(command: RecordsCommand) -> anyhow::Result<ExitCode> {
         RecordsCommand::Get { kind, key, provenance, json: _, output, service } => {
             let file = printed::open(output.output.as_deref())?;
             let (client, name) = (service.client()?, canonical(&key));
-            let record = match provenance {
-                true => client.traced_record(&kind, &name).await?.map(serde_json::to_value).transpose()?,
-                false => client.record(&kind, &name).await?,
-            };
+            let record = client.shown_record(&kind, &name, provenance).await?;
             let record = record.with_context(|| format!("there is no record {} of the kind {kind}", key.join(", ")))?;
             match file {
-                Some(file) => output::write(&format!("{record:#}\n"), Some(file))?,
+                Some(file) => output::write(&terminal::json_text(&record)?, Some(file))?,
                 None => terminal::say_json(&record)?,
             }
         }

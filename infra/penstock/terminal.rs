@@ -56,7 +56,64 @@ pub(crate) fn note(line: Arguments<'_>) {
 /// # Errors
 /// Standard output cannot be written to.
 pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
-    write_out(&format!("{}\n", shown_in_json(serde_json::to_string_pretty(value)?)))
+    write_out(&json_text(value)?)
+}
+
+/// A value as JSON on several lines, each ended.
+///
+/// # Errors
+/// The value is none that JSON has.
+pub(crate) fn json_text(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(format!("{}\n", indented(&json_line(value)?)))
+}
+
+/// JSON on several lines, whatever its lines were: what a service wrote as it is, such as a number with more digits than
+/// a float has, is laid out like the rest.
+fn indented(json: &str) -> String {
+    let (mut text, mut depth, mut in_string, mut escaped) =
+        (String::with_capacity(json.len() * 2), 0_usize, false, false);
+    let mut rest = json.chars().peekable();
+    while let Some(c) = rest.next() {
+        if in_string {
+            text.push(c);
+            in_string = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
+        let line = |text: &mut String, depth: usize| {
+            text.push('\n');
+            text.push_str(&"  ".repeat(depth));
+        };
+        match c {
+            ' ' | '\t' | '\n' | '\r' => {}
+            '[' | '{' => {
+                text.push(c);
+                while rest.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+                match rest.next_if(|c| matches!(c, ']' | '}')) {
+                    Some(end) => text.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut text, depth);
+                    }
+                }
+            }
+            ']' | '}' => {
+                depth = depth.saturating_sub(1);
+                line(&mut text, depth);
+                text.push(c);
+            }
+            ',' => {
+                text.push(c);
+                line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            _ => {
+                in_string = c == '"';
+                text.push(c);
+            }
+        }
+    }
+    text
 }
 
 /// Writes a value to standard output as JSON on one line.
@@ -252,11 +309,22 @@ mod tests {
     #[test]
     fn json_says_the_same_without_what_is_hidden() {
         let value = serde_json::json!({ "a": "\u{1b}[2J\u{9b}31m\u{7f}\u{202e}é\n" });
-        for json in
-            [json_line(&value).expect("JSON"), shown_in_json(serde_json::to_string_pretty(&value).expect("JSON"))]
-        {
+        for json in [json_line(&value).expect("JSON"), json_text(&value).expect("JSON")] {
             assert!(!json.contains(|c| c != '\n' && is_hidden(c)), "{json:?}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), value);
+        }
+    }
+
+    #[test]
+    fn json_is_laid_out_and_keeps_every_digit() {
+        let value = serde_json::json!({ "a": [], "b": {}, "c": [1, { "d": "x,{\"\\" }], "e": null });
+        let plain = serde_json::to_string_pretty(&value).expect("JSON");
+        assert_eq!(json_text(&value).expect("JSON"), format!("{plain}\n"));
+        for digits in ["12345678901234567890123456789012345678", "0.12345678901234567890"] {
+            let raw = format!("{{ \"n\" :[ {digits} ],\r\n\"m\":{{ }}}}");
+            let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&raw).expect("JSON");
+            let wanted = format!("{{\n  \"n\": [\n    {digits}\n  ],\n  \"m\": {{}}\n}}\n");
+            assert_eq!(json_text(&raw).expect("JSON"), wanted);
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal, 
 
 const TOKEN: &str = "local:secret";
 
+/// More digits than a float has.
+const COST: &str = "12345678901234567890123456789012.345678";
+
 /// The keys of the JSON lines that a list printed.
 fn keys(lines: &str) -> Vec<String> {
     let key = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["key"].as_str().expect("text").to_owned();
@@ -22,7 +25,7 @@ fn records_are_listed_page_by_page_and_told_where_they_come_from() {
         numbers.map(|number| format!("S-{number},name,brand,{cost}\n")).collect()
     };
     let (_folder, first) = folder_with("first.csv", &format!("sku,name,brand,cost\n{}", rows(0..230, "1.50")));
-    let (folder, second) = folder_with("second.csv", &format!("sku,name,brand,cost\n{}", rows(0..3, "123456789.10")));
+    let (folder, second) = folder_with("second.csv", &format!("sku,name,brand,cost\n{}", rows(0..3, COST)));
     let imported = |file: &str| {
         let import = import_of(&call(&["import", file, "--json"]));
         import["id"].as_str().expect("an id").to_owned()
@@ -36,7 +39,11 @@ fn records_are_listed_page_by_page_and_told_where_they_come_from() {
     all.sort();
     assert_eq!(keys(stdout(&output)), all);
     let line = stdout(&output).lines().find(|line| line.contains("\"S-1\"")).expect("the record");
-    assert!(line.starts_with("{\"key\":\"S-1\",\"fields\":{") && line.contains("\"cost\":123456789.1"), "{line}");
+    assert!(line.starts_with("{\"key\":\"S-1\",\"fields\":{") && line.contains(&format!("\"cost\":{COST},")), "{line}");
+    for more in [&[][..], &["--provenance"]] {
+        let output = call(&[&["records", "get", "products", "S-1"][..], more].concat());
+        assert!(stdout(&output).contains(&format!("    \"cost\": {COST},\n")), "{}", stdout(&output));
+    }
     assert_eq!(stdout(&call(&["records", "list", "products", "--limit", "120"])).lines().count(), 120);
     let of_second = ["S-0", "S-1", "S-2"];
     assert_eq!(keys(stdout(&call(&["records", "list", "products", "--changed-by", &second]))), of_second);

@@ -1,7 +1,11 @@
 //! What a client sees of deletes.
 
 use penstock_client::Deleted;
-use penstock_model::{ImportOptions, Mode, limits};
+use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName, Mode, Status, limits, replace::Everything};
+use penstock_store::{
+    imports::{Creation, Idempotency},
+    uses::Removal,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -189,5 +193,114 @@ async fn a_kind_stays_while_there_are_records_of_it() {
     stack.client.put_kind(&schema).await.expect("registered");
     assert_eq!(import(b"id\nA\n").await.rows.created, 1);
     assert!(stack.client.record("gadgets", "A").await.expect("answers").is_some());
+    stack.stop().await;
+}
+
+/// A kind `gadgets` with these records.
+async fn gadgets(stack: &Stack, records: usize) {
+    let schema = json!({ "name": "gadgets", "primaryKey": "id", "fields": [{ "name": "id" }] });
+    stack.client.put_kind(&schema).await.expect("registered");
+    if records > 0 {
+        let rows: String = (0..records).map(|record| format!("{record}\n")).collect();
+        let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
+        let import = stack.import_as(new, format!("id\n{rows}").as_bytes()).await;
+        assert_eq!(import.rows.created, records as u64);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_of_a_kind_that_is_refused_is_noticed_by_nobody() {
+    let stack = Stack::start().await;
+    gadgets(&stack, 1).await;
+    let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
+    let deletes = async {
+        for _ in 0..8 {
+            let answer = stack.ask(Method::DELETE, "/v1/kinds/gadgets").await.refusal();
+            assert!(["kind_has_records", "kind_in_use"].contains(&answer.1.as_str()), "{answer:?}");
+        }
+    };
+    let imports = async {
+        for _ in 0..30 {
+            let import = stack.client.create(&new, None).await.expect("an import is created");
+            stack.client.cancel(&import.id).await.expect("cancelled");
+        }
+    };
+    tokio::join!(deletes, imports);
+    stack.stop().await;
+}
+
+/// A tombstone keeps a kind from going no longer than until all are looked through, each deletion a part of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_which_much_was_deleted_goes_part_by_part() {
+    let stack = Stack::start().await;
+    gadgets(&stack, 40).await;
+    let keys: Vec<String> = (0..40).map(|key| key.to_string()).collect();
+    assert_eq!(stack.client.delete_records("gadgets", &keys).await.expect("answers").deleted, 40);
+    let (store, account) = (stack.cloud.store(), "1".parse().expect("an account"));
+    let kind = "gadgets".parse().expect("a kind");
+    let delete = async || store.delete_kind_within(&account, &kind, 1).await.expect("answers");
+    assert_eq!(delete().await, Removal::Unfinished);
+    assert_eq!(delete().await, Removal::Unfinished);
+    // Whoever takes a place in the order meanwhile may have left a record where it was looked: it begins again.
+    let new = || penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
+    assert_eq!(stack.import_as(new(), b"id\nlate\n").await.rows.created, 1);
+    let found = async {
+        for _ in 0..=limits::RECORD_SHARDS {
+            if delete().await == Removal::HasRecords {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(found.await, "the late record is found");
+    assert!(stack.client.delete_record("gadgets", "late").await.expect("answers"));
+    let mut parts = 1;
+    while delete().await == Removal::Unfinished {
+        parts += 1;
+        assert!(parts <= limits::RECORD_SHARDS, "it comes to no end");
+    }
+    assert_eq!(parts, limits::RECORD_SHARDS / limits::RECORD_SHARDS_AT_ONCE);
+    assert_eq!(refused(stack.client.kind_text("gadgets").await), (404, "not_found".into()));
+    stack.stop().await;
+}
+
+/// An import that is stored while its kind goes is refused, has ended at once, and its key stands for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_since_its_kind_goes_leaves_nothing_behind() {
+    let stack = Stack::start().await;
+    gadgets(&stack, 0).await;
+    assert_eq!(stack.ask(Method::DELETE, "/v1/kinds/gadgets").await.status, 204);
+    let store = stack.cloud.store();
+    let account: AccountId = "1".parse().expect("an account");
+    let kind: KindName = "gadgets".parse().expect("a kind");
+    let now = store.now_ms();
+    let import = |at: u8| {
+        let id = ImportId::new(now, [at; 10]);
+        let import = Import::new(id, account.clone(), kind.clone(), now, now + 60_000);
+        Import { kind_version: 1, ..import }
+    };
+    let key = Idempotency { key: "once".to_owned(), request: "r".to_owned() };
+    for at in [1, 2] {
+        let import = import(at);
+        let refused = store.create_import(&import, Some(&key)).await.expect("answers");
+        assert!(matches!(refused, Creation::NoKind), "{refused:?}");
+        assert_eq!(store.made_before(&account, &key).await.expect("answers"), None);
+        let ended = store.import(&account, &import.id).await.expect("answers").expect("is there");
+        assert_eq!(ended.status, Status::Cancelled);
+    }
+    // An order to delete every record has no file to wait for, and ends all the same.
+    let order = import(3);
+    let order = Import {
+        options: ImportOptions { mode: Mode::Replace, ..ImportOptions::default() },
+        expires_at: now,
+        everything: Some(Everything { count: None }),
+        status: Status::Processing,
+        waiting_for: Some(order.id.clone()),
+        ..order
+    };
+    let refused = store.create_import(&order, None).await.expect("answers");
+    assert!(matches!(refused, Creation::NoKind), "{refused:?}");
+    let ended = store.import(&account, &order.id).await.expect("answers").expect("is there");
+    assert_eq!(ended.status, Status::Cancelled);
     stack.stop().await;
 }

@@ -228,7 +228,8 @@ routes! {
             .needs(Scope::ImportDelete)
             .done(204, "It is gone.")
             .refuses(404, &["not_found"])
-            .refuses(409, &["bundled_kind", "kind_in_use", "kind_has_records"]);
+            .refuses(409, &["bundled_kind", "kind_in_use", "kind_has_records", "kind_not_looked_through"])
+            .with(409, "Retry-After", "Where a repeat goes on: seconds after which to send it.");
     }
     "/v1/kinds/{kind}/versions" => {
         get kinds::versions => op("listKindVersions", "Lists the versions of the account's kind, the newest first.")
@@ -317,7 +318,7 @@ routes! {
             .refuses(404, &["not_found"])
             .refuses(400, &["invalid_idempotency_key"])
             .refuses(409, &["not_accepted", "export_deleted"])
-            .refuses(422, &["idempotency_key_reused", "unknown_kind", "not_flat", "another_kind"])
+            .refuses(422, &["idempotency_key_reused", "unknown_kind", "not_flat", "ambiguous_deletions", "another_kind"])
             .refuses(429, &["busy", "too_many_exports"]);
         get exports::list => op("listExports", "Lists exports, the newest first.")
             .needs(Scope::ImportRead)

@@ -417,7 +417,7 @@ impl Client {
     }
 
     /// What a file, or with `whole` unset its first part, would be taken for under an import's options. Nothing is
-    /// written.
+    /// written. A value of JSON keeps no more of a number than a float holds.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -431,7 +431,8 @@ impl Client {
     /// Removes the account's kind with all its versions. A repeat is refused: there is no such kind any more.
     ///
     /// # Errors
-    /// [`ClientError`]; refused as `kind_in_use` while an import of it is unfinished.
+    /// [`ClientError`]; refused as `kind_in_use` while an import of it is unfinished, as `kind_has_records` while there
+    /// are records of it, and as `kind_not_looked_through` where a repeat goes on.
     pub async fn delete_kind(&self, kind: &str) -> Result<()> {
         done(self.request(Method::DELETE, &format!("/v1/kinds/{}", encoded(kind))).send().await?).await
     }
@@ -451,26 +452,35 @@ impl Client {
         page(self.request(Method::GET, &path).query(filter), cursor, limit).await
     }
 
-    /// A record by kind and canonical key, with its `provenance`; `None` if there is none.
+    /// A record by kind and canonical key, with every digit of its numbers, and with its provenance where that is asked
+    /// for; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn shown_record(&self, kind: &str, key: &str, provenance: bool) -> Result<Option<Record>> {
+        self.record_as(kind, key, provenance).await
+    }
+
+    /// The same with its provenance.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn traced_record(&self, kind: &str, key: &str) -> Result<Option<Record>> {
-        let path = format!("/v1/records/{}/{}", encoded(kind), encoded(key));
-        let answer = self.request(Method::GET, &path).query(&[("provenance", true)]).send().await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        read(answer).await.map(Some)
+        self.record_as(kind, key, true).await
     }
 
-    /// A record by kind and canonical key, as JSON; `None` if there is none.
+    /// A record by kind and canonical key as a value of JSON, which keeps no more of a number than a float holds:
+    /// [`Client::shown_record`] has every digit. `None` if there is none.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn record(&self, kind: &str, key: &str) -> Result<Option<serde_json::Value>> {
+        self.record_as(kind, key, false).await
+    }
+
+    async fn record_as<T: DeserializeOwned>(&self, kind: &str, key: &str, provenance: bool) -> Result<Option<T>> {
         let path = format!("/v1/records/{}/{}", encoded(kind), encoded(key));
-        let answer = self.request(Method::GET, &path).send().await?;
+        let answer = self.request(Method::GET, &path).query(&[("provenance", provenance)]).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }

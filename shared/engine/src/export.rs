@@ -33,6 +33,9 @@ use crate::{
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The members of a line that says of a record that it was deleted.
+const DELETED: [&str; 2] = ["deleted", "key"];
+
 /// Writes the records of one kind. It holds no record: memory is that of one page.
 #[derive(Debug, Clone)]
 pub struct RecordWriter {
@@ -91,6 +94,27 @@ impl RecordWriter {
         Ok(Self { kind, format, head, job, plan: ChunkPlan::new(plan) })
     }
 
+    /// Whether a file that says of records that they were deleted can be told apart from one that has such records: a
+    /// line `{"deleted":true,"key":"…"}` must be none that a record of the kind can have. A record holds one of its key
+    /// fields at least, so it has such a line only where a key field is called so.
+    ///
+    /// # Errors
+    /// A permanent failure, `ambiguous_deletions`, which says why.
+    pub fn check_deletions(kind: &Kind) -> Result<(), Failure> {
+        let can_hold = |name: &&str| kind.keeps_additional() || kind.index_of(name).is_some();
+        let is_key = |name: &str| kind.key_fields().iter().any(|at| kind.field(*at).name() == name);
+        if !DELETED.iter().all(can_hold) || !DELETED.iter().any(|name| is_key(name)) {
+            return Ok(());
+        }
+        let message = format!(
+            "a record of kind `{}` may have the fields `deleted` and `key` alone, and its line would be the one that \
+             says of a record that it was deleted: read `GET /v1/records/{0}?changed_after=…`, or export without \
+             changed_after",
+            kind.name()
+        );
+        Err(Failure::new("ambiguous_deletions", message))
+    }
+
     /// What the file begins with, before any record.
     pub fn head(&self) -> &[u8] {
         &self.head
@@ -106,7 +130,7 @@ impl RecordWriter {
                 (Some(fields), ExportFormat::Ndjson) => self.kind.write_json(fields, &mut text.bytes),
                 (Some(fields), ExportFormat::Csv) => self.row(fields, &mut text.bytes),
                 (None, ExportFormat::Ndjson) => {
-                    let line = serde_json::json!({ "deleted": true, "key": key });
+                    let line = serde_json::json!({ DELETED[0]: true, DELETED[1]: key });
                     text.bytes.extend(line.to_string().into_bytes());
                     text.deleted += 1;
                 }

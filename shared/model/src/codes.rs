@@ -48,7 +48,8 @@ pub const OPTIONS: &[&str] = &[
 pub const IMPORTS: &[&str] = &["split_failed", "too_many_rejected", "unknown_kind", "upload_gone"];
 
 /// Why an export fails, or cannot be ordered.
-pub const EXPORTS: &[&str] = &["export_failed", "export_too_large", "kind_gone", "not_flat", "parts_gone"];
+pub const EXPORTS: &[&str] =
+    &["ambiguous_deletions", "export_failed", "export_too_large", "kind_gone", "not_flat", "parts_gone"];
 
 /// Why a row is rejected.
 pub const ROWS: &[&str] = &[
@@ -101,6 +102,7 @@ pub const REQUESTS: &[&str] = &[
     "account_removing",
     "already_ended",
     "already_uploaded",
+    "ambiguous_deletions",
     "another_kind",
     "another_replace",
     "bad_request",
@@ -135,6 +137,7 @@ pub const REQUESTS: &[&str] = &[
     "kind_busy",
     "kind_has_records",
     "kind_in_use",
+    "kind_not_looked_through",
     "label_too_long",
     "method_not_allowed",
     "missing_account_id",

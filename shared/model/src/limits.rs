@@ -466,8 +466,8 @@ pub const TOMBSTONE_SECONDS: u64 = 7 * 24 * 3_600;
 /// Items of a kind's shard that are read at once to tell tombstones from records, when the kind is to be deleted.
 pub const TOMBSTONES_AT_ONCE: usize = 1_000;
 
-/// How often, at most; where only tombstones were found until then, the kind is not deleted.
-pub const TOMBSTONE_PAGES: usize = 4;
+/// Such reads, over all shards, after which a request ends that is to delete a kind; the next one goes on there.
+pub const TOMBSTONE_PAGES: usize = 1_024;
 
 /// Exports of an account that are unfinished at once, at most.
 pub const ACCOUNT_EXPORTS: usize = 5;

@@ -84,6 +84,7 @@ pub const POINTS: &[&str] = &[
     "replace.removed",
     "replace.continued",
     "replace.ordered",
+    "kind.marked",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

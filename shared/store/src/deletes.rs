@@ -27,10 +27,11 @@ use std::time::Instant;
 use penstock_model::{
     AccountId, KindName, Record, Stamp,
     limits::{
-        RECORD_DELETE_BYTES, RECORD_DELETE_SECONDS, RECORD_SHARDS, RECORD_SHARDS_AT_ONCE, TOMBSTONE_PAGES,
-        TOMBSTONE_SECONDS, TOMBSTONES_AT_ONCE,
+        RECORD_DELETE_BYTES, RECORD_DELETE_SECONDS, RECORD_SHARDS, RECORD_SHARDS_AT_ONCE, TOMBSTONE_SECONDS,
+        TOMBSTONES_AT_ONCE,
     },
 };
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -68,14 +69,39 @@ pub struct Sighting {
 }
 
 /// Whether there are records of a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordsLook {
     /// There are none.
     None,
     /// There are.
     Found,
-    /// There are more tombstones than were looked at.
-    TooMany,
+    /// There are none so far. The look goes on from there.
+    Unfinished(Looked),
+}
+
+/// How far a look through a kind's records has come, which found tombstones alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Looked {
+    /// The next place in the order of the kind when the look began.
+    pub(crate) next: u64,
+    /// Shards whose look has begun: the first ones.
+    begun: usize,
+    /// Those among them that go on.
+    open: Vec<OpenShard>,
+}
+
+/// A shard that goes on behind a sort key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct OpenShard {
+    shard: u8,
+    after: Option<String>,
+}
+
+impl Looked {
+    /// A look that is about to begin.
+    pub(crate) fn before(next: u64) -> Self {
+        Self { next, begun: 0, open: Vec::new() }
+    }
 }
 
 impl Store {
@@ -191,39 +217,45 @@ impl Store {
         Ok(self.transact(actions).await?.is_none())
     }
 
-    /// Looks whether there are records of a kind, by one query a shard where there are none; tombstones do not count.
-    pub(crate) async fn look_for_records(&self, account: &AccountId, kind: &KindName) -> Result<RecordsLook> {
-        let shards: Vec<u8> = (0..=u8::MAX).take(RECORD_SHARDS).collect();
-        let mut seen = RecordsLook::None;
-        for group in shards.chunks(RECORD_SHARDS_AT_ONCE) {
-            let mut looks = JoinSet::new();
-            for &shard in group {
-                let (store, account, kind) = (self.clone(), account.clone(), kind.clone());
-                looks.spawn(async move { store.look_at_shard(&account, &kind, shard).await });
+    /// Looks whether there are records of a kind, from a place on, by one query a shard where there are none; tombstones
+    /// do not count. It ends when it has read so many pages, or up to [`RECORD_SHARDS_AT_ONCE`] more.
+    pub(crate) async fn look_for_records(
+        &self,
+        account: &AccountId,
+        kind: &KindName,
+        mut looked: Looked,
+        pages: usize,
+    ) -> Result<RecordsLook> {
+        let mut read = 0;
+        loop {
+            while looked.open.len() < RECORD_SHARDS_AT_ONCE && looked.begun < RECORD_SHARDS {
+                looked.open.push(OpenShard { shard: looked.begun as u8, after: None });
+                looked.begun += 1;
             }
-            while let Some(look) = looks.join_next().await {
-                match look.expect("no look panics")? {
-                    RecordsLook::None => {}
-                    RecordsLook::Found => return Ok(RecordsLook::Found),
-                    RecordsLook::TooMany => seen = RecordsLook::TooMany,
-                }
-            }
-        }
-        Ok(seen)
-    }
-
-    async fn look_at_shard(&self, account: &AccountId, kind: &KindName, shard: u8) -> Result<RecordsLook> {
-        let mut after = None;
-        for _ in 0..TOMBSTONE_PAGES {
-            let page = self.shard_page(account, kind, shard, after.as_deref(), TOMBSTONES_AT_ONCE).await?;
-            if page.records.iter().any(|(_, record)| !record.is_gone()) {
-                return Ok(RecordsLook::Found);
-            }
-            after = page.next;
-            if after.is_none() {
+            if looked.open.is_empty() {
                 return Ok(RecordsLook::None);
             }
+            if read >= pages {
+                return Ok(RecordsLook::Unfinished(looked));
+            }
+            read += looked.open.len();
+            let mut looks = JoinSet::new();
+            for OpenShard { shard, after } in looked.open.drain(..) {
+                let (store, account, kind) = (self.clone(), account.clone(), kind.clone());
+                looks.spawn(async move {
+                    let page = store.shard_page(&account, &kind, shard, after.as_deref(), TOMBSTONES_AT_ONCE).await;
+                    (shard, page)
+                });
+            }
+            while let Some(look) = looks.join_next().await {
+                let (shard, page) = look.expect("no look panics");
+                let page = page?;
+                if page.records.iter().any(|(_, record)| !record.is_gone()) {
+                    return Ok(RecordsLook::Found);
+                }
+                let more = page.next.map(|after| OpenShard { shard, after: Some(after) });
+                looked.open.extend(more);
+            }
         }
-        Ok(RecordsLook::TooMany)
     }
 }

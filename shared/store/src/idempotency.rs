@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result, Store, StoreError,
-    dynamo::{Item, n, putting},
+    change::Change,
+    dynamo::{Item, n, putting, s},
     table::idempotency_key,
 };
 
@@ -60,6 +61,14 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
             .expression_attribute_values(":now", n(now_ms));
         Ok(putting(put))
+    }
+
+    /// Forgets what a key stands for, if that is `own`, whose making was refused after all. A repeat changes nothing.
+    pub(crate) async fn forget(&self, account: &AccountId, idempotency: &Idempotency, own: &ImportId) -> Result<()> {
+        let own_alone = Change::default().only_if("#id = :own").named("id", "id").value("own", s(own.as_str()));
+        let key = idempotency_key(account, &idempotency.key);
+        // Where the condition is not met, the key stands for something else by now.
+        self.transact(vec![own_alone.in_deletion(self.imports_table(), key)]).await.map(drop)
     }
 
     /// The import that the same request has made before, if its key still stands for it.

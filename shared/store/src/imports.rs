@@ -27,7 +27,7 @@ pub enum Creation {
     OtherRequest,
     /// The account has as many unfinished imports as it may have; nothing is stored.
     NoPlace,
-    /// The import's kind is being removed, or its version is.
+    /// The import's kind has been removed meanwhile, or its version has; the import has ended.
     NoKind,
     /// The upload that it would read is gone with its import; nothing is stored.
     NoUpload,
@@ -63,17 +63,19 @@ impl Store {
         actions.extend(self.read_upload_action(import));
         let mut pause = Backoff::default();
         loop {
-            let Some(reasons) = self.transact(actions.clone()).await? else { return self.created(import).await };
+            let Some(reasons) = self.transact(actions.clone()).await? else {
+                return self.created(import, idempotency).await;
+            };
             if let Some(idempotency) = idempotency.filter(|_| reasons[1] == "ConditionalCheckFailed") {
                 match self.seen(&import.account, idempotency, &import.id).await? {
                     Seen::Nothing => {}
-                    Seen::Own => return self.created(import).await,
+                    Seen::Own => return self.created(import, Some(idempotency)).await,
                     Seen::Earlier(first) => return Ok(Creation::Repeated(first)),
                     Seen::Other => return Ok(Creation::OtherRequest),
                 }
             } else if reasons[0] == "ConditionalCheckFailed" {
                 // The client repeated a call that had had its effect.
-                return self.created(import).await;
+                return self.created(import, idempotency).await;
             } else if reasons[place] == "ConditionalCheckFailed" && !self.has_place(&import.account, quota).await? {
                 return Ok(Creation::NoPlace);
             } else if reasons.get(reads).is_some_and(|reason| reason == "ConditionalCheckFailed")
@@ -85,8 +87,15 @@ impl Store {
         }
     }
 
-    async fn created(&self, import: &Import) -> Result<Creation> {
-        Ok(if self.has_kind(import).await? { Creation::Created } else { Creation::NoKind })
+    /// Where the kind has gone meanwhile, the import has ended, and its key stands for nothing.
+    async fn created(&self, import: &Import, idempotency: Option<&Idempotency>) -> Result<Creation> {
+        if self.has_kind(import).await? {
+            return Ok(Creation::Created);
+        }
+        if let Some(idempotency) = idempotency {
+            self.forget(&import.account, idempotency, &import.id).await?;
+        }
+        Ok(Creation::NoKind)
     }
 
     /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall

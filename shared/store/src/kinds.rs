@@ -104,9 +104,6 @@ struct StoredSchema {
     /// The schema's title, which lists show.
     #[serde(default)]
     title: String,
-    /// Whether it takes no more imports, since it is being removed: see [`crate::uses`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    closed: bool,
     /// The schema's JSON as it was registered.
     document: String,
 }
@@ -182,7 +179,7 @@ impl Store {
         loop {
             let newest: Option<StoredSchema> =
                 self.get_item("a schema", newest_schema_key(account, &schema.name)).await?;
-            let says = |newest: &&StoredSchema| !newest.closed && newest.says(schema, document);
+            let says = |newest: &&StoredSchema| newest.says(schema, document);
             if let Some(newest) = newest.as_ref().filter(says) {
                 return Ok(Registration::Version { version: newest.version, is_first: false });
             }
@@ -199,7 +196,7 @@ impl Store {
             }
             let title = schema.title.clone();
             let document = document.to_owned();
-            let stored = StoredSchema { version: before + 1, kept: kept + 1, title, closed: false, document };
+            let stored = StoredSchema { version: before + 1, kept: kept + 1, title, document };
             let item: Item = serde_dynamo::to_item(&stored).map_err(StoreError::unreadable("a schema"))?;
             let with_key = |key: Item| item.clone().into_iter().chain(key).collect::<Item>();
             let is_first = newest.is_none();

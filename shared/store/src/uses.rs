@@ -1,33 +1,40 @@
 //! Which imports use a kind of an account's own, and the end of a kind, or of a version of it, that none uses.
 //!
-//! An import is stored in one transaction with a mark under its kind. A kind is closed before its marks are looked at,
-//! and whoever made an import looks whether its kind is closed after that. Both read consistently, so at least one of
+//! An import is stored in one transaction with a use of its kind. A deletion marks the kind before it looks at these, and
+//! whoever made an import looks for the mark after that, and takes it away. Both read consistently, so at least one of
 //! the two sees the other:
 //!
 //! ```text
 //! creation                             deletion
-//!  │ import, mark ──────────────┐       │ closed ───────────────┐
-//!  │ is the kind closed? ◀──────┼───────┼───────────────────────┘
-//!  │ yes: the import ends       └───────┼─▶ does a mark stand for an import that is unfinished?
-//!  ▼                                    ▼ yes: open again, and refused; no: removed
+//!  │ import, use ───────────────┐       │ mark ─────────────────┐
+//!  │ does the kind have a mark? ◀───────┼───────────────────────┘
+//!  │ yes: it goes               └───────┼─▶ does an unfinished import use it? Are there records?
+//!  ▼                                    ▼ no; the mark is its own, and nothing has taken a place: the kind is removed
 //! ```
 //!
-//! A process that dies between the steps leaves a kind that is closed: the deletion, or a registration, is repeated.
+//! So a mark keeps nobody out. One that a dead process left does nothing, and a deletion that is refused is not noticed
+//! by others. An import is refused only if its kind is gone.
+//!
+//! A kind of which very many records were deleted is looked through by several deletions, one after the other: the mark
+//! says how far the last one came. As long as it stands, and the order of the kind has not moved, what was seen is so
+//! still.
 //!
 //! The place of imports in the order of a kind ([`crate::accept`]) outlives the kind, so that it never starts again,
 //! and so does the number of its last version: a process may still hold what it compiled of one.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use penstock_model::{AccountId, Halt, Import, ImportId, KindName};
+use penstock_model::{AccountId, Halt, Import, ImportId, KindName, limits::TOMBSTONE_PAGES};
 use serde::Deserialize;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    deletes::RecordsLook,
-    dynamo::{Item, from_item, is_made, items, n, putting, s, updating},
+    accept::KindOrder,
+    crash,
+    deletes::{Looked, RecordsLook},
+    dynamo::{Item, from_item, is_made, items, n, putting, s, updating, value},
     table::{
-        account_pk, kind_names_key, kind_number_key, kind_use_key, kind_uses, newest_schema_key, schema_version_key,
-        schema_versions,
+        account_pk, kind_names_key, kind_number_key, kind_order_key, kind_use_key, kind_uses, newest_schema_key,
+        schema_version_key, schema_versions,
     },
 };
 
@@ -44,8 +51,8 @@ pub enum Removal {
     Newest,
     /// There are records of it.
     HasRecords,
-    /// There are more tombstones of its records than one deletion looks at, and no record was found among them.
-    TooManyTombstones,
+    /// No record was found yet, among more tombstones than one deletion looks through. A repeat goes on behind them.
+    Unfinished,
 }
 
 /// Marks of ended imports that one creation removes, at most: more than it makes, so that they do not pile up.
@@ -61,12 +68,16 @@ struct Use {
     version: u32,
 }
 
-/// What of a kind's newest version tells whether it takes imports.
+/// What of a schema's item tells of the kind, or the version, and of a deletion.
 #[derive(Deserialize)]
-struct Open {
-    #[serde(default)]
-    closed: bool,
+struct Marked {
     version: u32,
+    /// The mark of the deletion that looked last.
+    #[serde(default)]
+    deletion: Option<String>,
+    /// How far it came.
+    #[serde(default)]
+    looked: Option<Looked>,
 }
 
 impl Store {
@@ -78,20 +89,30 @@ impl Store {
         Some(putting(self.put_action(mark)))
     }
 
-    /// Looks whether the kind of an import that has just been stored is still there, and removes marks of older imports
-    /// that have ended. An import whose kind is gone, or is about to go, ends; then the answer is `false`.
+    /// Looks whether the kind of an import that has just been stored is still there, takes away the mark of a deletion,
+    /// and removes uses of older imports that have ended. An import whose kind is gone ends at once; then the answer is
+    /// `false`.
     pub(crate) async fn has_kind(&self, import: &Import) -> Result<bool> {
         let Import { id, account, kind, kind_version: version @ 1.., .. } = import else { return Ok(true) };
-        let newest = self.get_item::<Open>("a schema", newest_schema_key(account, kind)).await?;
-        let own = self.get_item::<Open>("a schema", schema_version_key(account, kind, *version)).await?;
-        let is_open = |found: Option<Open>| found.is_some_and(|found| !found.closed);
-        if is_open(newest) && is_open(own) {
+        let newest = self.is_kept(newest_schema_key(account, kind)).await?;
+        if newest && self.is_kept(schema_version_key(account, kind, *version)).await? {
             self.is_used(account, kind, None, TIDIED).await?;
             return Ok(true);
         }
         self.order_halt(account, id, &Halt::cancelled()).await?;
+        self.settle(account, id).await?;
         self.delete_item(kind_use_key(account, kind, id)).await?;
         Ok(false)
+    }
+
+    /// Whether a schema's item is there. The mark of a deletion, where it has one, is taken away, so that this deletion
+    /// is not made.
+    async fn is_kept(&self, key: Item) -> Result<bool> {
+        match self.get_item::<Marked>("a schema", key.clone()).await? {
+            None => Ok(false),
+            Some(Marked { deletion: None, .. }) => Ok(true),
+            Some(_) => self.unmark_deletion(key, None).await,
+        }
     }
 
     /// Whether an unfinished import uses a kind, or this version of it. Marks of imports that have ended are removed.
@@ -134,37 +155,46 @@ impl Store {
     }
 
     /// Removes an account's kind with all its versions, unless an import of it is unfinished or there are records of
-    /// it. A closed kind that no unfinished import uses gets no record any more, so the look at them comes last. A
-    /// repeat goes on where the last one stopped.
+    /// it. It looks at [`TOMBSTONE_PAGES`] pages of tombstones, or a few more. A repeat goes on where the last one
+    /// stopped.
     pub async fn delete_kind(&self, account: &AccountId, kind: &KindName) -> Result<Removal> {
+        self.delete_kind_within(account, kind, TOMBSTONE_PAGES).await
+    }
+
+    /// The same, looking at so many pages.
+    pub async fn delete_kind_within(&self, account: &AccountId, kind: &KindName, pages: usize) -> Result<Removal> {
         let newest = newest_schema_key(account, kind);
         let mut pause = Backoff::default();
         loop {
-            let Some(Open { version, .. }) = self.get_item("a schema", newest.clone()).await? else {
+            let Some(Marked { version, looked, .. }) = self.get_item("a schema", newest.clone()).await? else {
                 let left = self.delete_kind_versions(account, kind).await?;
                 return Ok(if left { Removal::Removed } else { Removal::Missing });
             };
-            if !self.set_closed(newest.clone(), version).await? {
-                continue;
-            }
+            let next = self.next_place(account, kind).await?;
+            let looked = looked.filter(|looked| looked.next == next).unwrap_or_else(|| Looked::before(next));
+            let Some(mark) = self.mark_deletion(newest.clone(), version, Some(&looked)).await? else { continue };
+            crash::point("kind.marked");
             if self.is_used(account, kind, None, LOOKED_AT).await? {
-                self.set_open(newest, version).await?;
+                self.unmark_deletion(newest, Some(&mark)).await?;
                 return Ok(Removal::InUse);
             }
-            let refused = match self.look_for_records(account, kind).await? {
-                RecordsLook::None => None,
-                RecordsLook::Found => Some(Removal::HasRecords),
-                RecordsLook::TooMany => Some(Removal::TooManyTombstones),
-            };
-            if let Some(refused) = refused {
-                self.set_open(newest, version).await?;
-                return Ok(refused);
+            match self.look_for_records(account, kind, looked, pages).await? {
+                RecordsLook::None => {}
+                RecordsLook::Found => {
+                    self.unmark_deletion(newest, Some(&mark)).await?;
+                    return Ok(Removal::HasRecords);
+                }
+                RecordsLook::Unfinished(looked) => {
+                    self.note_looked(newest, &mark, &looked).await?;
+                    return Ok(Removal::Unfinished);
+                }
             }
             let removed = aws_sdk_dynamodb::types::Delete::builder()
                 .table_name(self.imports_table())
                 .set_key(Some(newest.clone()))
-                .condition_expression("version = :version AND attribute_exists(closed)")
+                .condition_expression("version = :version AND deletion = :deletion")
                 .expression_attribute_values(":version", n(version))
+                .expression_attribute_values(":deletion", s(&mark))
                 .build()
                 .expect("table, key and condition are set");
             let removed = TransactWriteItem::builder().delete(removed).build();
@@ -178,12 +208,20 @@ impl Store {
                 .update_action(kind_number_key(account, kind))
                 .update_expression("SET version = :version")
                 .expression_attribute_values(":version", n(version));
-            match self.transact(vec![removed, updating(uncounted), updating(numbered)]).await? {
+            // An import whose maker died before it could take the mark away has taken a place, if it has records.
+            let in_order = self
+                .update_action(kind_order_key(account, kind))
+                .update_expression("SET #next = :next")
+                .condition_expression("attribute_not_exists(#next) OR #next = :next")
+                .expression_attribute_names("#next", "next")
+                .expression_attribute_values(":next", n(next));
+            let actions = vec![removed, updating(uncounted), updating(numbered), updating(in_order)];
+            match self.transact(actions).await? {
                 None => {
                     self.delete_kind_versions(account, kind).await?;
                     return Ok(Removal::Removed);
                 }
-                // A version was registered meanwhile, or this call had had its effect: look again.
+                // An import was made or a version registered meanwhile, or this call had had its effect: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
             }
         }
@@ -195,23 +233,22 @@ impl Store {
         let (newest, own) = (newest_schema_key(account, kind), schema_version_key(account, kind, version));
         let mut pause = Backoff::default();
         loop {
-            let found = self.get_item::<Open>("a schema", newest.clone()).await?;
-            let is_there = self.get_item::<Open>("a schema", own.clone()).await?.is_some();
+            let found = self.get_item::<Marked>("a schema", newest.clone()).await?;
+            let is_there = self.get_item::<Marked>("a schema", own.clone()).await?.is_some();
             let Some(found) = found.filter(|_| is_there) else { return Ok(Removal::Missing) };
             if found.version == version {
                 return Ok(Removal::Newest);
             }
-            if !self.set_closed(own.clone(), version).await? {
-                continue;
-            }
+            let Some(mark) = self.mark_deletion(own.clone(), version, None).await? else { continue };
             if self.is_used(account, kind, Some(version), LOOKED_AT).await? {
-                self.set_open(own, version).await?;
+                self.unmark_deletion(own, Some(&mark)).await?;
                 return Ok(Removal::InUse);
             }
             let removed = aws_sdk_dynamodb::types::Delete::builder()
                 .table_name(self.imports_table())
                 .set_key(Some(own.clone()))
-                .condition_expression("attribute_exists(closed)")
+                .condition_expression("deletion = :deletion")
+                .expression_attribute_values(":deletion", s(&mark))
                 .build()
                 .expect("table, key and condition are set");
             let removed = TransactWriteItem::builder().delete(removed).build();
@@ -227,17 +264,51 @@ impl Store {
         }
     }
 
-    /// Closes a schema's item to new imports, if it is still this version; whether it is closed now.
-    async fn set_closed(&self, key: Item, version: u32) -> Result<bool> {
-        let update =
-            self.update(key).update_expression("SET closed = :closed").condition_expression("version = :version");
-        let update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
-        is_made(update.expression_attribute_values(":version", n(version))).await
+    /// The next place in the order of a kind. Whatever writes a record of it has taken one.
+    async fn next_place(&self, account: &AccountId, kind: &KindName) -> Result<u64> {
+        let order: Option<KindOrder> = self.get_item("an order", kind_order_key(account, kind)).await?;
+        Ok(order.unwrap_or_default().next)
     }
 
-    async fn set_open(&self, key: Item, version: u32) -> Result<()> {
-        let update = self.update(key).update_expression("REMOVE closed").condition_expression("version = :version");
-        is_made(update.expression_attribute_values(":version", n(version))).await.map(drop)
+    /// Marks a schema's item with a new mark, which is the answer, if it is still this version. The mark of another
+    /// deletion goes. A repeat that finds its own mark has the same effect.
+    async fn mark_deletion(&self, key: Item, version: u32, looked: Option<&Looked>) -> Result<Option<String>> {
+        let mark = crate::hex(&crate::random::<8>());
+        let set = match looked {
+            None => "SET deletion = :deletion",
+            Some(_) => "SET deletion = :deletion, looked = :looked",
+        };
+        let looked = looked.map(|looked| value("a place", looked)).transpose()?;
+        let update = self.update(key).update_expression(set).condition_expression("version = :version");
+        let update = update.expression_attribute_values(":deletion", s(&mark));
+        let update = match looked {
+            None => update,
+            Some(looked) => update.expression_attribute_values(":looked", looked),
+        };
+        let is_made = is_made(update.expression_attribute_values(":version", n(version))).await?;
+        Ok(is_made.then_some(mark))
+    }
+
+    /// Notes how far a deletion has come, if the mark is still its own. A repeat notes the same.
+    async fn note_looked(&self, key: Item, mark: &str, looked: &Looked) -> Result<()> {
+        let update = self.update(key).update_expression("SET looked = :looked");
+        let update = update.expression_attribute_values(":looked", value("a place", looked)?);
+        let update =
+            update.condition_expression("deletion = :deletion").expression_attribute_values(":deletion", s(mark));
+        is_made(update).await.map(drop)
+    }
+
+    /// Takes a mark away, or whichever stands there, with what it says; whether the item is there, and the mark was. A
+    /// repeat changes nothing.
+    async fn unmark_deletion(&self, key: Item, mark: Option<&str>) -> Result<bool> {
+        let update = self.update(key).update_expression("REMOVE deletion, looked");
+        is_made(match mark {
+            None => update.condition_expression("attribute_exists(pk)"),
+            Some(mark) => {
+                update.condition_expression("deletion = :deletion").expression_attribute_values(":deletion", s(mark))
+            }
+        })
+        .await
     }
 
     /// Removes the versions of a kind that has no newest one any more; whether there was any.

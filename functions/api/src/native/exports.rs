@@ -85,16 +85,20 @@ pub(super) async fn create(
     let ExportRequest { kind, format, compression, changed_after } = body.value;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
-    if format == ExportFormat::Csv {
-        if changed_after.is_some() {
-            let message = "CSV has no row that says that a record was deleted: take `ndjson` with changed_after";
-            return Err(Refusal::unprocessable("not_flat", message));
-        }
+    let is_csv = format == ExportFormat::Csv;
+    if is_csv && changed_after.is_some() {
+        let message = "CSV has no row that says that a record was deleted: take `ndjson` with changed_after";
+        return Err(Refusal::unprocessable("not_flat", message));
+    }
+    if is_csv || changed_after.is_some() {
         // It may have to be compiled.
         let _share = work.share(&account, 0).await?;
         let compiled = store.compiled_kind(&account, &kind, found.version).await?.ok_or_else(no_kind)?;
-        RecordWriter::new(compiled, &account, format)
-            .map_err(|failure| Refusal::unprocessable(failure.code, failure.message))?;
+        let checked = match is_csv {
+            true => RecordWriter::new(compiled, &account, format).map(drop),
+            false => RecordWriter::check_deletions(&compiled),
+        };
+        checked.map_err(|failure| Refusal::unprocessable(failure.code, failure.message))?;
     }
     let changed_after = match changed_after {
         None => None,

@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use penstock_engine::{
@@ -142,12 +142,19 @@ fn removed(removal: Removal, kind: &KindName, missing: impl FnOnce() -> Refusal)
         )),
         Removal::HasRecords => Err(Refusal::conflict(
             "kind_has_records",
-            format!("there are records of `{kind}`: delete them first, by `POST /v1/records/{kind}/delete`"),
+            format!(
+                "there are records of `{kind}`: delete them first, all by `DELETE /v1/records/{kind}`, or some by \
+                 `POST /v1/records/{kind}/delete`"
+            ),
         )),
-        Removal::TooManyTombstones => Err(Refusal::conflict(
-            "kind_has_records",
-            format!("so many records of `{kind}` were deleted that it takes a day until the kind can go: try then"),
-        )),
+        Removal::Unfinished => Err(Refusal::conflict(
+            "kind_not_looked_through",
+            format!(
+                "no record of `{kind}` was found yet, and what is left of deleted ones is not looked through: repeat \
+                 the request, which goes on where this one ended"
+            ),
+        )
+        .with(header::RETRY_AFTER, HeaderValue::from_static("1"))),
     }
 }
 

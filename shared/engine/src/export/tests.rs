@@ -437,3 +437,19 @@ fn a_deleted_record_is_a_line_of_its_own_in_ndjson_alone() {
         assert_eq!(gone.deleted, u64::from(format == ExportFormat::Ndjson));
     }
 }
+
+#[test]
+fn a_line_that_says_deleted_is_no_record_s() {
+    let of = |key: &str, fields: &[&str]| {
+        let fields: Vec<_> = fields.iter().map(|name| serde_json::json!({ "name": name })).collect();
+        kind(&serde_json::json!({ "name": "k", "primaryKey": key, "fields": fields }).to_string())
+    };
+    let clear = [of("key", &["key", "value"]), of("id", &["id", "key", "deleted"]), of("deleted", &["deleted", "id"])];
+    for kind in &clear {
+        assert!(RecordWriter::check_deletions(kind).is_ok(), "{kind:?}");
+    }
+    for kind in [of("key", &["key", "deleted"]), of("deleted", &["key", "deleted", "more"])] {
+        let failure = RecordWriter::check_deletions(&kind).expect_err("refused");
+        assert!(failure.code == "ambiguous_deletions" && failure.message.contains("/v1/records/k?"), "{failure:?}");
+    }
+}
