@@ -67,8 +67,8 @@ pub(crate) fn json_text(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("{}\n", indented(&json_line(value)?)))
 }
 
-/// JSON on several lines, whatever its lines were: what a service wrote as it is, such as a number with more digits than
-/// a float has, is laid out like the rest.
+/// JSON on several lines, whatever its lines were: what a service wrote as it is, such as a number with more digits
+/// than a float has, is laid out like the rest.
 fn indented(json: &str) -> String {
     let (mut text, mut depth, mut in_string, mut escaped) =
         (String::with_capacity(json.len() * 2), 0_usize, false, false);

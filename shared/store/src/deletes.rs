@@ -217,8 +217,8 @@ impl Store {
         Ok(self.transact(actions).await?.is_none())
     }
 
-    /// Looks whether there are records of a kind, from a place on, by one query a shard where there are none; tombstones
-    /// do not count. It ends when it has read so many pages, or up to [`RECORD_SHARDS_AT_ONCE`] more.
+    /// Looks whether there are records of a kind, from a place on, by one query a shard where there are none;
+    /// tombstones do not count. It ends when it has read so many pages, or up to [`RECORD_SHARDS_AT_ONCE`] more.
     pub(crate) async fn look_for_records(
         &self,
         account: &AccountId,

@@ -187,8 +187,8 @@ impl Store {
         }
     }
 
-    /// How many errors of each kind an import's file has, as far as its chunks have been worked off: the sum of what the
-    /// chunks' heads say, page by page. A million bad rows are some 250 heads or more, of a few hundred bytes each.
+    /// How many errors of each kind an import's file has, as far as its chunks have been worked off: the sum of what
+    /// the chunks' heads say, page by page. A million bad rows are some 250 heads or more, of a few hundred bytes each.
     pub async fn error_counts(&self, import: &ImportId) -> Result<ErrorCounts> {
         let (mut counts, mut from) = (ErrorCounts::default(), 0);
         loop {

@@ -1,8 +1,8 @@
 //! Which imports use a kind of an account's own, and the end of a kind, or of a version of it, that none uses.
 //!
-//! An import is stored in one transaction with a use of its kind. A deletion marks the kind before it looks at these, and
-//! whoever made an import looks for the mark after that, and takes it away. Both read consistently, so at least one of
-//! the two sees the other:
+//! An import is stored in one transaction with a use of its kind. A deletion marks the kind before it looks at these,
+//! and whoever made an import looks for the mark after that, and takes it away. Both read consistently, so at least one
+//! of the two sees the other:
 //!
 //! ```text
 //! creation                             deletion

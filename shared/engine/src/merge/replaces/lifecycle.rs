@@ -1,5 +1,5 @@
-//! The steps of the processes that carry an import from one stage to the next. What becomes of it is decided by the pure
-//! functions of the model.
+//! The steps of the processes that carry an import from one stage to the next. What becomes of it is decided by the
+//! pure functions of the model.
 
 use std::collections::BTreeSet;
 
