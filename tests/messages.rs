@@ -4,7 +4,6 @@
 mod support;
 
 use std::{
-    collections::BTreeSet,
     io::Write,
     path::Path,
     process::{Command, Output, Stdio},
@@ -14,9 +13,8 @@ use penstock_client::NewImport;
 use penstock_model::{
     ImportOptions,
     advice::{self, Setting},
-    has_remedy, limits,
+    limits,
 };
-use regex::Regex;
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 use serde_json::{Value, json};
 use support::{Stack, TOKEN};
@@ -538,43 +536,6 @@ fn names_of_any_length_are_compared_in_bounded_time() {
     let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let message = said["failure"]["message"].as_str().expect("a message");
     assert!(message.len() < 4000 && !message.contains("did you mean"), "{message}");
-}
-
-/// Every code of a row error stands in the table that says what to do.
-#[test]
-fn each_code_of_a_row_error_has_a_sentence_that_says_what_to_do() {
-    fn sources(place: &Path, texts: &mut Vec<String>) {
-        if place.is_dir() {
-            let entries = std::fs::read_dir(place).expect("a folder");
-            entries.for_each(|entry| sources(&entry.expect("an entry").path(), texts));
-        } else if !place.ends_with("tests.rs") {
-            let text = std::fs::read_to_string(place).expect("text");
-            texts.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned());
-        }
-    }
-    let mut texts = Vec::new();
-    for place in [
-        "shared/engine/src/cell.rs",
-        "shared/engine/src/rows.rs",
-        "shared/engine/src/rows",
-        "shared/engine/src/kind",
-        "shared/runtime/src/chunk_end.rs",
-        "shared/store/src/errors.rs",
-    ] {
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(place), &mut texts);
-    }
-    let said = Regex::new(
-        r#"(?:CellError::new|Finding::row|return error)\(\s*"(\w+)"|code: "(\w+)"|(?:Temporal|Self)::\w+ => "(\w+)"|_TOO_LARGE: &str = "(\w+)""#,
-    );
-    let said = said.expect("a pattern");
-    let codes: BTreeSet<&str> = texts
-        .iter()
-        .flat_map(|text| said.captures_iter(text))
-        .filter_map(|found| found.iter().skip(1).flatten().next().map(|code| code.as_str()))
-        .collect();
-    assert!(codes.len() >= 35, "{codes:?}");
-    let without: Vec<&&str> = codes.iter().filter(|code| !has_remedy(code)).collect();
-    assert!(without.is_empty(), "{without:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -152,10 +152,9 @@ async fn create(
     let import = intake::import(&store, &account, bundled_kind(KIND), None, options);
     let import = Import { format: Some(Format::Csv), ..import };
     intake::admit(&store, &account, None).await?;
-    match store.create_import(&import, None).await? {
-        Creation::NoPlace => return Err(intake::no_place(&store)),
-        // A bundled kind is there, and the request has no key and names no stored upload.
-        _ => {}
+    // What else it can come to does not here: the kind is bundled, the request has no key and names no stored upload.
+    if matches!(store.create_import(&import, None).await?, Creation::NoPlace) {
+        return Err(intake::no_place(&store));
     }
     Ok((StatusCode::CREATED, Json(Created { expires_at: rfc3339(import.expires_at), id: import.id })))
 }
