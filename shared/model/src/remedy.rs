@@ -41,6 +41,10 @@ const REMEDIES: [(&str, &str); 40] = [
     ("not_in_enum", "Write one of the values that the message names."),
     ("not_processed", "Send the rejected rows again: the reason lies with the service, not with the rows."),
     ("nul_byte", "Take the NUL out of the cell, or name the file's encoding with the option `encoding`."),
+    (
+        "other_decimal_char",
+        "Write every number with one decimal character, and name it with the option `decimal_char`.",
+    ),
     ("pattern_mismatch", "Write the cell as the kind's pattern wants it: the message has the pattern."),
     ("ragged_row", "Give each row a cell for every column of the header, and quote cells that hold the delimiter."),
     ("record_item_too_large", "Shorten the cells of the row: its record would be too large to be stored."),

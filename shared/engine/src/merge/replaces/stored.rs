@@ -121,7 +121,7 @@ mod tests {
         let object = Some(StoredObject { version: Some("v".to_owned()), etag: "e".to_owned(), bytes: 1 });
         let to_remove = ToRemove { records: 3, of: 7 };
         let (gate, rows) = (ImportId::new(1, [8; 10]), Rows { total: Some(4), processed: 4, ..Rows::default() });
-        let failure = Failure::new("early", "too early");
+        let failure = Failure::new("split_failed", "too early");
         let mut transitions = vec![
             Transition::Split { total: 4 },
             Transition::Hold { to_remove, until: 9 },
