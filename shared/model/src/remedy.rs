@@ -3,7 +3,7 @@
 //! Options are named as [`crate::advice`] has them, so that the command says its flags.
 
 /// The sentence of each code.
-const REMEDIES: [(&str, &str); 40] = [
+const REMEDIES: [(&str, &str); 41] = [
     ("broken_document", "Mend the JSON document at the line that the message names, and send the rows from there on."),
     (
         "cell_error",

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use axum::{
@@ -78,7 +79,7 @@ async fn what_is_served_are_the_files() {
         let request = Request::get(&path).body(Body::empty()).expect("a request");
         let answer = router.clone().oneshot(request).await.expect("answers");
         assert_eq!(
-            (answer.status().as_u16(), &*answer.headers()["content-type"].to_str().expect("text")),
+            (answer.status().as_u16(), answer.headers()["content-type"].to_str().expect("text")),
             (200, media_type)
         );
         assert_eq!(answer.headers()["content-security-policy"], POLICY, "{path}");
@@ -169,6 +170,12 @@ fn the_pages_have_contrast_by_day_and_by_night() {
     }
 }
 
+/// What a route says of itself, which is no place where a code is made.
+static REFUSES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\.refuses\([^)]*\)").expect("a pattern"));
+
+/// Files that list codes, and make none.
+const LISTS: [&str; 4] = ["tests.rs", "contract.rs", "codes.rs", "remedy.rs"];
+
 /// The sources of a folder, without their tests and without what the documents alone use.
 fn sources(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -176,10 +183,9 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" && name != "contract" {
             sources(&path, found);
-        } else if name.ends_with(".rs") && !["tests.rs", "contract.rs", "codes.rs"].contains(&name.as_str()) {
+        } else if name.ends_with(".rs") && !LISTS.contains(&name.as_str()) {
             let text = fs::read_to_string(&path).expect("text");
-            // What a route says of itself is no place where a code is made.
-            let text = Regex::new(r"\.refuses\([^)]*\)").expect("a pattern").replace_all(&text, "").into_owned();
+            let text = REFUSES.replace_all(&text, "").into_owned();
             found.push(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned());
         }
     }
