@@ -192,14 +192,14 @@ def stripped(binary):
         return pathlib.Path(copy.name).read_bytes()
 
 
-def deploy(cloud, url):
-    """Creates the stack and gives its outputs and the ids of its resources."""
+def deploy(cloud, url, **parameters):
+    """Creates the stack with these parameters and gives its outputs and the ids of its resources."""
     cloudformation = cloud.client("cloudformation")
     cloudformation.create_stack(
         StackName=STACK,
         TemplateURL=url,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[{"ParameterKey": "DeletionProtection", "ParameterValue": "false"}],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
 
     def settled():

@@ -23,6 +23,9 @@ from cloud import CREDENTIALS, ROOT, STACK, Ministack, interruptible, until
 ENDED = {"completed", "completed_with_errors", "failed", "cancelled", "expired"}
 
 
+# Whose pages may use the API.
+PAGES = "https://shop.example.com"
+
 # 10,000 rows: more than two chunks of 4,096.
 ROWS = 10_000
 
@@ -160,6 +163,18 @@ def native(api):
     listed = api.want(200, "GET", "/v1/imports")["imports"]
     assert [entry["id"] for entry in listed] == [created["id"]], listed
     return counted
+
+
+def origins(api, cloud, outputs):
+    """A page of the origin that is named may use the API and the bucket, and no other."""
+    for origin, allowed in [(PAGES, PAGES), ("https://other.example.com", None)]:
+        asks = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+        for method, more in [("OPTIONS", asks), ("GET", {"origin": origin})]:
+            _, headers, _ = api.ask(method, "/v1/imports", headers=more)
+            found = {name.lower(): value for name, value in headers.items()}.get("access-control-allow-origin")
+            assert found == allowed, f"{method} of {origin}: {headers}"
+    [rule] = cloud.client("s3").get_bucket_cors(Bucket=outputs["UploadsBucketName"])["CORSRules"]
+    assert (rule["AllowedOrigins"], sorted(rule["AllowedMethods"])) == ([PAGES], ["POST", "PUT"]), rule
 
 
 def pages(api, path, what):
@@ -391,7 +406,7 @@ def run(cloud, folder):
     with step("package"):
         url = ministack.package(cloud, (ROOT / "template.yaml").read_text())
     with step("create the stack"):
-        outputs, resources = ministack.deploy(cloud, url)
+        outputs, resources = ministack.deploy(cloud, url, DeletionProtection="false", CorsOrigins=PAGES)
         told(f"{len(resources)} resources, {len(outputs)} outputs")
         ministack.any_method(cloud, resources)
         ministack.numbers(cloud)
@@ -400,6 +415,8 @@ def run(cloud, folder):
     with step("make the first admin key, and a shop's"):
         admin = keys(api, cloud)
     sweeper = Sweeper(cloud, resources, folder)
+    with step("pages of one other origin"):
+        origins(api, cloud, outputs)
     with step("import a file by the presigned PUT"):
         told(native(api))
     with step("export, delete, replace, confirm"):
