@@ -278,7 +278,7 @@ async fn an_account_is_removed_by_another_and_comes_again_as_a_new_one() {
     assert!(client.list(None, 1).await.expect("a page").imports.is_empty());
     let import = imported(&client).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, 1));
-    let traced = client.traced_record("products", "S-1").await.expect("answers").expect("there");
+    let traced = client.shown_record("products", "S-1", true).await.expect("answers").expect("there");
     assert_eq!(traced.provenance.expect("asked for").made.import.as_deref(), Some(import.id.as_str()));
     stack.pass(2 * DAY).await;
     stack.cloud.quiet().await;

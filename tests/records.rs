@@ -167,7 +167,7 @@ async fn a_list_says_what_was_deleted_after_an_import() {
     assert_eq!(changes(&after(&third.id)).await, of(&[]));
     assert_eq!(changes(&by(&second.id)).await, of(&[]));
     assert_eq!(keys(client, &RecordFilter::default()).await, skus((0..5).chain(6..10)));
-    assert_eq!(client.traced_record("products", "SKU-5").await.expect("answers").map(|record| record.key), None);
+    assert_eq!(client.shown_record("products", "SKU-5", true).await.expect("answers").map(|record| record.key), None);
     stack.stop().await;
 }
 
@@ -236,7 +236,7 @@ async fn every_value_tells_the_import_and_the_row_that_it_comes_from() {
     };
     // The import itself may go; what it wrote is still its own.
     stack.client.delete(&first.id).await.expect("deleted");
-    let record = stack.client.traced_record("products", "B").await.expect("answers").expect("is there");
+    let record = stack.client.shown_record("products", "B", true).await.expect("answers").expect("is there");
     assert!(record.fields.get().contains("\"cost\":2"), "{}", record.fields);
     let found = record.provenance.expect("asked for");
     assert_eq!((&found.made, &found.changed), (&row(&first, 2), &row(&second, 2)));
@@ -262,7 +262,7 @@ async fn every_value_tells_the_import_and_the_row_that_it_comes_from() {
     assert_eq!(show(TOKEN, "?provenance=false").await.json().get("provenance"), None);
     assert_eq!(show(TOKEN, "?provenance=maybe").await.refusal(), (400, "invalid_query".to_owned()));
     assert_eq!(show(OTHER_TOKEN, "?provenance=true").await.refusal(), (404, "not_found".to_owned()));
-    assert_eq!(stack.client.traced_record("products", "C").await.expect("answers").map(|record| record.key), None);
+    assert_eq!(stack.client.shown_record("products", "C", true).await.expect("answers").map(|record| record.key), None);
     stack.stop().await;
 }
 
@@ -277,7 +277,7 @@ async fn places_are_those_of_the_records_kind() {
     let vouchers = stack.ended(&vouchers.id).await;
     assert_eq!(vouchers.rows.created, 1);
     let of = async |kind: &str, key: &str| {
-        let record = stack.client.traced_record(kind, key).await.expect("answers").expect("is there");
+        let record = stack.client.shown_record(kind, key, true).await.expect("answers").expect("is there");
         record.provenance.expect("asked for").made.import.expect("an import")
     };
     assert_eq!(of("products", "SKU-0").await, products.id);

@@ -79,21 +79,19 @@ pub fn base_url(text: &str) -> Result<String> {
 /// What may be shown of a text that was given for a URL: what stands before an `@`, or behind a `?` or a `#`, may be a
 /// key.
 fn without_secrets(text: &str) -> String {
-    let (shown, is_cut) = match text.find(['?', '#']) {
-        Some(end) => (&text[..=end], true),
-        None => (text, false),
+    // A key may hold what ends one in a URL: whatever may be a part of it goes, to the last `@`.
+    let (before, host) = text.split_at(text.rfind('@').unwrap_or(0));
+    let hidden = match before.split_once("://") {
+        _ if before.is_empty() => String::new(),
+        Some((scheme, _)) => format!("{scheme}://…"),
+        None => "…".to_owned(),
     };
-    // A key may hold what ends one in a URL: whatever may be a part of it goes.
-    let shown = match text.rfind('@') {
-        Some(at) => {
-            let scheme = text.find("://").filter(|end| *end < at).map_or("", |end| &text[..end + 3]);
-            let rest = &text[at..];
-            let end = rest.find(['?', '#']).map_or(rest.len(), |end| end + 1);
-            return format!("{scheme}…{}{}", &rest[..end], if end < rest.len() { "…" } else { "" });
-        }
-        None => shown,
-    };
-    format!("{shown}{}", if is_cut { "…" } else { "" })
+    match host.find(['?', '#']) {
+        // The `@` may stand in a query, whose rest follows it.
+        _ if before.contains(['?', '#']) => hidden,
+        Some(end) if end + 1 < host.len() => format!("{hidden}{}…", &host[..=end]),
+        _ => format!("{hidden}{host}"),
+    }
 }
 
 /// Whether a URL leads to this machine.
@@ -115,7 +113,9 @@ mod tests {
         for (text, shown) in [
             ("http://u:hush@host", "http://…@host"),
             ("u:hush@host:80/a", "…@host:80/a"),
-            ("http://u:hu/sh?h#u@host?key=hush", "http://…@host?…"),
+            ("http://u:hu/sh@host?key=hush", "http://…@host?…"),
+            ("http://u:hu?sh@host", "http://…"),
+            ("http://host/?a@b=hush", "http://…"),
             ("https://host/?token=hush", "https://host/?…"),
             ("https://host/#hush", "https://host/#…"),
             ("ftp://hush:@a", "ftp://…@a"),

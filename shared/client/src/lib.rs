@@ -461,14 +461,6 @@ impl Client {
         self.record_as(kind, key, provenance).await
     }
 
-    /// The same with its provenance.
-    ///
-    /// # Errors
-    /// [`ClientError`]
-    pub async fn traced_record(&self, kind: &str, key: &str) -> Result<Option<Record>> {
-        self.record_as(kind, key, true).await
-    }
-
     /// A record by kind and canonical key as a value of JSON, which keeps no more of a number than a float holds:
     /// [`Client::shown_record`] has every digit. `None` if there is none.
     ///

@@ -43,8 +43,11 @@ impl Import {
     /// Until when its upload is kept, in Unix milliseconds, where each is kept for `kept_ms` from its storing on;
     /// `None` while it has none.
     pub fn source_expires_at(&self, kept_ms: i64) -> Option<i64> {
-        let since = self.from.as_ref().map_or(self.created_at, |source| source.since);
-        self.object.as_ref().map(|_| since.saturating_add(kept_ms))
+        self.object.as_ref().map(|_| self.upload_since().saturating_add(kept_ms))
+    }
+
+    fn upload_since(&self) -> i64 {
+        self.from.as_ref().map_or(self.created_at, |source| source.since)
     }
 
     /// What an import made now of this one's upload reads.
@@ -56,8 +59,7 @@ impl Import {
         if expires_at - now_ms < UPLOAD_LEFT_MS {
             return Err(NoSource::Expires(expires_at));
         }
-        let since = self.from.as_ref().map_or(self.created_at, |source| source.since);
-        Ok(Source { import: self.id.clone(), upload: self.upload_of().clone(), since })
+        Ok(Source { import: self.id.clone(), upload: self.upload_of().clone(), since: self.upload_since() })
     }
 
     /// The import, which is new, as one that reads the upload of `of`. It waits to be accepted, as an upload does whose

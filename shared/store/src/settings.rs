@@ -189,17 +189,17 @@ impl Settings {
 
     /// How long an export and its file are kept once it has ended, in milliseconds.
     pub fn export_retention_ms(&self) -> i64 {
-        i64::try_from(self.export_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
+        days_ms(self.export_retention_days)
     }
 
     /// How long an upload is kept, in milliseconds.
     pub fn upload_retention_ms(&self) -> i64 {
-        i64::try_from(self.upload_retention_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
+        days_ms(self.upload_retention_days)
     }
 
     /// How long an import waits to be confirmed, in milliseconds.
     pub fn confirm_ms(&self) -> i64 {
-        i64::try_from(self.confirm_days).unwrap_or(i64::MAX / 1000).saturating_mul(24 * 60 * 60 * 1000)
+        days_ms(self.confirm_days)
     }
 
     /// The clock that these settings name.
@@ -320,6 +320,10 @@ impl Clients<'_> {
         config.set_endpoint_url(url.map(str::to_owned));
         aws_sdk_s3::Client::from_conf(config.build())
     }
+}
+
+fn days_ms(days: u64) -> i64 {
+    i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(24 * 60 * 60 * 1000)
 }
 
 #[cfg(test)]

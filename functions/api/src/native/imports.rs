@@ -138,14 +138,13 @@ pub(super) async fn errors_summary(
     id: Named<ImportId>,
 ) -> Result<Json<views::ErrorSummary>, Refusal> {
     let import = caller.import(&store, id.get()).await?;
-    let counts = store.error_counts(&import.id).await?;
-    let (errors, rows, mut apart) = (counts.errors, counts.rows, counts.apart);
-    apart.sort_by_key(|count| (Reverse(count.errors), count.first.first().copied()));
-    apart.truncate(limits::SHOWN_GROUPS);
-    let places: BTreeSet<ErrorCursor> = apart.iter().flat_map(|count| count.first.iter().copied()).collect();
+    let mut counts = store.error_counts(&import.id).await?;
+    counts.apart.sort_by_key(|count| (Reverse(count.errors), count.first.first().copied()));
+    counts.apart.truncate(limits::SHOWN_GROUPS);
+    let places: BTreeSet<ErrorCursor> = counts.apart.iter().flat_map(|count| count.first.iter().copied()).collect();
     let found = store.errors_at(&import.id, &places).await?;
-    let other = errors - apart.iter().map(|count| count.errors).sum::<u64>();
-    let groups = apart.into_iter().map(|count| views::ErrorGroup {
+    let (errors, rows, other) = (counts.errors, counts.rows, counts.others());
+    let groups = counts.apart.into_iter().map(|count| views::ErrorGroup {
         what_to_do: remedy(&count.code).to_owned(),
         examples: count.first.iter().filter_map(|place| found.get(place).cloned()).collect(),
         code: count.code,
