@@ -56,14 +56,14 @@ impl Store {
     pub async fn records(&self, names: &[&RecordName]) -> Result<HashMap<RecordName, Record>> {
         let keys = names.iter().map(|name| item::key(name)).collect();
         let items = self.batch_get(&self.settings().records_table, keys).await?;
-        items.iter().map(item::read).collect()
+        items.into_iter().map(item::read).collect()
     }
 
     /// What one request reads of at most [`READ_BATCH`] records, consistently: DynamoDB answers at most 16 MB.
     pub async fn records_page(&self, names: &[&RecordName]) -> Result<Page> {
         let keys = names.iter().map(|name| item::key(name)).collect();
         let (items, unread) = self.batch_get_page(&self.settings().records_table, keys).await?;
-        let records = items.iter().map(item::read).collect::<Result<_>>()?;
+        let records = items.into_iter().map(item::read).collect::<Result<_>>()?;
         Ok(Page { records, unread: unread.iter().filter_map(item::name).collect() })
     }
 

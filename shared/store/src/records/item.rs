@@ -96,15 +96,15 @@ fn attribute(value: &Value) -> AttributeValue {
     }
 }
 
-fn value(attribute: &AttributeValue) -> Option<Value> {
+fn value(attribute: AttributeValue) -> Option<Value> {
     Some(match attribute {
-        AttributeValue::S(text) => Value::Text(text.clone()),
-        AttributeValue::N(number) => Value::Number(Decimal::parse(number).ok()?),
-        AttributeValue::Bool(boolean) => Value::Boolean(*boolean),
-        AttributeValue::L(items) => Value::List(items.iter().map(value).collect::<Option<_>>()?),
+        AttributeValue::S(text) => Value::Text(text),
+        AttributeValue::N(number) => Value::Number(Decimal::parse(&number).ok()?),
+        AttributeValue::Bool(boolean) => Value::Boolean(boolean),
+        AttributeValue::L(items) => Value::List(items.into_iter().map(value).collect::<Option<_>>()?),
         AttributeValue::M(members) => {
-            let member = |(name, member): (&String, &AttributeValue)| Some((name.clone(), value(member)?));
-            Value::Object(members.iter().map(member).collect::<Option<_>>()?)
+            let member = |(name, member)| Some((name, value(member)?));
+            Value::Object(members.into_iter().map(member).collect::<Option<_>>()?)
         }
         AttributeValue::Null(_) => Value::Null,
         _ => return None,
@@ -117,16 +117,16 @@ pub(crate) fn name(item: &Item) -> Option<RecordName> {
     Some(RecordName { partition: text("pk")?, sort: text("sk")?, whole: text("key") })
 }
 
-/// The record of an item and its name.
+/// The record of an item and its name. The item's texts become the record's, so that none is in memory twice.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] when the item is not what this version writes.
-pub(crate) fn read(item: &Item) -> Result<(RecordName, Record)> {
+pub(crate) fn read(item: Item) -> Result<(RecordName, Record)> {
     let unknown = || StoreError::Unreadable { what: "a record", source: "unknown form".into() };
-    Ok((name(item).ok_or_else(unknown)?, record(item).ok_or_else(unknown)?))
+    Ok((name(&item).ok_or_else(unknown)?, record(item).ok_or_else(unknown)?))
 }
 
-fn record(item: &Item) -> Option<Record> {
+fn record(mut item: Item) -> Option<Record> {
     let rev = item.get("rev")?.as_n().ok()?.parse().ok()?;
     let book: Bookkeeping = serde_json::from_str(item.get("stamps")?.as_s().ok()?).ok()?;
     let (made, last) = match book.m[..] {
@@ -153,10 +153,14 @@ fn record(item: &Item) -> Option<Record> {
         gone,
     };
     // A tombstone has none.
-    let fields = item.get("fields").map(|fields| fields.as_m()).transpose().ok()?;
-    for (name, attribute) in fields.into_iter().flatten() {
+    let fields = match item.remove("fields") {
+        Some(AttributeValue::M(fields)) => fields,
+        None => HashMap::new(),
+        Some(_) => return None,
+    };
+    for (name, attribute) in fields {
         record.stamps.insert(name.clone(), most);
-        record.fields.insert(name.clone(), value(attribute)?);
+        record.fields.insert(name, value(attribute)?);
     }
     record.stamps.extend(book.d.into_iter().map(|name| (name, made.of_default())));
     record.stamps.extend(book.x.into_iter().map(|(name, at)| (name, stamp(at))));
@@ -230,7 +234,7 @@ mod tests {
         // A tombstone has none, and is read as one that has none in it.
         item.extend((!record.is_gone()).then_some(("fields".into(), fields)));
         item.extend(record.gone.map(|at| ("gone".into(), gone(at))));
-        let (name, read) = read(&item).expect("reads");
+        let (name, read) = read(item).expect("reads");
         assert_eq!((name.key(), &read), ("SKU-1", record));
     }
 

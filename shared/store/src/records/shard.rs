@@ -43,11 +43,16 @@ impl Store {
                 .expression_attribute_values(":after", s(after)),
         };
         let output = query.send().await.map_err(StoreError::unavailable("dynamodb:Query"))?;
-        let whole = |item| item::read(item).map(|(name, record)| (name.key().to_owned(), record));
-        let records: Vec<(String, Record)> = output.items().iter().map(whole).collect::<Result<_>>()?;
-        let lasts = |at: &usize| records[*at].1.is_gone() && !output.items()[*at].contains_key("expires_at");
-        let lasting = (0..records.len()).filter(lasts).collect();
         let next = output.last_evaluated_key().and_then(item::name).map(|name| name.sort);
+        let (mut records, mut lasting) = (Vec::new(), Vec::new());
+        for item in output.items.unwrap_or_default() {
+            let expires = item.contains_key("expires_at");
+            let (name, record) = item::read(item)?;
+            if record.is_gone() && !expires {
+                lasting.push(records.len());
+            }
+            records.push((name.key().to_owned(), record));
+        }
         Ok(ShardPage { records, lasting, next })
     }
 }
