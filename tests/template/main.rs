@@ -291,6 +291,8 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         for (name, reference) in references {
             assert_eq!(environment[name], reference, "{function}: {name}");
         }
+        // As the local cloud's functions have it, whose memory the tests bound.
+        assert_eq!(environment["MALLOC_ARENA_MAX"], "'1'", "{function}");
         for queue in QueueName::ALL {
             assert_eq!(environment[queue.row().variable], format!("!Ref {}", queue.logical_id()), "{function}");
         }

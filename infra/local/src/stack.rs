@@ -41,6 +41,8 @@ pub(crate) fn environment(
         ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
         // The api as a function: the stage of a REST API is no part of a path.
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
+        // As in the template: with an arena for each thread, what one frees serves no other, and peaks add up.
+        ("MALLOC_ARENA_MAX", "1".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
         ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
         ("AWS_ENDPOINT_URL_SQS", endpoints.sqs.clone()),
