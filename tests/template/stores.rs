@@ -44,7 +44,7 @@ fn files_lie_where_the_buckets_rules_look_for_them() {
     let export = Export::new(ExportId::new(0, [0; 10]), account.clone(), "products".parse().expect("a kind"), 0);
     for (bucket, key, days) in [
         ("UploadsBucket", uploads::upload_key(&account, &import), "!Ref UploadRetentionDays"),
-        ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ResultRetentionDays"),
+        ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ImportRetentionDays"),
         ("ResultsBucket", export_file_key(&export), "!Ref ExportRetentionDays"),
     ] {
         let rules = list(&template.properties(bucket)["LifecycleConfiguration"]["Rules"]);

@@ -1,13 +1,14 @@
 //! Dead letters, expiry, lost events: every import ends. Deletions: what is gone is gone.
 //!
 //! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those
-//! that have not ended; then it removes what deleted imports have left, and accounts. From the dead-letter queues it
+//! that have not ended; then it removes imports whose time is over, what deleted imports have left, and accounts. From the dead-letter queues it
 //! takes the orders that were tried often enough, and settles them.
 
 mod accounts;
 mod dead_letter;
 mod exports;
 mod look;
+mod retention;
 
 pub use dead_letter::DeadLetter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -30,7 +31,8 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at, of exports, of removals that were carried out, and of accounts whose removal was gone on with.
+/// were looked at, of exports, of imports that are kept no longer, of removals that were carried out, and of accounts
+/// whose removal was gone on with.
 ///
 /// # Errors
 /// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.
@@ -51,19 +53,21 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     }
     metrics::write(&[(Metric::ImportsSwept, due.len() as u64)], &[]);
     let exports = exports::sweep(store, deadline).await?;
+    // Before the removals, which remove what these leave.
+    let retentions = retention::sweep(store, deadline).await?;
     // Imports go first: nobody waits for a removal.
     let removals = remove(store, deadline).await?;
     // Last, since it takes all the time that there is.
     let accounts = accounts::sweep(store, deadline).await?;
-    let done = exports.looked_at + removals.done + accounts.looked_at;
-    let all_failed = failed + exports.failed + removals.failed + accounts.failed;
+    let done = exports.looked_at + retentions.ended + removals.done + accounts.looked_at;
+    let all_failed = failed + exports.failed + retentions.failed + removals.failed + accounts.failed;
     let all = due.len() - failed + done + all_failed;
     if all_failed > 0 && all_failed == all {
         return Err("no import and no export could be looked at, and nothing removed".into());
     }
     answer(json!({
-        "looked_at": due.len() - failed, "failed": failed, "exports": exports.looked_at, "removed": removals.done,
-        "accounts": accounts.looked_at,
+        "looked_at": due.len() - failed, "failed": failed, "exports": exports.looked_at, "retired": retentions.ended,
+        "removed": removals.done, "accounts": accounts.looked_at,
     }))
 }
 

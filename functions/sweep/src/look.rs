@@ -1,6 +1,6 @@
 //! Looking at one import.
 
-use penstock_model::{AccountId, Import, ImportId, Order, Stage};
+use penstock_model::{AccountId, Import, ImportId, Order, Retention, Stage};
 use penstock_store::{Result, Store};
 use tracing::info;
 
@@ -42,14 +42,15 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
         Stage::Splitting | Stage::Applying | Stage::Confirmed | Stage::Removing | Stage::Halting => {
             running(store, &import).await?
         }
-        Stage::Expired | Stage::Ended if import.owes_report() => {
+        // One whose time is over gets no file any more, and goes.
+        Stage::Expired | Stage::Ended if import.owes_report() && !is_over(store, &import) => {
             store.send(&Order::to_report(&import)).await?;
-            store.note_swept(account, id, Some("ended")).await?;
+            store.note_swept(account, id, "ended").await?;
             Sight::Reported
         }
         Stage::Ended if import.object.is_none() => cancelled(store, &import).await?,
         Stage::Expired | Stage::Ended => {
-            store.note_swept(account, id, None).await?;
+            store.note_ended(&import).await?;
             Sight::Done
         }
     };
@@ -59,11 +60,16 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
     Ok(sight)
 }
 
+fn is_over(store: &Store, import: &Import) -> bool {
+    let kept_ms = store.settings().import_retention_ms();
+    matches!(import.retention(store.now_ms(), kept_ms), Retention::Read(_) | Retention::Over)
+}
+
 async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
     // The object is looked for before the time is: an upload that S3 accepted in time counts.
     if store.find_upload(&import.account, &import.id).await?.is_some() {
         store.send(&Order::to_continue(import, import.split_died_at)).await?;
-        store.note_swept(&import.account, &import.id, Some("found")).await?;
+        store.note_swept(&import.account, &import.id, "found").await?;
         return Ok(Sight::Found);
     }
     if store.expire(import).await? {
@@ -71,14 +77,14 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
         store.remove_parts(import).await?;
         return Ok(Sight::Expired);
     }
-    store.note_swept(&import.account, &import.id, Some("awaiting")).await?;
+    store.note_swept(&import.account, &import.id, "awaiting").await?;
     Ok(Sight::Fine)
 }
 
 /// An upload that waits for the replace at the gate of its kind. Whoever frees the gate tells it; that may be lost.
 async fn waiting(store: &Store, import: &Import) -> Result<Sight> {
     let woken = store.wake_waiting(import).await?;
-    store.note_swept(&import.account, &import.id, Some("waiting")).await?;
+    store.note_swept(&import.account, &import.id, "waiting").await?;
     Ok(if woken { Sight::Woken } else { Sight::Fine })
 }
 
@@ -87,7 +93,7 @@ async fn held(store: &Store, import: &Import) -> Result<Sight> {
     if store.end_held(import).await? {
         return Ok(Sight::Unconfirmed);
     }
-    store.note_swept(&import.account, &import.id, Some("held")).await?;
+    store.note_swept(&import.account, &import.id, "held").await?;
     Ok(Sight::Fine)
 }
 
@@ -100,14 +106,14 @@ async fn cancelled(store: &Store, import: &Import) -> Result<Sight> {
         return Ok(Sight::Fine);
     }
     store.order_removal(account, id).await?;
-    store.note_swept(account, id, None).await?;
+    store.note_ended(import).await?;
     Ok(Sight::Done)
 }
 
 async fn running(store: &Store, import: &Import) -> Result<Sight> {
     let progress = store.progress(import).await?;
     if import.last_swept.as_deref() != Some(&progress) {
-        store.note_swept(&import.account, &import.id, Some(&progress)).await?;
+        store.note_swept(&import.account, &import.id, &progress).await?;
         return Ok(Sight::Fine);
     }
     store.note_full_blocks(import).await?;
@@ -115,6 +121,6 @@ async fn running(store: &Store, import: &Import) -> Result<Sight> {
     if let Some(order) = settled.and_then(|import| import.resume()) {
         store.send(&order).await?;
     }
-    store.note_swept(&import.account, &import.id, Some(&progress)).await?;
+    store.note_swept(&import.account, &import.id, &progress).await?;
     Ok(Sight::Resumed)
 }

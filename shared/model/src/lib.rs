@@ -25,6 +25,7 @@ mod record;
 mod remedy;
 mod removal;
 pub mod replace;
+mod retention;
 pub mod retry;
 mod row_error;
 mod schema;
@@ -55,6 +56,7 @@ pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use remedy::{has_remedy, remedy};
 pub use removal::{Kept, Removal};
+pub use retention::Retention;
 pub use row_error::{ErrorCount, ErrorCounts, ErrorCursor, RowError, RowRange, without_places};
 pub use schema::{
     AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,

@@ -245,6 +245,12 @@ pub const REJECTED_URL_SECONDS: i64 = 5 * 60;
 /// How long an upload is kept when the deployment says nothing else, in days.
 pub const UPLOAD_RETENTION_DAYS: u64 = 30;
 
+/// How long an import is kept once it has ended when the deployment says nothing else, in days.
+pub const IMPORT_RETENTION_DAYS: u64 = 90;
+
+/// Imports whose retention is over that one look of the sweeper removes, at most, from each of four partitions.
+pub const RETIRED_AT_ONCE: usize = 25;
+
 /// How long an upload must be kept yet for another import to be made of it, in milliseconds: 2 days.
 pub const UPLOAD_LEFT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 

@@ -126,6 +126,10 @@ pub struct Import {
     pub expires_at: String,
     /// When it ended, in RFC 3339.
     pub completed_at: Option<String>,
+    /// Until when it is kept, with its errors and its rejected rows, in RFC 3339, and longer while another import reads
+    /// what was uploaded to it; none while it has not ended.
+    #[serde(default)]
+    pub retained_until: Option<String>,
     /// The import whose upload it reads, where nothing was uploaded to it.
     #[serde(default)]
     pub from: Option<String>,

@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, Delete, TransactWriteItem, builders::UpdateBuilder},
 };
-use penstock_model::{Import, Marks, Stage, Status, Transition};
+use penstock_model::{Import, ImportId, Marks, Stage, Status, Transition};
 
 use crate::{
     Result,
-    dynamo::{Item, s, updating, value},
+    dynamo::{Item, n, s, updating, value},
+    table::{due_shard, ended_shard},
 };
 
 /// A change of one item. Attributes are named by placeholders, `status` as `#status`, since many of their names are
@@ -46,8 +47,8 @@ impl Change {
     }
 
     /// What a transition changes in an import as it was read, on the condition that the import stands where the
-    /// transition is made from. An import that the transition leaves nothing to be looked at in is taken off the
-    /// sweeper's list.
+    /// transition is made from. An import that the transition leaves nothing to be looked at in leaves the sweeper's
+    /// list for that of imports that have ended.
     pub(crate) fn by(import: &Import, transition: &Transition, now_ms: i64) -> Result<Self> {
         let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(|stage| transition.is_made_from(*stage)).collect();
         let mut change = Self::at(&stages);
@@ -59,8 +60,19 @@ impl Change {
         }
         Ok(match transition.stays_due(import) {
             true => change,
-            false => change.remove("due_at").remove("due_shard"),
+            false => change.ended(&import.id, now_ms),
         })
+    }
+
+    /// Makes the change only while the import is on the sweeper's list of those for which there may be something to do.
+    pub(crate) fn listed(self, id: &ImportId) -> Self {
+        self.only_if("due_shard = :list").value("list", s(due_shard(id)))
+    }
+
+    /// Puts an import on the list of those that have ended, by the moment at which it did, in Unix milliseconds:
+    /// [`crate::retention`]. It leaves the other one.
+    pub(crate) fn ended(self, id: &ImportId, ended_at: i64) -> Self {
+        self.set("due_at", n(ended_at)).set("due_shard", s(ended_shard(id)))
     }
 
     /// The condition that an import has these marks.
@@ -201,8 +213,10 @@ mod tests {
         let change = Change::by(&import(), &end, 7).expect("attributes");
         assert_eq!(
             change.update_expression(),
-            "SET #completed_at = :completed_at, #rows = :rows, #status = :status REMOVE #due_at, #due_shard"
+            "SET #completed_at = :completed_at, #rows = :rows, #status = :status, #due_at = :due_at, #due_shard = \
+             :due_shard"
         );
+        assert_eq!((&change.values[":due_at"], &change.values[":due_shard"]), (&n(7), &s("ended-1")));
         let running = "#status IN (:processing) AND attribute_not_exists(#halt) AND";
         let wanted = format!(
             "{running} attribute_not_exists(#total) AND attribute_not_exists(#waiting_for) OR {running} \

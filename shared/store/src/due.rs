@@ -1,5 +1,6 @@
 //! The sweeper's list: imports for which there may be something to do carry `due_at`, by which the index `due` finds
-//! them. So do orders to remove what is left of imports, in partitions of their own.
+//! them. So do orders to remove what is left of imports, and imports that have ended ([`crate::retention`]), in
+//! partitions of their own.
 
 use aws_sdk_dynamodb::types::Select;
 use penstock_model::{AccountId, Import, ImportId, Stage, limits::REMOVALS_AT_ONCE};
@@ -112,27 +113,28 @@ impl Store {
     pub async fn hurry(&self, account: &AccountId, id: &ImportId) -> Result<()> {
         let Some(import) = self.import(account, id).await? else { return Ok(()) };
         let progress = self.progress(&import).await?;
-        let change = Change::default().only_if("attribute_exists(due_at)");
-        let change = change.set("due_at", n(self.now_ms())).set("last_swept", s(progress));
+        let change = Change::default().listed(id).set("due_at", n(self.now_ms())).set("last_swept", s(progress));
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 
-    /// Notes what the sweeper saw and when it is to look again. Without `seen` nothing is left to look at in an import
-    /// that has ended, and it leaves the list, unless a late upload was accepted meanwhile.
-    ///
-    /// A repeat moves the next look, no more.
-    pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: Option<&str>) -> Result<()> {
-        let change = match seen {
-            Some(seen) => Change::default().set("due_at", n(self.next_look())).set("last_swept", s(seen)),
-            None => Change::at(&[Stage::Expired, Stage::Ended]).remove("due_at").remove("due_shard"),
-        };
-        let change = change.only_if("attribute_exists(due_at)");
+    /// Notes what the sweeper saw and when it is to look again. An import that has left the list stays as it is. A
+    /// repeat moves the next look, no more.
+    pub async fn note_swept(&self, account: &AccountId, id: &ImportId, seen: &str) -> Result<()> {
+        let change = Change::default().listed(id).set("due_at", n(self.next_look())).set("last_swept", s(seen));
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
+    }
+
+    /// Has an import that has ended, and in which nothing is left to look at, leave the list for that of ended ones,
+    /// unless a late upload was accepted since it was read. A repeat finds it there.
+    pub async fn note_ended(&self, import: &Import) -> Result<()> {
+        let Some(ended_at) = import.ended_at() else { return Ok(()) };
+        let change = Change::at(&[Stage::Expired, Stage::Ended]).listed(&import.id).ended(&import.id, ended_at);
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await.map(drop)
     }
 
     /// Has an import that has ended looked at again at this moment, in Unix milliseconds. A repeat does the same.
     pub async fn look_again_at(&self, account: &AccountId, id: &ImportId, at_ms: i64) -> Result<()> {
-        let change = Change::at(&[Stage::Ended]).only_if("attribute_exists(due_at)").set("due_at", n(at_ms));
+        let change = Change::at(&[Stage::Ended]).listed(id).set("due_at", n(at_ms));
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 

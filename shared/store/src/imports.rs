@@ -1,5 +1,6 @@
 //! Imports: the control plane's items, one per import. While there may be something to do for an import, its item
-//! carries `due_at`, by which the sweeper finds it through the index `due`.
+//! carries `due_at`, by which the sweeper finds it through the index `due`; and once it has ended, for
+//! [`crate::retention`].
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits};
@@ -165,8 +166,8 @@ impl Store {
     /// Records the rejected rows file of an ended import; the sweeper need not look at it any more, and where it read
     /// another import's upload it does so no more. A repeat writes the same.
     pub async fn set_report(&self, import: &Import, report: &Report) -> Result<()> {
-        let change =
-            Change::of_existing().set("report", value("a report", report)?).remove("due_at").remove("due_shard");
+        let ended_at = import.ended_at().unwrap_or(import.created_at);
+        let change = Change::of_existing().set("report", value("a report", report)?).ended(&import.id, ended_at);
         let key = import_key(&import.account, &import.id);
         // Where the condition is not met, the import was deleted while its report was written.
         if import.from.is_none() {

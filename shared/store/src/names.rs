@@ -73,6 +73,8 @@ beginnings! {
         Order = "kind#",
         /// The import that took a place in that order; it outlives the import.
         Place = "order#",
+        /// The place that an import took which is gone, by its id.
+        Taken = "taken#",
         /// What an `Idempotency-Key` stands for.
         Idempotency = "idempotency#",
         /// What counts against a quota.

@@ -4,8 +4,10 @@
 //! the sweeper finds by the index `due`. So the one who reads hostile files cannot remove any, a death after the answer
 //! loses nothing, and a request takes no longer for a large import than for a small one.
 //!
+//! An import goes by [`Store::remove_ended`], whether its owner deletes it or its time is over ([`crate::retention`]).
+//!
 //! ```text
-//! api                       imports table                        sweeper                    S3
+//! api, or sweeper           imports table                        sweeper                    S3
 //!  │ delete ──────────────▶ the import goes, its order comes
 //!  │ † delete.ordered       (one transaction)
 //!  ▼ 204                       │ due now ────────────────────────▶ remove ─────────────────▶ parts, every version,
@@ -81,6 +83,17 @@ pub enum Deleted {
     Read(ImportId),
 }
 
+/// What became of an import that was to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// It is gone by this call.
+    Now,
+    /// It stands elsewhere than it did, or is gone.
+    MovedOn,
+    /// Somebody else is at it, or at what goes with it, at this moment.
+    Busy,
+}
+
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
@@ -97,9 +110,8 @@ fn mark() -> String {
 }
 
 impl Store {
-    /// Deletes an import: from now on it is missing, what is left of it is ordered to be removed, and another import's
-    /// upload is read by it no more, in one transaction. Refused, with nothing changed, while it runs or another import
-    /// reads its upload. A repeat finds it missing.
+    /// Deletes an import. Refused, with nothing changed, while it runs or another import reads its upload. A repeat
+    /// finds it missing.
     pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<Deleted> {
         let mut pause = Backoff::default();
         loop {
@@ -113,20 +125,36 @@ impl Store {
                 Deletion::Read(reader) => return Ok(Deleted::Read(reader)),
                 Deletion::Remove => {}
             }
-            let gone = Change::at(&[Stage::Expired, Stage::Ended]).only_if("attribute_not_exists(readers)");
-            let gone = gone.in_deletion(self.imports_table(), import_key(account, id));
-            let removal = import.removal(self.now_ms(), mark());
-            let mut actions = vec![gone, putting(self.put_action(item(&removal)?))];
-            actions.extend(self.leave_upload_action(&import).await?);
-            let Some(reasons) = self.transact(actions).await? else {
-                crash::point("delete.ordered");
-                return Ok(Deleted::Gone);
-            };
-            // Where it has moved on or is gone, the next round decides.
-            if reasons[0] != "ConditionalCheckFailed" {
-                pause.wait("dynamodb:TransactWriteItems").await?;
+            match self.remove_ended(&import).await? {
+                Gone::Now => return Ok(Deleted::Gone),
+                // It has moved on or is gone: the next round decides.
+                Gone::MovedOn => {}
+                Gone::Busy => pause.wait("dynamodb:TransactWriteItems").await?,
             }
         }
+    }
+
+    /// Removes an import that has ended: from now on it is missing, what is left of it is ordered to be removed, the
+    /// place that it took tells whose it was, and another import's upload is read by it no more, in one transaction. It
+    /// is made while the import stands where it did when it was read, and nobody reads its upload. A repeat finds it
+    /// missing.
+    pub(crate) async fn remove_ended(&self, import: &Import) -> Result<Gone> {
+        let gone = Change::at(&[Stage::Expired, Stage::Ended]).only_if("attribute_not_exists(readers)");
+        let gone = match import.completed_at {
+            // One that had expired may have run and ended since.
+            Some(at) => gone.only_if("completed_at = :ended_at").value("ended_at", n(at)),
+            None => gone,
+        };
+        let gone = gone.in_deletion(self.imports_table(), import_key(&import.account, &import.id));
+        let removal = import.removal(self.now_ms(), mark());
+        let mut actions = vec![gone, putting(self.put_action(item(&removal)?))];
+        actions.extend(self.taken_action(import));
+        actions.extend(self.leave_upload_action(import).await?);
+        let Some(reasons) = self.transact(actions).await? else {
+            crash::point("delete.ordered");
+            return Ok(Gone::Now);
+        };
+        Ok(if reasons[0] == "ConditionalCheckFailed" { Gone::MovedOn } else { Gone::Busy })
     }
 
     /// What becomes of an object that was stored under an import's key and is not its upload: its removal is ordered.

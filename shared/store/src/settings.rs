@@ -68,6 +68,9 @@ pub struct Settings {
     /// `PENSTOCK_UPLOAD_RETENTION_DAYS`: how long an upload is kept; [`limits::UPLOAD_RETENTION_DAYS`] if not set. The
     /// bucket's lifecycle removes it.
     pub upload_retention_days: u64,
+    /// `PENSTOCK_IMPORT_RETENTION_DAYS`: how long an import is kept once it has ended, with its row errors and its
+    /// rejected rows; [`limits::IMPORT_RETENTION_DAYS`] if not set. The sweeper removes it.
+    pub import_retention_days: u64,
     /// `PENSTOCK_EXPORT_RETENTION_DAYS`: how long an export and its file are kept once it has ended;
     /// [`limits::EXPORT_RETENTION_DAYS`] if not set. The bucket's lifecycle removes the file.
     pub export_retention_days: u64,
@@ -170,6 +173,7 @@ impl Settings {
             },
             confirm_days: number("PENSTOCK_CONFIRM_DAYS", limits::CONFIRM_DAYS)?,
             upload_retention_days: number("PENSTOCK_UPLOAD_RETENTION_DAYS", limits::UPLOAD_RETENTION_DAYS)?,
+            import_retention_days: number("PENSTOCK_IMPORT_RETENTION_DAYS", limits::IMPORT_RETENTION_DAYS)?,
             export_retention_days: number("PENSTOCK_EXPORT_RETENTION_DAYS", limits::EXPORT_RETENTION_DAYS)?,
             export_part_bytes: number("PENSTOCK_EXPORT_PART_BYTES", limits::EXPORT_PART_BYTES as u64)?
                 .clamp(limits::PART_LEAST_BYTES, limits::EXPORT_PART_BYTES as u64)
@@ -192,9 +196,15 @@ impl Settings {
         days_ms(self.export_retention_days)
     }
 
-    /// How long an upload is kept, in milliseconds.
+    /// How long an import is kept once it has ended, in milliseconds.
+    pub fn import_retention_ms(&self) -> i64 {
+        days_ms(self.import_retention_days)
+    }
+
+    /// How long an upload is kept for certain, in milliseconds: as long as the bucket keeps it, and no longer than an
+    /// import that ends at once, with which it goes.
     pub fn upload_retention_ms(&self) -> i64 {
-        days_ms(self.upload_retention_days)
+        days_ms(self.upload_retention_days.min(self.import_retention_days))
     }
 
     /// How long an import waits to be confirmed, in milliseconds.
@@ -226,6 +236,11 @@ impl Settings {
         };
         Clients { settings: self, http }
     }
+}
+
+/// Days in milliseconds, as many as there can be.
+fn days_ms(days: u64) -> i64 {
+    i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(24 * 60 * 60 * 1000)
 }
 
 pub(crate) struct Clients<'a> {
@@ -320,10 +335,6 @@ impl Clients<'_> {
         config.set_endpoint_url(url.map(str::to_owned));
         aws_sdk_s3::Client::from_conf(config.build())
     }
-}
-
-fn days_ms(days: u64) -> i64 {
-    i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(24 * 60 * 60 * 1000)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | `account#<account>` | `export#<id>` | an export |
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `order#<kind>#<place>` | the import that took a place in that order; it outlives the import |
+//! | `account#<account>` | `taken#<import>` | the place that an import took which is gone |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
@@ -70,6 +71,12 @@ pub(crate) fn due_shard(id: &ImportId) -> String {
     (u32::from(last) % DUE_SHARDS).to_string()
 }
 
+/// The partition of the index `due` in which an import is found that has ended, by when it did: none of those in which
+/// there is something to look at.
+pub(crate) fn ended_shard(id: &ImportId) -> String {
+    format!("ended-{}", due_shard(id))
+}
+
 pub(crate) fn removal_key(account: &AccountId, id: &ImportId) -> Item {
     own_key(account, Own::Removal, id)
 }
@@ -111,6 +118,11 @@ pub(crate) fn place_key(account: &AccountId, kind: &KindName, order: u64) -> Ite
 /// The place that stands under a sort key.
 pub(crate) fn place_of(sk: &str) -> Option<u64> {
     sk.strip_prefix(Own::Place.text())?.rsplit_once('#')?.1.parse().ok()
+}
+
+/// The place that an import took which is gone.
+pub(crate) fn taken_key(account: &AccountId, import: &ImportId) -> Item {
+    own_key(account, Own::Taken, import)
 }
 
 pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {

@@ -13,7 +13,7 @@ use axum::{
 };
 use penstock_engine::key;
 use penstock_model::{Import, ImportId, KindName, Record, views};
-use penstock_store::Store;
+use penstock_store::{Store, places::Taken};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -53,7 +53,15 @@ pub(super) async fn place_of(
     kind: &KindName,
     what: &str,
 ) -> Result<u64, Refusal> {
-    let Import { order, kind: of, .. } = caller.import(store, id).await?;
+    let (of, order) = match (caller.import(store, id).await, id) {
+        (Ok(Import { kind, order, .. }), _) => (kind, order),
+        (Err(missing), None) => return Err(missing),
+        // What it changed outlives it.
+        (Err(missing), Some(id)) => match store.place_taken(&caller.account, id).await? {
+            Some(Taken { kind, order }) => (kind, order),
+            None => return Err(missing),
+        },
+    };
     if of != *kind {
         let message = format!("the import is of the kind {of}, and the {what} of the kind {kind}");
         return Err(Refusal::unprocessable("another_kind", message));

@@ -19,6 +19,7 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         Some(_) => Vec::new(),
     };
     let source_expires_at = import.source_expires_at(store.settings().upload_retention_ms());
+    let retained_until = import.retained_until(store.settings().import_retention_ms());
     let rejected = import.report.as_ref().map(|report| Rejected { rows: report.rows });
     let detected = import.layout.clone().map(|layout| {
         let mut detected = Detected::from(layout);
@@ -33,6 +34,7 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         created_at: rfc3339(import.created_at),
         expires_at: rfc3339(import.deadline()),
         completed_at: import.completed_at.map(rfc3339),
+        retained_until: retained_until.map(rfc3339),
         from: import.from.map(|source| source.import.to_string()),
         source_expires_at: source_expires_at.map(rfc3339),
         filename: import.filename,
