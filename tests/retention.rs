@@ -1,5 +1,5 @@
-//! An import is kept for its days from its end on, and goes then as its owner's deletion would have it go; nothing of an
-//! import that has not ended does, nor of its neighbours, and what it changed tells its id ever after.
+//! An import is kept for its days from its end on, and goes then as its owner's deletion would have it go; nothing of
+//! an import that has not ended does, nor of its neighbours, and what it changed tells its id ever after.
 
 mod support;
 
@@ -358,9 +358,6 @@ async fn a_sweep_removes_a_bounded_number_and_the_next_one_goes_on() {
         options.scheduled = false;
         options.proxy = true;
         options.environment.push(days(2));
-        options
-            .environment
-            .push(("PENSTOCK_RATE_LIMITS".into(), "native.imports.account=off,native.all.account=off".into()));
     })
     .await;
     let most = limits::RETIRED_AT_ONCE * 4;
@@ -406,12 +403,13 @@ async fn sweep_removals(stack: &Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_parameter_counts_for_imports_that_have_ended() {
-    let data = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path();
     let start = |kept_days: u64| {
         Stack::with(move |options| {
             options.scheduled = false;
             options.environment.push(days(kept_days));
-            options.data = Some(data.path().to_owned());
+            options.data = Some(data.to_owned());
         })
     };
     let stack = start(1).await;

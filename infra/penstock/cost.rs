@@ -503,6 +503,29 @@ mod tests {
         assert!(table.of("gold", 1.0).is_err());
     }
 
+    /// An import's estimate takes the figures that were measured.
+    #[test]
+    fn an_imports_estimate_has_the_measured_figures() {
+        use penstock_model::cost;
+        let measured: serde_json::Value =
+            serde_json::from_str(include_str!("../cost/measured.json")).expect("what was measured is JSON");
+        let dollars = |name: &str| {
+            let runs = measured["runs"].as_array().expect("runs");
+            let run = runs.iter().find(|run| run["name"] == name).expect("it was measured");
+            let parts = run["dollars_per_million"].as_object().expect("dollars");
+            parts.values().map(|part| part.as_f64().expect("a number")).sum::<f64>()
+        };
+        for (name, figure) in
+            [("new", cost::NEW), ("updated", cost::UPDATED), ("unchanged", cost::UNCHANGED), ("all bad", cost::FAILED)]
+        {
+            assert_eq!(figure, (dollars(name) * 1e4).round() as u64, "{name}");
+        }
+        assert_eq!(
+            (measured["region"].as_str(), measured["prices"].as_str()),
+            (Some(cost::REGION), Some(cost::PRICES))
+        );
+    }
+
     #[test]
     fn everything_that_is_used_is_paid_for_at_its_own_price() {
         let operation = |service: &str, name: &str, function: &str| Operation {

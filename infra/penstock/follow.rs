@@ -9,7 +9,7 @@ use penstock_model::{
     limits::PAGE_MAX,
 };
 
-use crate::{groups::Groups, progress::Progress, service::Asked, terminal};
+use crate::{course, groups::Groups, progress::Progress, service::Asked, terminal};
 
 /// How long to wait between two looks at what is followed: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
@@ -197,6 +197,9 @@ pub(crate) async fn say_import(client: &Asked, import: &Import, json: bool) -> a
     let all_errors = format!("{} shows all", client.hint(&format!("errors {}", import.id)));
     summary(client, import, &all_errors).await?;
     let what = import.filename.as_deref().unwrap_or("a file");
-    say!("{what} as {}, since {}", import.kind, import.created_at);
+    say!("{what} as {}", import.kind);
+    for line in course::lines(import) {
+        say!("{line}");
+    }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod accounts;
 mod change;
 mod check;
 mod cost;
+mod course;
 mod dev;
 mod export;
 mod exports;

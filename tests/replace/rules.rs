@@ -5,7 +5,7 @@ use std::path::Path;
 
 use penstock_client::Import;
 use penstock_engine::key::RecordName;
-use penstock_model::{Halt, ImportOptions, Order, Record, Rows, Status};
+use penstock_model::{Actor, Halt, ImportOptions, Order, Record, Rows, Status};
 use penstock_store::{
     conditions::Condition,
     records::{Write, Written},
@@ -71,7 +71,8 @@ async fn first(stack: &Stack) -> Option<Value> {
 /// Confirms what an import removes, as the API does.
 async fn confirm(stack: &Stack, import: &Import, without: Option<Condition>) {
     let (store, account, id) = (store(stack, without), "1".parse().expect("valid"), import.id.parse().expect("an id"));
-    assert_eq!(store.confirm(&account, &id).await.expect("answers"), Confirmation::Confirmed);
+    let by = Actor::new("test".into(), None, None, "native");
+    assert_eq!(store.confirm(&account, &id, &by).await.expect("answers"), Confirmation::Confirmed);
     store.settle(&account, &id).await.expect("answers");
     stack.cloud.quiet().await;
 }

@@ -301,7 +301,7 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
 
 #[test]
 fn defaults_of_parameters_are_those_of_the_settings() {
-    let by_default = |name: &str| name.ends_with("_SECONDS") || name.contains("_ACCOUNT_");
+    let by_default = |name: &str| name.ends_with("_SECONDS") || name.ends_with("_DAYS") || name.contains("_ACCOUNT_");
     let settings = Settings::from_vars(|name| (!by_default(name)).then(|| a_value(name)));
     let settings = settings.expect("what is required is set");
     let parameters = &Template::read().0["Parameters"];
@@ -312,6 +312,10 @@ fn defaults_of_parameters_are_those_of_the_settings() {
     assert_eq!(default("AccountImports"), Some(settings.account_imports as u64));
     assert_eq!(parameters["AccountImports"]["MaxValue"].as_u64(), Some(limits::ACCOUNT_IMPORTS_MOST as u64));
     assert_eq!(default("AccountDayBytes"), Some(settings.account_day_bytes));
+    assert_eq!(default("ConfirmDays"), Some(settings.confirm_days));
+    assert_eq!(default("UploadRetentionDays"), Some(settings.upload_retention_days));
+    assert_eq!(default("ImportRetentionDays"), Some(settings.import_retention_days));
+    assert_eq!(default("ExportRetentionDays"), Some(settings.export_retention_days));
     // Nothing over the defaults.
     assert_eq!(parameters["RateLimits"]["Default"], "");
     let by_default =

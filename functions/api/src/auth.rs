@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use penstock_model::{AccountId, Import, ImportId, Scope};
+use penstock_model::{AccountId, Actor, Import, ImportId, Scope};
 use penstock_store::{Store, keys::Key};
 
 use crate::{
@@ -92,6 +92,8 @@ impl Operation for Manage {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller<T> {
     pub(crate) account: AccountId,
+    /// Who it is.
+    pub(crate) by: Actor,
     scopes: Vec<Scope>,
     dialect: &'static Dialect,
     operation: PhantomData<T>,
@@ -122,7 +124,11 @@ impl<T: Operation> FromRequestParts<Api> for Caller<T> {
         let dialect = *parts.extensions.get().expect("the outermost layer tells the dialect");
         let network = client_address::network(&parts.extensions);
         match authorize::<T>(api, dialect, &parts.headers, network).await {
-            Ok(Key { account, scopes, .. }) => Ok(Self { account, scopes, dialect, operation: PhantomData }),
+            Ok(Key { id, account, scopes, label, .. }) => {
+                let client = parts.headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok());
+                let by = Actor::new(id, label, client, dialect.name);
+                Ok(Self { account, by, scopes, dialect, operation: PhantomData })
+            }
             Err(Denied { refusal, .. }) => Err(refusal),
         }
     }

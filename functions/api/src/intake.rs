@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use futures::StreamExt;
-use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName, limits};
+use penstock_model::{AccountId, Actor, Import, ImportId, ImportOptions, KindName, limits};
 use penstock_store::{
     Store,
     uploads::{Upload, UploadError},
@@ -165,10 +165,11 @@ pub(crate) fn new_id(store: &Store) -> ImportId {
     ImportId::new(store.now_ms(), penstock_store::random())
 }
 
-/// A new import that awaits its upload. This stores nothing.
+/// A new import of somebody that awaits its upload. This stores nothing.
 pub(crate) fn import(
     store: &Store,
     account: &AccountId,
+    by: Actor,
     kind: KindName,
     filename: Option<String>,
     options: ImportOptions,
@@ -176,5 +177,5 @@ pub(crate) fn import(
     let now = store.now_ms();
     let expires_at = now + store.settings().upload_ttl_seconds as i64 * 1000;
     let import = Import::new(new_id(store), account.clone(), kind, now, expires_at);
-    Import { filename, options, chunking: store.settings().chunking, ..import }
+    Import { filename, options, chunking: store.settings().chunking, created_by: Some(by), ..import }
 }

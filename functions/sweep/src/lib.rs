@@ -1,8 +1,8 @@
 //! Dead letters, expiry, lost events: every import ends. Deletions: what is gone is gone.
 //!
 //! On a schedule the sweeper looks at the imports that are due: those that have been waiting for an upload, and those
-//! that have not ended; then it removes imports whose time is over, what deleted imports have left, and accounts. From the dead-letter queues it
-//! takes the orders that were tried often enough, and settles them.
+//! that have not ended; then it removes imports whose time is over, what deleted imports have left, and accounts. From
+//! the dead-letter queues it takes the orders that were tried often enough, and settles them.
 
 mod accounts;
 mod dead_letter;

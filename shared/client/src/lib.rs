@@ -140,7 +140,8 @@ pub fn http_to(url: &str) -> reqwest::ClientBuilder {
 pub fn http() -> reqwest::ClientBuilder {
     // Installing it again changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(Policy::none())
+    // What the service is told of who asks.
+    reqwest::Client::builder().user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION"))).redirect(Policy::none())
 }
 
 impl Client {

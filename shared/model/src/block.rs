@@ -17,6 +17,9 @@ pub struct Block {
     /// The tally of each chunk that has one.
     #[serde(default)]
     pub tallies: HashMap<String, Tally>,
+    /// When the first of them was, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tallied_from: Option<i64>,
     /// Whether no further chunk may begin.
     #[serde(default)]
     pub closed: bool,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows, Tally,
+    AccountId, Actor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows,
+    Tally,
     again::Source,
     codes, limits,
     replace::{Everything, ToRemove},
@@ -458,6 +459,37 @@ pub struct Import {
     /// The imports that read its upload and may yet do so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub readers: BTreeSet<ImportId>,
+    /// Who created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Actor>,
+    /// Who confirmed what it removes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<Actor>,
+    /// Who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<Actor>,
+    /// When its upload was found while the gate of its kind was taken, in Unix milliseconds; that of one that did not
+    /// wait is [`Import::accepted_at`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_at: Option<i64>,
+    /// When the first split of its file began, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_began_at: Option<i64>,
+    /// When its file had been split, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_ended_at: Option<i64>,
+    /// When the first chunk was tallied of the block that was noted first, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_began_at: Option<i64>,
+    /// When its last block was noted so far, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_ended_at: Option<i64>,
+    /// When what it removes was confirmed, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<i64>,
+    /// When it was ordered to end early, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted_at: Option<i64>,
 }
 
 impl Import {
@@ -509,6 +541,16 @@ impl Import {
             count_begun: BTreeSet::new(),
             from: None,
             readers: BTreeSet::new(),
+            created_by: None,
+            confirmed_by: None,
+            cancelled_by: None,
+            found_at: None,
+            split_began_at: None,
+            split_ended_at: None,
+            rows_began_at: None,
+            rows_ended_at: None,
+            confirmed_at: None,
+            halted_at: None,
         }
     }
 

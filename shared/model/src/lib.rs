@@ -3,11 +3,13 @@
 //! No AWS, no tokio, no clock: what stands here can be built, compared and printed by a unit test.
 
 mod account_removal;
+mod actor;
 pub mod advice;
 pub mod again;
 mod block;
 mod chunk;
 pub mod codes;
+pub mod cost;
 mod decimal;
 mod export;
 mod id;
@@ -35,6 +37,7 @@ mod timestamp;
 pub mod views;
 
 pub use account_removal::{AccountRemoval, AccountRemovalStage, PurgePlace, PurgeStep, Purged, RemovedCounts};
+pub use actor::Actor;
 pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};

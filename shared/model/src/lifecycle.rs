@@ -219,15 +219,17 @@ impl Transition {
                 }
                 writes
             }
-            Self::Split { total } => json!({ "total": total }),
+            Self::Split { total } => json!({ "total": total, "split_ended_at": now_ms }),
             Self::Hold { to_remove, until } => {
                 json!({ "status": Status::AwaitingConfirmation, "to_remove": to_remove, "held_until": until })
             }
-            Self::Confirm { order } => json!({ "status": Status::Processing, "confirmed": order }),
+            Self::Confirm { order } => {
+                json!({ "status": Status::Processing, "confirmed": order, "confirmed_at": now_ms })
+            }
             Self::Decide { stamp, to_remove } => {
                 json!({ "removes": (stamp.order, stamp.row), "to_remove": to_remove })
             }
-            Self::Halt(halt) => json!({ "halt": halt }),
+            Self::Halt(halt) => json!({ "halt": halt, "halted_at": now_ms }),
             Self::End { status, failure, rows, removed } => {
                 let mut writes = json!({ "status": status, "completed_at": now_ms });
                 // Neither removes anything: an import ends once.
@@ -309,6 +311,8 @@ pub enum Deletion {
 /// The blocks of a halted import, closed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClosedBlocks {
+    /// When the first chunk of them was tallied, in Unix milliseconds.
+    pub tallied_from: Option<i64>,
     sum: Tally,
     last_row: u64,
     unfinished: bool,
@@ -317,6 +321,7 @@ pub struct ClosedBlocks {
 impl ClosedBlocks {
     /// Takes one more block, as it was when it had been closed.
     pub fn add(&mut self, block: &Block) {
+        self.tallied_from = self.tallied_from.into_iter().chain(block.tallied_from).min();
         self.sum += block.sum();
         self.last_row = self.last_row.max(block.last_row());
         self.unfinished |= !block.is_at_rest();

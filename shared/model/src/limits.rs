@@ -448,6 +448,9 @@ pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
 /// Characters of an API key's label, at most.
 pub const KEY_LABEL_CHARS: usize = 255;
 
+/// Characters of what a client calls itself (`User-Agent`) that an import keeps of whoever asked for something.
+pub const CLIENT_CHARS: usize = 200;
+
 /// Characters of the ETag of an upload's part, at most.
 pub const ETAG_CHARS: usize = 100;
 

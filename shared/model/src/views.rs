@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountRemovalStage, Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar,
-    ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope, Status, Value,
+    AccountRemovalStage, Actor, Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar,
+    ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope, Status, Value, cost::CostEstimate,
 };
 
 /// What an import is asked for with.
@@ -174,12 +174,52 @@ pub struct Import {
     pub notes: Vec<String>,
     /// Its rejected rows file, once it is there.
     pub rejected: Option<Rejected>,
+    /// Who created it; none for one that was created by a version that did not note it.
+    #[serde(default)]
+    pub created_by: Option<Actor>,
+    /// Who confirmed what it removes.
+    #[serde(default)]
+    pub confirmed_by: Option<Actor>,
+    /// Who cancelled it.
+    #[serde(default)]
+    pub cancelled_by: Option<Actor>,
+    /// When it came to its stages.
+    #[serde(default)]
+    pub times: Times,
+    /// What its rows have cost, as an estimate, once it has ended.
+    #[serde(default)]
+    pub cost: Option<CostEstimate>,
     /// How to upload the file by one PUT, right after creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,
     /// How to upload the file from a browser's form, right after creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
+}
+
+/// When an import came to its stages beside its creation and its end, in RFC 3339. None for a stage that it has not
+/// come to or does not have, and for one that was made by a version that did not note it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Times {
+    /// When its upload was found.
+    pub uploaded_at: Option<String>,
+    /// When it took its place in the order of imports: after its upload, and later where that waited.
+    pub accepted_at: Option<String>,
+    /// When splitting its file began.
+    pub split_began_at: Option<String>,
+    /// When its file had been split.
+    pub split_ended_at: Option<String>,
+    /// When its first rows were accounted for. Of a large file chunks are noted 64 at a time; it is told when the first
+    /// of them are.
+    pub rows_began_at: Option<String>,
+    /// When its last rows were accounted for, or the last that are noted so far.
+    pub rows_ended_at: Option<String>,
+    /// When what it removes was confirmed.
+    pub confirmed_at: Option<String>,
+    /// When it was cancelled, or found to fail, while it ran.
+    pub halted_at: Option<String>,
 }
 
 /// What an upload turned out to be.

@@ -155,8 +155,9 @@ impl Store {
         let name = format!("{}:{}", import.split_stands(), crate::hex(&crate::random::<6>()));
         let update = Change::at(&[Stage::Splitting])
             .in_update(self.update(import_key(&import.account, &import.id)))
-            .update_expression("ADD split_begun :begun")
+            .update_expression("SET split_began_at = if_not_exists(split_began_at, :now) ADD split_begun :begun")
             .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.clone()]))
+            .expression_attribute_values(":now", n(self.now_ms()))
             .return_values(ReturnValue::AllNew);
         match send(update).await? {
             Updated::Made(item) => Ok(Some((from_item("an import", item)?, name))),

@@ -144,7 +144,9 @@ impl Store {
             .only_if("attribute_not_exists(tallies.#chunk)")
             .named("chunk", self.tally_name(chunk))
             .set_to("tallies.#chunk = :tally")
-            .value("tally", value("a tally", tally)?);
+            .value("tally", value("a tally", tally)?)
+            .set_to("tallied_from = if_not_exists(tallied_from, :now)")
+            .value("now", n(self.now_ms()));
         let update = change
             .in_update(self.update(block_key(&job.import, job.chunking.block_of(chunk))))
             .return_values(ReturnValue::AllNew)

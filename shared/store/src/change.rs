@@ -231,7 +231,7 @@ mod tests {
         let more = change.only_if("a = :b");
         assert_eq!(more.condition_expression(), Some(format!("({wanted}) AND a = :b")));
         let halt = Change::by(&import(), &Transition::Halt(Halt::cancelled()), 7).expect("attributes");
-        assert_eq!(halt.update_expression(), "SET #halt = :halt");
+        assert_eq!(halt.update_expression(), "SET #halt = :halt, #halted_at = :halted_at");
     }
 
     #[test]

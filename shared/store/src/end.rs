@@ -5,14 +5,14 @@ use std::{collections::HashSet, sync::Mutex};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{
-    AccountId, Block, ClosedBlocks, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
+    AccountId, Actor, Block, ClosedBlocks, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
 };
 
 use crate::{
     Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{is_made, n},
+    dynamo::{is_made, n, value},
     quota::IMPORTS,
     table::import_key,
 };
@@ -52,7 +52,10 @@ impl Store {
     /// from its account's quota as well, in one transaction. A repeat, and an import that has moved on since it was
     /// read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
-        let change = Change::by(import, transition, self.now_ms())?;
+        self.make_change(import, transition, Change::by(import, transition, self.now_ms())?).await
+    }
+
+    async fn make_change(&self, import: &Import, transition: &Transition, change: Change) -> Result<bool> {
         let key = import_key(&import.account, &import.id);
         if !transition.ends() {
             return is_made(change.in_update(self.update(key))).await;
@@ -74,9 +77,13 @@ impl Store {
     pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<()> {
         debug_assert!(block.is_full());
         let sums: [u64; 7] = block.sum().into();
+        let now = self.now_ms();
         let mut change = Change::at(&[Stage::Splitting, Stage::Applying, Stage::Halting])
             .only_if("NOT contains(noted_blocks, :number)")
             .set_to("noted_blocks = list_append(noted_blocks, :numbers)")
+            .set_to("rows_began_at = if_not_exists(rows_began_at, :rows_began_at)")
+            .value("rows_began_at", n(block.tallied_from.unwrap_or(now)))
+            .set("rows_ended_at", n(now))
             .value("number", n(number))
             .value("numbers", AttributeValue::L(vec![n(number)]));
         for (at, sum) in sums.iter().enumerate() {
@@ -94,11 +101,25 @@ impl Store {
     /// An import that still awaits its upload ends at once. For one that is processing the order alone stops nothing:
     /// [`Store::settle`] closes its blocks. A repeat changes nothing.
     pub async fn order_halt(&self, account: &AccountId, id: &ImportId, halt: &Halt) -> Result<()> {
+        self.halt(account, id, halt, None).await
+    }
+
+    /// Orders an import to end early as its owner wants it, and notes who: as [`Store::order_halt`].
+    pub async fn cancel(&self, account: &AccountId, id: &ImportId, by: &Actor) -> Result<()> {
+        self.halt(account, id, &Halt::cancelled(), Some(by)).await
+    }
+
+    async fn halt(&self, account: &AccountId, id: &ImportId, halt: &Halt, by: Option<&Actor>) -> Result<()> {
         while let Some(import) = self.import(account, id).await?
             && let Some(transition) = import.on_halt(halt)
         {
+            let change = Change::by(&import, &transition, self.now_ms())?;
+            let change = match by {
+                Some(by) => change.set("cancelled_by", value("who asks", by)?),
+                None => change,
+            };
             // Where it was not made, the import has gone on since it was read.
-            if self.make(&import, &transition).await? {
+            if self.make_change(&import, &transition, change).await? {
                 break;
             }
         }
@@ -126,7 +147,7 @@ impl Store {
     /// after an order to halt. It is idempotent, also under concurrency. A halted import's blocks are closed here
     /// first.
     pub async fn settle(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
-        let Some(import) = self.import(account, id).await? else { return Ok(None) };
+        let Some(mut import) = self.import(account, id).await? else { return Ok(None) };
         let end = match import.settle() {
             Settlement::Wait | Settlement::Done => None,
             Settlement::End(end) => Some(end),
@@ -135,6 +156,7 @@ impl Store {
                 for number in 0..import.opened_blocks {
                     blocks.add(&self.close_block(&import, number).await?);
                 }
+                import.rows_began_at = import.rows_began_at.or(blocks.tallied_from);
                 import.end_early(&blocks)
             }
             Settlement::Remove => {
@@ -159,8 +181,13 @@ impl Store {
     /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's
     /// and no rejected rows are to be read from it. Whoever waits for the gate is told.
     pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
-        let ended = Change::by(&import, end, self.now_ms())?
-            .in_action(self.update_action(import_key(&import.account, &import.id)));
+        let ended = Change::by(&import, end, self.now_ms())?;
+        // That of blocks that were closed, and are noted no more.
+        let ended = match import.rows_began_at {
+            Some(at) => ended.set("rows_began_at", n(at)),
+            None => ended,
+        };
+        let ended = ended.in_action(self.update_action(import_key(&import.account, &import.id)));
         let mut gate = import.at_gate().then(|| import.id.clone());
         let mut pause = Backoff::default();
         loop {

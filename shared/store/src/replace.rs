@@ -37,7 +37,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use penstock_model::{
-    AccountId, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
+    AccountId, Actor, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
     limits::{READ_BATCH, RECORD_SHARDS},
     replace::ToRemove,
 };
@@ -134,6 +134,8 @@ impl Store {
         let waits = Change::by(import, &wait, self.now_ms())?
             .set("due_at", n(self.next_look()))
             .set("due_shard", s(crate::table::due_shard(&import.id)))
+            .set_to("found_at = if_not_exists(found_at, :found_at)")
+            .value("found_at", n(self.now_ms()))
             .in_action(self.update_action(import_key(&import.account, &import.id)));
         let noted = self
             .update_action(kind_order_key(&import.account, &import.kind))
@@ -360,9 +362,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Confirms what a held import removes, in one transaction: it is at the gate of its kind again, and its removal
-    /// takes the next place in the order. A repeat finds it confirmed.
-    pub async fn confirm(&self, account: &AccountId, id: &ImportId) -> Result<Confirmation> {
+    /// Confirms what a held import removes, in one transaction: it is at the gate of its kind again, its removal takes
+    /// the next place in the order, and who confirmed it is noted. A repeat finds it confirmed.
+    pub async fn confirm(&self, account: &AccountId, id: &ImportId, by: &Actor) -> Result<Confirmation> {
         let conditions = self.conditions();
         let mut pause = Backoff::default();
         loop {
@@ -378,6 +380,7 @@ impl Store {
             }
             let confirmed = Change::by(&import, &Transition::Confirm { order: next }, self.now_ms())?
                 .set("due_at", n(self.next_look()))
+                .set("confirmed_by", value("who asks", by)?)
                 .in_action(self.update_action(import_key(account, id)));
             let ordered = self
                 .update_action(kind_order_key(account, &import.kind))

@@ -17,8 +17,8 @@
 //! The index only says where to look. Whether an import goes is decided from the import, read consistently
 //! ([`Import::retention`](penstock_model::Import::retention)), and the transaction is made while it stands there still:
 //!
-//! - *It has not ended.* It is in other partitions of the index. One that had expired leaves this one in the transaction
-//!   that accepts its late upload; where the index lags behind, the look finds it running.
+//! - *It has not ended.* It is in other partitions of the index. One that had expired leaves this one in the
+//!   transaction that accepts its late upload; where the index lags behind, the look finds it running.
 //! - *Another import reads its upload.* It stays, and is looked at again after the stall time, so that it keeps no
 //!   others waiting.
 //! - *It is deleted, or its account is removed, at the same moment.* One of the two transactions is made, and the other

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
-use penstock_model::{AccountId, Format, Import, ImportOptions, KindName, UTF_8, limits::JSON_DEPTH};
+use penstock_model::{AccountId, Actor, Format, Import, ImportOptions, KindName, UTF_8, limits::JSON_DEPTH};
 use penstock_store::Store;
 use serde_json::value::RawValue;
 
@@ -132,13 +132,14 @@ fn memory(body: &[u8]) -> u64 {
 pub(super) async fn import(
     store: &Store,
     account: &AccountId,
+    by: Actor,
     kind: KindName,
     rows: &Rows,
     limit: BodyLimit,
 ) -> Result<Import, Refusal> {
     intake::admit_body(store, account).await?;
     let options = ImportOptions { encoding: Some(UTF_8.to_owned()), ..ImportOptions::default() };
-    let import = intake::import(store, account, kind, None, options);
+    let import = intake::import(store, account, by, kind, None, options);
     let import = Import { format: Some(Format::Json), counted: Some(rows.count as u64), ..import };
     // The body, which is in memory, has kept to the limit already; the bytes between the rows are not the client's.
     let mut upload = store.upload(account, &import.id, u64::MAX);

@@ -72,7 +72,7 @@ pub(super) async fn create(
         (None, None) => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
     };
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
-    let account = caller.account;
+    let Caller { account, by, .. } = caller;
     let found = store.kind(&account, &kind).await?;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = found.ok_or_else(no_kind)?;
@@ -85,7 +85,7 @@ pub(super) async fn create(
         }
     }
     intake::admit(&store, &account, size).await?;
-    let import = intake::import(&store, &account, kind.clone(), filename, options);
+    let import = intake::import(&store, &account, by, kind.clone(), filename, options);
     let import = Import { kind_version: found.version, format, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Halt, Import, ImportId, KindName, Status, limits, remedy, views};
+use penstock_model::{AccountId, Import, ImportId, KindName, Status, limits, remedy, views};
 use penstock_store::{
     Store,
     errors::ErrorCursor,
@@ -183,7 +183,7 @@ pub(super) async fn cancel(
     id: Named<ImportId>,
 ) -> Result<Response, Refusal> {
     let import = caller.import(&store, id.get()).await?;
-    store.order_halt(&caller.account, &import.id, &Halt::cancelled()).await?;
+    store.cancel(&caller.account, &import.id, &caller.by).await?;
     let import = store.settle(&caller.account, &import.id).await?;
     let import = import.ok_or_else(Refusal::no_import)?;
     if import.left_parts().is_some() {

@@ -127,7 +127,7 @@ pub(super) async fn confirm(
 ) -> Result<Response, Refusal> {
     caller.needs(Scope::RecordDelete)?;
     let Import { id, .. } = caller.import(&store, id.get()).await?;
-    match store.confirm(&caller.account, &id).await? {
+    match store.confirm(&caller.account, &id, &caller.by).await? {
         Confirmation::Confirmed => {}
         Confirmation::Missing => return Err(Refusal::no_import()),
         Confirmation::NotHeld => {
@@ -155,7 +155,7 @@ pub(super) async fn remove_all(
     kind: Named<KindName>,
     body: JsonBody<RemoveAllRequest>,
 ) -> Result<Response, Refusal> {
-    let account = caller.account;
+    let Caller { account, by, .. } = caller;
     let no_kind = || Refusal::not_found("there is no such kind");
     let kind = kind.get().ok_or_else(no_kind)?;
     let found = store.kind(&account, kind).await?.ok_or_else(no_kind)?;
@@ -165,7 +165,7 @@ pub(super) async fn remove_all(
         return Err(Refusal::unprocessable("unconfirmed", message));
     }
     let options = ImportOptions { mode: Mode::Replace, ..ImportOptions::default() };
-    let order = intake::import(&store, &account, kind.clone(), None, options);
+    let order = intake::import(&store, &account, by, kind.clone(), None, options);
     let order = Import {
         kind_version: found.version,
         expires_at: order.created_at,

@@ -1,8 +1,8 @@
 //! An import as the native API shows it.
 
 use penstock_model::{
-    Import, Status, rfc3339,
-    views::{self, Detected, Form, Rejected, Upload},
+    Import, Status, cost, rfc3339,
+    views::{self, Detected, Form, Rejected, Times, Upload},
 };
 use penstock_store::{
     Store, StoreError,
@@ -27,6 +27,8 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         detected.notes.extend(import.notes.iter().cloned());
         detected
     });
+    let (times, cost) =
+        (times(&import), import.status.is_final().then(|| cost::estimate(&rows, removed, import.options.dry_run)));
     Ok(views::Import {
         id: import.id.to_string(),
         kind: import.kind.to_string(),
@@ -53,9 +55,30 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         ending: import.halt.filter(|_| !import.status.is_final()).map(|halt| halt.status),
         failure: import.failure,
         rejected,
+        created_by: import.created_by,
+        confirmed_by: import.confirmed_by,
+        cancelled_by: import.cancelled_by,
+        times,
+        cost,
         upload: None,
         form: None,
     })
+}
+
+/// When the import came to its stages.
+fn times(import: &Import) -> Times {
+    // What it reads was uploaded to another import, or it has no file.
+    let is_uploaded = import.from.is_none() && import.object.is_some();
+    Times {
+        uploaded_at: import.found_at.or(import.accepted_at).filter(|_| is_uploaded).map(rfc3339),
+        accepted_at: import.accepted_at.map(rfc3339),
+        split_began_at: import.split_began_at.map(rfc3339),
+        split_ended_at: import.split_ended_at.map(rfc3339),
+        rows_began_at: import.rows_began_at.map(rfc3339),
+        rows_ended_at: import.rows_ended_at.map(rfc3339),
+        confirmed_at: import.confirmed_at.map(rfc3339),
+        halted_at: import.halted_at.map(rfc3339),
+    }
 }
 
 /// The import with the two ways to upload its file, while it awaits its upload.

@@ -140,7 +140,7 @@ impl View {
 /// A repeat creates another import.
 async fn create(
     State(store): State<Store>,
-    Caller { account, .. }: Caller<Create>,
+    Caller { account, by, .. }: Caller<Create>,
 ) -> Result<(StatusCode, Json<Created>), Refusal> {
     // "Build a UTF-8 CSV string": nothing of a feed has to be detected.
     let options = ImportOptions {
@@ -149,7 +149,7 @@ async fn create(
         encoding: Some(UTF_8.to_owned()),
         ..ImportOptions::default()
     };
-    let import = intake::import(&store, &account, bundled_kind(KIND), None, options);
+    let import = intake::import(&store, &account, by, bundled_kind(KIND), None, options);
     let import = Import { format: Some(Format::Csv), ..import };
     intake::admit(&store, &account, None).await?;
     // What else it can come to does not here: the kind is bundled, the request has no key and names no stored upload.

@@ -106,7 +106,7 @@ fn error(refusal: &Refusal) -> Value {
 /// A repeat creates another job.
 async fn create(
     State(Api { store, bodies, work, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    Caller { account, by, .. }: Caller<Create>,
     request: Request,
     (array, kind): (&'static str, &'static str),
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
@@ -114,7 +114,7 @@ async fn create(
     limit.check(request.headers())?;
     let body = rows::body(request.into_body(), limit).await?;
     let (rows, _memory) = rows::read(&work, &account, body, move |body| rows_of(body, array)).await?;
-    let import = rows::import(&store, &account, bundled_kind(kind), &rows, limit).await?;
+    let import = rows::import(&store, &account, by, bundled_kind(kind), &rows, limit).await?;
     let envelope = json!({ "jobId": import.id, "status": "PENDING", "rowCount": rows.len() });
     Ok((StatusCode::ACCEPTED, Json(envelope)))
 }

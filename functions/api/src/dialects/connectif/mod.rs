@@ -125,7 +125,7 @@ fn full() -> Refusal {
 /// A repeat creates another import.
 async fn create(
     State(Api { store, bodies, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    Caller { account, by, .. }: Caller<Create>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let limit = bodies.of(FILE_BYTES);
@@ -183,7 +183,7 @@ async fn create(
         return Err(Refusal::bad_request("invalid_file", "the file has to be CSV in UTF-8"));
     }
     let counted = Some(total.finish(delimiter));
-    let import = intake::import(&store, &account, kind, form.filename, options);
+    let import = intake::import(&store, &account, by, kind, form.filename, options);
     let import = Import { id, counted, format: Some(Format::Csv), ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     if !store.create_uploaded_import(&import, Some(QUOTA)).await? {

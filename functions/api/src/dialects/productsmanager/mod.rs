@@ -124,7 +124,7 @@ fn detected(start: &[u8]) -> Format {
 /// A repeat creates another import.
 async fn create(
     State(Api { store, bodies, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    Caller { account, by, .. }: Caller<Create>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let kind = bundled_kind(KIND);
@@ -157,7 +157,7 @@ async fn create(
     };
     check_mapping(&kind, &mapping)?;
     let options = ImportOptions { mode, mapping, ..ImportOptions::default() };
-    let import = intake::import(&store, &account, kind, form.filename, options);
+    let import = intake::import(&store, &account, by, kind, form.filename, options);
     let import = Import { id, format: declared, ..import };
     file.finish().await.map_err(|error| limit.refusal(error))?;
     intake::create_uploaded(&store, &import).await?;

@@ -128,7 +128,7 @@ fn check_account(named: Option<&str>, account: &AccountId) -> Result<(), Refusal
 /// A repeat creates another job, which leaves the same catalogue.
 async fn create(
     State(Api { store, bodies, work, .. }): State<Api>,
-    Caller { account, .. }: Caller<Create>,
+    Caller { account, by, .. }: Caller<Create>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let limit = bodies.of(BODY_BYTES);
@@ -136,7 +136,7 @@ async fn create(
     let body = rows::body(request.into_body(), limit).await?;
     let of = account.clone();
     let (products, _memory) = rows::read(&work, &account, body, move |body| products(body, &of)).await?;
-    let import = rows::import(&store, &account, bundled_kind(KIND), &products, limit).await?;
+    let import = rows::import(&store, &account, by, bundled_kind(KIND), &products, limit).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": import.id }))))
 }
 
