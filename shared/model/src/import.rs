@@ -458,6 +458,12 @@ pub struct Import {
     /// The imports that read its upload and may yet do so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub readers: BTreeSet<ImportId>,
+    /// The import whose rejected rows its file has, mended; see [`crate::story`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<ImportId>,
+    /// The first import of the story that it belongs to, once it corrects another one or is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<ImportId>,
 }
 
 impl Import {
@@ -509,6 +515,8 @@ impl Import {
             count_begun: BTreeSet::new(),
             from: None,
             readers: BTreeSet::new(),
+            corrects: None,
+            story: None,
         }
     }
 
