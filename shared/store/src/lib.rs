@@ -37,6 +37,7 @@ pub mod records;
 pub mod removals;
 pub mod replace;
 mod settings;
+pub mod story;
 mod table;
 pub mod text;
 pub mod uploaded;

@@ -73,6 +73,8 @@ beginnings! {
         Order = "kind#",
         /// The import that took a place in that order; it outlives the import.
         Place = "order#",
+        /// The story of imports that correct one another, by the first of them.
+        Story = "story#",
         /// What an `Idempotency-Key` stands for.
         Idempotency = "idempotency#",
         /// What counts against a quota.

@@ -97,9 +97,9 @@ fn mark() -> String {
 }
 
 impl Store {
-    /// Deletes an import: from now on it is missing, what is left of it is ordered to be removed, and another import's
-    /// upload is read by it no more, in one transaction. Refused, with nothing changed, while it runs or another import
-    /// reads its upload. A repeat finds it missing.
+    /// Deletes an import: from now on it is missing, what is left of it is ordered to be removed, another import's
+    /// upload is read by it no more, and its story keeps what became of its rows, in one transaction. Refused, with
+    /// nothing changed, while it runs or another import reads its upload. A repeat finds it missing.
     pub async fn delete(&self, account: &AccountId, id: &ImportId) -> Result<Deleted> {
         let mut pause = Backoff::default();
         loop {
@@ -118,6 +118,7 @@ impl Store {
             let removal = import.removal(self.now_ms(), mark());
             let mut actions = vec![gone, putting(self.put_action(item(&removal)?))];
             actions.extend(self.leave_upload_action(&import).await?);
+            actions.extend(self.leave_story_action(&import).await?);
             let Some(reasons) = self.transact(actions).await? else {
                 crash::point("delete.ordered");
                 return Ok(Deleted::Gone);

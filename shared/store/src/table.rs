@@ -7,6 +7,7 @@
 //! | `account#<account>` | `export#<id>` | an export |
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `order#<kind>#<place>` | the import that took a place in that order; it outlives the import |
+//! | `account#<account>` | `story#<import>` | the story of imports that correct one another, by the first of them |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
@@ -111,6 +112,10 @@ pub(crate) fn place_key(account: &AccountId, kind: &KindName, order: u64) -> Ite
 /// The place that stands under a sort key.
 pub(crate) fn place_of(sk: &str) -> Option<u64> {
     sk.strip_prefix(Own::Place.text())?.rsplit_once('#')?.1.parse().ok()
+}
+
+pub(crate) fn story_key(account: &AccountId, first: &ImportId) -> Item {
+    own_key(account, Own::Story, first)
 }
 
 pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {
