@@ -218,6 +218,7 @@ async fn what_a_process_writes_that_stood_still_through_the_purge_is_gone_in_the
     let error = RowError {
         row: 2,
         line: 3,
+        source_row: None,
         key: None,
         field: None,
         value: Some("quixotic".into()),

@@ -469,6 +469,7 @@ fn calls(id: &str) -> Vec<(Method, String)> {
         (Method::GET, "/v1/imports".into()),
         (Method::GET, format!("/v1/imports/{id}")),
         (Method::GET, format!("/v1/imports/{id}/errors")),
+        (Method::GET, format!("/v1/imports/{id}/history")),
         (Method::GET, format!("/v1/imports/{id}/rejected")),
         (Method::POST, format!("/v1/imports/{id}/cancel")),
         (Method::DELETE, format!("/v1/imports/{id}")),

@@ -13,7 +13,7 @@ use std::{
 
 use penstock_client::Import;
 use penstock_local::{Faults, WireFaults};
-use penstock_model::{EmptyCells, ImportOptions, Mode, QueueName, Status};
+use penstock_model::{EmptyCells, ImportOptions, Mode, QueueName, Status, story::StorySum};
 use penstock_store::{
     conditions::{Condition, SABOTAGE},
     crash,
@@ -39,6 +39,11 @@ struct Planned {
     file: Vec<u8>,
     options: ImportOptions,
     cancelled: bool,
+    /// The import of an earlier wave, by its place among all, whose upload it reads if that has one; the file is the
+    /// same.
+    from: Option<usize>,
+    /// That whose rejected rows it corrects, if it has any and nobody else does.
+    corrects: Option<usize>,
 }
 
 /// What a seed decides.
@@ -65,6 +70,8 @@ impl Schedule {
             file: file(rng, ROWS, KEYS),
             options: ImportOptions { mode, empty_cells: empty_cells(rng), ..ImportOptions::default() },
             cancelled,
+            from: None,
+            corrects: None,
         };
         // Upserts may overlap one another; a create or fill import overlaps no other.
         let mut upserts = Vec::new();
@@ -84,9 +91,29 @@ impl Schedule {
         if rng.once_in(2) {
             waves.push(vec![planned(&mut rng, "1", Mode::Upsert, false)]);
         }
+        build_on_earlier(&mut rng, &mut waves);
         let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
         let faults = faults(&mut rng, seed);
         Self { seed, waves, faults, crash_points, in_turn: false, rounds: 4 + rng.below(6) as u32 }
+    }
+}
+
+/// Has some imports read the upload of an earlier one, and some correct one.
+fn build_on_earlier(rng: &mut Rng, waves: &mut [Vec<Planned>]) {
+    let mut earlier: Vec<(&'static str, Vec<u8>)> = Vec::new();
+    for wave in waves {
+        for planned in wave.iter_mut().filter(|_| !earlier.is_empty()) {
+            let mut one = |rng: &mut Rng| {
+                let at = rng.below(earlier.len() as u64) as usize;
+                Some(at).filter(|at| rng.once_in(2) && earlier[*at].0 == planned.account)
+            };
+            planned.corrects = one(rng);
+            planned.from = one(rng);
+            if let Some(at) = planned.from {
+                planned.file.clone_from(&earlier[at].1);
+            }
+        }
+        earlier.extend(wave.iter().map(|planned| (planned.account, planned.file.clone())));
     }
 }
 
@@ -168,7 +195,8 @@ async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
     .await;
     let mut ended = Vec::new();
     for wave in &schedule.waves {
-        ended.extend(run_wave(schedule, &stack, wave).await);
+        let more = run_wave(schedule, &stack, wave, &ended).await;
+        ended.extend(more);
     }
     let mut deviations = check(&stack, &ended).await;
     // Messages that were delivered late, or again, are taken in and change nothing.
@@ -203,16 +231,27 @@ fn stack_children(pids: &BTreeSet<u32>) -> Vec<u32> {
     pids.iter().copied().filter(is_child).collect()
 }
 
-async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -> Vec<Ended<'a>> {
+async fn run_wave<'a>(
+    schedule: &Schedule,
+    stack: &Stack,
+    wave: &'a [Planned],
+    earlier: &[Ended<'_>],
+) -> Vec<Ended<'a>> {
     stack.cloud.faults().clear();
     let mut imports = Vec::new();
+    let mut corrected: BTreeSet<&str> = earlier.iter().filter_map(|ended| ended.import.corrects.as_deref()).collect();
     for planned in wave {
         let client = stack.client_of(if planned.account == "1" { TOKEN } else { OTHER_TOKEN });
-        let new = penstock_client::NewImport { options: planned.options.clone(), ..Default::default() };
+        let mut new = penstock_client::NewImport { options: planned.options.clone(), ..Default::default() };
+        let uploaded = planned.from.map(|at| &earlier[at].import).filter(|of| of.source_expires_at.is_some());
+        new.from = uploaded.map(|of| of.id.clone());
+        let bad = planned.corrects.map(|at| &earlier[at].import).filter(|of| of.rows.failed > 0);
+        let bad = bad.filter(|of| corrected.insert(&of.id));
+        new.corrects = bad.map(|of| of.id.clone());
         imports.push((client.clone(), client.create(&new, None).await.expect("an import is created"), planned));
     }
     stack.cloud.faults().resume();
-    for (_, import, planned) in &imports {
+    for (_, import, planned) in imports.iter().filter(|(_, import, _)| import.from.is_none()) {
         // In bad weather the storage may refuse, or cut the answer of what it took: the client tries again, and 412
         // says it is there.
         let mut tries = 0;
@@ -340,6 +379,9 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
                     expected.errors.len()
                 ));
             }
+            if let Some(what) = told_wrongly(stack, account, import).await {
+                deviates(what);
+            }
             if import.rejected.as_ref().map_or(0, |rejected| rejected.rows) != rows.failed {
                 deviates(format!("{} has {:?} of {} rejected rows", import.id, import.rejected, rows.failed));
             }
@@ -370,6 +412,20 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
         }
     }
     deviations
+}
+
+/// What is wrong with the history of an import that corrects another one; nothing of one that does not.
+async fn told_wrongly(stack: &Stack, account: &str, import: &Import) -> Option<String> {
+    let corrects = import.corrects.as_ref()?;
+    let client = stack.client_of(if account == "1" { TOKEN } else { OTHER_TOKEN });
+    let history = client.history(&import.id).await.expect("a history");
+    let StorySum { total, added, created, updated, unchanged, skipped, failed, unprocessed, .. } = history.sum;
+    let at = history.rounds.iter().position(|round| round.id == import.id);
+    let before = at.and_then(|at| history.rounds.get(at.checked_sub(1)?)).map(|round| &round.id);
+    let adds_up = total + added == created + updated + unchanged + skipped + failed + unprocessed;
+    let made = history.rounds.iter().map(|round| round.rows.created).sum::<u64>();
+    let is_right = adds_up && before == Some(corrects) && made == created;
+    (!is_right).then(|| format!("{} is told as {history:#?}", import.id))
 }
 
 async fn holds(seed: u64) {
@@ -452,6 +508,8 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
         file: files::steady(&mut rng, ROWS, KEYS),
         options: ImportOptions::default(),
         cancelled: false,
+        from: None,
+        corrects: None,
     };
     let waves = waves.iter().map(|&imports| (0..imports).map(|_| planned()).collect()).collect();
     Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), in_turn: true, rounds: 3 }

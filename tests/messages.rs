@@ -512,7 +512,7 @@ fn many_errors_of_one_kind_are_one_with_their_count_and_first_places() {
             "  29 x invalid_boolean of `b`:",
             "    row 1, line 2: `b`: neither true nor false: write true or false (invalid_boolean); key \"K1\"; cell \"maybe\"",
             "    row 3, line 4: `b`: neither true nor false: write true or false (invalid_boolean); key \"K3\"; cell \"maybe\"",
-            "    and 26 more: rows 4, 5, 6, 7, 8, …",
+            "    and 26 more; all are in the rows 1-19, 21-30",
             "  row 20, line 21: `d`: not a date: write it like 2026-01-31 (invalid_date); key \"K20\"; cell \"soon\"",
             "  30 rejected rows in all; --errors prints all errors",
         ])

@@ -40,7 +40,7 @@ use crate::{
     LOCAL_ACCOUNT,
     file::{LocalFile, ReadingArgs},
     follow::{SOME_FAILED, say_failure, say_ignored},
-    groups::Groups,
+    groups,
     output::{FileId, Output},
     preview::say_layout,
     schema_file::SchemaFile,
@@ -49,7 +49,7 @@ use crate::{
 };
 use checker::Checker;
 use collector::Collector;
-use found::{Found, RowCounts, Wanted};
+use found::{Errors, Found, RowCounts, Wanted};
 use line::Line;
 
 #[derive(Args)]
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         ignored_columns: &check.ignored,
         rows: found.rows,
         error_codes: &found.codes,
-        first_errors: found.groups.first(),
+        first_errors: &found.errors.first,
         failure: failure.as_ref(),
     };
     if args.errors {
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     } else if args.json {
         terminal::say_json(&summary)?;
     } else {
-        say_summary(&summary, &found.groups, check.layout.as_ref(), args.rejected.as_deref())?;
+        say_summary(&summary, &found.errors, check.layout.as_ref(), args.rejected.as_deref())?;
     }
     let seconds = started.elapsed().as_secs_f64();
     note!("{seconds:.1} s, {:.0} rows/s", found.rows.total as f64 / seconds.max(0.001));
@@ -166,7 +166,7 @@ fn schema(kind: &str) -> anyhow::Result<(Schema, Option<FileId>)> {
 
 fn say_summary(
     summary: &Summary<'_>,
-    groups: &Groups,
+    errors: &Errors,
     layout: Option<&Layout>,
     rejected: Option<&Path>,
 ) -> anyhow::Result<()> {
@@ -183,7 +183,7 @@ fn say_summary(
     if rows.failed > 0 {
         let codes: Vec<String> = summary.error_codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
         say!("errors: {}", codes.join(", "));
-        for line in groups.lines(rows.failed, true, "--errors prints all errors") {
+        for line in groups::lines(&errors.summary(), &errors.first, rows.failed, "--errors prints all errors") {
             say!("{line}");
         }
         if let Some(rejected) = rejected {

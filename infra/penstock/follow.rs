@@ -2,14 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use penstock_client::{Client, ClientError, Import};
+use penstock_client::{Client, ClientError, ErrorSummary, Import};
 use penstock_model::{
-    Failure, Mode, Status,
+    Failure, Mode, RowError, Status,
     advice::{for_command, shown},
-    limits::PAGE_MAX,
 };
 
-use crate::{course, groups::Groups, progress::Progress, service::Asked, terminal};
+use crate::{
+    course,
+    groups::{self, SHOWN_ERRORS},
+    progress::Progress,
+    service::Asked,
+    terminal,
+};
 
 /// How long to wait between two looks at what is followed: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
@@ -17,9 +22,6 @@ const SLOW_POLL: Duration = Duration::from_secs(2);
 
 /// How long a service may be out of reach before nobody waits for it any more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Pages of errors from which a summary counts them by kind, at most.
-const GROUPED_PAGES: usize = 5;
 
 /// Waits until an import has ended and its rejected rows can be had, or until it waits to be confirmed, showing how far
 /// it is. `latest` is always the import as it was last seen.
@@ -124,9 +126,9 @@ pub(crate) async fn summary(client: &Asked, import: &Import, all_errors: &str) -
     }
     say_ignored(&import.ignored_columns)?;
     if import.rows.failed > 0 {
-        match groups(client, &import.id).await {
-            Ok((groups, is_whole)) => {
-                for line in groups.lines(import.rows.failed, is_whole, all_errors) {
+        match errors(client, &import.id).await {
+            Ok((summary, few)) => {
+                for line in groups::lines(&summary, &few, import.rows.failed, all_errors) {
                     say!("{line}");
                 }
             }
@@ -136,18 +138,14 @@ pub(crate) async fn summary(client: &Asked, import: &Import, all_errors: &str) -
     Ok(())
 }
 
-/// The errors of an import by their kinds, and whether these are all: no more are read than a few pages.
-async fn groups(client: &Client, id: &str) -> Result<(Groups, bool), ClientError> {
-    let (mut groups, mut cursor) = (Groups::default(), None);
-    for _ in 0..GROUPED_PAGES {
-        let page = client.errors(id, cursor.as_deref(), PAGE_MAX).await?;
-        page.errors.iter().for_each(|error| groups.take(error));
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok((groups, true));
-        }
-    }
-    Ok((groups, false))
+/// The errors of an import by their kinds; and each, if they are few.
+async fn errors(client: &Client, id: &str) -> Result<(ErrorSummary, Vec<RowError>), ClientError> {
+    let summary = client.error_summary(id).await?;
+    let few = match summary.errors as usize <= SHOWN_ERRORS {
+        true => client.errors(id, None, SHOWN_ERRORS).await?.errors,
+        false => Vec::new(),
+    };
+    Ok((summary, few))
 }
 
 fn counts(import: &Import) -> String {

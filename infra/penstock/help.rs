@@ -22,6 +22,7 @@ Examples:
   zcat export.csv.gz | penstock import - --kind orders --mode create
   penstock import all.csv --mode replace --most-removed-percent 5
   penstock import --from imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --map \"Item no=sku\"
+  penstock import mended.csv --corrects imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
   penstock import stock.xlsx --sheet Stock --map \"Item no=sku\" --abort 1000:5 --dry-run
 
 Exit codes: 0 every row is fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 an import
@@ -58,7 +59,12 @@ Examples:
 pub(crate) const REJECTED: &str = "\
 Examples:
   penstock rejected imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F -o rejected.csv
-  penstock import rejected.csv                                          once its rows are mended";
+  penstock import rejected.csv --corrects imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F    once its rows are mended";
+
+pub(crate) const HISTORY: &str = "\
+Examples:
+  penstock history imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
+  penstock history imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --json | jq .sum";
 
 pub(crate) const LIST: &str = "\
 Examples:

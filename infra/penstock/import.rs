@@ -23,7 +23,7 @@ use crate::{
     output::{self, FileId},
     preview,
     schema_file::SchemaFile,
-    service::Service,
+    service::{Service, quoted},
     source::{Origin, RejectedForm},
     terminal,
 };
@@ -40,8 +40,11 @@ pub(crate) struct ImportArgs {
     /// sent.
     #[arg(long, value_name = "ID", conflicts_with_all = ["files", "preview", "local"])]
     from: Option<String>,
+    /// The import that the file corrects: it has rows that were rejected there, mended.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["preview", "local", "dry_run"])]
+    corrects: Option<String>,
     /// The kind of their records: its name, or the path of a Table Schema file, which is registered first. If not
-    /// given, `products`, or with --from the kind of that import.
+    /// given, `products`, or with --from or --corrects the kind of that import.
     #[arg(long)]
     kind: Option<String>,
     /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold
@@ -112,6 +115,15 @@ impl ImportArgs {
         anyhow::ensure!(
             replaces || self.most_removed_percent.is_none(),
             "--most-removed-percent is for --mode replace alone"
+        );
+        anyhow::ensure!(
+            !(replaces && self.corrects.is_some()),
+            "--corrects with --mode replace would remove every record that the mended rows do not name"
+        );
+        anyhow::ensure!(
+            self.corrects.is_none() || self.files.len() <= 1,
+            "--corrects is for one file, not {}: an import is corrected by one other",
+            self.files.len()
         );
         anyhow::ensure!(
             !(replaces && self.dry_run),
@@ -229,14 +241,20 @@ impl ImportArgs {
         preview::run(&file, self.named_kind(), client.as_deref(), self.json).await
     }
 
+    /// The flag that names an import of a service, if one does.
+    fn other(&self) -> Option<&'static str> {
+        self.from.as_ref().map(|_| "--from").or(self.corrects.as_ref().map(|_| "--corrects"))
+    }
+
     fn named_kind(&self) -> &str {
         self.kind.as_deref().unwrap_or(kinds::DEFAULT)
     }
 
     fn new_import(&self, origin: Option<&Origin>, kind: &str) -> NewImport {
         NewImport {
-            kind: Some(kind.to_owned()).filter(|_| self.from.is_none() || self.kind.is_some()),
+            kind: Some(kind.to_owned()).filter(|_| self.other().is_none() || self.kind.is_some()),
             from: self.from.clone(),
+            corrects: self.corrects.clone(),
             format: self.reading.format,
             filename: self.filename.clone().or_else(|| origin?.filename()),
             size: None,
@@ -256,7 +274,7 @@ impl ImportArgs {
         match result {
             Ok(Ended { rejected: Saved::Not(error), .. }) if several => note!("penstock: {name}: {error:#}"),
             Ok(ended) => {
-                if let Some(line) = ended.rejected.line() {
+                for line in ended.rejected.line().into_iter().chain(self.how_to_correct(ended, to)) {
                     if apart { note!("{line}") } else { say!("{line}") }
                 }
             }
@@ -265,6 +283,17 @@ impl ImportArgs {
             Err(_) => {}
         }
         printed
+    }
+
+    /// How the rejected rows of an import that is kept are sent again.
+    fn how_to_correct(&self, ended: &Ended, to: &Destination) -> Option<String> {
+        let path = ended.rejected.path().filter(|path| !output::is_stream(path))?;
+        if !to.is_kept() || self.dry_run {
+            return None;
+        }
+        let path = quoted(&path.to_string_lossy());
+        let command = to.client().hint(&format!("import {path} --corrects {}", ended.import.id));
+        Some(format!("mended, they go in by {command}"))
     }
 
     async fn print(&self, name: &str, result: &Result<Ended, Broken>, to: &Destination) -> anyhow::Result<()> {
@@ -345,10 +374,9 @@ async fn begin(args: &ImportArgs) -> anyhow::Result<Begun> {
     let schema = SchemaFile::of_argument(args.named_kind())?;
     let (plans, inputs) = args.plans(schema.as_ref().map(SchemaFile::id))?;
     let named = if args.local { None } else { args.service.named()? };
-    anyhow::ensure!(
-        args.from.is_none() || named.is_some(),
-        "--from names an import at a service: name that by --url and --token, or by --profile"
-    );
+    if let (Some(flag), None) = (args.other(), &named) {
+        anyhow::bail!("{flag} names an import at a service: name that by --url and --token, or by --profile");
+    }
     let mut interrupts = Interrupts::catch()?;
     let destination = Destination::open(named).await?;
     let registered = match &schema {

@@ -25,6 +25,7 @@ mod file;
 mod follow;
 mod groups;
 mod help;
+mod history;
 mod import;
 mod interrupt;
 mod keys;
@@ -109,6 +110,18 @@ enum Command {
         json: bool,
         #[command(flatten)]
         output: show::OutputArgs,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Shows an import with those that it corrects and those that correct it, and what became of the rows of the first
+    /// file: to a person as a table, else as JSON.
+    #[command(after_help = help::HISTORY)]
+    History {
+        /// The id of any of them.
+        id: String,
+        /// Prints a JSON document, to a person too.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         service: Service,
     },
@@ -324,6 +337,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
                 show::errors(&service, &id, show).await
             }
         }
+        Command::History { id, json, service } => history::run(&service, &id, json).await,
         Command::Rejected { id, json, output, service } => {
             show::rejected(&service, &id, json, output.output.as_deref()).await
         }

@@ -2,6 +2,7 @@
 
 mod again;
 mod completions;
+mod corrects;
 mod exports;
 mod gate;
 mod imports;

@@ -29,6 +29,7 @@ async fn filled(bench: &Bench) -> Import {
     let error = RowError {
         row: 1,
         line: 2,
+        source_row: None,
         key: None,
         field: None,
         value: None,

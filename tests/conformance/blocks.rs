@@ -178,6 +178,7 @@ pub(crate) async fn errors_come_back_in_the_order_of_the_file(bench: Bench) {
     let error = |row: u64, field: &str| RowError {
         row,
         line: row + 1,
+        source_row: None,
         key: Some(format!("SKU-{row}")),
         field: Some(field.into()),
         value: Some("ü\u{0}\"".repeat(60)),

@@ -63,6 +63,7 @@ async fn ended(bench: &Bench) -> Import {
     let error = RowError {
         row: 1,
         line: 2,
+        source_row: None,
         key: None,
         field: None,
         value: None,

@@ -198,6 +198,13 @@ async fn answers_are_what_the_document_says() {
         assert_eq!(again.status, status);
     }
     asking.ask("cancelImport", &format!("/v1/imports/{waiting}/cancel"), None).await;
+    let corrects = json!({ "corrects": import.id });
+    let made = asking.ask("createImport", "/v1/imports", Some(corrects.clone())).await.json();
+    let again = asking.ask("createImport", "/v1/imports", Some(corrects)).await;
+    assert_eq!(again.refusal(), (409, "already_corrected".into()));
+    stack.client.cancel(made["id"].as_str().expect("an id")).await.expect("cancelled");
+    asking.ask("getHistory", &of("/history"), None).await;
+    assert_eq!(asking.ask("getHistory", "/v1/imports/none/history", None).await.status, 404);
     assert_eq!(asking.ask("deleteImport", &format!("/v1/imports/{waiting}"), None).await.status, 204);
     assert_eq!(asking.ask("getImport", &format!("/v1/imports/{waiting}"), None).await.status, 404);
     records(&mut asking, &import.id).await;

@@ -85,6 +85,10 @@ impl Tenant {
         );
         let named = NewImport { filename: Some(format!("{word}.csv")), ..NewImport::default() };
         self.imported(stack, &named, Some(&format!("key of {word}")), &file).await;
+        // One that corrects another.
+        let first = self.ids.last().cloned();
+        let corrects = NewImport { corrects: first, ..NewImport::default() };
+        self.imported(stack, &corrects, None, &format!("sku,name,brand,cost\n{word}-2,{word},Acme,{word}\n")).await;
         let gadgets = NewImport { kind: Some("gadgets".into()), ..NewImport::default() };
         self.imported(stack, &gadgets, None, &format!("id,name\n1,{word}\n")).await;
         // A replace that removes what it does not name, once that is confirmed.

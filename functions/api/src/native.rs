@@ -14,6 +14,7 @@ mod preview;
 mod record_deletes;
 mod records;
 mod removals;
+mod story;
 mod view;
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ routes! {
         post create::create => op("createImport", "Creates an import.")
             .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same \
                 `Idempotency-Key` gives the same import. With `from` nothing is uploaded: it reads what was uploaded to \
-                that import.")
+                that import. With `corrects` its rows are those that were rejected there, mended.")
             .needs(Scope::ImportWrite)
             .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
                 import.", contract::idempotency_key())
@@ -78,7 +79,9 @@ routes! {
             .refuses(400, &["invalid_idempotency_key"])
             .refuses(404, &["not_found"])
             .refuses(409, &["import_deleted", "nothing_uploaded", "upload_busy", "upload_expires", "upload_gone"])
-            .refuses(422, &["idempotency_key_reused", "size_of_stored_file", "unknown_kind"])
+            .refuses(409, &["already_corrected", "import_runs", "nothing_to_correct", "too_many_corrections"])
+            .refuses(409, &["was_dry_run"])
+            .refuses(422, &["another_kind", "idempotency_key_reused", "size_of_stored_file", "unknown_kind"])
             .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
             .refuses(422, codes::OPTIONS)
             .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
@@ -134,6 +137,15 @@ routes! {
             .refuses(404, &["not_found"])
             .refuses(409, &["not_ready"])
             .with(409, "Retry-After", "Seconds after which to try again.");
+    }
+    "/v1/imports/{id}/history" => {
+        get story::history => op("getHistory", "Tells an import with those that it corrects and those that correct it.")
+            .about("The same for each of them. `sum` counts every row of the first file once, over all of them, and what \
+                later files add.")
+            .needs(Scope::ImportRead)
+            .answers::<views::History>(200, "The imports, the first one first, and the sum of them.")
+            .leads(200, &["getImport", "listErrors", "getRejected"], "id", "$response.body#/rounds/0/id")
+            .refuses(404, &["not_found"]);
     }
     "/v1/imports/{id}/cancel" => {
         post imports::cancel => op("cancelImport", "Cancels an import. A repeat gives the same answer.")

@@ -9,7 +9,7 @@ use penstock_engine::{
 };
 use penstock_model::{Body, Chunk, Job, RowError};
 
-use super::found::{CheckedChunk, RefusedRow, Wanted};
+use super::found::{CheckedChunk, Errors, RefusedRow, Wanted};
 use crate::terminal;
 
 /// Checks chunks, one after the other.
@@ -48,14 +48,14 @@ impl Checker {
         if wanted.errors {
             for error in &errors {
                 let line = terminal::json_line(error).expect("an error is written to memory");
-                checked.errors.extend(line.as_bytes());
-                checked.errors.push(b'\n');
+                checked.lines.extend(line.as_bytes());
+                checked.lines.push(b'\n');
             }
         }
         if wanted.rejected {
             self.reject(chunk, &errors, &mut checked);
         }
-        errors.iter().for_each(|error| checked.groups.take(error));
+        checked.errors = Errors::of(chunk.index, &errors);
         checked
     }
 

@@ -49,7 +49,7 @@ impl Collector {
 
     /// Takes what was found in the next chunk.
     pub(super) fn take(&mut self, checked: CheckedChunk) -> anyhow::Result<()> {
-        let CheckedChunk { rows, accepted, failed, codes, groups, errors, rejected, refused } = checked;
+        let CheckedChunk { rows, accepted, failed, codes, errors, lines, rejected, refused } = checked;
         let found = &mut self.found;
         found.rows.total += rows;
         found.rows.accepted += accepted;
@@ -57,8 +57,8 @@ impl Collector {
         for (code, count) in codes {
             *found.codes.entry(code).or_default() += count;
         }
-        found.groups.extend(groups);
-        self.say(|out| out.write_all(&errors))?;
+        found.errors.extend(errors);
+        self.say(|out| out.write_all(&lines))?;
         match &mut self.rejected {
             Some(file) if failed > 0 => file.take(&rejected, refused),
             _ => Ok(()),

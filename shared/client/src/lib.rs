@@ -15,9 +15,9 @@ pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use penstock_model::views::{
     Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage,
-    Form, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport, NewKey, Origin, PartUrl,
-    PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, TakenPart,
-    Upload,
+    Form, History, HistoryRound, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport,
+    NewKey, Origin, PartUrl, PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal,
+    RemovalPage, TakenPart, Upload,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;
@@ -235,6 +235,14 @@ impl Client {
     /// [`ClientError`]
     pub async fn error_summary(&self, id: &str) -> Result<ErrorSummary> {
         read(self.request(Method::GET, &format!("/v1/imports/{}/errors/summary", encoded(id))).send().await?).await
+    }
+
+    /// An import with those that it corrects and those that correct it, and the sum of them.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn history(&self, id: &str) -> Result<History> {
+        read(self.request(Method::GET, &format!("/v1/imports/{}/history", encoded(id))).send().await?).await
     }
 
     /// Cancels an import. A repeat changes nothing.

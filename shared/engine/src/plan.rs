@@ -36,6 +36,8 @@ pub struct Plan {
     /// The fields that are read; `None` where all are.
     only: Option<Vec<usize>>,
     is_of_rejected: bool,
+    /// The column that tells of which row of the first file a row is.
+    source_row: Option<usize>,
 }
 
 impl Plan {
@@ -119,8 +121,20 @@ impl Plan {
         let least_cells = (0..header.len()).rfind(|at| is_named(*at)).map_or(0, |last| last + 1);
         let has = |name: &str| header.iter().zip(&columns).any(|(own, field)| own == name && field.is_none());
         let is_of_rejected = ADDED.into_iter().all(has);
-        let order = Vec::new();
-        Ok(Self { kind, header, columns, landmark, least_cells, members, order, normal, only: None, is_of_rejected })
+        let source_row = header.iter().zip(&columns).position(|(own, field)| own == ADDED[0] && field.is_none());
+        Ok(Self {
+            kind,
+            header,
+            columns,
+            landmark,
+            least_cells,
+            members,
+            order: Vec::new(),
+            normal,
+            only: None,
+            is_of_rejected,
+            source_row,
+        })
     }
 
     /// A plan that reads only the cells or members of a row that its record's key is made of. It accepts every row that
@@ -166,6 +180,11 @@ impl Plan {
     /// Whether the header is that of a file of rejected rows, and what that adds is no field here.
     pub(crate) fn is_of_rejected(&self) -> bool {
         self.is_of_rejected
+    }
+
+    /// The column of the header that tells of which row of the first file a row is, as files of rejected rows have it.
+    pub(crate) fn source_row(&self) -> Option<usize> {
+        self.source_row
     }
 
     /// The cells that a row has at least: behind them no column has a name.

@@ -442,7 +442,7 @@ mod tests {
 
     fn error(code: &str, message: &str) -> RowError {
         let (code, message) = (code.into(), message.into());
-        RowError { row: 7, line: 9, key: None, field: None, value: None, code, message }
+        RowError { row: 7, line: 9, source_row: None, key: None, field: None, value: None, code, message }
     }
 
     fn form(grammar: Grammar, columns: &[&str]) -> Form {

@@ -24,6 +24,7 @@ use crate::{
     detect::encoding,
     invisible::{is_blank, is_blank_record},
     key, lines,
+    mapping::ADDED,
     plan::Plan,
     rejected,
     split::{self, Values},
@@ -317,8 +318,9 @@ pub fn reject(plan: &mut Plan, job: &Job, chunk: &Chunk, rows: &[u64], code: &st
         let mut reader = RowReader::new(plan, job);
         for_each_record(job, chunk.first_row, chunk.first_line, bytes, |record| {
             if rows.contains(&record.row) {
-                let key = reader.key_of(record.content, record.bytes);
-                errors.push(RowError { key, ..Finding::row(code, message.to_owned()).at(record.row, record.line) });
+                let (key, source_row) = reader.names_of(record.content, record.bytes);
+                let error = Finding::row(code, message.to_owned()).at(record.row, record.line);
+                errors.push(RowError { key, source_row, ..error });
             }
         });
     }
@@ -429,7 +431,7 @@ impl Finding {
     /// The finding as the error of a row that starts on a physical line.
     pub fn at(self, row: u64, line: u64) -> RowError {
         let Self { field, value, code, message } = self;
-        RowError { row, line, key: None, field, value, code, message }
+        RowError { row, line, source_row: None, key: None, field, value, code, message }
     }
 }
 
@@ -463,13 +465,14 @@ struct RowBuffer<'r> {
 /// Why a row is rejected.
 struct Faults {
     key: Option<String>,
+    source_row: Option<u64>,
     findings: Vec<Finding>,
 }
 
 impl Faults {
     fn at(self, row: u64, line: u64) -> impl Iterator<Item = RowError> {
-        let Self { key, findings } = self;
-        findings.into_iter().map(move |finding| RowError { key: key.clone(), ..finding.at(row, line) })
+        let Self { key, source_row, findings } = self;
+        findings.into_iter().map(move |finding| RowError { key: key.clone(), source_row, ..finding.at(row, line) })
     }
 }
 
@@ -512,10 +515,30 @@ impl<'a> RowReader<'a> {
     ) -> Option<Faults> {
         match read {
             Ok(()) if buffer.findings.is_empty() => None,
-            Ok(()) => Some(Faults { key: self.key_of(content, bytes), findings: std::mem::take(&mut buffer.findings) }),
-            // A row that could not be read as a whole has no cells, and so no key.
-            Err(found) => Some(Faults { key: None, findings: vec![found] }),
+            Ok(()) => {
+                let (key, source_row) = self.names_of(content, bytes);
+                Some(Faults { key, source_row, findings: std::mem::take(&mut buffer.findings) })
+            }
+            // A row that could not be read as a whole has no cells, and so no key. What was added stands at its start.
+            Err(found) => {
+                Some(Faults { key: None, source_row: self.source_row_of(content, bytes), findings: vec![found] })
+            }
         }
+    }
+
+    /// The key of a row that can be read as a whole, and the row of the first file that it was.
+    fn names_of(&mut self, content: Content<'_>, bytes: &[u8]) -> (Option<String>, Option<u64>) {
+        (self.key_of(content, bytes), self.source_row_of(content, bytes))
+    }
+
+    /// The row of the first file that a row was, if its file is one of rejected rows and says so.
+    fn source_row_of(&mut self, content: Content<'_>, bytes: &[u8]) -> Option<u64> {
+        let cell = match content {
+            Content::Cells(cells) => Cow::Borrowed(cells.get(self.plan.source_row()?)?),
+            Content::Object => self.added_member_of(ADDED[0], bytes)?,
+            Content::SheetRow => self.sheet_cell_of(self.plan.source_row()?, bytes)?,
+        };
+        std::str::from_utf8(&cell).ok()?.trim().parse().ok().filter(|row| *row > 0)
     }
 
     /// The key of a row that can be read as a whole, as errors show it.

@@ -100,6 +100,7 @@ pub const ROWS: &[&str] = &[
 pub const REQUESTS: &[&str] = &[
     "account_not_found",
     "account_removing",
+    "already_corrected",
     "already_ended",
     "already_uploaded",
     "ambiguous_deletions",
@@ -151,12 +152,14 @@ pub const REQUESTS: &[&str] = &[
     "not_found",
     "not_held",
     "not_ready",
+    "nothing_to_correct",
     "nothing_uploaded",
     "own_account",
     "parts_gone",
     "rate_limited",
     "size_of_stored_file",
     "too_many_bytes",
+    "too_many_corrections",
     "too_many_exports",
     "too_many_imports",
     "too_many_keys",
@@ -177,6 +180,7 @@ pub const REQUESTS: &[&str] = &[
     "upload_gone",
     "upload_read",
     "validation_error",
+    "was_dry_run",
 ];
 
 /// Whether it is the code of the failure of an import or an export, or of what is wrong with a file or an option.

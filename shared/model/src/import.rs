@@ -490,6 +490,12 @@ pub struct Import {
     /// When it was ordered to end early, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted_at: Option<i64>,
+    /// The import whose rejected rows its file has, mended; see [`crate::story`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<ImportId>,
+    /// The first import of the story that it belongs to, once it corrects another one or is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<ImportId>,
 }
 
 impl Import {
@@ -551,6 +557,8 @@ impl Import {
             rows_ended_at: None,
             confirmed_at: None,
             halted_at: None,
+            corrects: None,
+            story: None,
         }
     }
 

@@ -32,6 +32,7 @@ pub mod retry;
 mod row_error;
 mod schema;
 mod scope;
+pub mod story;
 mod tally;
 mod timestamp;
 pub mod views;

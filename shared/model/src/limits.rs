@@ -257,6 +257,9 @@ pub const UPLOAD_LEFT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 /// Imports that read one upload of another import at once, at most: their ids stand in its item.
 pub const UPLOAD_READERS: usize = 100;
 
+/// Imports of a story, each of which corrects the one before, at most.
+pub const STORY_ROUNDS: usize = 20;
+
 /// How long an import may make no progress before the sweeper looks at it when the deployment says nothing else, in
 /// seconds: 5 minutes.
 pub const STALL_SECONDS: u64 = 5 * 60;

@@ -1,10 +1,10 @@
 //! Why a row was rejected.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{COUNTED_ERRORS, ERROR_EXAMPLES, ERROR_RANGES, ERROR_VALUE_CHARS, SUMMED_ERRORS};
+use crate::limits::{COUNTED_ERRORS, ERROR_EXAMPLES, ERROR_RANGES, ERROR_VALUE_CHARS, SHOWN_GROUPS, SUMMED_ERRORS};
 
 /// One thing that is wrong with one row. A rejected row has at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct RowError {
     pub row: u64,
     /// The physical line on which the record starts, counted from 1.
     pub line: u64,
+    /// The row of the first file that it was, where its file is one of rejected rows and says so (`_row`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_row: Option<u64>,
     /// Which record the row names: its key cells as they came, each cut after [`ERROR_VALUE_CHARS`] characters, written
     /// as a record's key is (`%` and `,` inside a cell as `%25` and `%2C`, joined by `,`). `None` where the row could
     /// not be read that far, or names none.
@@ -169,6 +172,17 @@ impl ErrorCounts {
         }
     }
 
+    /// Keeps apart those that a summary shows, the [`SHOWN_GROUPS`] with the most errors, these first.
+    pub fn keep_most(&mut self) {
+        self.apart.sort_by_key(|count| (Reverse(count.errors), count.first.first().copied()));
+        self.apart.truncate(SHOWN_GROUPS);
+    }
+
+    /// Where the first errors of those stand that are counted apart.
+    pub fn places(&self) -> BTreeSet<ErrorCursor> {
+        self.apart.iter().flat_map(|count| count.first.iter().copied()).collect()
+    }
+
     /// Errors that are not counted apart. Where there are none, each count is exact; else it may lack some of these.
     pub fn others(&self) -> u64 {
         self.errors - self.apart.iter().map(|count| count.errors).sum::<u64>()
@@ -210,7 +224,7 @@ pub fn without_places(field: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
 
@@ -218,7 +232,7 @@ mod tests {
 
     fn error(row: u64, code: &str, field: Option<&str>) -> RowError {
         let (code, field) = (code.to_owned(), field.map(str::to_owned));
-        RowError { row, line: row + 1, key: None, field, value: None, code, message: String::new() }
+        RowError { row, line: row + 1, source_row: None, key: None, field, value: None, code, message: String::new() }
     }
 
     /// Rows that are not in one part by themselves may not be cut: parts of this many rows.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountRemovalStage, Actor, Compression, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar,
-    ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope, Status, Value, cost::CostEstimate,
+    AccountRemovalStage, Actor, Compression, ErrorCount, ErrorCounts, ErrorCursor, ExportCompression, ExportFormat,
+    ExportStatus, Failure, Format, Grammar, ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope,
+    Status, Value, cost::CostEstimate, remedy, story::StorySum,
 };
 
 /// What an import is asked for with.
@@ -24,6 +25,9 @@ pub struct NewImport {
     /// The id of an import whose upload it reads: nothing is uploaded. The kind is that import's unless one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// The id of an import whose rejected rows its file has, mended. The kind is that import's unless one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<String>,
     /// What its file is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -133,6 +137,9 @@ pub struct Import {
     /// The import whose upload it reads, where nothing was uploaded to it.
     #[serde(default)]
     pub from: Option<String>,
+    /// The import that it corrects.
+    #[serde(default)]
+    pub corrects: Option<String>,
     /// Until when what was uploaded is kept, in RFC 3339, unless the import that it was uploaded to is deleted; none
     /// before that is accepted.
     #[serde(default)]
@@ -426,6 +433,24 @@ pub struct ErrorSummary {
     pub groups: Vec<ErrorGroup>,
 }
 
+impl ErrorSummary {
+    /// The summary of these counts, which shows the groups that are counted apart. `examples` are the errors that stand
+    /// at their places.
+    pub fn of(counts: ErrorCounts, examples: &BTreeMap<ErrorCursor, RowError>) -> Self {
+        let (errors, rows, other) = (counts.errors, counts.rows, counts.others());
+        let group = |count: ErrorCount| ErrorGroup {
+            what_to_do: remedy(&count.code).to_owned(),
+            examples: count.first.iter().filter_map(|place| examples.get(place).cloned()).collect(),
+            code: count.code,
+            field: count.field,
+            errors: count.errors,
+            rows: count.rows,
+            ranges: count.ranges,
+        };
+        Self { errors, rows, other, groups: counts.apart.into_iter().map(group).collect() }
+    }
+}
+
 /// The errors with one code in one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -444,6 +469,34 @@ pub struct ErrorGroup {
     pub what_to_do: String,
     /// The first errors.
     pub examples: Vec<RowError>,
+}
+
+/// An import with those that it corrects and those that correct it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct History {
+    /// The imports, the first one first.
+    pub rounds: Vec<HistoryRound>,
+    /// The rows of all of them, each counted once.
+    pub sum: StorySum,
+}
+
+/// One import of a history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HistoryRound {
+    /// Its id.
+    pub id: String,
+    /// Where it stands, or how it ended.
+    pub status: Status,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+    /// When it ended, in RFC 3339.
+    pub completed_at: Option<String>,
+    /// Its rows so far.
+    pub rows: Rows,
+    /// The import; none where it was deleted.
+    pub import: Option<Import>,
 }
 
 /// What a key is asked for with.

@@ -25,7 +25,7 @@ use penstock_model::{Import, ImportId, Order, limits::UPLOAD_READERS};
 
 use crate::{
     Result, Store, crash,
-    dynamo::{n, updating},
+    dynamo::{n, s, updating},
     imports::Creation,
     table::import_key,
 };
@@ -37,12 +37,18 @@ fn ids(import: &ImportId) -> AttributeValue {
 impl Store {
     /// That an import reads another one's upload, as an action of the transaction that makes it: its id enters the
     /// readers. The condition is not met where the other import is gone, or is read by as many as it may be. A repeat
-    /// adds to a set what is in it.
+    /// adds to a set what is in it. One that is corrected as well gets the name of the story by the same action.
     pub(crate) fn read_upload_action(&self, import: &Import) -> Option<TransactWriteItem> {
         let source = import.from.as_ref()?;
-        let read = self
-            .update_action(import_key(&import.account, &source.upload))
-            .update_expression("ADD readers :ids")
+        let story = import.story.as_ref().filter(|_| import.corrects.as_ref() == Some(&source.upload));
+        let read = self.update_action(import_key(&import.account, &source.upload));
+        let read = match story {
+            None => read.update_expression("ADD readers :ids"),
+            Some(first) => read
+                .update_expression("SET story = :story ADD readers :ids")
+                .expression_attribute_values(":story", s(first.as_str())),
+        };
+        let read = read
             .condition_expression(
                 "attribute_exists(#object) AND (attribute_not_exists(readers) OR size(readers) < :most)",
             )

@@ -18,6 +18,7 @@ pub const POINTS: &[&str] = &[
     "upload.split_ordered",
     "again.made",
     "again.ordered",
+    "story.joined",
     "parts.begun",
     "parts.pinned",
     "parts.completed",

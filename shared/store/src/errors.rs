@@ -342,6 +342,7 @@ mod tests {
         let error = |row: u64| RowError {
             row,
             line: row,
+            source_row: None,
             key: None,
             field: Some("f".into()),
             value: Some("\u{1}".repeat(200)),

@@ -3,7 +3,7 @@
 //! [`crate::retention`].
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits};
+use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits, story::NoCorrection};
 
 pub use crate::idempotency::Idempotency;
 use crate::{
@@ -34,6 +34,8 @@ pub enum Creation {
     NoUpload,
     /// As many imports read that upload as may; nothing is stored.
     UploadBusy,
+    /// It cannot correct the import that it names; nothing is stored.
+    NotCorrected(NoCorrection),
 }
 
 /// Which imports to list.
@@ -47,7 +49,7 @@ pub struct Filter {
 
 impl Store {
     /// Stores a new import, counts it against its account's quota, and stores what its `Idempotency-Key` stands for, in
-    /// one transaction.
+    /// one transaction; and with it that it reads another one's upload, or corrects another one.
     ///
     /// A repeat with the same key and request gives the import of the first time; without a key it makes another
     /// import.
@@ -64,7 +66,15 @@ impl Store {
         actions.extend(self.read_upload_action(import));
         let mut pause = Backoff::default();
         loop {
-            let Some(reasons) = self.transact(actions.clone()).await? else {
+            let corrects = match self.correct_actions(import).await? {
+                Ok(corrects) => corrects,
+                // The transaction had its effect, and its answer was lost.
+                Err(NoCorrection::Corrected { by, .. }) if by == import.id => {
+                    return self.created(import, idempotency).await;
+                }
+                Err(why) => return Ok(Creation::NotCorrected(why)),
+            };
+            let Some(reasons) = self.transact(actions.iter().cloned().chain(corrects).collect()).await? else {
                 return self.created(import, idempotency).await;
             };
             if let Some(idempotency) = idempotency.filter(|_| reasons[1] == "ConditionalCheckFailed") {
@@ -90,6 +100,9 @@ impl Store {
 
     /// Where the kind has gone meanwhile, the import has ended, and its key stands for nothing.
     async fn created(&self, import: &Import, idempotency: Option<&Idempotency>) -> Result<Creation> {
+        if import.corrects.is_some() {
+            crash::point("story.joined");
+        }
         if self.has_kind(import).await? {
             return Ok(Creation::Created);
         }

@@ -38,6 +38,7 @@ pub mod removals;
 pub mod replace;
 pub mod retention;
 mod settings;
+pub mod story;
 mod table;
 pub mod text;
 pub mod uploaded;

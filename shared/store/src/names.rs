@@ -75,6 +75,8 @@ beginnings! {
         Place = "order#",
         /// The place that an import took which is gone, by its id.
         Taken = "taken#",
+        /// The story of imports that correct one another, by the first of them.
+        Story = "story#",
         /// What an `Idempotency-Key` stands for.
         Idempotency = "idempotency#",
         /// What counts against a quota.

@@ -8,6 +8,7 @@
 //! | `account#<account>` | `kind#<kind>` | the order of the imports of a kind |
 //! | `account#<account>` | `order#<kind>#<place>` | the import that took a place in that order; it outlives the import |
 //! | `account#<account>` | `taken#<import>` | the place that an import took which is gone |
+//! | `account#<account>` | `story#<import>` | the story of imports that correct one another, by the first of them |
 //! | `account#<account>` | `idempotency#<hash>` | what an `Idempotency-Key` stands for |
 //! | `account#<account>` | `unfinished#<quota>` | the imports that count against a quota |
 //! | `account#<account>` | `bytes#<day>` | the bytes of its uploads that were accepted on a day |
@@ -123,6 +124,10 @@ pub(crate) fn place_of(sk: &str) -> Option<u64> {
 /// The place that an import took which is gone.
 pub(crate) fn taken_key(account: &AccountId, import: &ImportId) -> Item {
     own_key(account, Own::Taken, import)
+}
+
+pub(crate) fn story_key(account: &AccountId, first: &ImportId) -> Item {
+    own_key(account, Own::Story, first)
 }
 
 pub(crate) fn idempotency_key(account: &AccountId, key: &str) -> Item {

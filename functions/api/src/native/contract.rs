@@ -24,6 +24,7 @@ pub(super) const OF_AN_IMPORT: &[&str] = &[
     "deleteImport",
     "listErrors",
     "getRejected",
+    "getHistory",
     "cancelImport",
     "listRemovals",
     "confirmImport",

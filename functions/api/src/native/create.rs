@@ -11,13 +11,16 @@ use penstock_model::{
     Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat,
     limits::UPLOAD_READERS,
 };
-use penstock_store::{Store, imports::Creation};
+use penstock_store::{
+    Store,
+    imports::{Creation, Idempotency},
+};
 use serde::Deserialize;
 
 use super::{
     again,
     body::{JsonBody, JsonShape},
-    idempotency, view,
+    idempotency, story, view,
 };
 use crate::{
     api::Api,
@@ -32,6 +35,7 @@ use crate::{
 pub(super) struct ImportRequest {
     kind: Option<KindName>,
     from: Option<ImportId>,
+    corrects: Option<ImportId>,
     format: Option<String>,
     filename: Option<String>,
     size: Option<u64>,
@@ -50,29 +54,29 @@ pub(super) async fn create(
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
-    let NewImport { kind, from, format, filename, size, options } = NewImport::check(body.value)?;
+    let NewImport { kind, from, corrects, format, filename, size, options } = NewImport::check(body.value)?;
     if options.mode == Mode::Replace {
         caller.needs(Scope::RecordDelete)?;
     }
     let source = match &from {
         None => None,
-        Some(from) => match (again::source(&store, &caller, from).await, &idempotency) {
-            (Ok(found), _) => Some(found),
-            // What the request made before is there whatever has become of the upload since.
-            (Err(refusal), Some(idempotency)) => match store.made_before(&caller.account, idempotency).await? {
-                Some(id) => return answer(&store, caller.import(&store, Some(&id)).await?).await,
-                None => return Err(refusal),
-            },
-            (Err(refusal), None) => return Err(refusal),
+        Some(from) => match again::source(&store, &caller, from).await {
+            Ok(found) => Some(found),
+            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
         },
     };
-    let kind = match (kind, &source) {
-        (Some(kind), _) => kind,
-        (None, Some((of, _))) => of.kind.clone(),
-        (None, None) => kinds::DEFAULT.parse().expect("the default kind is a kind's name"),
+    let corrected = match &corrects {
+        None => None,
+        Some(id) => match story::corrected(&store, &caller, id).await {
+            Ok(found) => Some(found),
+            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
+        },
     };
+    let of_other = corrected.as_ref().or(source.as_ref().map(|(of, _)| of)).map(|of| of.kind.clone());
+    let default = || -> KindName { kinds::DEFAULT.parse().expect("the default kind is a kind's name") };
+    let kind = kind.or(of_other).unwrap_or_else(default);
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
-    let Caller { account, by, .. } = caller;
+    let account = caller.account.clone();
     let found = store.kind(&account, &kind).await?;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = found.ok_or_else(no_kind)?;
@@ -85,10 +89,14 @@ pub(super) async fn create(
         }
     }
     intake::admit(&store, &account, size).await?;
-    let import = intake::import(&store, &account, by, kind.clone(), filename, options);
+    let import = intake::import(&store, &account, caller.by.clone(), kind.clone(), filename, options);
     let import = Import { kind_version: found.version, format, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),
+        None => import,
+    };
+    let import = match &corrected {
+        Some(of) => import.correcting(of),
         None => import,
     };
     let import = match store.create_import(&import, idempotency.as_ref()).await? {
@@ -105,6 +113,10 @@ pub(super) async fn create(
             );
             return Err(Refusal::conflict("upload_busy", message));
         }
+        Creation::NotCorrected(why) => {
+            let of = corrects.as_ref().unwrap_or(&import.id);
+            return made_before(&store, &caller, idempotency.as_ref(), story::refusal(why, of)).await;
+        }
         Creation::NoKind => return Err(no_kind()),
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => return Err(idempotency::reused()),
@@ -113,6 +125,24 @@ pub(super) async fn create(
         })?,
     };
     answer(&store, import).await
+}
+
+/// The answer of a request that cannot make its import now: what the same request has made before is there, whatever
+/// has become since of the imports that it names.
+///
+/// # Errors
+/// Why not, where it has made none.
+async fn made_before(
+    store: &Store,
+    caller: &Caller<Create>,
+    idempotency: Option<&Idempotency>,
+    refusal: Refusal,
+) -> Result<Response, Refusal> {
+    let Some(idempotency) = idempotency else { return Err(refusal) };
+    match store.made_before(&caller.account, idempotency).await? {
+        Some(id) => answer(store, caller.import(store, Some(&id)).await?).await,
+        None => Err(refusal),
+    }
 }
 
 /// 201 with the import and, where it awaits its file, with the ways to upload that.
@@ -127,6 +157,7 @@ async fn answer(store: &Store, import: Import) -> Result<Response, Refusal> {
 struct NewImport {
     kind: Option<KindName>,
     from: Option<ImportId>,
+    corrects: Option<ImportId>,
     format: Option<Format>,
     filename: Option<String>,
     size: Option<u64>,
@@ -135,7 +166,7 @@ struct NewImport {
 
 impl NewImport {
     fn check(request: ImportRequest) -> Result<Self, Refusal> {
-        let ImportRequest { kind, from, format, filename, size, options } = request;
+        let ImportRequest { kind, from, corrects, format, filename, size, options } = request;
         if from.is_some() && size.is_some() {
             let message = "`size` says how long a file is that is to be uploaded, and `from` names one that is stored: \
                            leave one of them out";
@@ -146,7 +177,10 @@ impl NewImport {
         size.map_or(Ok(()), reading::check_size).map_err(refused)?;
         let filename = filename.as_deref().map(intake::filename).transpose()?;
         options::check(&options).map_err(refused)?;
-        Ok(Self { kind, from, format, filename, size, options })
+        if corrects.is_some() {
+            story::check(&options)?;
+        }
+        Ok(Self { kind, from, corrects, format, filename, size, options })
     }
 }
 

@@ -1,10 +1,6 @@
 //! Reading, cancelling and deleting imports.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     Json,
@@ -12,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use penstock_model::{AccountId, Import, ImportId, KindName, Status, limits, remedy, views};
+use penstock_model::{AccountId, Import, ImportId, KindName, Status, limits, views};
 use penstock_store::{
     Store,
     errors::ErrorCursor,
@@ -139,21 +135,9 @@ pub(super) async fn errors_summary(
 ) -> Result<Json<views::ErrorSummary>, Refusal> {
     let import = caller.import(&store, id.get()).await?;
     let mut counts = store.error_counts(&import.id).await?;
-    counts.apart.sort_by_key(|count| (Reverse(count.errors), count.first.first().copied()));
-    counts.apart.truncate(limits::SHOWN_GROUPS);
-    let places: BTreeSet<ErrorCursor> = counts.apart.iter().flat_map(|count| count.first.iter().copied()).collect();
-    let found = store.errors_at(&import.id, &places).await?;
-    let (errors, rows, other) = (counts.errors, counts.rows, counts.others());
-    let groups = counts.apart.into_iter().map(|count| views::ErrorGroup {
-        what_to_do: remedy(&count.code).to_owned(),
-        examples: count.first.iter().filter_map(|place| found.get(place).cloned()).collect(),
-        code: count.code,
-        field: count.field,
-        errors: count.errors,
-        rows: count.rows,
-        ranges: count.ranges,
-    });
-    Ok(Json(views::ErrorSummary { errors, rows, other, groups: groups.collect() }))
+    counts.keep_most();
+    let examples = store.errors_at(&import.id, &counts.places()).await?;
+    Ok(Json(views::ErrorSummary::of(counts, &examples)))
 }
 
 pub(super) async fn rejected(

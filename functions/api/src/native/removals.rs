@@ -179,10 +179,12 @@ pub(super) async fn remove_all(
         Creation::Created => {}
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::NoKind => return Err(no_kind()),
-        // It has no key, and reads nothing.
-        Creation::Repeated(_) | Creation::OtherRequest | Creation::NoUpload | Creation::UploadBusy => {
-            return Err(Refusal::internal());
-        }
+        // It has no key, reads nothing and corrects nothing.
+        Creation::Repeated(_)
+        | Creation::OtherRequest
+        | Creation::NoUpload
+        | Creation::UploadBusy
+        | Creation::NotCorrected(_) => return Err(Refusal::internal()),
     }
     store.accept_everything(&account, &order.id).await?;
     let import = store.settle(&account, &order.id).await?.ok_or_else(Refusal::no_import)?;

@@ -38,6 +38,7 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         completed_at: import.completed_at.map(rfc3339),
         retained_until: retained_until.map(rfc3339),
         from: import.from.map(|source| source.import.to_string()),
+        corrects: import.corrects.map(|id| id.to_string()),
         source_expires_at: source_expires_at.map(rfc3339),
         filename: import.filename,
         kind_version: Some(import.kind_version).filter(|version| *version > 0),

@@ -171,6 +171,22 @@ impl RowReader<'_> {
         fields.iter().map(cell).collect()
     }
 
+    /// A cell of a sheet's row, as errors show it.
+    pub(super) fn sheet_cell_of<'r>(&self, column: usize, bytes: &'r [u8]) -> Option<Cow<'r, [u8]>> {
+        let row = serde_json::from_slice::<Vec<&RawValue>>(bytes).ok()?;
+        shown(row.get(column)?.get())
+    }
+
+    /// A member of an object that a file of rejected rows adds, as errors show it; `None` where it is a field.
+    pub(super) fn added_member_of<'r>(&mut self, name: &str, bytes: &'r [u8]) -> Option<Cow<'r, [u8]>> {
+        memchr::memmem::find(bytes, name.as_bytes())?;
+        if self.plan.member(name).is_some() {
+            return None;
+        }
+        let Members::<&RawValue>(members) = serde_json::from_slice(bytes).ok()?;
+        shown(members.into_iter().find(|(own, _)| own == name)?.1.get())
+    }
+
     fn date(&self, buffer: &mut RowBuffer<'_>, field: usize, date: &str) {
         let checked = self.plan.kind().field(field).check(Input::Date(date));
         self.take(buffer, field, owned(checked), date.as_bytes());

@@ -9,7 +9,11 @@ fn parse_text(text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
 }
 
 fn parse_as(grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
-    let columns = ["sku", "name", "brand", "cost", "colour"].map(str::to_owned).to_vec();
+    parse_columns(&["sku", "name", "brand", "cost", "colour"], grammar, text, empty_cells)
+}
+
+fn parse_columns(columns: &[&str], grammar: Grammar, text: &[u8], empty_cells: EmptyCells) -> Parsed<'static> {
+    let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
     let mut plan =
         Plan::compile(crate::kinds::compiled("products"), grammar, &columns, &BTreeMap::new()).expect("columns");
     let options = ImportOptions { empty_cells, ..ImportOptions::default() };
@@ -65,6 +69,30 @@ fn the_errors_of_a_row_name_its_record_as_the_row_does() {
     assert_eq!(keys(Grammar::Lines, rows), wanted);
     let rows = b"[12,null,\"b\"]\n[{\"date\":\"2026-11-21\"},null,\"b\"]\n[null,\"n\"]\n";
     assert_eq!(keys(Grammar::Sheet, rows), [some("12"), some("2026-11-21"), None, None]);
+}
+
+/// The column that a file of rejected rows adds for it tells the row of the first file, where that is a number.
+#[test]
+fn the_errors_of_a_rejected_row_name_its_row_of_the_first_file() {
+    let columns = ["_row", "_line", "_errors", "sku", "name", "brand"];
+    let rows = |grammar, text: &[u8]| {
+        let parsed = parse_columns(&columns, grammar, text, EmptyCells::Keep);
+        parsed.errors.iter().map(|error| (error.row, error.source_row)).collect::<Vec<_>>()
+    };
+    // The last one is not read as a whole; two errors of a row tell the same.
+    let text = b"812,900,x,a,,b\n\"813\",,,,n,\n,,,a,,b\nx,,,a,,b\n0,,,a,,b\n814,,,a\n";
+    let some = |row: u64, source: u64| (row, Some(source));
+    let wanted = [some(10, 812), some(11, 813), some(11, 813), (12, None), (13, None), (14, None), some(15, 814)];
+    assert_eq!(rows(Grammar::CSV, text), wanted);
+    let text = br#"{"_row":812,"_line":9,"_errors":"x","sku":"a","name":"","brand":"b"}
+{"sku":"a","name":"","brand":"b","_row":"813"}
+{"sku":"a","name":"_row","brand":""}"#;
+    assert_eq!(rows(Grammar::Lines, text), [some(10, 812), some(11, 813), (12, None)]);
+    let text = b"[812,9,\"x\",\"a\",null,\"b\"]\n[\"813\",null,null,\"a\",null,\"b\"]\n";
+    assert_eq!(rows(Grammar::Sheet, text), [some(10, 812), some(11, 813)]);
+    // Elsewhere there is none.
+    let plain = parse_text(b"a,,b,,\n", EmptyCells::Keep);
+    assert_eq!(plain.errors[0].source_row, None);
 }
 
 #[test]

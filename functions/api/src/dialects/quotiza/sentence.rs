@@ -45,7 +45,7 @@ mod tests {
 
     fn error(field: Option<&str>, code: &str) -> RowError {
         let (field, code, message) = (field.map(str::to_owned), code.to_owned(), "in the engine's words".to_owned());
-        RowError { row: 10, line: 11, key: Some("DEF456".into()), field, value: None, code, message }
+        RowError { row: 10, line: 11, source_row: None, key: Some("DEF456".into()), field, value: None, code, message }
     }
 
     #[test]
