@@ -26,6 +26,7 @@ mod remedy;
 mod removal;
 pub mod replace;
 pub mod retry;
+pub mod review;
 mod row_error;
 mod schema;
 mod scope;
