@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct Change {
     sets: Vec<String>,
     removes: Vec<String>,
+    adds: Vec<String>,
     conditions: Vec<Condition>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
@@ -112,6 +113,13 @@ impl Change {
         self
     }
 
+    /// Adds to a set.
+    pub(crate) fn add(mut self, attribute: &str, more: AttributeValue) -> Self {
+        let name = self.name(attribute);
+        self.adds.push(format!("{name} :{attribute}"));
+        self.value(attribute, more)
+    }
+
     /// Makes the change only where this condition, which offers no alternatives, holds too.
     pub(crate) fn only_if(mut self, condition: impl Into<String>) -> Self {
         self.conditions.push(Condition { expression: condition.into(), is_either: false });
@@ -135,7 +143,7 @@ impl Change {
             [] => None,
             actions => Some(format!("{verb} {}", actions.join(", "))),
         };
-        let clauses = [clause("SET", &self.sets), clause("REMOVE", &self.removes)];
+        let clauses = [clause("SET", &self.sets), clause("REMOVE", &self.removes), clause("ADD", &self.adds)];
         clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
@@ -226,5 +234,7 @@ mod tests {
         assert_eq!(change.update_expression(), "SET #a = :a REMOVE #b, #c");
         assert_eq!(change.condition_expression().as_deref(), Some("attribute_exists(pk)"));
         assert_eq!(Change::default().remove("b").update_expression(), "REMOVE #b");
+        let change = Change::default().add("c", n(1)).set("a", n(1));
+        assert_eq!(change.update_expression(), "SET #a = :a ADD #c :c");
     }
 }

@@ -36,6 +36,7 @@ pub mod rate;
 pub mod records;
 pub mod removals;
 pub mod replace;
+pub mod review;
 mod settings;
 mod table;
 pub mod text;

@@ -28,6 +28,8 @@
 //! - **It has ended without an object**: every version. It never accepts one any more.
 //! - **It is missing**: everything, once it cannot be one that is about to be made: see below.
 //!
+//! Of a review that is judged, or has ended, its claims go as well ([`crate::review`]).
+//!
 //! The interleavings, one by one:
 //!
 //! - *An upload arrives while the import is being accepted.* Of two objects one is pinned. The event of the other one,
@@ -169,7 +171,7 @@ impl Store {
         Ok(())
     }
 
-    fn removal_change(&self, account: &AccountId, id: &ImportId, due_at: i64) -> Result<Change> {
+    pub(crate) fn removal_change(&self, account: &AccountId, id: &ImportId, due_at: i64) -> Result<Change> {
         Ok(Change::default()
             .set("account", value("an account", account)?)
             .set("import", value("an import's id", id)?)
@@ -194,17 +196,19 @@ impl Store {
         };
         let import = self.import(account, id).await?;
         let is_gone = import.is_none();
+        let is_judged = import.as_ref().is_some_and(Import::is_judged);
         let is_all = match import.as_ref().map(Import::kept) {
             Some(Kept::All) => true,
             Some(Kept::Only(object)) => self.remove_versions(account, id, Some(object)).await?,
             Some(Kept::Nothing) => self.remove_versions(account, id, None).await?,
             None => self.remove_traces(&removal).await?,
         };
+        let is_all = is_all && (!is_judged || self.delete_claims(id).await?);
         crash::point("removal.versions");
         let now = self.now_ms();
         let again_at = match is_all {
             false => Some(now),
-            true if is_gone && now < removal.last_at => Some(removal.last_at),
+            true if (is_gone || is_judged) && now < removal.last_at => Some(removal.last_at),
             true => None,
         };
         // An order that came meanwhile stays as it is.
@@ -242,6 +246,9 @@ impl Store {
         is_all &= self.delete_errors(id).await?;
         if removal.replaced {
             self.delete_replace(id).await?;
+        }
+        if removal.reviewed {
+            is_all &= self.delete_claims(id).await?;
         }
         for block in 0..removal.opened_blocks {
             self.delete_block(id, block).await?;
