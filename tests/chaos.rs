@@ -39,6 +39,8 @@ struct Planned {
     file: Vec<u8>,
     options: ImportOptions,
     cancelled: bool,
+    /// It is reviewed beside the others, and confirmed when they have ended.
+    reviewed: bool,
 }
 
 /// What a seed decides.
@@ -65,6 +67,7 @@ impl Schedule {
             file: file(rng, ROWS, KEYS),
             options: ImportOptions { mode, empty_cells: empty_cells(rng), ..ImportOptions::default() },
             cancelled,
+            reviewed: false,
         };
         // Upserts may overlap one another; a create or fill import overlaps no other.
         let mut upserts = Vec::new();
@@ -86,7 +89,12 @@ impl Schedule {
         }
         let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
         let faults = faults(&mut rng, seed);
-        Self { seed, waves, faults, crash_points, in_turn: false, rounds: 4 + rng.below(6) as u32 }
+        let rounds = 4 + rng.below(6) as u32;
+        if rng.once_in(2) {
+            let reviewed = Planned { reviewed: true, ..planned(&mut rng, "1", Mode::Upsert, false) };
+            waves.last_mut().expect("a wave").push(reviewed);
+        }
+        Self { seed, waves, faults, crash_points, in_turn: false, rounds }
     }
 }
 
@@ -208,7 +216,8 @@ async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -
     let mut imports = Vec::new();
     for planned in wave {
         let client = stack.client_of(if planned.account == "1" { TOKEN } else { OTHER_TOKEN });
-        let new = penstock_client::NewImport { options: planned.options.clone(), ..Default::default() };
+        let options = ImportOptions { review: planned.reviewed, ..planned.options.clone() };
+        let new = penstock_client::NewImport { options, ..Default::default() };
         imports.push((client.clone(), client.create(&new, None).await.expect("an import is created"), planned));
     }
     stack.cloud.faults().resume();
@@ -240,7 +249,10 @@ async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -
     }
     stack.cloud.faults().clear();
     let mut ended = Vec::new();
-    for (client, created, planned) in imports {
+    for (client, mut created, planned) in imports {
+        if planned.reviewed {
+            created = confirmed(schedule, stack, &client, created).await;
+        }
         let (import, hangs) = match stack.ended_for(&client, &created.id).await {
             Ok(import) => (import, false),
             Err(import) => (*import, true),
@@ -248,6 +260,18 @@ async fn run_wave<'a>(schedule: &Schedule, stack: &Stack, wave: &'a [Planned]) -
         ended.push(look(stack, &client, import, hangs, planned).await);
     }
     ended
+}
+
+/// The import that applies a review, which is confirmed when it is judged, whatever has changed meanwhile.
+async fn confirmed(schedule: &Schedule, stack: &Stack, client: &penstock_client::Client, review: Import) -> Import {
+    let now = async || client.import(&review.id).await.expect("there");
+    let is_judged = async || now().await.status == Status::AwaitingConfirmation;
+    stack.passes_until("the review is judged", is_judged).await;
+    let rows = now().await.rows;
+    let accounted = rows.created + rows.updated + rows.unchanged + rows.skipped + rows.failed;
+    assert_eq!(rows.total, Some(accounted), "seed {}: {rows:?}", schedule.seed);
+    let even_if_moved = penstock_client::Confirm { even_if_moved: true };
+    client.confirm_with(&review.id, even_if_moved).await.expect("confirmed")
 }
 
 fn is_conflict(error: &penstock_client::ClientError) -> bool {
@@ -452,6 +476,7 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
         file: files::steady(&mut rng, ROWS, KEYS),
         options: ImportOptions::default(),
         cancelled: false,
+        reviewed: false,
     };
     let waves = waves.iter().map(|&imports| (0..imports).map(|_| planned()).collect()).collect();
     Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), in_turn: true, rounds: 3 }

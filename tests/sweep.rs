@@ -128,11 +128,13 @@ async fn a_split_that_never_gets_anywhere_ends_its_import_with_a_reason() {
 
 /// Steps that an import which goes by itself from its upload to its end does not take. Other tests walk them.
 const ELSEWHERE: &[&str] = &[
-    // `tests/again.rs`, `tests/accounts.rs`, `tests/exports.rs`, `tests/replace`, `tests/deletion.rs`
+    // `tests/again.rs`, `tests/accounts.rs`, `tests/exports.rs`, `tests/replace`, `tests/review.rs`,
+    // `tests/deletion.rs`
     "again.",
     "account.",
     "export.",
     "replace.",
+    "review.",
     "delete.",
     "removal.",
     "kind.",
