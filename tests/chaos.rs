@@ -44,6 +44,8 @@ struct Planned {
     from: Option<usize>,
     /// That whose rejected rows it corrects, if it has any and nobody else does.
     corrects: Option<usize>,
+    /// It is reviewed beside the others, and confirmed when they have ended.
+    reviewed: bool,
 }
 
 /// What a seed decides.
@@ -72,6 +74,7 @@ impl Schedule {
             cancelled,
             from: None,
             corrects: None,
+            reviewed: false,
         };
         // Upserts may overlap one another; a create or fill import overlaps no other.
         let mut upserts = Vec::new();
@@ -94,7 +97,12 @@ impl Schedule {
         build_on_earlier(&mut rng, &mut waves);
         let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
         let faults = faults(&mut rng, seed);
-        Self { seed, waves, faults, crash_points, in_turn: false, rounds: 4 + rng.below(6) as u32 }
+        let rounds = 4 + rng.below(6) as u32;
+        if rng.once_in(2) {
+            let reviewed = Planned { reviewed: true, ..planned(&mut rng, "1", Mode::Upsert, false) };
+            waves.last_mut().expect("a wave").push(reviewed);
+        }
+        Self { seed, waves, faults, crash_points, in_turn: false, rounds }
     }
 }
 
@@ -103,7 +111,7 @@ fn build_on_earlier(rng: &mut Rng, waves: &mut [Vec<Planned>]) {
     let mut earlier: Vec<(&'static str, Vec<u8>)> = Vec::new();
     for wave in waves {
         for planned in wave.iter_mut().filter(|_| !earlier.is_empty()) {
-            let mut one = |rng: &mut Rng| {
+            let one = |rng: &mut Rng| {
                 let at = rng.below(earlier.len() as u64) as usize;
                 Some(at).filter(|at| rng.once_in(2) && earlier[*at].0 == planned.account)
             };
@@ -242,7 +250,8 @@ async fn run_wave<'a>(
     let mut corrected: BTreeSet<&str> = earlier.iter().filter_map(|ended| ended.import.corrects.as_deref()).collect();
     for planned in wave {
         let client = stack.client_of(if planned.account == "1" { TOKEN } else { OTHER_TOKEN });
-        let mut new = penstock_client::NewImport { options: planned.options.clone(), ..Default::default() };
+        let options = ImportOptions { review: planned.reviewed, ..planned.options.clone() };
+        let mut new = penstock_client::NewImport { options, ..Default::default() };
         let uploaded = planned.from.map(|at| &earlier[at].import).filter(|of| of.source_expires_at.is_some());
         new.from = uploaded.map(|of| of.id.clone());
         let bad = planned.corrects.map(|at| &earlier[at].import).filter(|of| of.rows.failed > 0);
@@ -279,7 +288,10 @@ async fn run_wave<'a>(
     }
     stack.cloud.faults().clear();
     let mut ended = Vec::new();
-    for (client, created, planned) in imports {
+    for (client, mut created, planned) in imports {
+        if planned.reviewed {
+            created = confirmed(schedule, stack, &client, created).await;
+        }
         let (import, hangs) = match stack.ended_for(&client, &created.id).await {
             Ok(import) => (import, false),
             Err(import) => (*import, true),
@@ -287,6 +299,18 @@ async fn run_wave<'a>(
         ended.push(look(stack, &client, import, hangs, planned).await);
     }
     ended
+}
+
+/// The import that applies a review, which is confirmed when it is judged, whatever has changed meanwhile.
+async fn confirmed(schedule: &Schedule, stack: &Stack, client: &penstock_client::Client, review: Import) -> Import {
+    let now = async || client.import(&review.id).await.expect("there");
+    let is_judged = async || now().await.status == Status::AwaitingConfirmation;
+    stack.passes_until("the review is judged", is_judged).await;
+    let rows = now().await.rows;
+    let accounted = rows.created + rows.updated + rows.unchanged + rows.skipped + rows.failed;
+    assert_eq!(rows.total, Some(accounted), "seed {}: {rows:?}", schedule.seed);
+    let even_if_moved = penstock_client::Confirm { even_if_moved: true };
+    client.confirm_with(&review.id, even_if_moved).await.expect("confirmed")
 }
 
 fn is_conflict(error: &penstock_client::ClientError) -> bool {
@@ -510,6 +534,7 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
         cancelled: false,
         from: None,
         corrects: None,
+        reviewed: false,
     };
     let waves = waves.iter().map(|&imports| (0..imports).map(|_| planned()).collect()).collect();
     Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), in_turn: true, rounds: 3 }

@@ -174,6 +174,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     stack.pass(Duration::from_secs(40 * 60)).await;
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
     run_again(stack).await;
+    run_reviews(stack).await;
     run_parts(stack).await;
     run_exports(stack, crashes).await;
     run_removal(stack).await;
@@ -229,6 +230,27 @@ async fn run_again(stack: &Stack) {
         stack.client.delete(&first.id).await.expect("deleted");
         stack.client.delete(&again.id).await.expect("deleted");
     }
+}
+
+/// Reviews with rejected rows: one that is refused since the catalogue has moved, and confirmed all the same; one that
+/// nobody confirms; their claims removed.
+async fn run_reviews(stack: &Stack) {
+    let review = ImportOptions { review: true, ..ImportOptions::default() };
+    let judged = async |file: &[u8]| {
+        let import = stack.create(review.clone()).await;
+        assert_eq!(upload(&import, file).await, 200);
+        stack.cloud.quiet().await;
+        import.id
+    };
+    let id = judged(b"sku,name,brand\nR-1,One,Acme\nR-2,,Acme\n").await;
+    stack.import(b"sku,name,brand\nR-3,Three,Acme\n").await;
+    assert!(stack.client.confirm(&id).await.is_err());
+    let all_the_same = penstock_client::Confirm { even_if_moved: true };
+    let made = stack.client.confirm_with(&id, all_the_same).await.expect("confirmed");
+    assert_eq!(stack.ended(&made.id).await.rows.created, 1);
+    let id = judged(b"sku,name,brand\nR-4,One,Acme\n").await;
+    stack.pass(Duration::from_secs(8 * 24 * 3600)).await;
+    assert_eq!(stack.ended(&id).await.confirmed_as, None);
 }
 
 /// Uploads in parts: completed, completed again by somebody who was not told, given up, left to expire.

@@ -266,7 +266,14 @@ async fn what_an_import_changed_tells_its_id_when_it_is_gone() {
         }
     };
     let provenance = async |sku: &str| {
-        stack.client.traced_record("products", sku).await.expect("answers").expect("there").provenance.expect("asked")
+        stack
+            .client
+            .shown_record("products", sku, true)
+            .await
+            .expect("answers")
+            .expect("there")
+            .provenance
+            .expect("asked")
     };
     let all = async || {
         let lists =

@@ -1,8 +1,9 @@
-//! `penstock cancel`, `confirm`, `delete`: ending imports, confirming what they remove, and removing them.
+//! `penstock cancel`, `confirm`, `delete`: ending imports, confirming what they remove or would do, and removing
+//! them.
 
 use std::process::ExitCode;
 
-use penstock_client::Import;
+use penstock_client::{ClientError, Confirm, Import};
 use penstock_model::Status;
 use serde_json::json;
 
@@ -29,24 +30,63 @@ pub(crate) async fn cancel(service: &Service, id: &str, json: bool) -> anyhow::R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Confirms what an import is to remove, and follows it to its end. Asks first, where there is a person to ask.
-pub(crate) async fn confirm(service: &Service, id: &str, yes: bool, json: bool) -> anyhow::Result<ExitCode> {
+/// Confirms what an import is to remove, or what a review has judged, and follows what is done to its end. Asks first,
+/// where there is a person to ask.
+pub(crate) async fn confirm(
+    service: &Service,
+    id: &str,
+    even_if_moved: bool,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let client = service.client()?;
     if !yes && terminal::has_a_person() {
         let import = client.import(id).await?;
-        let records = import.to_remove.unwrap_or(0);
-        let question = format!("remove {records} records of the kind {}?", import.kind);
-        let no = format!("nothing is removed; {id} waits");
+        let (question, no) = match import.options.review {
+            true => (to_apply(&import), format!("nothing is imported; {id} waits")),
+            false => {
+                let records = import.to_remove.unwrap_or(0);
+                (
+                    format!("remove {records} records of the kind {}?", import.kind),
+                    format!("nothing is removed; {id} waits"),
+                )
+            }
+        };
         anyhow::ensure!(while_asking(&no, || terminal::agrees(&question))?, no);
     }
     let mut interrupts = Interrupts::catch()?;
-    let confirmed = client.confirm(id).await?;
+    let confirmed = client.confirm_with(id, Confirm { even_if_moved }).await.map_err(|error| {
+        let is_moved = matches!(&error, ClientError::Refused { code, .. } if code == "moved");
+        let error = anyhow::Error::from(error);
+        if is_moved {
+            error.context(format!("{id} is not confirmed; --even-if-moved does so all the same"))
+        } else {
+            error
+        }
+    })?;
+    if confirmed.id != id {
+        note!("{id} is confirmed: {} applies it", confirmed.id);
+    }
     let ended = follow(&client, &confirmed, &mut interrupts).await?;
     follow::say_import(&client, &ended, json).await?;
     Ok(exit_code(ended.status).into())
 }
 
-/// Follows an import that removes records until it has ended, or waits to be confirmed.
+/// What a person is asked of a review.
+fn to_apply(import: &Import) -> String {
+    let rows = &import.rows;
+    format!(
+        "import {} as {}: {} created, {} updated or unchanged, {} skipped, {} failed?",
+        import.filename.as_deref().unwrap_or("it"),
+        import.kind,
+        rows.created,
+        rows.updated + rows.unchanged,
+        rows.skipped,
+        rows.failed
+    )
+}
+
+/// Follows an import that has been confirmed, or removes records, until it has ended, or waits to be confirmed.
 pub(crate) async fn follow(client: &Asked, import: &Import, interrupts: &mut Interrupts) -> anyhow::Result<Import> {
     let id = &import.id;
     let mut progress = Progress::new();

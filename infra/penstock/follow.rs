@@ -42,10 +42,14 @@ pub(crate) async fn to_its_end(
             Ok(import) => {
                 (answered, is_silent) = (Instant::now(), false);
                 progress.import(&import);
-                // The rejected rows are there a moment after the end.
+                // The rejected rows are there a moment after the end, and those of a review before it is confirmed.
                 let reported = import.rows.failed == 0 || import.rejected.is_some();
                 let waits_for_a_person = import.status == Status::AwaitingConfirmation && import.ending.is_none();
-                if waits_for_a_person || (import.status.is_final() && reported) {
+                let is_seen = match import.options.review {
+                    true => (waits_for_a_person || import.status.is_final()) && reported,
+                    false => waits_for_a_person || (import.status.is_final() && reported),
+                };
+                if is_seen {
                     return Ok(import);
                 }
                 *latest = Some(import);
@@ -114,7 +118,7 @@ pub(crate) fn say_ignored(columns: &[String]) -> anyhow::Result<()> {
 pub(crate) async fn summary(client: &Asked, import: &Import, all_errors: &str) -> anyhow::Result<()> {
     say!("{}  {}", import.id, import.status.as_str());
     say!("{}", counts(import));
-    for line in removal(client, import) {
+    for line in removal(client, import).into_iter().chain(review(client, import)) {
         say!("{line}");
     }
     say_notes(&import.notes)?;
@@ -171,7 +175,7 @@ fn removal(client: &Asked, import: &Import) -> Vec<String> {
         lines.push(format!("it waits for {gate}, which replaces the records of its kind"));
     }
     match (import.status, import.to_remove) {
-        (Status::AwaitingConfirmation, to_remove) => {
+        (Status::AwaitingConfirmation, to_remove) if !import.options.review => {
             let until = import.confirm_until.as_deref().unwrap_or("it is cancelled");
             lines.push(format!(
                 "{} would be removed, more than is removed without being confirmed; nothing is until {until}",
@@ -185,6 +189,27 @@ fn removal(client: &Asked, import: &Import) -> Vec<String> {
         _ => {}
     }
     lines
+}
+
+/// What becomes of what a review has judged.
+fn review(client: &Asked, import: &Import) -> Vec<String> {
+    let id = &import.id;
+    match (import.status, &import.confirmed_as) {
+        _ if !import.options.review => Vec::new(),
+        (_, Some(applies)) => vec![format!("it is confirmed: {applies} applies it")],
+        (Status::AwaitingConfirmation, None) => {
+            let until = import.confirm_until.as_deref().unwrap_or("it is cancelled");
+            let [confirm, cancel] = ["confirm", "cancel"].map(|command| client.hint(&format!("{command} {id}")));
+            vec![
+                format!(
+                    "that is what an import of it would do; nothing is written, and it can be confirmed until {until}"
+                ),
+                format!("{confirm} imports it, {cancel} leaves it"),
+            ]
+        }
+        (status, None) if status.is_final() => vec!["nothing of it was imported".to_owned()],
+        _ => Vec::new(),
+    }
 }
 
 /// Shows an import: to a person in words, else as JSON.

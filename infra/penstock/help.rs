@@ -12,7 +12,7 @@ The service of a command is that of --url and --token, or --profile; else that o
 PENSTOCK_PROFILE; else that of the profile `default` in ~/.config/penstock/config.toml.
 
 Exit codes: 0 all is well; 1 it is not, or the command was none, or it was interrupted; 2 some rows were rejected
-(import, check, watch); 3 what an import would remove waits to be confirmed (import, watch, confirm).";
+(import, check, watch); 3 an import waits to be confirmed (import, watch, confirm).";
 
 pub(crate) const IMPORT: &str = "\
 Examples:
@@ -21,11 +21,12 @@ Examples:
   penstock import --url 127.0.0.1:9000 --token demo:secret jan.csv feb.csv
   zcat export.csv.gz | penstock import - --kind orders --mode create
   penstock import all.csv --mode replace --most-removed-percent 5
+  penstock import products.csv --review               what would happen; `penstock confirm` has it happen
   penstock import --from imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --map \"Item no=sku\"
   penstock import mended.csv --corrects imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
   penstock import stock.xlsx --sheet Stock --map \"Item no=sku\" --abort 1000:5 --dry-run
 
-Exit codes: 0 every row is fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 an import
+Exit codes: 0 every row is fine, 2 some rows were rejected, 3 it waits to be confirmed, 1 an import
 failed or was not made or followed to its end; of several files the worst, 1 before 3 before 2 before 0.";
 
 pub(crate) const CHECK: &str = "\
@@ -46,7 +47,7 @@ pub(crate) const WATCH: &str = "\
 Examples:
   penstock watch imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F && ./publish
 
-Exit codes: 0 every row was fine, 2 some rows were rejected, 3 what it would remove waits to be confirmed, 1 the
+Exit codes: 0 every row was fine, 2 some rows were rejected, 3 it waits to be confirmed, 1 the
 import failed, was cancelled or expired.";
 
 pub(crate) const ERRORS: &str = "\
@@ -97,6 +98,7 @@ pub(crate) const CONFIRM: &str = "\
 Examples:
   penstock confirm imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F
   penstock confirm imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --yes --json | jq .removed
+  penstock confirm imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F --even-if-moved
 
 Exit codes: those of `penstock watch`.";
 

@@ -65,6 +65,9 @@ pub(crate) struct ImportArgs {
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
+    /// Judges every row against the catalogue and the file's other rows, and writes none until that is confirmed.
+    #[arg(long, conflicts_with_all = ["dry_run", "preview", "local"])]
+    review: bool,
     /// Shows what the file is, and its first rows as they would be read; imports nothing.
     #[arg(long)]
     preview: bool,
@@ -130,6 +133,11 @@ impl ImportArgs {
             "--dry-run cannot tell what --mode replace would remove: --most-removed-percent 0 shows it before anything \
              goes, and --mode upsert judges the rows"
         );
+        anyhow::ensure!(
+            !(replaces && self.review),
+            "--review cannot tell what --mode replace would remove: --most-removed-percent 0 shows it, and waits to be \
+             confirmed, before anything goes"
+        );
         Ok(())
     }
 
@@ -140,6 +148,7 @@ impl ImportArgs {
             abort: self.abort,
             most_removed_percent: self.most_removed_percent,
             dry_run: self.dry_run,
+            review: self.review,
             ..self.reading.options()
         }
     }
@@ -377,6 +386,11 @@ async fn begin(args: &ImportArgs) -> anyhow::Result<Begun> {
     if let (Some(flag), None) = (args.other(), &named) {
         anyhow::bail!("{flag} names an import at a service: name that by --url and --token, or by --profile");
     }
+    anyhow::ensure!(
+        !args.review || named.is_some(),
+        "--review waits at a service to be confirmed: name that by --url and --token, or by --profile; without one, \
+         --dry-run judges the rows"
+    );
     let mut interrupts = Interrupts::catch()?;
     let destination = Destination::open(named).await?;
     let registered = match &schema {
@@ -428,7 +442,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    let farewell = farewell(&results, plans.len(), args.dry_run, &destination);
+    let farewell = farewell(&results, plans.len(), &args.options(), &destination);
     destination.end().await;
     let mut tell = |line: &str| {
         let said = if args.json || unprinted { None } else { Some(terminal::say(format_args!("{line}"))) };
@@ -466,7 +480,7 @@ fn leads_to(place: &Place, file: FileId) -> bool {
 }
 
 /// The last line: where the rows are of so many imports that were to be made.
-fn farewell(results: &[Result<Ended, Broken>], planned: usize, is_dry_run: bool, to: &Destination) -> String {
+fn farewell(results: &[Result<Ended, Broken>], planned: usize, options: &ImportOptions, to: &Destination) -> String {
     // One that goes on may apply rows yet.
     let applied = |import: &&Import| {
         let rows = &import.rows;
@@ -482,8 +496,10 @@ fn farewell(results: &[Result<Ended, Broken>], planned: usize, is_dry_run: bool,
         Err(broken) => broken.import.as_ref(),
     });
     let kept = if to.is_kept() { "" } else { ": nothing of it is kept" };
-    if is_dry_run {
+    if options.dry_run {
         format!("a dry run: nothing was written into {to}")
+    } else if options.review {
+        format!("a review: nothing was written into {to}")
     } else if seen.filter(applied).count() == 0 {
         format!("nothing was imported into {to}")
     } else if results.len() == planned && results.iter().all(is_whole) {

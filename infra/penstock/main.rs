@@ -166,11 +166,15 @@ enum Command {
         #[command(flatten)]
         service: Service,
     },
-    /// Confirms that an import removes what it would remove, and follows it to its end. On a terminal it asks first.
+    /// Confirms that an import removes what it would remove, or that what a review has judged is imported, and follows
+    /// that to its end. On a terminal it asks first.
     #[command(after_help = help::CONFIRM)]
     Confirm {
         /// The import's id.
         id: String,
+        /// Imports what a review has judged although the records may have changed since.
+        #[arg(long)]
+        even_if_moved: bool,
         /// Does not ask.
         #[arg(long, short)]
         yes: bool,
@@ -346,7 +350,9 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Removals { id, json, output, service } => {
             show::removals(&service, &id, json, output.output.as_deref()).await
         }
-        Command::Confirm { id, yes, json, service } => change::confirm(&service, &id, yes, json).await,
+        Command::Confirm { id, even_if_moved, yes, json, service } => {
+            change::confirm(&service, &id, even_if_moved, yes, json).await
+        }
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Export(args) => export::run(args).await,

@@ -14,6 +14,7 @@ mod parts;
 mod profiles;
 mod records;
 mod replace;
+mod review;
 mod service;
 mod signals;
 #[path = "../support/mod.rs"]

@@ -234,15 +234,15 @@ pub(crate) async fn due_imports_are_found_until_they_are_swept(bench: Bench) {
     let stall_ms = bench.settings.stall_seconds as i64 * 1000;
     clock.set(stall_ms + 60_000);
     due(&bench, &clock.store, vec![&first.id, &second.id]).await;
-    clock.store.note_swept(&bench.account, &first.id, Some("seen")).await.expect("answers");
+    clock.store.note_swept(&bench.account, &first.id, "seen").await.expect("answers");
     due(&bench, &clock.store, vec![&second.id]).await;
     assert_eq!(bench.now(&first).await.last_swept.as_deref(), Some("seen"));
-    clock.store.note_swept(&bench.account, &second.id, None).await.expect("answers");
+    clock.store.note_ended(&bench.now(&second).await).await.expect("answers");
     due(&bench, &clock.store, vec![&second.id]).await;
     // One that has ended is looked at once more, and then never again.
     clock.store.order_halt(&bench.account, &second.id, &Halt::cancelled()).await.expect("answers");
     due(&bench, &clock.store, vec![&second.id]).await;
-    clock.store.note_swept(&bench.account, &second.id, None).await.expect("answers");
+    clock.store.note_ended(&bench.now(&second).await).await.expect("answers");
     due(&bench, &clock.store, Vec::new()).await;
     clock.set(2 * stall_ms + 120_000);
     due(&bench, &clock.store, vec![&first.id]).await;

@@ -1,7 +1,7 @@
 //! Replaces: one at the gate of a kind, its counts written once, its tombstones only over what was read.
 
 use penstock_model::{
-    Halt, Import, ImportOptions, Mode, Record, Settlement, Stage, Stamp, Status, Transition, replace::ToRemove,
+    Actor, Halt, Import, ImportOptions, Mode, Record, Settlement, Stage, Stamp, Status, Transition, replace::ToRemove,
 };
 use penstock_store::{
     accept::Acceptance,
@@ -71,7 +71,7 @@ pub(crate) async fn a_held_replace_leaves_the_gate_and_takes_a_place_when_it_is_
     let store = &bench.store;
     let import = at_gate(&bench).await;
     let to_remove = ToRemove { records: 2, of: 3 };
-    let hold = Transition::Hold { to_remove, until: store.now_ms() + 60_000 };
+    let hold = Transition::Hold { to_remove: Some(to_remove), until: store.now_ms() + 60_000, rows: None };
     assert!(store.hold(&import, &hold).await.expect("answers"));
     assert!(!store.hold(&import, &hold).await.expect("answers"), "it is held");
     let held = bench.now(&import).await;
@@ -81,7 +81,8 @@ pub(crate) async fn a_held_replace_leaves_the_gate_and_takes_a_place_when_it_is_
     let other = at_gate(&bench).await;
     assert_eq!((other.order, other.no_older_running), (2, false));
     assert!(store.may_remove(&other).await.expect("answers") && store.others_held(&other).await.expect("answers"));
-    let confirm = async || store.confirm(&bench.account, &import.id).await.expect("answers");
+    let by = Actor::new("test".into(), None, None, "native");
+    let confirm = async || store.confirm(&bench.account, &import.id, &by).await.expect("answers");
     assert_eq!(confirm().await, Confirmation::GateTaken(other.id.clone()));
     assert!(store.decide_removal(&other, &other.decide(ToRemove::default())).await.expect("answers"));
     let removing = bench.now(&other).await;
@@ -97,7 +98,7 @@ pub(crate) async fn a_held_replace_leaves_the_gate_and_takes_a_place_when_it_is_
     assert!(accept(&bench, &bench.created().await).await.is_none(), "it is at the gate");
     assert_eq!(ended(&bench, &confirmed).await.status, Status::Cancelled);
     assert_eq!(confirm().await, Confirmation::NotHeld);
-    assert_eq!(store.confirm(&bench.account, &bench.import().id).await.expect("answers"), Confirmation::Missing);
+    assert_eq!(store.confirm(&bench.account, &bench.import().id, &by).await.expect("answers"), Confirmation::Missing);
 }
 
 pub(crate) async fn the_first_count_of_a_shard_counts(bench: Bench) {

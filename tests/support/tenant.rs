@@ -38,7 +38,8 @@ pub async fn key_of(stack: &Stack, account: &str) -> (String, String) {
 
 impl Tenant {
     /// Makes an account, and does with it all that can be done. Nothing that it began is under way when this ends, but
-    /// for an upload in parts, an import that awaits its upload, and the removal of a deleted import.
+    /// for an upload in parts, an import that awaits its upload, a review that waits to be confirmed, and the removal
+    /// of a deleted import.
     pub async fn new(stack: &Stack, account: &str, word: &str) -> Self {
         let (id, token) = key_of(stack, account).await;
         let (revoked, _) = key_of(stack, account).await;
@@ -49,6 +50,7 @@ impl Tenant {
         tenant.imports(stack).await;
         tenant.dialects(stack).await;
         tenant.rest(stack).await;
+        tenant.review(stack).await;
         tenant
     }
 
@@ -163,6 +165,18 @@ impl Tenant {
                 self.ids.push(import.id);
             }
         }
+    }
+
+    /// A review that waits to be confirmed, whose claims are there yet.
+    async fn review(&mut self, stack: &Stack) {
+        let options = ImportOptions { review: true, ..ImportOptions::default() };
+        let review = NewImport { kind: Some("gadgets".into()), options, ..NewImport::default() };
+        let import = self.client.create(&review, None).await.expect("created");
+        assert_eq!(upload(&import, format!("id,name\n9,{}\n", self.word).as_bytes()).await, 200);
+        stack.cloud.quiet().await;
+        let status = self.client.import(&import.id).await.expect("there").status;
+        assert_eq!(status, Status::AwaitingConfirmation);
+        self.ids.push(import.id);
     }
 
     /// Exports that stay, and one that is deleted.

@@ -3,6 +3,7 @@
 mod accounts;
 mod again;
 mod body;
+mod confirm;
 mod create;
 mod exports;
 mod idempotency;
@@ -165,14 +166,19 @@ routes! {
             .with(409, "Retry-After", "Seconds after which to try again.");
     }
     "/v1/imports/{id}/confirm" => {
-        post removals::confirm => op("confirmImport", "Confirms what an import removes. A repeat gives the import as \
-            it is then.")
+        post confirm::confirm => op("confirmImport", "Confirms what an import removes, or what a review has judged.")
+            .about("Of a replace the answer is the import itself, and the key needs `record:delete` as well. Of a review \
+                it is another import, `from` the review, which applies what was judged. A repeat gives the same import \
+                as it is then. Where the catalogue may have changed since the rows of a review were judged, `moved` \
+                says by whom.")
             .needs(Scope::ImportConfirm)
-            .needs(Scope::RecordDelete)
+            .takes::<views::Confirm>(false)
             .answers::<views::Import>(200, "It has ended.")
-            .answers::<views::Import>(202, "It removes.")
+            .with(200, "Location", "Where the import is, relative to this request.")
+            .answers::<views::Import>(202, "It removes, or applies its rows.")
+            .with(202, "Location", "Where the import is, relative to this request.")
             .refuses(404, &["not_found"])
-            .refuses(409, &["not_held", "another_replace"])
+            .refuses(409, &["not_held", "another_replace", "import_deleted", "moved"])
             .with(409, "Retry-After", "Seconds after which to try again, with `another_replace`.");
     }
     "/v1/imports/{id}/parts" => {

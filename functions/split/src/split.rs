@@ -287,7 +287,7 @@ impl Sender<'_> {
 
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
 fn may_leave_out_writes(job: &Job, needed: Conditions) -> bool {
-    (job.no_older_running || !needed.no_older_running) && job.options.mode == Mode::Upsert && !job.options.dry_run
+    (job.no_older_running || !needed.no_older_running) && job.options.mode == Mode::Upsert && job.options.writes()
 }
 
 fn made(step: Step) -> Result<(), Stop> {

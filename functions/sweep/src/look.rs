@@ -21,7 +21,7 @@ pub enum Sight {
     Reported,
     /// What its upload waited for is over: it is accepted now.
     Woken,
-    /// Nobody confirmed in time what it is to remove: it has ended.
+    /// Nobody confirmed it in time: it has ended.
     Unconfirmed,
 }
 
@@ -50,6 +50,9 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
         }
         Stage::Ended if import.object.is_none() => cancelled(store, &import).await?,
         Stage::Expired | Stage::Ended => {
+            if import.is_judged() {
+                store.leave_review(&import).await?;
+            }
             store.note_ended(&import).await?;
             Sight::Done
         }
@@ -88,10 +91,17 @@ async fn waiting(store: &Store, import: &Import) -> Result<Sight> {
     Ok(if woken { Sight::Woken } else { Sight::Fine })
 }
 
-/// A replace that waits to be confirmed, until its time is over.
+/// A replace or a review that waits to be confirmed, until its time is over. The order to write the rejected rows of a
+/// review may be lost.
 async fn held(store: &Store, import: &Import) -> Result<Sight> {
     if store.end_held(import).await? {
         return Ok(Sight::Unconfirmed);
+    }
+    if import.owes_report() {
+        store.send(&Order::to_report(import)).await?;
+    } else if let Some(until) = import.held_until {
+        store.look_again_at(&import.account, &import.id, until + 1).await?;
+        return Ok(Sight::Fine);
     }
     store.note_swept(&import.account, &import.id, "held").await?;
     Ok(Sight::Fine)

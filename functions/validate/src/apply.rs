@@ -18,12 +18,13 @@ use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use penstock_engine::{
+    fold::{self, Folded},
     key::RecordName,
     merge::{Draft, Outcome},
     plan::Plan,
     rows::Row,
 };
-use penstock_model::{Job, Mode, Record, Repeats, Stamp, Tally, limits::RECORD_ITEM_BYTES};
+use penstock_model::{Job, Mode, Record, Repeats, Stamp, Tally};
 use penstock_store::{
     Backoff, Result, Store,
     conditions::Conditions,
@@ -56,6 +57,8 @@ struct Fold<'r> {
 pub(crate) struct Rules<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) job: &'a Job,
+    /// The number of the chunk.
+    pub(crate) chunk: u32,
     /// The rows that may name a record that an earlier row of the file names.
     pub(crate) repeats: &'a Repeats,
     /// The conditions for leaving a write out.
@@ -110,11 +113,13 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
             pending.iter().partition(|fold| !unread.contains(fold.name));
         let mut met_others = read.is_empty();
         for batch in read.chunks(WRITE_BATCH) {
-            let mut to_write = Vec::with_capacity(batch.len());
-            for &fold in batch {
-                let merged = merge(rules, fold, Draft::stored(records.remove(fold.name)));
-                if merged.has_to_be_written { to_write.push(merged) } else { merged.count(&mut applied) }
+            let mut merged: Vec<Merged<'_>> =
+                batch.iter().map(|fold| merge(rules, fold, Draft::stored(records.remove(fold.name)))).collect();
+            if rules.job.options.review {
+                claim(store, rules, &mut merged).await?;
             }
+            let (to_write, done): (Vec<_>, Vec<_>) = merged.into_iter().partition(|merged| merged.has_to_be_written);
+            done.iter().for_each(|merged| merged.count(&mut applied));
             let writes: Vec<Write<'_>> = to_write.iter().filter_map(Merged::write).collect();
             let written = if writes.is_empty() { Vec::new() } else { store.write_records(&writes).await? };
             for (merged, written) in to_write.iter().zip(written) {
@@ -138,66 +143,51 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
 /// A record with a fold's rows in it, not written yet.
 struct Merged<'a> {
     fold: &'a Fold<'a>,
-    draft: Draft,
-    outcomes: Vec<Outcome>,
-    refused: Vec<u64>,
+    folded: Folded,
     has_to_be_written: bool,
 }
 
 impl Merged<'_> {
     fn write(&self) -> Option<Write<'_>> {
-        self.draft.record.as_ref().map(|record| Write { name: self.fold.name, record })
+        self.folded.draft.record.as_ref().map(|record| Write { name: self.fold.name, record })
     }
 
     fn count(&self, applied: &mut Applied) {
-        for outcome in &self.outcomes {
-            let tally = &mut applied.tally;
-            *match outcome {
-                Outcome::Created => &mut tally.created,
-                Outcome::Updated => &mut tally.updated,
-                Outcome::Unchanged => &mut tally.unchanged,
-                Outcome::Skipped => &mut tally.skipped,
-            } += 1;
-        }
-        applied.refused.extend(&self.refused);
+        self.folded.count(&mut applied.tally);
+        applied.refused.extend(&self.folded.refused);
     }
 }
 
-/// Applies a fold's rows to what is stored: one on top of the other, or in a dry run each for itself.
+/// Applies a fold's rows to what is stored.
 fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> {
     let Rules { plan, job, .. } = rules;
-    let dry = job.options.dry_run.then(|| stored.clone());
     // A tombstone has none: a row makes the record anew, and its write is never left out.
     let newest = stored.record.as_ref().and_then(Record::newest);
-    let outcomes = Vec::with_capacity(fold.rows.len());
-    let mut merged = Merged { fold, draft: stored, outcomes, refused: Vec::new(), has_to_be_written: false };
-    // A key that the sort key cannot hold is stored beside the fields.
-    let most_bytes = RECORD_ITEM_BYTES.saturating_sub(fold.name.whole.as_ref().map_or(0, String::len));
-    for row in &fold.rows {
-        if let Some(stored) = &dry {
-            merged.draft = stored.clone();
-        }
-        let before = merged.draft.record.as_ref().map_or(0, |record| record.bytes());
-        // Only a record that might become too large is worth a copy to fall back on.
-        let added = plan.kind().bytes_with_defaults(row.bytes());
-        let fallback = (before + added > most_bytes).then(|| merged.draft.clone());
-        let outcome = merged.draft.apply(plan, job.options.mode, job.stamp(row.row), row);
-        match fallback {
-            Some(fallback) if merged.draft.record.as_ref().is_some_and(|record| record.bytes() > most_bytes) => {
-                merged.draft = fallback;
-                merged.refused.push(row.row);
-            }
-            _ => merged.outcomes.push(outcome),
+    let folded = fold::fold(plan, job, fold.name, stored, &fold.rows);
+    let mut merged = Merged { fold, folded, has_to_be_written: false };
+    merged.has_to_be_written =
+        merged.folded.draft.changed && job.options.writes() && !may_be_left_out(rules, &merged, newest);
+    merged
+}
+
+/// Claims the records that rows of a review would make, and counts those of which another chunk holds the claim as made
+/// there. A repeat finds the chunk's own claims.
+async fn claim(store: &Store, Rules { job, chunk, .. }: Rules<'_>, judged: &mut [Merged<'_>]) -> Result<()> {
+    let mut making: Vec<&mut Merged<'_>> = judged.iter_mut().filter(|merged| merged.folded.makes()).collect();
+    let names: Vec<&RecordName> = making.iter().map(|merged| merged.fold.name).collect();
+    let claimed = store.claim(&job.import, chunk, &names).await?;
+    for (merged, is_claimed) in making.iter_mut().zip(claimed) {
+        if !is_claimed {
+            merged.folded.made_elsewhere(job.options.mode);
         }
     }
-    merged.has_to_be_written = merged.draft.changed && !job.options.dry_run && !may_be_left_out(rules, &merged, newest);
-    merged
+    Ok(())
 }
 
 /// Whether a write that changes stamps alone may be left out: the conditions at the head of this file. The store reads
 /// records consistently.
 fn may_be_left_out(rules: Rules<'_>, merged: &Merged<'_>, newest: Option<Stamp>) -> bool {
-    let ([row], [outcome]) = (&merged.fold.rows[..], &merged.outcomes[..]) else { return false };
+    let ([row], [outcome]) = (&merged.fold.rows[..], &merged.folded.outcomes[..]) else { return false };
     let needed = rules.conditions;
     rules.job.options.mode == Mode::Upsert
         && (!needed.no_older_running || rules.job.no_older_running)

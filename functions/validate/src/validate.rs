@@ -224,7 +224,7 @@ impl Work {
         let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
         let (rows, mut errors) = (parsed.rows, parsed.errors);
         let (rows, refused_before): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
-        let rules = Rules { plan: &*plan, job, repeats, conditions: store.conditions() };
+        let rules = Rules { plan: &*plan, job, chunk: chunk.index, repeats, conditions: store.conditions() };
         let applied = apply::apply(store, rules, rows).await?;
         crash::point("validate.records");
         let refused: Vec<u64> = refused_before.into_iter().map(|row| row.row).chain(applied.refused).collect();

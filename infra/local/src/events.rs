@@ -81,6 +81,8 @@ pub enum Reached {
         /// The file's rows.
         rows: u64,
     },
+    /// It is a review, and waits to be confirmed.
+    Judged,
     /// It waits to be confirmed what it would remove.
     Held {
         /// How many records.

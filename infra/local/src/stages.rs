@@ -187,7 +187,10 @@ async fn look(events: &Events, store: &Store, account: &AccountId, id: &ImportId
         tell(Reached::Split { rows });
     }
     if import.status == Status::AwaitingConfirmation && !std::mem::replace(&mut told.is_held, true) {
-        tell(Reached::Held { records: import.to_remove.unwrap_or_default().records });
+        tell(match import.is_review() {
+            true => Reached::Judged,
+            false => Reached::Held { records: import.to_remove.unwrap_or_default().records },
+        });
     }
     if !import.status.is_final() {
         return false;

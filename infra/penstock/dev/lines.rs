@@ -57,6 +57,7 @@ fn reached(stage: &Reached) -> String {
         Reached::Uploaded { bytes } => format!("uploaded: {bytes} bytes"),
         Reached::Waits { gate } => format!("waiting for {gate}, which replaces the records of its kind"),
         Reached::Held { records } => format!("awaiting_confirmation: it would remove {records} records"),
+        Reached::Judged => "awaiting_confirmation: its rows are judged".to_owned(),
         Reached::Reading => "processing: its file is read".to_owned(),
         Reached::Split { rows } => format!("split: {rows} rows"),
         Reached::Ended { status, rows, failure } => {
@@ -105,6 +106,7 @@ mod tests {
         let import = |stage| line(&Event::Import { id: "imp".to_owned(), stage });
         assert_eq!(import(Reached::Split { rows: 8 }), "imp split: 8 rows");
         assert_eq!(import(Reached::Held { records: 3 }), "imp awaiting_confirmation: it would remove 3 records");
+        assert_eq!(import(Reached::Judged), "imp awaiting_confirmation: its rows are judged");
         let rows = Rows { processed: 8, failed: 2, ..Rows::default() };
         let failure = Some(Failure::new("missing_column", "there is no column `sku`"));
         assert_eq!(

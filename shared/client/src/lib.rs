@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use penstock_model::views::{
-    Account, AccountPage, AccountRemoval, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage,
-    Form, History, HistoryRound, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, NewExport, NewImport,
-    NewKey, Origin, PartUrl, PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal,
-    RemovalPage, TakenPart, Upload,
+    Account, AccountPage, AccountRemoval, Confirm, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export,
+    ExportPage, Form, History, HistoryRound, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, Moved,
+    NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage,
+    Rejected, Removal, RemovalPage, TakenPart, Upload,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;

@@ -8,10 +8,11 @@
 //! 4. [`header`] reads the columns, and [`mapping`] and [`plan`] match them to the kind's fields.
 //!
 //! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of
-//! [`cell`]s and row errors, [`merge`] applies a row to a record, and [`key`] names the record. [`seen`] tells whether
-//! a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`] writes rejected rows to be
-//! mended. [`notes`] says what row errors mean for the file. [`export`] writes records as a file that reads as the same
-//! records. [`named`] tells which records a file names, of which a replace keeps only those.
+//! [`cell`]s and row errors, [`merge`] applies a row to a record, [`fold`] a chunk's rows of it, and [`key`] names it.
+//! [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`]
+//! writes rejected rows to be mended. [`notes`] says what row errors mean for the file. [`export`] writes records as a
+//! file that reads as the same records. [`named`] tells which records a file names, of which a replace keeps only
+//! those.
 
 mod archive;
 mod blocks;
@@ -19,6 +20,7 @@ pub mod cell;
 pub mod decode;
 pub mod detect;
 pub mod export;
+pub mod fold;
 pub mod header;
 mod hints;
 pub mod invisible;

@@ -37,6 +37,23 @@ pub fn check(options: &ImportOptions) -> Result<(), Failure> {
         );
         return Err(Failure::new("invalid_option", message));
     }
+    if options.review && options.dry_run {
+        let message = format!(
+            "{} judges the rows as {} does, each against the others as well, and can be confirmed: leave one of them out",
+            option("review"),
+            option("dry_run")
+        );
+        return Err(Failure::new("invalid_option", message));
+    }
+    if options.review && options.mode == Mode::Replace {
+        let message = format!(
+            "{} cannot tell what a replace would remove: leave it out, with {} 0 a replace shows what would go and waits \
+             to be confirmed before anything does",
+            option("review"),
+            option("most_removed_percent")
+        );
+        return Err(Failure::new("invalid_option", message));
+    }
     if let Some(label) = &options.encoding {
         detect::known_encoding(label)?;
     }

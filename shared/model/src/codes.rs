@@ -143,6 +143,7 @@ pub const REQUESTS: &[&str] = &[
     "method_not_allowed",
     "missing_account_id",
     "missing_array",
+    "moved",
     "newest_version",
     "no_parts",
     "no_scopes",

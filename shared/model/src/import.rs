@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Actor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows,
-    Tally,
+    Stamp, Tally,
     again::Source,
     codes, limits,
     replace::{Everything, ToRemove},
+    review::JudgedAt,
 };
 
 /// Where an import stands. The last five are final.
@@ -21,7 +22,8 @@ pub enum Status {
     AwaitingUpload,
     /// The upload is being split and its rows applied, or waits for its turn, or records are removed.
     Processing,
-    /// Its rows are applied; it would remove more records than its guard lets pass, and waits to be told.
+    /// It waits to be told: its rows are applied, and it would remove more records than its guard lets pass; or it is a
+    /// review, and its rows are judged.
     AwaitingConfirmation,
     /// Every row was applied.
     Completed,
@@ -169,6 +171,10 @@ pub struct ImportOptions {
     /// Whether rows are judged against the stored catalogue alone and nothing is written.
     #[serde(default)]
     pub dry_run: bool,
+    /// Whether rows are judged against the stored catalogue and one another, and nothing is written until that is
+    /// confirmed: see [`crate::review`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
     /// When to stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
@@ -194,6 +200,7 @@ pub(crate) struct AllOptions {
     mode: Mode,
     empty_cells: EmptyCells,
     dry_run: bool,
+    review: bool,
     abort: Option<Abort>,
     most_removed_percent: Option<u8>,
     decimal_char: Option<char>,
@@ -231,10 +238,18 @@ impl From<AllOptions> for ImportOptions {
             mode: all.mode,
             empty_cells: all.empty_cells,
             dry_run: all.dry_run,
+            review: all.review,
             abort: all.abort,
             most_removed_percent: all.most_removed_percent,
             reading,
         }
+    }
+}
+
+impl ImportOptions {
+    /// Whether rows change the catalogue.
+    pub fn writes(&self) -> bool {
+        !self.dry_run && !self.review
     }
 }
 
@@ -441,6 +456,12 @@ pub struct Import {
     /// Until when it may be confirmed, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<i64>,
+    /// What the order of its kind was when the rows of a review began to be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_at: Option<JudgedAt>,
+    /// The import that applies what a review has judged, since that was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_as: Option<ImportId>,
     /// The place in the order that its removal took when it was confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<u64>,
@@ -541,6 +562,8 @@ impl Import {
             everything: None,
             to_remove: None,
             held_until: None,
+            judged_at: None,
+            confirmed_as: None,
             confirmed: None,
             removes: None,
             removed: None,
@@ -588,7 +611,8 @@ impl Import {
         )
     }
 
-    /// Whether rows of an ended import were rejected, so that there is a file of them to write.
+    /// Whether rows of an import that has ended, or of a review that is judged, were rejected, so that there is a file
+    /// of them to write.
     pub fn has_rejected_rows(&self) -> bool {
         self.rows.is_some_and(|rows| rows.failed > 0)
     }
@@ -608,7 +632,7 @@ impl Import {
         Job {
             account: self.account.clone(),
             import: self.id.clone(),
-            order: self.order,
+            order: if self.is_review() { Stamp::LAST_ORDER } else { self.order },
             no_older_running: self.no_older_running,
             kind: self.kind.clone(),
             kind_version: self.kind_version,

@@ -29,6 +29,7 @@ mod removal;
 pub mod replace;
 mod retention;
 pub mod retry;
+pub mod review;
 mod row_error;
 mod schema;
 mod scope;

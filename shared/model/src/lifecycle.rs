@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An upload whose kind has a replace at its gate is Waiting until it is accepted. A replace goes on behind Applying:
-//! [`crate::replace`] draws Held, Confirmed and Removing.
+//! [`crate::replace`] draws Held, Confirmed and Removing. So does a review, as [`crate::review`] draws.
 //!
 //! Everything here is pure: it takes an import as it was read and gives what is to be done. A change is a
 //! [`Transition`]. The store writes [`Transition::writes`] on the condition that the import still stands at a stage
@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Abort, Block, Checkpoint, Failure, Halt, Import, ImportId, Order, Rows, Stamp, Status, StoredObject, Tally,
-    limits::EXPIRY_GRACE_MS, listed::listed, replace::ToRemove,
+    limits::EXPIRY_GRACE_MS, listed::listed, replace::ToRemove, review::JudgedAt,
 };
 
 listed! {
@@ -40,7 +40,8 @@ listed! {
         Splitting,
         /// Its file has been split; rows are still to be accounted for, or what a replace removes is to be counted.
         Applying,
-        /// A replace whose rows are applied, and whose removal waits to be confirmed.
+        /// A replace whose rows are applied, and whose removal waits to be confirmed; or a review whose rows are
+        /// judged.
         Held,
         /// A replace whose removal is confirmed, and waits until nobody else writes rows.
         Confirmed,
@@ -114,22 +115,38 @@ pub enum Transition {
         /// Whether no older import of the account and kind runs.
         no_older_running: bool,
     },
+    /// Its upload is accepted by a review, which takes no place in the order.
+    Judge {
+        /// The object that the import is about from now on.
+        object: StoredObject,
+        /// What the order of its kind is.
+        at: JudgedAt,
+    },
     /// Its file has been split.
     Split {
         /// The file's data rows.
         total: u64,
     },
-    /// It would remove more records than its guard lets pass.
+    /// It would remove more records than its guard lets pass, or is a review that is judged: it waits to be confirmed.
     Hold {
-        /// What it would remove.
-        to_remove: ToRemove,
+        /// What it would remove, where it is a replace.
+        to_remove: Option<ToRemove>,
         /// Until when it may be confirmed, in Unix milliseconds.
         until: i64,
+        /// The final counts, where it is a review.
+        rows: Option<Rows>,
     },
     /// Its owner confirms what it is to remove.
     Confirm {
         /// The place in the order that its removal takes.
         order: u64,
+    },
+    /// Its owner confirms a review, which ends: another import applies what it has judged.
+    ConfirmAs {
+        /// The import that does.
+        import: ImportId,
+        /// How the review ends.
+        status: Status,
     },
     /// Its removal is decided: from now on nothing stops it.
     Decide {
@@ -158,10 +175,11 @@ impl Transition {
     pub fn is_made_from(&self, stage: Stage) -> bool {
         match stage {
             Stage::AwaitingUpload => {
-                matches!(self, Self::Accept { .. } | Self::Wait { .. } | Self::End { rows: None, .. })
+                let ends = matches!(self, Self::End { rows: None, .. });
+                ends || self.accepts() || matches!(self, Self::Wait { .. })
             }
-            Stage::Expired => matches!(self, Self::Accept { .. } | Self::Wait { .. }),
-            Stage::Waiting => matches!(self, Self::Accept { .. } | Self::Wait { .. } | Self::Halt(_)),
+            Stage::Expired => self.accepts() || matches!(self, Self::Wait { .. }),
+            Stage::Waiting => self.accepts() || matches!(self, Self::Wait { .. } | Self::Halt(_)),
             Stage::Splitting => {
                 matches!(self, Self::Split { .. } | Self::Halt(_) | Self::End { rows: Some(_), removed: None, .. })
             }
@@ -173,13 +191,19 @@ impl Transition {
                     | Self::End { rows: Some(_), removed: None, .. }
             ),
             Stage::Held => {
-                matches!(self, Self::Confirm { .. } | Self::Halt(_) | Self::End { rows: Some(_), removed: None, .. })
+                let ends = matches!(self, Self::ConfirmAs { .. } | Self::End { rows: Some(_), removed: None, .. });
+                ends || matches!(self, Self::Confirm { .. } | Self::Halt(_))
             }
             Stage::Confirmed => matches!(self, Self::Decide { .. } | Self::Halt(_)),
             Stage::Removing => matches!(self, Self::End { rows: Some(_), removed: Some(_), .. }),
             Stage::Halting => matches!(self, Self::End { rows: Some(_), removed: None, .. }),
             Stage::Ended => false,
         }
+    }
+
+    /// Whether an upload is accepted by it.
+    fn accepts(&self) -> bool {
+        matches!(self, Self::Accept { .. } | Self::Judge { .. })
     }
 
     /// Whether the import ends by it with rejected rows, so that there is a file of them to write.
@@ -219,9 +243,27 @@ impl Transition {
                 }
                 writes
             }
+            Self::Judge { object, at } => json!({
+                "status": Status::Processing,
+                "object": object,
+                "judged_at": at,
+                "accepted_at": now_ms,
+                "completed_at": null,
+                "waiting_for": null,
+            }),
             Self::Split { total } => json!({ "total": total, "split_ended_at": now_ms }),
-            Self::Hold { to_remove, until } => {
-                json!({ "status": Status::AwaitingConfirmation, "to_remove": to_remove, "held_until": until })
+            Self::Hold { to_remove, until, rows } => {
+                let mut writes = json!({ "status": Status::AwaitingConfirmation, "held_until": until });
+                if let Some(to_remove) = to_remove {
+                    writes["to_remove"] = json!(to_remove);
+                }
+                if let Some(rows) = rows {
+                    writes["rows"] = json!(rows);
+                }
+                writes
+            }
+            Self::ConfirmAs { import, status } => {
+                json!({ "status": status, "confirmed_as": import, "confirmed_at": now_ms, "completed_at": now_ms })
             }
             Self::Confirm { order } => {
                 json!({ "status": Status::Processing, "confirmed": order, "confirmed_at": now_ms })
@@ -254,9 +296,12 @@ impl Transition {
         match self {
             Self::Wait { .. }
             | Self::Accept { .. }
+            | Self::Judge { .. }
             | Self::Split { .. }
             | Self::Hold { .. }
             | Self::Confirm { .. }
+            // What the import that applies it has taken over is to be left.
+            | Self::ConfirmAs { .. }
             | Self::Decide { .. }
             | Self::Halt(_) => true,
             // An upload in parts may have begun since the import was read: its parts are to be removed.
@@ -289,6 +334,8 @@ pub enum Settlement {
     End(Transition),
     /// What its file does not name is to be counted, or removed, once nobody else writes rows.
     Remove,
+    /// It is a review, and judged: it waits to be confirmed.
+    Hold,
     /// It has ended, and its rejected rows are to be written.
     Report,
     /// Nothing any more.
@@ -421,6 +468,7 @@ impl Import {
             (Stage::AwaitingUpload | Stage::Waiting | Stage::Splitting | Stage::Held, _) => Settlement::Wait,
             (Stage::Applying, Some(total)) if self.is_accounted_for() => match self.complete(total) {
                 Transition::End { failure: None, .. } if self.is_replace() => Settlement::Remove,
+                Transition::End { failure: None, .. } if self.is_review() => Settlement::Hold,
                 end => Settlement::End(end),
             },
             (Stage::Applying, _) => Settlement::Wait,
@@ -432,13 +480,18 @@ impl Import {
     }
 
     /// Whether its file is split and all its blocks are noted.
-    fn is_accounted_for(&self) -> bool {
+    pub(crate) fn is_accounted_for(&self) -> bool {
         self.total.is_some() && self.noted_blocks.len() >= self.opened_blocks as usize
+    }
+
+    /// The final counts of an import all of whose blocks are noted.
+    pub(crate) fn counts(&self, total: u64) -> Rows {
+        Rows::new(Some(total), &self.noted_tally)
     }
 
     /// The end of an import all of whose blocks are noted.
     fn complete(&self, total: u64) -> Transition {
-        let rows = Rows::new(Some(total), &self.noted_tally);
+        let rows = self.counts(total);
         let early = self.noted_tally.failed_early;
         let (status, failure) = match self.options.abort.and_then(|abort| abort.halt(early)) {
             // The tally that showed it was also the last one.
@@ -450,10 +503,10 @@ impl Import {
     }
 
     /// The end of a replace all of whose rows are accounted for, where nothing is removed: while what would go is
-    /// counted, or while it waits to be confirmed.
+    /// counted, or while it waits to be confirmed; and of a review while it does.
     pub fn end_unremoved(&self) -> Option<Transition> {
         let total = self.total.filter(|_| matches!(self.stage(), Stage::Applying | Stage::Held))?;
-        (self.is_replace() && self.is_accounted_for()).then(|| self.complete(total))
+        ((self.is_replace() || self.is_review()) && self.is_accounted_for()).then(|| self.complete(total))
     }
 
     /// The end of a replace that has removed so many records.

@@ -508,6 +508,10 @@ pub const EXPORT_RETENTION_DAYS: u64 = 7;
 /// that were there before it.
 pub const MOST_REMOVED_PERCENT: u8 = 20;
 
+/// Partition keys over which the claims of a review are spread, a hexadecimal digit each: as for row errors, so that a
+/// file of new records is held up by its validators alone. Whoever removes them asks each one.
+pub const CLAIM_SHARDS: u32 = 16;
+
 /// How long an import waits to be confirmed when the deployment says nothing else, in days.
 pub const CONFIRM_DAYS: u64 = 7;
 

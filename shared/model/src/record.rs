@@ -19,6 +19,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// A place that no import takes, behind all that are taken: rows of a review are judged as those of an import that
+    /// comes after whatever there is, so none of their stamps is that of a stored row.
+    pub const LAST_ORDER: u64 = u32::MAX as u64;
+
     /// The stamp of the defaults that a row with this stamp gives to a record that it makes. It is older than the stamp
     /// of any row, and the earlier the row, the *newer* it is. So the defaults of the earliest row, which in file order
     /// makes the record, win in whatever order the rows are applied.

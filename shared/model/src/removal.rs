@@ -46,6 +46,9 @@ pub struct Removal {
     /// Whether a deleted import has left lists of what it removed.
     #[serde(default)]
     pub replaced: bool,
+    /// Whether a deleted import was a review, which may have left claims.
+    #[serde(default)]
+    pub reviewed: bool,
 }
 
 impl Import {
@@ -86,6 +89,7 @@ impl Import {
             opened_blocks: self.opened_blocks,
             parts: self.parts.clone().filter(PartsUpload::is_open),
             replaced: self.is_replace(),
+            reviewed: self.is_review(),
         }
     }
 }

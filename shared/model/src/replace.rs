@@ -57,7 +57,7 @@ pub enum Guard {
 impl Import {
     /// Whether records go that the import does not name.
     pub fn is_replace(&self) -> bool {
-        self.options.mode == Mode::Replace && !self.options.dry_run
+        self.options.mode == Mode::Replace && self.options.writes()
     }
 
     /// Whether the import is at the gate of its kind, as far as the import tells: from when it is accepted until it is
@@ -107,7 +107,10 @@ impl Import {
         };
         match passes {
             true => Guard::Pass(self.decide(to_remove)),
-            false => Guard::Hold(Transition::Hold { to_remove, until: now_ms.saturating_add(held_ms) }),
+            false => {
+                let until = now_ms.saturating_add(held_ms);
+                Guard::Hold(Transition::Hold { to_remove: Some(to_remove), until, rows: None })
+            }
         }
     }
 
@@ -141,7 +144,8 @@ mod tests {
         assert!(passes(Some(100), 7, 7) && !passes(Some(99), 7, 7));
         assert!(passes(Some(100), u64::MAX, u64::MAX));
         let held = replace(None).guard(ToRemove { records: 2, of: 2 }, 5, 10);
-        assert_eq!(held, Guard::Hold(Transition::Hold { to_remove: ToRemove { records: 2, of: 2 }, until: 15 }));
+        let to_remove = Some(ToRemove { records: 2, of: 2 });
+        assert_eq!(held, Guard::Hold(Transition::Hold { to_remove, until: 15, rows: None }));
     }
 
     #[test]

@@ -23,7 +23,7 @@ listed! {
         /// Delete records.
         #[serde(rename = "record:delete")]
         RecordDelete,
-        /// Confirm what an import is to remove.
+        /// Confirm what an import is to remove, or what a review has judged.
         #[serde(rename = "import:confirm")]
         ImportConfirm,
         /// Create, list and revoke the keys of every account; list and remove accounts. A deployment's first key has

@@ -199,7 +199,7 @@ impl Story {
         if of.kind != new.kind {
             return Err(NoCorrection::AnotherKind);
         }
-        if of.options.dry_run {
+        if of.options.dry_run || of.is_review() {
             return Err(NoCorrection::DryRun);
         }
         if !of.status.is_final() {

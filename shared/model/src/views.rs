@@ -45,6 +45,15 @@ pub struct NewImport {
     pub options: ImportOptions,
 }
 
+/// What an import is confirmed with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields, expecting = "an object")]
+pub struct Confirm {
+    /// Whether a review is applied although the catalogue may have changed since its rows were judged.
+    pub even_if_moved: bool,
+}
+
 /// What an export is ordered with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -170,9 +179,12 @@ pub struct Import {
     /// Records that it would remove, or was to, once that is counted.
     #[serde(default)]
     pub to_remove: Option<u64>,
-    /// Until when that can be confirmed, in RFC 3339.
+    /// Until when that, or what a review has judged, can be confirmed, in RFC 3339.
     #[serde(default)]
     pub confirm_until: Option<String>,
+    /// The import that applies what a review has judged, since that was confirmed.
+    #[serde(default)]
+    pub confirmed_as: Option<String>,
     /// The import that its upload waits for.
     #[serde(default)]
     pub waiting_for: Option<String>,
@@ -566,6 +578,21 @@ pub struct ProblemBody {
     /// Where in a schema the fault is, as a JSON Pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// Who may have changed the catalogue since a review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+}
+
+/// Who may have changed the catalogue since the rows of a review were judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Moved {
+    /// The imports that ran then, and those that were accepted since.
+    pub imports: Vec<String>,
+    /// Deletes since.
+    pub deletes: u64,
+    /// Further imports and deletes since, which were not looked at.
+    pub more: u64,
 }
 
 /// The parts of a file for which URLs are asked for.

@@ -62,6 +62,8 @@ impl Store {
     /// the order of its account and kind, in one transaction, which also records whether an older import runs, notes
     /// whose place it is, and counts the upload's bytes for the day.
     ///
+    /// A review takes no place and waits for nobody: it notes what the order of the kind is like.
+    ///
     /// While a replace is at the gate of the kind, the import waits instead, without a place, and pinned to this object
     /// all the same. Accepting a replace puts it at the gate, in the same transaction.
     ///
@@ -88,8 +90,23 @@ impl Store {
                 Uploaded::Ignored(reason) => return Ok(Acceptance::Nothing(reason)),
             }
             let order_key = kind_order_key(account, &import.kind);
-            let KindOrder { next: order, running, gate, .. } =
-                self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
+            let kind_order: KindOrder = self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
+            if let Some(object) = object.filter(|_| import.is_review()) {
+                // Whatever takes a place from here on comes behind what is noted.
+                let mut actions = vec![
+                    self.judge_action(&import, object, kind_order)?,
+                    self.count_bytes_action(account, object.bytes),
+                ];
+                if import.stage() == Stage::Expired {
+                    actions.push(self.retake_place_action(account, id));
+                }
+                match self.transact(actions).await? {
+                    None => crash::point("split.accepted"),
+                    Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
+                }
+                continue;
+            }
+            let KindOrder { next: order, running, gate, .. } = kind_order;
             if let Some(gate) = gate.filter(|_| conditions.gate) {
                 if import.waiting_for.as_ref() != Some(&gate) && !self.wait_for(&import, object, &gate).await? {
                     pause.wait("dynamodb:TransactWriteItems").await?;

@@ -58,6 +58,19 @@ impl Store {
         Some(updating(read))
     }
 
+    /// That the import which applies a review reads the upload that the review reads, as an action of the transaction
+    /// that makes it. Beyond the most that may read an upload there may be one for each review among them, until that
+    /// leaves. A repeat adds to a set what is in it.
+    pub(crate) fn read_also_action(&self, import: &Import) -> TransactWriteItem {
+        let read = self
+            .update_action(import_key(&import.account, import.upload_of()))
+            .update_expression("ADD readers :ids")
+            .condition_expression("attribute_exists(#object)")
+            .expression_attribute_names("#object", "object")
+            .expression_attribute_values(":ids", ids(&import.id));
+        updating(read)
+    }
+
     /// Why a new import cannot read the upload that it names; `None` if it can now.
     pub(crate) async fn unreadable(&self, import: &Import) -> Result<Option<Creation>> {
         let Some(source) = &import.from else { return Ok(None) };

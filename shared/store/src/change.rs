@@ -20,6 +20,7 @@ use crate::{
 pub(crate) struct Change {
     sets: Vec<String>,
     removes: Vec<String>,
+    adds: Vec<String>,
     conditions: Vec<Condition>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
@@ -124,6 +125,13 @@ impl Change {
         self
     }
 
+    /// Adds to a set.
+    pub(crate) fn add(mut self, attribute: &str, more: AttributeValue) -> Self {
+        let name = self.name(attribute);
+        self.adds.push(format!("{name} :{attribute}"));
+        self.value(attribute, more)
+    }
+
     /// Makes the change only where this condition, which offers no alternatives, holds too.
     pub(crate) fn only_if(mut self, condition: impl Into<String>) -> Self {
         self.conditions.push(Condition { expression: condition.into(), is_either: false });
@@ -147,7 +155,7 @@ impl Change {
             [] => None,
             actions => Some(format!("{verb} {}", actions.join(", "))),
         };
-        let clauses = [clause("SET", &self.sets), clause("REMOVE", &self.removes)];
+        let clauses = [clause("SET", &self.sets), clause("REMOVE", &self.removes), clause("ADD", &self.adds)];
         clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
@@ -216,7 +224,7 @@ mod tests {
             "SET #completed_at = :completed_at, #rows = :rows, #status = :status, #due_at = :due_at, #due_shard = \
              :due_shard"
         );
-        assert_eq!((&change.values[":due_at"], &change.values[":due_shard"]), (&n(7), &s("ended-3")));
+        assert_eq!((&change.values[":due_at"], &change.values[":due_shard"]), (&n(7), &s("ended-1")));
         let running = "#status IN (:processing) AND attribute_not_exists(#halt) AND";
         let wanted = format!(
             "{running} attribute_not_exists(#total) AND attribute_not_exists(#waiting_for) OR {running} \
@@ -240,5 +248,7 @@ mod tests {
         assert_eq!(change.update_expression(), "SET #a = :a REMOVE #b, #c");
         assert_eq!(change.condition_expression().as_deref(), Some("attribute_exists(pk)"));
         assert_eq!(Change::default().remove("b").update_expression(), "REMOVE #b");
+        let change = Change::default().add("c", n(1)).set("a", n(1));
+        assert_eq!(change.update_expression(), "SET #a = :a ADD #c :c");
     }
 }

@@ -85,6 +85,10 @@ pub const POINTS: &[&str] = &[
     "replace.removed",
     "replace.continued",
     "replace.ordered",
+    "review.claimed",
+    "review.held",
+    "review.confirmed",
+    "review.left",
     "kind.marked",
 ];
 

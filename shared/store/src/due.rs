@@ -132,9 +132,10 @@ impl Store {
         is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await.map(drop)
     }
 
-    /// Has an import that has ended looked at again at this moment, in Unix milliseconds. A repeat does the same.
+    /// Has an import that has ended, or waits to be confirmed, looked at again at this moment, in Unix milliseconds. A
+    /// repeat does the same.
     pub async fn look_again_at(&self, account: &AccountId, id: &ImportId, at_ms: i64) -> Result<()> {
-        let change = Change::at(&[Stage::Ended]).listed(id).set("due_at", n(at_ms));
+        let change = Change::at(&[Stage::Held, Stage::Ended]).listed(id).set("due_at", n(at_ms));
         is_made(change.in_update(self.update(import_key(account, id)))).await.map(drop)
     }
 

@@ -166,6 +166,10 @@ impl Store {
                 }
                 None
             }
+            Settlement::Hold => {
+                self.hold_review(&import).await?;
+                return self.import(account, id).await;
+            }
             Settlement::Report => {
                 self.send(&Order::to_report(&import)).await?;
                 None
@@ -196,8 +200,11 @@ impl Store {
             if import.is_in_order() {
                 actions.push(self.leave_kind_action(&import, gate.as_ref()));
             }
-            if !end.has_rejected_rows() {
+            if !end.has_rejected_rows() || import.report.is_some() {
                 actions.extend(self.leave_upload_action(&import).await?);
+            }
+            if import.is_review() {
+                actions.push(self.remove_claims_action(&import)?);
             }
             let Some(reasons) = self.transact(actions).await? else {
                 self.wake(&import, gate.as_ref()).await?;
@@ -216,7 +223,7 @@ impl Store {
         crash::point("end.ended");
         let import = self.import(&import.account, &import.id).await?;
         if let Some(import) = &import
-            && import.has_rejected_rows()
+            && import.owes_report()
         {
             self.send(&Order::to_report(import)).await?;
             crash::point("end.report_sent");

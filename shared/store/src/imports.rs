@@ -3,7 +3,7 @@
 //! [`crate::retention`].
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use penstock_model::{AccountId, Import, ImportId, KindName, Report, Status, limits, story::NoCorrection};
+use penstock_model::{AccountId, Import, ImportId, KindName, Report, Stage, Status, limits, story::NoCorrection};
 
 pub use crate::idempotency::Idempotency;
 use crate::{
@@ -176,14 +176,17 @@ impl Store {
         }
     }
 
-    /// Records the rejected rows file of an ended import; the sweeper need not look at it any more, and where it read
-    /// another import's upload it does so no more. A repeat writes the same.
+    /// Records the rejected rows file of an import; the sweeper need not look at it any more, and where it read
+    /// another import's upload it does so no more. A review that waits to be confirmed stays on the sweeper's list, and
+    /// reads on. A repeat writes the same.
     pub async fn set_report(&self, import: &Import, report: &Report) -> Result<()> {
+        let is_held = import.stage() == Stage::Held;
         let ended_at = import.ended_at().unwrap_or(import.created_at);
-        let change = Change::of_existing().set("report", value("a report", report)?).ended(&import.id, ended_at);
+        let change = Change::of_existing().set("report", value("a report", report)?);
+        let change = if is_held { change } else { change.ended(&import.id, ended_at) };
         let key = import_key(&import.account, &import.id);
         // Where the condition is not met, the import was deleted while its report was written.
-        if import.from.is_none() {
+        if import.from.is_none() || is_held {
             is_made(change.in_update(self.update(key))).await?;
         } else {
             let recorded = change.in_action(self.update_action(key));

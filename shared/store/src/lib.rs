@@ -37,6 +37,7 @@ pub mod records;
 pub mod removals;
 pub mod replace;
 pub mod retention;
+pub mod review;
 mod settings;
 pub mod story;
 mod table;

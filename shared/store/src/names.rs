@@ -51,6 +51,8 @@ beginnings! {
         Errors = "errors#",
         /// What a replace counts and removes of a shard of its kind.
         Replace = "replace#",
+        /// The claims of a review's chunks.
+        Review = "review#",
         /// The rate-limit windows of network addresses.
         Address = "limit#",
         /// The list of accounts.
@@ -159,7 +161,7 @@ impl Partition {
         match self {
             Self::Account => FoundBy::Account,
             Self::Key => FoundBy::Keys,
-            Self::Block | Self::Errors | Self::Replace => FoundBy::Imports,
+            Self::Block | Self::Errors | Self::Replace | Self::Review => FoundBy::Imports,
             Self::Accounts | Self::AccountRemoval => FoundBy::Removal,
             Self::Address => FoundBy::Nobody,
         }

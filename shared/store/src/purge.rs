@@ -46,6 +46,8 @@ struct Guide {
     /// Of an order to remove what a deleted import has left.
     #[serde(default)]
     replaced: bool,
+    #[serde(default)]
+    reviewed: bool,
     /// Of an import.
     #[serde(default)]
     options: ImportOptions,
@@ -220,7 +222,7 @@ impl Store {
     }
 
     /// The keys of the first items of a partition, at most [`REMOVED_AT_ONCE`], and whether those are all.
-    async fn keys_page(&self, table: String, partition: String) -> Result<(Vec<Item>, bool)> {
+    pub(crate) async fn keys_page(&self, table: String, partition: String) -> Result<(Vec<Item>, bool)> {
         let query = self.query_partition(&table, partition).projection_expression("pk, sk");
         let sent = query.limit(REMOVED_AT_ONCE as i32).send().await;
         let page = sent.map_err(StoreError::unavailable("dynamodb:Query"))?;
@@ -229,8 +231,9 @@ impl Store {
 
     /// The items in an account's own partition by which others are found, behind that of this sort key, so many.
     async fn guides(&self, account: &AccountId, own: Own, after: Option<&str>, limit: usize) -> Result<Vec<Guide>> {
-        let query =
-            self.query(account_pk(account), own.text()).projection_expression("sk, opened_blocks, replaced, #options");
+        let query = self
+            .query(account_pk(account), own.text())
+            .projection_expression("sk, opened_blocks, replaced, reviewed, #options");
         let query = query.expression_attribute_names("#options", "options");
         let query = query.set_exclusive_start_key(after.map(|sk| crate::dynamo::key(account_pk(account), sk)));
         items(query, Some(limit)).await?.into_iter().map(|item| from_item("what is found by", item)).collect()
@@ -253,7 +256,8 @@ impl Store {
                 };
                 let store = self.clone();
                 let is_replace = guide.replaced || guide.options.mode == Mode::Replace;
-                let partitions = partitions_of_import(&id, guide.opened_blocks, is_replace);
+                let is_review = guide.reviewed || guide.options.review;
+                let partitions = partitions_of_import(&id, guide.opened_blocks, is_replace, is_review);
                 traces.spawn(async move { store.traces_in(partitions).await });
             }
             let Some((found, is_whole)) = joined(traces.join_next().await)? else { break };

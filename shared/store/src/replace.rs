@@ -422,8 +422,12 @@ impl Store {
         let Some(end) = import.end_held(self.now_ms()) else { return Ok(false) };
         let days = self.settings().confirm_days;
         let records = import.to_remove.unwrap_or_default().records;
-        let note =
-            format!("nothing was removed: the removal of {records} records was not confirmed within {days} days");
+        let note = match import.is_review() {
+            true => "nothing was imported: the review was not confirmed in time".to_owned(),
+            false => {
+                format!("nothing was removed: the removal of {records} records was not confirmed within {days} days")
+            }
+        };
         self.add_note(&import.account, &import.id, &note).await?;
         self.end(import.clone(), &end).await?;
         Ok(true)

@@ -23,6 +23,7 @@
 //! | `errors#<import>#<shard>` | `<chunk>#<part>` | a part of them |
 //! | `replace#<import>#<shard>` | `counted`, `removed` | how many records of a shard a replace would remove, removed |
 //! | `replace#<import>#<shard>` | `keys#<run>#<part>` | a part of their keys |
+//! | `review#<import>#<shard>` | `<hash>` | the chunk of a review that claims the record whose key has this hash |
 //! | `limit#<policy>#<address>` | `limit` | a rate-limit window of a network address |
 //! | `accounts` | `<account>` | that there is an account, and whether it is being removed |
 //! | `account-removal#<account>` | `account-removal` | the removal of an account, and the report of it |
@@ -31,6 +32,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use penstock_engine::key::RecordName;
 use penstock_model::{AccountId, ExportId, ImportId, KindName, limits};
 
 use crate::{
@@ -253,9 +255,9 @@ pub(crate) fn account_removal_of(pk: &str, _: &str) -> Option<(AccountId, ())> {
 /// The partition of the index `due` in which the removals of accounts are found.
 pub(crate) const ACCOUNT_REMOVALS_DUE: &str = "account-removal";
 
-/// The partition keys under which the rows of an import with so many blocks, and the removal of a replace, are
-/// accounted for.
-pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: bool) -> Vec<String> {
+/// The partition keys under which the rows of an import with so many blocks, the removal of a replace, and the claims
+/// of a review are accounted for.
+pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: bool, is_review: bool) -> Vec<String> {
     let found = Partition::ALL.iter().filter(|partition| partition.found_by() == FoundBy::Imports);
     let mut partitions = Vec::new();
     for partition in found {
@@ -268,7 +270,10 @@ pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: b
             Partition::Replace if is_replace => {
                 partitions.extend((0..=u8::MAX).map(|shard| replace_pk(import, shard)));
             }
-            Partition::Replace => {}
+            Partition::Review if is_review => {
+                partitions.extend((0..limits::CLAIM_SHARDS).map(|shard| claims_pk(import, shard)));
+            }
+            Partition::Replace | Partition::Review => {}
             Partition::Account
             | Partition::Key
             | Partition::Address
@@ -282,6 +287,18 @@ pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: b
 /// The partition of what a replace counts and removes of one shard of its kind.
 pub(crate) fn replace_pk(import: &ImportId, shard: u8) -> String {
     Partition::Replace.named(format_args!("{import}#{shard:02x}"))
+}
+
+/// The partition of a review's claims whose hashes begin with this hexadecimal digit.
+pub(crate) fn claims_pk(import: &ImportId, shard: u32) -> String {
+    Partition::Review.named(format_args!("{import}#{shard:x}"))
+}
+
+/// Partition and sort key of the claim of a record: 128 bits of the SHA-256 of its key, of which the first four are the
+/// shard. Whoever reads them learns nothing of the key, and no two records share them.
+pub(crate) fn claim_key(import: &ImportId, name: &RecordName) -> (String, String) {
+    let hash = sha256_hex(name.key().as_bytes());
+    (Partition::Review.named(format_args!("{import}#{}", &hash[..1])), hash[1..32].to_owned())
 }
 
 /// What the sort keys of the parts of a list of keys begin with: each run writes a list of its own.

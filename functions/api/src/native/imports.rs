@@ -89,7 +89,7 @@ pub(super) async fn show(
         }
     }
     let mut response = Json(shown).into_response();
-    if import.status.is_final() && import.owes_report() {
+    if import.owes_report() {
         // The rejected rows are being written.
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -151,11 +151,14 @@ pub(super) async fn rejected(
             let url = store.presign_rejected(&import, &report.key).await?;
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response())
         }
-        None if import.status.is_final() && !import.has_rejected_rows() => {
+        None if (import.status.is_final() || import.rows.is_some()) && !import.has_rejected_rows() => {
             Err(Refusal::not_found("no row of this import was rejected"))
         }
-        None => Err(Refusal::conflict("not_ready", "the rejected rows are written when the import has ended")
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        None => Err(Refusal::conflict(
+            "not_ready",
+            "the rejected rows are written when the import has ended, or a review is judged",
+        )
+        .with(header::RETRY_AFTER, HeaderValue::from_static("1"))),
     }
 }
 

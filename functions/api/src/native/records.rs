@@ -67,7 +67,8 @@ pub(super) async fn place_of(
         return Err(Refusal::unprocessable("another_kind", message));
     }
     if order == 0 {
-        let message = "the import has no place in the order of imports yet: no upload of it has been accepted";
+        let message = "the import has no place in the order of imports: no upload of it has been accepted yet, or it is a review, which \
+                       takes none";
         return Err(Refusal::conflict("not_accepted", message));
     }
     Ok(order)

@@ -1,4 +1,4 @@
-//! What imports remove: lists of it, its confirmation, and the removal of every record of a kind.
+//! What imports remove: lists of it, the confirmation of a replace, and the removal of every record of a kind.
 
 use axum::{
     Json,
@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    view,
+    confirm, view,
 };
 use crate::{
     auth::{Caller, Confirm, DeleteRecord, Read},
@@ -119,31 +119,18 @@ async fn read(
     Ok((keys, None))
 }
 
-/// Confirms what a held import removes. A repeat gives the import as it is then.
-pub(super) async fn confirm(
-    State(store): State<Store>,
-    caller: Caller<Confirm>,
-    id: Named<ImportId>,
-) -> Result<Response, Refusal> {
+/// Confirms what a held replace removes. A repeat gives the import as it is then.
+pub(super) async fn confirm(store: &Store, caller: &Caller<Confirm>, id: &ImportId) -> Result<Import, Refusal> {
     caller.needs(Scope::RecordDelete)?;
-    let Import { id, .. } = caller.import(&store, id.get()).await?;
-    match store.confirm(&caller.account, &id, &caller.by).await? {
+    match store.confirm(&caller.account, id, &caller.by).await? {
         Confirmation::Confirmed => {}
         Confirmation::Missing => return Err(Refusal::no_import()),
         Confirmation::NotHeld => {
-            return Err(Refusal::conflict("not_held", "the import does not wait to be confirmed"));
+            return Err(confirm::not_held());
         }
-        Confirmation::GateTaken(other) => {
-            let message =
-                format!("the import {other} replaces the records of this kind: confirm this one when that has ended");
-            return Err(
-                Refusal::conflict("another_replace", message).with(header::RETRY_AFTER, HeaderValue::from_static("5"))
-            );
-        }
+        Confirmation::GateTaken(other) => return Err(confirm::another_replace(&other)),
     }
-    let import = store.settle(&caller.account, &id).await?.ok_or_else(Refusal::no_import)?;
-    let status = if import.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(view::shown(&store, import).await?)).into_response())
+    store.settle(&caller.account, id).await?.ok_or_else(Refusal::no_import)
 }
 
 /// Orders the removal of every record of a kind: an import without a file, by the rules of a replace. It removes at

@@ -39,6 +39,9 @@ pub(super) fn check(options: &ImportOptions) -> Result<(), Refusal> {
         ImportOptions { dry_run: true, .. } => {
             refused("a dry run corrects nothing: leave `corrects` out, and make an import `from` it that corrects")
         }
+        ImportOptions { review: true, .. } => {
+            refused("a review corrects nothing: leave `review` out, or leave `corrects` out and review the file first")
+        }
         _ => Ok(()),
     }
 }
@@ -52,9 +55,10 @@ pub(super) fn refusal(why: NoCorrection, id: &ImportId) -> Refusal {
             let message = format!("the records of {id} are of another kind, and a correction is of the same");
             Refusal::unprocessable("another_kind", message)
         }
-        NoCorrection::DryRun => {
-            conflict("was_dry_run", format!("{id} was a dry run, which wrote nothing that could be corrected"))
-        }
+        NoCorrection::DryRun => conflict(
+            "was_dry_run",
+            format!("{id} was a dry run or a review, which wrote nothing that could be corrected"),
+        ),
         NoCorrection::Runs => {
             conflict("import_runs", format!("{id} has not ended: wait for it, or cancel it, and then correct it"))
         }

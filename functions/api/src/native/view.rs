@@ -50,6 +50,7 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         rows,
         removed,
         to_remove: import.to_remove.map(|to_remove| to_remove.records),
+        confirmed_as: import.confirmed_as.map(|import| import.to_string()),
         confirm_until: import.held_until.filter(|_| import.status == Status::AwaitingConfirmation).map(rfc3339),
         waiting_for: waiting_for.filter(|_| !import.status.is_final()),
         notes,

@@ -48,7 +48,7 @@ fn at(stage: Stage) -> Import {
         }
         Stage::Held => {
             let counted = Import { opened_blocks: 0, ..replaces(at(Stage::Applying)) };
-            after(&counted, &Transition::Hold { to_remove: TO_REMOVE, until: HOUR_MS })
+            after(&counted, &Transition::Hold { to_remove: Some(TO_REMOVE), until: HOUR_MS, rows: None })
         }
         Stage::Confirmed => after(&at(Stage::Held), &Transition::Confirm { order: 8 }),
         Stage::Removing => after(&at(Stage::Confirmed), &at(Stage::Confirmed).decide(TO_REMOVE)),
@@ -99,7 +99,7 @@ fn what_is_decided_can_be_made_from_where_it_was_decided() {
             Settlement::Remove => {
                 import.end_removed(4).or_else(|| (stage == Stage::Confirmed).then(|| import.decide(TO_REMOVE)))
             }
-            Settlement::Wait | Settlement::Report | Settlement::Done => None,
+            Settlement::Wait | Settlement::Hold | Settlement::Report | Settlement::Done => None,
         };
         let deleted = match import.delete() {
             Deletion::End(transition) => Some(transition),

@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// What became of each statement of a request.
-    pub(super) async fn execute(&self, statements: Vec<(String, Vec<AttributeValue>)>) -> Result<Vec<Written>> {
+    pub(crate) async fn execute(&self, statements: Vec<(String, Vec<AttributeValue>)>) -> Result<Vec<Written>> {
         let call = "dynamodb:BatchExecuteStatement";
         let count = statements.len();
         let requests = statements.into_iter().map(|(statement, parameters)| {

@@ -107,7 +107,8 @@ impl World<'_> {
             settlement = Settlement::Remove;
         }
         match settlement {
-            Settlement::Wait => return Step::Waits,
+            // None of them is a review.
+            Settlement::Wait | Settlement::Hold => return Step::Waits,
             Settlement::End(end) => self.end(import, &end),
             Settlement::CloseBlocks => {
                 stored.is_closed = true;

@@ -79,9 +79,17 @@ fn write(import: &mut Import, transition: &Transition) {
             import.object = object;
         }
         Transition::Split { total } => import.total = Some(total),
-        Transition::Hold { to_remove, until } => {
-            import.status = Status::AwaitingConfirmation;
-            (import.to_remove, import.held_until) = (Some(to_remove), Some(until));
+        Transition::Judge { object, at } => {
+            (import.status, import.completed_at, import.accepted_at) = (Status::Processing, None, Some(0));
+            (import.object, import.judged_at, import.waiting_for) = (Some(object), Some(at), None);
+        }
+        Transition::Hold { to_remove, until, rows } => {
+            (import.status, import.held_until) = (Status::AwaitingConfirmation, Some(until));
+            import.to_remove = to_remove.or(import.to_remove);
+            import.rows = rows.or(import.rows);
+        }
+        Transition::ConfirmAs { import: applies, status } => {
+            (import.status, import.completed_at, import.confirmed_as) = (status, Some(0), Some(applies));
         }
         Transition::Confirm { order } => {
             (import.status, import.confirmed) = (Status::Processing, Some(order));
@@ -101,7 +109,7 @@ fn write(import: &mut Import, transition: &Transition) {
 
 #[cfg(test)]
 mod tests {
-    use penstock_model::{Failure, Halt, Rows, StoredObject, replace::ToRemove};
+    use penstock_model::{Failure, Halt, Rows, StoredObject, replace::ToRemove, review::JudgedAt};
 
     use super::*;
 
@@ -124,12 +132,16 @@ mod tests {
         let failure = Failure::new("split_failed", "too early");
         let mut transitions = vec![
             Transition::Split { total: 4 },
-            Transition::Hold { to_remove, until: 9 },
+            Transition::Hold { to_remove: Some(to_remove), until: 9, rows: None },
+            Transition::Hold { to_remove: None, until: 10, rows: Some(rows) },
+            Transition::ConfirmAs { import: gate.clone(), status: Status::Completed },
             Transition::Confirm { order: 6 },
             Transition::Decide { stamp: Stamp::of_delete(6), to_remove },
             Transition::Halt(Halt::cancelled()),
             Transition::Halt(Halt::failed(failure.clone())),
         ];
+        let at = JudgedAt { next: 4, running: [gate.clone()].into() };
+        transitions.extend(object.clone().map(|object| Transition::Judge { object, at }));
         for object in [None, object] {
             transitions.push(Transition::Wait { object: object.clone(), gate: gate.clone() });
             for no_older_running in [true, false] {
