@@ -1,4 +1,4 @@
-//! `penstock cost`: what imports, a list and an export use of the local cloud is counted, and adds up.
+//! `penstock cost`: what imports, a review, a list and an export use of the local cloud is counted, and adds up.
 
 use std::process::{Command, Stdio};
 
@@ -58,9 +58,14 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         assert!((paid_for_writes - units / rows * 0.625).abs() < 1e-9, "{name}: {paid_for_writes} for {units}");
     }
 
-    let [listed, exported, again] = measured["catalogue"].as_array().expect("the records").as_slice() else {
-        panic!("a list, an export and an import of it: {measured}");
+    let [reviewed, listed, exported, again] = measured["catalogue"].as_array().expect("the records").as_slice() else {
+        panic!("a review, a list, an export and an import of it: {measured}");
     };
+    // A review claims each new record by one write, and makes none.
+    let claims = [("name", "BatchExecuteStatement"), ("resource", "penstock-imports"), ("function", "validate")];
+    assert_eq!((sum(reviewed, "items", &claims), sum(reviewed, "write_units", &claims)), (rows, rows), "{reviewed}");
+    assert_eq!(sum(reviewed, "items", &[("resource", "penstock-records"), ("function", "validate")]), rows, "read");
+    assert_eq!(reviewed["outcome"]["created"], ROWS, "{reviewed}");
     // A record of these rows is read by the unit of 4 KB that several share, and its own when it is compared.
     for run in [listed, exported] {
         let records = sum(run, "read_units", &[("resource", "penstock-records")]);

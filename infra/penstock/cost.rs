@@ -1,9 +1,9 @@
 //! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
 //!
 //! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
-//! and all bad. Before they change, the records are listed and exported, and the exported file is imported. What is
-//! used is counted on the wire ([`penstock_local::Usage`]) and turned into dollars for a million rows by
-//! `infra/cost/prices.json`.
+//! and all bad. Before they are imported they are reviewed, and before they change, the records are listed and exported,
+//! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]) and turned into
+//! dollars for a million rows by `infra/cost/prices.json`.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::Args;
 use penstock_client::{Client, Import, NewExport, NewImport, RecordFilter};
 use penstock_local::{Counts, LocalCloud, Operation, Options, Usage};
-use penstock_model::{ExportCompression, ExportFormat, limits::PAGE_MAX};
+use penstock_model::{ExportCompression, ExportFormat, ImportOptions, Status, limits::PAGE_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::{LOCAL_ACCOUNT, interrupt::Interrupts, output, own_key, printed, program, terminal};
@@ -306,6 +306,18 @@ impl Bench<'_> {
         Ok((file.metadata()?.len(), Some(rows)))
     }
 
+    /// Reviews a file whose rows would all make records, and cancels the review. What the review has to remember is
+    /// removed later, by as many writes as it took.
+    async fn review(&self, file: &Path) -> anyhow::Result<Came> {
+        let options = ImportOptions { review: true, ..ImportOptions::default() };
+        let judged = |import: &Import| import.status == Status::AwaitingConfirmation || import.status.is_final();
+        let review = sent(&self.client, NewImport { options, ..NewImport::default() }, file, judged).await?;
+        let rows = review.rows;
+        anyhow::ensure!(rows.created == self.rows, "the review came to {rows:?}: {:?}", review.failure);
+        self.client.cancel(&review.id).await?;
+        Ok((file.metadata()?.len(), Some(rows)))
+    }
+
     /// Lists every record of the kind, by the largest pages.
     async fn list(&self, kind: &str) -> anyhow::Result<Came> {
         let (mut listed, mut cursor) = (0, None);
@@ -346,9 +358,11 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let kind = "products";
     let of = |prices: Rows| write_rows(&made, rows, prices);
     of(Rows::Good { price: 1 })?;
+    let reviewed = bench.count("reviewed, all new", bench.review(&made)).await?;
     let new = bench.count("new", bench.import(&made, [rows, 0, 0, 0])).await?;
     let unchanged = bench.count("unchanged", bench.import(&made, [0, 0, rows, 0])).await?;
     let catalogue = vec![
+        reviewed,
         bench.count("listed", bench.list(kind)).await?,
         bench.count("exported as CSV", bench.export(kind, &exported)).await?,
         bench.count("the exported file imported", bench.import(&exported, [0, 0, rows, 0])).await?,
@@ -361,13 +375,24 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
 }
 
 async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
-    let created = client.create(&NewImport::default(), None).await?;
+    let has_all = |import: &Import| import.rows.failed == 0 || import.rejected.is_some();
+    sent(client, NewImport::default(), file, |import| import.status.is_final() && has_all(import)).await
+}
+
+/// Sends a file to a new import, and waits until that is as it is wanted.
+async fn sent(
+    client: &Client,
+    new: NewImport,
+    file: &Path,
+    is_wanted: impl Fn(&Import) -> bool,
+) -> anyhow::Result<Import> {
+    let created = client.create(&new, None).await?;
     let upload = created.upload.as_ref().context("the service gave no upload URL")?;
     let file = tokio::fs::File::open(file).await?;
     client.upload(upload, file.metadata().await?.len(), file).await?;
     loop {
         let import = client.import(&created.id).await?;
-        if import.status.is_final() && (import.rows.failed == 0 || import.rejected.is_some()) {
+        if is_wanted(&import) {
             return Ok(import);
         }
         tokio::time::sleep(POLL).await;
