@@ -78,7 +78,7 @@ fn write(import: &mut Import, transition: &Transition) {
             }
             import.object = object;
         }
-        Transition::Split { total } => import.total = Some(total),
+        Transition::Split { total } => (import.total, import.split_ended_at) = (Some(total), Some(0)),
         Transition::Judge { object, at } => {
             (import.status, import.completed_at, import.accepted_at) = (Status::Processing, None, Some(0));
             (import.object, import.judged_at, import.waiting_for) = (Some(object), Some(at), None);
@@ -89,15 +89,16 @@ fn write(import: &mut Import, transition: &Transition) {
             import.rows = rows.or(import.rows);
         }
         Transition::ConfirmAs { import: applies, status } => {
-            (import.status, import.completed_at, import.confirmed_as) = (status, Some(0), Some(applies));
+            (import.status, import.confirmed_at, import.completed_at) = (status, Some(0), Some(0));
+            import.confirmed_as = Some(applies);
         }
         Transition::Confirm { order } => {
-            (import.status, import.confirmed) = (Status::Processing, Some(order));
+            (import.status, import.confirmed, import.confirmed_at) = (Status::Processing, Some(order), Some(0));
         }
         Transition::Decide { stamp, to_remove } => {
             (import.removes, import.to_remove) = (Some((stamp.order, stamp.row)), Some(to_remove));
         }
-        Transition::Halt(halt) => import.halt = Some(halt),
+        Transition::Halt(halt) => (import.halt, import.halted_at) = (Some(halt), Some(0)),
         Transition::End { status, failure, rows, removed } => {
             (import.status, import.completed_at) = (status, Some(0));
             import.failure = failure.or(import.failure.take());
