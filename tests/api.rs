@@ -70,7 +70,7 @@ async fn creation_answers_with_the_import_and_two_ways_to_upload() {
     let answer = stack.post_import(body.to_string()).await;
     assert_eq!(answer.status, 201);
     let import = answer.json();
-    let wanted = "columns completed_at confirm_until corrects created_at detected ending expires_at failure filename form format from id ignored_columns kind kind_version options rejected removed rows source_expires_at status to_remove upload waiting_for";
+    let wanted = "cancelled_by columns completed_at confirm_until confirmed_as confirmed_by corrects cost created_at created_by detected ending expires_at failure filename form format from id ignored_columns kind kind_version options rejected removed retained_until rows source_expires_at status times to_remove upload waiting_for";
     assert_eq!(keys(&import), wanted.split(' ').collect());
     let id = import["id"].as_str().expect("an id");
     assert!(id.parse::<ImportId>().is_ok(), "{id}");
@@ -861,6 +861,9 @@ async fn an_import_reads_in_the_documented_shape_when_it_has_ended() {
         "ending": null, "failure": null,
         "removed": 0, "to_remove": null, "confirm_until": null, "waiting_for": null,
         "rejected": { "rows": 1 },
+        "created_by": { "key": "test", "client": concat!("penstock/", env!("CARGO_PKG_VERSION")), "api": "native" },
+        "confirmed_by": null, "confirmed_as": null, "cancelled_by": null,
+        "times": import.times, "cost": import.cost, "retained_until": import.retained_until,
     });
     assert_eq!(shown, wanted);
     stack.stop().await;
