@@ -128,8 +128,8 @@ async fn a_split_that_never_gets_anywhere_ends_its_import_with_a_reason() {
 
 /// Steps that an import which goes by itself from its upload to its end does not take. Other tests walk them.
 const ELSEWHERE: &[&str] = &[
-    // `tests/again.rs`, `tests/corrects.rs`, `tests/accounts.rs`, `tests/exports.rs`, `tests/replace`, `tests/review.rs`,
-    // `tests/deletion.rs`
+    // `tests/again.rs`, `tests/corrects.rs`, `tests/accounts.rs`, `tests/exports.rs`, `tests/replace`,
+    // `tests/review.rs`, `tests/deletion.rs`
     "again.",
     "story.",
     "account.",

@@ -137,10 +137,9 @@ impl Store {
     }
 
     /// Removes an import that has ended: from now on it is missing, what is left of it is ordered to be removed, the
-    /// place that it took tells whose it was, another import's upload is read by it no more, and its story keeps what became
-    /// of its rows, in one transaction. It
-    /// is made while the import stands where it did when it was read, and nobody reads its upload. A repeat finds it
-    /// missing.
+    /// place that it took tells whose it was, another import's upload is read by it no more, and its story keeps what
+    /// became of its rows, in one transaction. It is made while the import stands where it did when it was read, and
+    /// nobody reads its upload. A repeat finds it missing.
     pub(crate) async fn remove_ended(&self, import: &Import) -> Result<Gone> {
         let gone = Change::at(&[Stage::Expired, Stage::Ended]).only_if("attribute_not_exists(readers)");
         let gone = match import.completed_at {

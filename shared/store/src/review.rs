@@ -195,7 +195,8 @@ impl Store {
 
     /// Confirms a review, in one transaction: the review ends, and the import with the id `new` is there and applies
     /// it, at the next place in the order of its kind. `even_if_moved` is whether that is to be where the catalogue may
-    /// have changed since; `by` is who confirms, and so who makes that import. A repeat finds the import of the first time.
+    /// have changed since; `by` is who confirms, and so who makes that import. A repeat finds the import of the first
+    /// time.
     pub async fn confirm_review(
         &self,
         account: &AccountId,
