@@ -224,7 +224,7 @@ mod tests {
             "SET #completed_at = :completed_at, #rows = :rows, #status = :status, #due_at = :due_at, #due_shard = \
              :due_shard"
         );
-        assert_eq!((&change.values[":due_at"], &change.values[":due_shard"]), (&n(7), &s("ended-1")));
+        assert_eq!((&change.values[":due_at"], &change.values[":due_shard"]), (&n(7), &s("ended-3")));
         let running = "#status IN (:processing) AND attribute_not_exists(#halt) AND";
         let wanted = format!(
             "{running} attribute_not_exists(#total) AND attribute_not_exists(#waiting_for) OR {running} \
