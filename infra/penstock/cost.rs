@@ -1,7 +1,7 @@
 //! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
 //!
 //! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
-//! and all bad. Before they are imported they are reviewed, and before they change, the records are listed and exported,
+//! and all bad. Before they are imported they are reviewed. Before they change, the records are listed and exported,
 //! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]) and turned into
 //! dollars for a million rows by `infra/cost/prices.json`.
 
