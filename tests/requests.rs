@@ -28,6 +28,11 @@ fn export(first: u64, price: &str) -> Vec<u8> {
     file.into_bytes()
 }
 
+/// A stack whose requests are counted. No sweeper looks at it: how often it does depends on the clock.
+async fn counted() -> Stack {
+    Stack::with(|options| (options.proxy, options.scheduled) = (true, false)).await
+}
+
 /// What one more import of this file uses.
 async fn used(stack: &Stack, file: &[u8]) -> (penstock_client::Import, Usage) {
     let before = stack.cloud.usage();
@@ -46,7 +51,7 @@ fn within(what: &str, used: f64, for_a_million: f64, fixed: f64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_record() {
-    let stack = Stack::with(|options| options.proxy = true).await;
+    let stack = counted().await;
     let file = export(0, "12.50");
     assert!(file.len() as u64 / ROWS >= 250, "rows of the size that the budgets are for: {}", file.len() as u64 / ROWS);
 
@@ -76,7 +81,7 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_re
 /// A file of bad rows alone costs no request for each of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_rows_cost_hundreds_of_writes_not_millions() {
-    let stack = Stack::with(|options| options.proxy = true).await;
+    let stack = counted().await;
     let file = String::from_utf8(export(0, "12.50")).expect("text").replace(",19.90,", ",dear,");
     let (import, used) = used(&stack, file.as_bytes()).await;
     assert_eq!(import.rows.failed, ROWS);
