@@ -8,6 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
+/// How often a message may have been received for the weather to kill who works on it. What dies at every delivery is
+/// poison, and given up as that: weather alone must not make any, however long the work takes on a busy machine.
+pub(crate) const KILLED_RECEIVES: u64 = 2;
+
 /// How often each fault strikes: probabilities from 0 to 1. The default is fair weather.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
@@ -32,7 +38,8 @@ pub struct Faults {
     pub message_delayed: f64,
     /// The longest extra delay of a delayed message.
     pub delay: Duration,
-    /// An instance is killed (SIGKILL) during an invocation, after up to [`Faults::kill_within`].
+    /// An instance is killed (SIGKILL) during an invocation, after up to [`Faults::kill_within`]; but not one with a
+    /// message that has been received more than twice: weather alone makes no message poison.
     pub kill_during: f64,
     /// The longest time after which such a kill comes.
     pub kill_within: Duration,
@@ -149,11 +156,12 @@ impl Weather {
         longest.mul_f64(self.draw(source).fraction())
     }
 
-    /// When to kill an instance of `function` during the invocation that begins now, if at all.
-    pub(crate) fn kill_during(&self, function: &str) -> Option<Duration> {
+    /// When to kill an instance of `function` during the invocation that begins now with this event, if at all.
+    pub(crate) fn kill_during(&self, function: &str, event: &[u8]) -> Option<Duration> {
         let faults = &self.inner.faults;
         (self.kills(function) && self.strikes(Source::Instances, faults.kill_during))
             .then(|| self.up_to(Source::Instances, faults.kill_within))
+            .filter(|_| most_receives(event) <= KILLED_RECEIVES)
     }
 
     /// Whether to kill an instance of `function` that has just answered.
@@ -201,6 +209,14 @@ impl Generator {
     fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
+}
+
+/// How often that message of a queue's event was received which was received most often; 0 where there is none.
+fn most_receives(event: &[u8]) -> u64 {
+    let event: Value = serde_json::from_slice(event).unwrap_or_default();
+    let records = event["Records"].as_array().into_iter().flatten();
+    let receives = records.filter_map(|record| record["attributes"]["ApproximateReceiveCount"].as_str()?.parse().ok());
+    receives.max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -309,7 +309,7 @@ impl LambdaHost {
         let timeout = function.options.timeout;
         let started = Instant::now();
         let (instance, answer) = self.hand_over(function, request_id, &payload).await?;
-        let kill = self.inner.weather.kill_during(&function.name);
+        let kill = self.inner.weather.kill_during(&function.name, &payload);
         let result = tokio::select! {
             biased;
             answer = answer => match answer {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rig::{Rig, TIMEOUT, VISIBILITY};
 use crate::clock::real_ms;
-use crate::faults::Faults;
+use crate::faults::{Faults, KILLED_RECEIVES};
 use crate::lambda::FunctionError;
 use crate::mapping::Mapping;
 use crate::schedule;
@@ -141,6 +141,25 @@ async fn the_mapping_deletes_what_was_done_and_brings_back_what_was_not() {
     let [record] = &taken.event["Records"].as_array().unwrap()[..] else { panic!("one record") };
     assert_eq!(record["messageId"], json!(ids[1]));
     assert_eq!(record["attributes"]["ApproximateReceiveCount"], "2");
+}
+
+#[tokio::test]
+async fn foul_weather_makes_no_message_poison() {
+    let mut rig = Rig::with(Faults { kill_during: 1.0, ..Faults::default() }).await;
+    for receives in 1..=3 {
+        let host = rig.host.clone();
+        let event = json!({ "Records": [{ "attributes": { "ApproximateReceiveCount": receives.to_string() } }] });
+        let invocation = tokio::spawn(async move { host.invoke("validate", Bytes::from(event.to_string())).await });
+        let instance = rig.instance().await;
+        let taken = instance.next().await;
+        if receives <= KILLED_RECEIVES {
+            let killed = FunctionError::Crashed("killed by the weather".to_owned());
+            assert_eq!(invocation.await.unwrap().unwrap_err(), killed, "{receives}");
+        } else {
+            instance.answer(&taken.request_id, "response", "1").await;
+            assert_eq!(invocation.await.unwrap().unwrap(), "1", "{receives}");
+        }
+    }
 }
 
 #[tokio::test]
