@@ -38,6 +38,19 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every one.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 8] = [
+        Self::AwaitingUpload,
+        Self::Processing,
+        Self::AwaitingConfirmation,
+        Self::Completed,
+        Self::CompletedWithErrors,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
     /// Whether nothing more will happen to the import.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::AwaitingUpload | Self::Processing | Self::AwaitingConfirmation)

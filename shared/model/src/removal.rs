@@ -109,21 +109,10 @@ mod tests {
         Import { status, object, ..import }
     }
 
-    const STATUSES: [Status; 8] = [
-        Status::AwaitingUpload,
-        Status::Processing,
-        Status::AwaitingConfirmation,
-        Status::Completed,
-        Status::CompletedWithErrors,
-        Status::Failed,
-        Status::Cancelled,
-        Status::Expired,
-    ];
-
     /// What is accepted is kept, and what is ignored is not: the two never differ.
     #[test]
     fn what_is_removed_is_what_is_ignored() {
-        for status in STATUSES {
+        for status in Status::ALL {
             for pinned in [None, Some(object("mine"))] {
                 if matches!(status, Status::Processing | Status::AwaitingConfirmation) && pinned.is_none() {
                     continue;

@@ -50,17 +50,6 @@ mod tests {
     use super::*;
     use crate::{Deletion, Halt, Stage, Status};
 
-    const STATUSES: [Status; 8] = [
-        Status::AwaitingUpload,
-        Status::Processing,
-        Status::AwaitingConfirmation,
-        Status::Completed,
-        Status::CompletedWithErrors,
-        Status::Failed,
-        Status::Cancelled,
-        Status::Expired,
-    ];
-
     fn import(status: Status, created_at: i64) -> Import {
         let (account, kind) = ("1".parse().expect("valid"), "products".parse().expect("valid"));
         Import { status, ..Import::new(ImportId::new(1, [7; 10]), account, kind, created_at, created_at + 1) }
@@ -86,7 +75,7 @@ mod tests {
         /// What goes is what a deletion would remove, and its time is over; whatever else is true of it.
         #[test]
         fn what_goes_has_ended_its_time_is_over_and_nobody_reads_it(
-            status in prop::sample::select(STATUSES.to_vec()),
+            status in prop::sample::select(Status::ALL.to_vec()),
             created_at in 0..1_000_i64,
             ran_for in prop::option::of(0..1_000_i64),
             now_ms in 0..4_000_i64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, builders::UpdateBuilder};
 use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded};
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::{
     Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{Updated, from_item, is_made, n, putting, s, send, updating, value},
+    dynamo::{Updated, from_item, is_made, n, putting, s, send, set_of, updating, value},
     places::place,
     table::{due_shard, import_key, kind_order_key},
 };
@@ -89,8 +89,7 @@ impl Store {
                 Uploaded::Known => return Ok(Acceptance::Go(Box::new(import))),
                 Uploaded::Ignored(reason) => return Ok(Acceptance::Nothing(reason)),
             }
-            let order_key = kind_order_key(account, &import.kind);
-            let kind_order: KindOrder = self.get_item("an order", order_key.clone()).await?.unwrap_or_default();
+            let kind_order = self.kind_order(&import).await?;
             if let Some(object) = object.filter(|_| import.is_review()) {
                 // Whatever takes a place from here on comes behind what is noted.
                 let mut actions = vec![
@@ -120,38 +119,10 @@ impl Store {
                 .set("due_at", n(self.next_look()))
                 .set("due_shard", s(due_shard(id)))
                 .in_action(self.update_action(import_key(account, id)));
-            // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
-            let mut condition = match no_older_running {
-                true => "#next = :order AND attribute_not_exists(running)",
-                false => "#next = :order",
-            }
-            .to_owned();
-            let mut ordered = self.update_action(order_key).expression_attribute_names("#next", "next");
-            if conditions.gate {
-                condition.push_str(" AND attribute_not_exists(#gate)");
-                ordered = ordered.expression_attribute_names("#gate", "gate");
-            }
-            if no_older_running {
-                condition = format!("attribute_not_exists(pk) OR ({condition})");
-            }
-            let mut expression = "SET #next = :next".to_owned();
-            if import.is_replace() && conditions.gate {
-                expression.push_str(", #gate = :gate");
-                ordered = ordered.expression_attribute_values(":gate", s(id.as_str()));
-            }
-            expression.push_str(" ADD running :running");
-            if import.waiting_for.is_some() {
-                expression.push_str(" DELETE waiting :running");
-            }
-            let ordered = ordered
-                .update_expression(expression)
-                .condition_expression(condition)
-                .expression_attribute_values(":order", n(order))
-                .expression_attribute_values(":next", n(order + 1))
-                .expression_attribute_values(":running", AttributeValue::Ss(vec![id.to_string()]));
             let counted = self.count_bytes_action(account, object.map_or(0, |object| object.bytes));
             let placed = putting(self.put_action(place(account, &import.kind, order, id)));
-            let mut actions = vec![accepted, updating(ordered), counted, placed];
+            let taken = updating(self.take_order_place(&import, order, no_older_running));
+            let mut actions = vec![accepted, taken, counted, placed];
             if import.stage() == Stage::Expired {
                 actions.push(self.retake_place_action(account, id));
             }
@@ -161,6 +132,43 @@ impl Store {
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
             }
         }
+    }
+
+    /// That an import takes a place in the order of its kind, and a replace the gate, as an update of the order. Its
+    /// condition is that the place is the next one and the gate free, and with `no_older_running` that no import runs.
+    /// A repeat finds the place taken.
+    pub(crate) fn take_order_place(&self, import: &Import, place: u64, no_older_running: bool) -> UpdateBuilder {
+        let conditions = self.conditions();
+        // An import that ended meanwhile may be counted as one that runs, but none that has begun may be missed.
+        let mut condition = match no_older_running {
+            true => "#next = :order AND attribute_not_exists(running)",
+            false => "#next = :order",
+        }
+        .to_owned();
+        let key = kind_order_key(&import.account, &import.kind);
+        let mut ordered = self.update_action(key).expression_attribute_names("#next", "next");
+        if conditions.gate {
+            condition.push_str(" AND attribute_not_exists(#gate)");
+            ordered = ordered.expression_attribute_names("#gate", "gate");
+        }
+        if no_older_running {
+            condition = format!("attribute_not_exists(pk) OR ({condition})");
+        }
+        let mut expression = "SET #next = :next".to_owned();
+        if import.is_replace() && conditions.gate {
+            expression.push_str(", #gate = :gate");
+            ordered = ordered.expression_attribute_values(":gate", s(import.id.as_str()));
+        }
+        expression.push_str(" ADD running :running");
+        if import.waiting_for.is_some() {
+            expression.push_str(" DELETE waiting :running");
+        }
+        ordered
+            .update_expression(expression)
+            .condition_expression(condition)
+            .expression_attribute_values(":order", n(place))
+            .expression_attribute_values(":next", n(place + 1))
+            .expression_attribute_values(":running", set_of(&import.id))
     }
 
     /// Notes in the import that a split of its file begins where splitting stands; the import as it is then, and the
@@ -173,7 +181,7 @@ impl Store {
         let update = Change::at(&[Stage::Splitting])
             .in_update(self.update(import_key(&import.account, &import.id)))
             .update_expression("SET split_began_at = if_not_exists(split_began_at, :now) ADD split_begun :begun")
-            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.clone()]))
+            .expression_attribute_values(":begun", set_of(&name))
             .expression_attribute_values(":now", n(self.now_ms()))
             .return_values(ReturnValue::AllNew);
         match send(update).await? {
@@ -188,7 +196,7 @@ impl Store {
             .update(import_key(&import.account, &import.id))
             .update_expression("DELETE split_begun :begun")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.to_owned()]));
+            .expression_attribute_values(":begun", set_of(name));
         is_made(update).await.map(drop)
     }
 

@@ -20,19 +20,15 @@
 //! - *A repeat after the upload's import was deleted.* An id is taken off on the condition that it is there, so no item
 //!   is made anew.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use penstock_model::{Import, ImportId, Order, limits::UPLOAD_READERS};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use penstock_model::{Import, Order, limits::UPLOAD_READERS};
 
 use crate::{
     Result, Store, crash,
-    dynamo::{n, s, updating},
+    dynamo::{n, s, set_of, updating},
     imports::Creation,
     table::import_key,
 };
-
-fn ids(import: &ImportId) -> AttributeValue {
-    AttributeValue::Ss(vec![import.to_string()])
-}
 
 impl Store {
     /// That an import reads another one's upload, as an action of the transaction that makes it: its id enters the
@@ -53,7 +49,7 @@ impl Store {
                 "attribute_exists(#object) AND (attribute_not_exists(readers) OR size(readers) < :most)",
             )
             .expression_attribute_names("#object", "object")
-            .expression_attribute_values(":ids", ids(&import.id))
+            .expression_attribute_values(":ids", set_of(&import.id))
             .expression_attribute_values(":most", n(UPLOAD_READERS));
         Some(updating(read))
     }
@@ -67,7 +63,7 @@ impl Store {
             .update_expression("ADD readers :ids")
             .condition_expression("attribute_exists(#object)")
             .expression_attribute_names("#object", "object")
-            .expression_attribute_values(":ids", ids(&import.id));
+            .expression_attribute_values(":ids", set_of(&import.id));
         updating(read)
     }
 
@@ -95,8 +91,8 @@ impl Store {
             .update_action(import_key(&import.account, &source.upload))
             .update_expression("DELETE readers :ids")
             .condition_expression("contains(readers, :id)")
-            .expression_attribute_values(":ids", ids(&import.id))
-            .expression_attribute_values(":id", AttributeValue::S(import.id.to_string()));
+            .expression_attribute_values(":ids", set_of(&import.id))
+            .expression_attribute_values(":id", s(import.id.as_str()));
         Ok(Some(updating(left)))
     }
 

@@ -23,7 +23,7 @@ use crate::{
     accept::Step,
     change::Change,
     crash,
-    dynamo::{Item, Updated, from_item, is_made, n, putting, send, value},
+    dynamo::{Item, Updated, from_item, is_made, n, putting, send, set_of, value},
     table::{block_key, block_pk, import_key},
 };
 
@@ -98,7 +98,7 @@ impl Store {
             .condition_expression("attribute_exists(pk) AND closed = :open AND attribute_not_exists(fates.#chunk)")
             .expression_attribute_names("#chunk", chunk.index.to_string())
             .expression_attribute_values(":open", AttributeValue::Bool(false))
-            .expression_attribute_values(":tries", AttributeValue::Ss(vec![name.clone()]))
+            .expression_attribute_values(":tries", set_of(&name))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(match send(update).await? {
@@ -114,7 +114,7 @@ impl Store {
             .update(block_key(&job.import, job.chunking.block_of(chunk.index)))
             .update_expression("DELETE tries :tries")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":tries", AttributeValue::Ss(vec![name.to_owned()]));
+            .expression_attribute_values(":tries", set_of(name));
         is_made(update).await.map(drop)
     }
 

@@ -10,7 +10,7 @@ use penstock_model::{Import, ImportId, Marks, Stage, Status, Transition};
 
 use crate::{
     Result,
-    dynamo::{Item, n, s, updating, value},
+    dynamo::{Item, n, s, set_of, updating, value},
     table::{due_shard, ended_shard},
 };
 
@@ -125,11 +125,11 @@ impl Change {
         self
     }
 
-    /// Adds to a set.
-    pub(crate) fn add(mut self, attribute: &str, more: AttributeValue) -> Self {
+    /// Adds to a set: never to a number, which a repeat would count twice.
+    pub(crate) fn add_to_set(mut self, attribute: &str, member: impl ToString) -> Self {
         let name = self.name(attribute);
         self.adds.push(format!("{name} :{attribute}"));
-        self.value(attribute, more)
+        self.value(attribute, set_of(member))
     }
 
     /// Makes the change only where this condition, which offers no alternatives, holds too.
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(change.update_expression(), "SET #a = :a REMOVE #b, #c");
         assert_eq!(change.condition_expression().as_deref(), Some("attribute_exists(pk)"));
         assert_eq!(Change::default().remove("b").update_expression(), "REMOVE #b");
-        let change = Change::default().add("c", n(1)).set("a", n(1));
+        let change = Change::default().add_to_set("c", "d").set("a", n(1));
         assert_eq!(change.update_expression(), "SET #a = :a ADD #c :c");
     }
 }

@@ -34,6 +34,11 @@ pub(crate) fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
+/// A set of one text: where it is added to a set that has it, nothing changes, and so a repeat changes nothing.
+pub(crate) fn set_of(member: impl ToString) -> AttributeValue {
+    AttributeValue::Ss(vec![member.to_string()])
+}
+
 /// The key of an item in the imports table.
 pub(crate) fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
     Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])

@@ -12,7 +12,7 @@ use crate::{
     Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{is_made, n, value},
+    dynamo::{is_made, n, set_of, value},
     quota::IMPORTS,
     table::import_key,
 };
@@ -38,7 +38,7 @@ impl Store {
             .update_expression("ADD #notes :notes")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#notes", "notes")
-            .expression_attribute_values(":notes", AttributeValue::Ss(vec![note.to_owned()]));
+            .expression_attribute_values(":notes", set_of(note));
         is_made(update).await?;
         let mut noted = noted();
         if noted.len() == REMEMBERED_NOTES {

@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_engine::{kind::Kind, kinds};
 use penstock_model::{AccountId, KindName, Schema, limits};
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{Item, from_item, items, n, putting, s, updating},
+    dynamo::{Item, from_item, items, n, putting, s, set_of, updating},
     names::Own,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
@@ -215,7 +214,7 @@ impl Store {
                 .update_expression("ADD #names :names")
                 .condition_expression("attribute_not_exists(#names) OR size(#names) < :most OR contains(#names, :name)")
                 .expression_attribute_names("#names", "names")
-                .expression_attribute_values(":names", AttributeValue::Ss(vec![name.to_owned()]))
+                .expression_attribute_values(":names", set_of(name))
                 .expression_attribute_values(":name", s(name))
                 .expression_attribute_values(":most", n(limits::ACCOUNT_KINDS));
             let mut actions = vec![putting(newest), putting(version), updating(counted)];

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::{
     Result, Store,
-    dynamo::{from_item, is_made, n, updating},
+    dynamo::{from_item, is_made, n, set_of, updating},
     table::{day_bytes_key, import_key, unfinished_key},
 };
 
@@ -94,7 +94,7 @@ impl Store {
                 .update_expression("ADD #set :ids")
                 .condition_expression("attribute_not_exists(#set) OR size(#set) < :max")
                 .expression_attribute_names("#set", set)
-                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()]))
+                .expression_attribute_values(":ids", set_of(id))
                 .expression_attribute_values(":max", n(quota.max)),
         )
     }
@@ -106,7 +106,7 @@ impl Store {
             self.update_action(unfinished_key(account, ACCOUNT))
                 .update_expression("ADD #set :ids")
                 .expression_attribute_names("#set", IMPORTS)
-                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()])),
+                .expression_attribute_values(":ids", set_of(id)),
         )
     }
 
@@ -122,7 +122,7 @@ impl Store {
             self.update_action(unfinished_key(account, quota.name))
                 .update_expression("DELETE #set :ids")
                 .expression_attribute_names("#set", set)
-                .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_string()])),
+                .expression_attribute_values(":ids", set_of(id)),
         )
     }
 

@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use penstock_model::{
     AccountId, Actor, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
@@ -48,7 +48,7 @@ use crate::{
     accept::KindOrder,
     change::Change,
     crash,
-    dynamo::{Item, Updated, from_item, is_made, items, key, n, putting, s, send, updating, value},
+    dynamo::{Item, Updated, from_item, is_made, items, key, n, putting, s, send, set_of, updating, value},
     places::place,
     table::{REPLACE_KEYS, import_key, kind_order_key, replace_keys_key, replace_pk},
 };
@@ -111,10 +111,6 @@ struct Keys {
     keys: Vec<String>,
 }
 
-fn ids(import: &Import) -> AttributeValue {
-    AttributeValue::Ss(vec![import.id.to_string()])
-}
-
 impl Store {
     /// The order of an import's account and kind, read consistently.
     pub(crate) async fn kind_order(&self, import: &Import) -> Result<KindOrder> {
@@ -144,7 +140,7 @@ impl Store {
             .expression_attribute_names("#waiting", "waiting")
             .expression_attribute_names("#gate", "gate")
             .expression_attribute_values(":gate", s(gate.as_str()))
-            .expression_attribute_values(":ids", ids(import));
+            .expression_attribute_values(":ids", set_of(&import.id));
         let mut actions = vec![waits, updating(noted)];
         if import.stage() == Stage::Expired {
             actions.push(self.retake_place_action(&import.account, &import.id));
@@ -181,7 +177,7 @@ impl Store {
         let mut left = self
             .update_action(kind_order_key(&import.account, &import.kind))
             .expression_attribute_names("#gate", "gate")
-            .expression_attribute_values(":ids", ids(import));
+            .expression_attribute_values(":ids", set_of(&import.id));
         let mut sets = "running :ids".to_owned();
         for (set, may_be) in [("held", import.held_until.is_some()), ("waiting", import.waiting_for.is_some())] {
             if may_be {
@@ -246,7 +242,7 @@ impl Store {
         let update = Change::at(&[Stage::Applying])
             .in_update(self.update(import_key(&import.account, &import.id)))
             .update_expression("ADD count_begun :begun")
-            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.clone()]))
+            .expression_attribute_values(":begun", set_of(&name))
             .return_values(ReturnValue::AllNew);
         match send(update).await? {
             Updated::Made(item) => Ok(Some((from_item("an import", item)?, name))),
@@ -260,7 +256,7 @@ impl Store {
             .update(import_key(&import.account, &import.id))
             .update_expression("DELETE count_begun :begun")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":begun", AttributeValue::Ss(vec![name.to_owned()]));
+            .expression_attribute_values(":begun", set_of(name));
         is_made(update).await.map(drop)
     }
 
@@ -349,7 +345,7 @@ impl Store {
             .expression_attribute_names("#gate", "gate")
             .expression_attribute_names("#held", "held")
             .expression_attribute_values(":gate", s(import.id.as_str()))
-            .expression_attribute_values(":ids", ids(import));
+            .expression_attribute_values(":ids", set_of(&import.id));
         let actions = vec![held, updating(free)];
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
@@ -388,7 +384,7 @@ impl Store {
                 .expression_attribute_names("#held", "held")
                 .expression_attribute_values(":read", n(next))
                 .expression_attribute_values(":next", n(next + 1))
-                .expression_attribute_values(":ids", ids(&import));
+                .expression_attribute_values(":ids", set_of(&import.id));
             let ordered = match conditions.confirm_gate {
                 true => ordered
                     .update_expression("SET #next = :next, #gate = :gate DELETE #held :ids")

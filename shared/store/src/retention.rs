@@ -33,9 +33,9 @@ use crate::{
     Result, Store,
     change::Change,
     due::Due,
-    dynamo::{is_made, n},
+    dynamo::is_made,
     removals::Gone,
-    table::{DUE_SHARDS, ended_shard, import_key, import_of},
+    table::{DUE_SHARDS, import_key, import_of},
 };
 
 impl Store {
@@ -59,9 +59,7 @@ impl Store {
             // The index lags behind, or its place there is not the moment of its end any more.
             Retention::Unended => Ok(false),
             Retention::Until(_) => {
-                let change = Change::default().only_if("due_shard = :due_shard");
-                let change = change.ended(&import.id, import.ended_at().unwrap_or(import.created_at));
-                is_made(change.in_update(self.update(import_key(&due.account, &due.import)))).await?;
+                self.list_as_ended_at(due, import.ended_at().unwrap_or(import.created_at)).await?;
                 Ok(false)
             }
             Retention::Read(_) => {
@@ -76,9 +74,12 @@ impl Store {
     /// Puts the next look at an import on the list of ended ones off, so that it keeps no others waiting. A repeat does
     /// so again.
     pub async fn put_off_retention(&self, due: &Due) -> Result<()> {
-        let as_if_ended_at = self.next_look().saturating_sub(self.settings().import_retention_ms());
-        let change = Change::default().only_if("due_shard = :list");
-        let change = change.value("list", crate::dynamo::s(ended_shard(&due.import))).set("due_at", n(as_if_ended_at));
+        self.list_as_ended_at(due, self.next_look().saturating_sub(self.settings().import_retention_ms())).await
+    }
+
+    /// Lists an import by another moment, in Unix milliseconds, if it is on the list of ended ones.
+    async fn list_as_ended_at(&self, due: &Due, at_ms: i64) -> Result<()> {
+        let change = Change::default().only_if("due_shard = :due_shard").ended(&due.import, at_ms);
         is_made(change.in_update(self.update(import_key(&due.account, &due.import)))).await.map(drop)
     }
 }

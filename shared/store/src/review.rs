@@ -30,7 +30,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use penstock_engine::key::RecordName;
 use penstock_model::{
     AccountId, Actor, Checkpoint, Import, ImportId, Order, Stage, StoredObject, Transition,
@@ -48,7 +48,7 @@ use crate::{
     places::place,
     quota::IMPORTS,
     records::Written,
-    table::{claim_key, claims_pk, due_shard, import_key, kind_order_key, removal_key},
+    table::{claim_key, claims_pk, due_shard, import_key, removal_key},
 };
 
 /// What became of the confirmation of a review.
@@ -214,10 +214,7 @@ impl Store {
             if self.end_held(&review).await? {
                 return Ok(Reviewed::NotHeld);
             }
-            let order_key = kind_order_key(account, &review.kind);
-            let order: Option<KindOrder> = self.get_item("an order", order_key.clone()).await?;
-            let is_new = order.is_none();
-            let KindOrder { next, running, gate, .. } = order.unwrap_or_default();
+            let KindOrder { next, running, gate, .. } = self.kind_order(&review).await?;
             let (now, kept_ms) = (self.now_ms(), self.settings().upload_retention_ms());
             let applies = review.applying(new.clone(), now, kept_ms, next, running.is_empty());
             let (Some(applies), Some(confirm)) = (applies, review.confirm_as(&new)) else {
@@ -236,33 +233,16 @@ impl Store {
                 .set("confirmed_by", value("who asks", by)?);
             let reads = match review.from {
                 None => {
-                    ended = ended.add("readers", ids(&new));
+                    ended = ended.add_to_set("readers", &new);
                     None
                 }
                 Some(_) => Some(self.read_also_action(&applies)),
-            };
-            let running = if running.is_empty() { " AND attribute_not_exists(running)" } else { "" };
-            let ordered = self
-                .update_action(order_key)
-                .update_expression("SET #next = :next ADD running :running")
-                .condition_expression(match is_new {
-                    true => "attribute_not_exists(pk)".to_owned(),
-                    false => format!("#next = :read AND attribute_not_exists(#gate){running}"),
-                })
-                .expression_attribute_names("#next", "next")
-                .expression_attribute_values(":next", n(next + 1))
-                .expression_attribute_values(":running", ids(&new));
-            let ordered = match is_new {
-                true => ordered,
-                false => {
-                    ordered.expression_attribute_names("#gate", "gate").expression_attribute_values(":read", n(next))
-                }
             };
             let bytes = applies.object.as_ref().map_or(0, |object| object.bytes);
             let mut actions = vec![
                 ended.in_action(self.update_action(import_key(account, id))),
                 putting(self.new_import_action(&applies)?),
-                updating(ordered),
+                updating(self.take_order_place(&applies, next, applies.no_older_running)),
                 putting(self.put_action(place(account, &review.kind, next, &new))),
                 self.count_bytes_action(account, bytes),
                 // The review leaves its place behind that, so there may be one more for a moment.
@@ -324,8 +304,4 @@ impl Store {
         let deletes = (looked.len() - places.len()) as u64;
         Ok(Moved { imports, deletes, more: next.saturating_sub(*from) - looked.len() as u64 })
     }
-}
-
-fn ids(import: &ImportId) -> AttributeValue {
-    AttributeValue::Ss(vec![import.to_string()])
 }

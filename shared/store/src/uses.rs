@@ -22,7 +22,7 @@
 //! The place of imports in the order of a kind ([`crate::accept`]) outlives the kind, so that it never starts again,
 //! and so does the number of its last version: a process may still hold what it compiled of one.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use penstock_model::{AccountId, Halt, Import, ImportId, KindName, limits::TOMBSTONE_PAGES};
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ use crate::{
     accept::KindOrder,
     crash,
     deletes::{Looked, RecordsLook},
-    dynamo::{Item, from_item, is_made, items, n, putting, s, updating, value},
+    dynamo::{Item, from_item, is_made, items, n, putting, s, set_of, updating, value},
     table::{
         account_pk, kind_names_key, kind_number_key, kind_order_key, kind_use_key, kind_uses, newest_schema_key,
         schema_version_key, schema_versions,
@@ -198,7 +198,7 @@ impl Store {
                 .build()
                 .expect("table, key and condition are set");
             let removed = TransactWriteItem::builder().delete(removed).build();
-            let name = AttributeValue::Ss(vec![kind.as_str().to_owned()]);
+            let name = set_of(kind);
             let uncounted = self
                 .update_action(kind_names_key(account))
                 .update_expression("DELETE #names :names")
