@@ -5,7 +5,6 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use penstock_client::{Import, NewImport};
-use penstock_local::{Faults, WireFaults};
 use penstock_model::{ImportId, ImportOptions, Mode, Scope, Status, limits};
 use penstock_store::{crash::DIRECTORY, uploads::upload_key};
 use reqwest::Method;
@@ -20,6 +19,7 @@ use support::{
     refused,
     rng::Rng,
     storage, upload,
+    weather::{storm, upload_through},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -360,21 +360,7 @@ async fn a_replace_of_a_stored_upload_keeps_to_the_rules_of_replaces() {
 async fn weather(seed: u64) {
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
-    let faults = Faults {
-        seed,
-        event_twice: 0.3,
-        event_late: 0.2,
-        event_lost: 0.2,
-        message_twice: 0.3,
-        message_reordered: 0.5,
-        deletion_forgotten: 0.2,
-        kill_during: 0.1,
-        kill_within: Duration::from_millis(100),
-        kill_after_response: 0.1,
-        deadline_near: 0.2,
-        wire: WireFaults { error_before: 0.02, error_after: 0.02, transaction_conflict: 0.1, ..WireFaults::default() },
-        ..Faults::default()
-    };
+    let faults = storm(seed);
     let stack = Stack::with(|options| {
         options.faults = faults;
         options.proxy = true;
@@ -389,11 +375,7 @@ async fn weather(seed: u64) {
         _ => ImportOptions::default(),
     });
     let first = first.await;
-    let mut tries = 0;
-    while !matches!(upload(&first, &file).await, 200 | 412) {
-        tries += 1;
-        assert!(tries < 50, "seed {seed}: it is not uploaded");
-    }
+    upload_through(seed, &first, &file).await;
     let first = stack.ended(&first.id).await;
     let mut catalogue = Catalogue::new();
     if !first.options.dry_run && first.status != Status::Failed {

@@ -22,6 +22,7 @@ use support::{
     OTHER_TOKEN, Stack, TOKEN, files,
     reference::{self, Catalogue, Rules},
     rng::Rng,
+    weather::upload_through,
 };
 
 /// Rows of one file.
@@ -261,13 +262,7 @@ async fn run_wave<'a>(
     }
     stack.cloud.faults().resume();
     for (_, import, planned) in imports.iter().filter(|(_, import, _)| import.from.is_none()) {
-        // In bad weather the storage may refuse, or cut the answer of what it took: the client tries again, and 412
-        // says it is there.
-        let mut tries = 0;
-        while !matches!(try_upload(import, &planned.file).await, Some(200 | 412)) {
-            tries += 1;
-            assert!(tries < 50, "seed {}: {} is not uploaded", schedule.seed, import.id);
-        }
+        upload_through(schedule.seed, import, &planned.file).await;
         if schedule.in_turn {
             stack.cloud.quiet().await;
         }
@@ -315,15 +310,6 @@ async fn confirmed(schedule: &Schedule, stack: &Stack, client: &penstock_client:
 
 fn is_conflict(error: &penstock_client::ClientError) -> bool {
     matches!(error, penstock_client::ClientError::Refused { status, .. } if status.as_u16() == 409)
-}
-
-async fn try_upload(import: &Import, file: &[u8]) -> Option<u16> {
-    let upload = import.upload.as_ref().expect("an upload URL");
-    let mut request = reqwest::Client::new().put(&upload.url).body(file.to_vec());
-    for (name, value) in &upload.headers {
-        request = request.header(name, value);
-    }
-    Some(request.send().await.ok()?.status().as_u16())
 }
 
 async fn look<'a>(

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use penstock_client::{Client, History, Import, NewImport, NewKey};
-use penstock_local::{Faults, WireFaults};
+use penstock_local::Faults;
 use penstock_model::{ImportOptions, Mode, Rows, Scope, Status, limits, story::StorySum};
 use penstock_store::crash::DIRECTORY;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use support::{
     refused,
     rng::Rng,
     tables, upload,
+    weather::{storm, upload_through},
 };
 
 /// A request for an import that corrects this one.
@@ -418,20 +419,7 @@ fn lines(file: &str, rows: &[u64]) -> String {
 async fn weather(seed: u64) {
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
-    let faults = Faults {
-        seed,
-        event_twice: 0.3,
-        event_late: 0.2,
-        event_lost: 0.2,
-        message_twice: 0.3,
-        message_reordered: 0.5,
-        deletion_forgotten: 0.2,
-        kill_during: 0.1,
-        kill_within: Duration::from_millis(100),
-        kill_after_response: 0.1,
-        wire: WireFaults { error_before: 0.02, error_after: 0.02, transaction_conflict: 0.1, ..WireFaults::default() },
-        ..Faults::default()
-    };
+    let faults = Faults { deadline_near: 0.0, ..storm(seed) };
     let stack = Stack::with(|options| {
         options.faults = faults;
         options.proxy = true;
@@ -468,10 +456,7 @@ async fn weather(seed: u64) {
                 }
             }
         };
-        while !matches!(upload(&made, file.as_bytes()).await, 200 | 412) {
-            tries += 1;
-            assert!(tries < 50, "seed {seed}: it is not uploaded");
-        }
+        upload_through(seed, &made, file.as_bytes()).await;
         let import = stack.ended(&made.id).await;
         stack.cloud.faults().clear();
         adds_up(&import);

@@ -22,6 +22,7 @@ use support::{
     rng::Rng,
     tables::{import_items, key},
     upload,
+    weather::{storm, upload_through},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -477,28 +478,9 @@ async fn a_review_costs_two_writes_for_each_new_record_and_none_for_others() {
 async fn weather(seed: u64) {
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
-    let faults = Faults {
-        seed,
-        event_twice: 0.3,
-        event_late: 0.2,
-        event_lost: 0.2,
-        message_twice: 0.3,
-        message_reordered: 0.5,
-        deletion_forgotten: 0.2,
-        kill_during: 0.1,
-        kill_within: Duration::from_millis(100),
-        kill_after_response: 0.1,
-        deadline_near: 0.2,
-        wire: WireFaults {
-            error_before: 0.02,
-            error_after: 0.02,
-            statement_error: 0.05,
-            partial_batch: 0.1,
-            transaction_conflict: 0.1,
-            ..WireFaults::default()
-        },
-        ..Faults::default()
-    };
+    let storm = storm(seed);
+    let wire = WireFaults { statement_error: 0.05, partial_batch: 0.1, ..storm.wire };
+    let faults = Faults { wire, ..storm };
     let stack = Stack::with(|options| {
         options.faults = faults;
         options.proxy = true;
@@ -513,11 +495,7 @@ async fn weather(seed: u64) {
         stack.cloud.faults().clear();
         let import = stack.create(review(mode)).await;
         stack.cloud.faults().resume();
-        let mut tries = 0;
-        while !matches!(upload(&import, &file).await, 200 | 412) {
-            tries += 1;
-            assert!(tries < 50, "seed {seed}: it is not uploaded");
-        }
+        upload_through(seed, &import, &file).await;
         let reviewed = stack.judged(&import.id).await;
         let expected = expected(&reference::apply(&file, &mut catalogue, Rules { mode, ..Rules::default() }, |_| true));
         assert_eq!(counted(&reviewed), expected, "seed {seed}, {mode:?}\n{}", stack.logs());
