@@ -262,7 +262,18 @@ async fn a_death_in_the_deletion_of_a_kind_keeps_nobody_out() {
     let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
     assert_eq!(stack.import_as(new, b"id\nA\n").await.rows.created, 1);
     assert!(stack.client.delete_record("gadgets", "A").await.expect("answers"));
+    // What this one leaves of the kind is in nobody's way, and goes with the next kind of this name.
+    arm(folder.path(), "kind.removed");
+    let answered = stack.cloud.invoke("api", event(&Method::DELETE, "/v1/kinds/gadgets")).await;
+    assert!(answered.is_err() && armed(folder.path()).is_empty(), "{answered:?}");
+    stack.client.put_kind(&schema).await.expect("registered");
+    let new = penstock_client::NewImport { kind: Some("gadgets".to_owned()), ..Default::default() };
+    assert_eq!(stack.import_as(new, b"id\nB\n").await.rows.created, 1);
+    assert!(stack.client.delete_record("gadgets", "B").await.expect("answers"));
     stack.client.delete_kind("gadgets").await.expect("deleted");
+    let (store, kind) = (stack.cloud.store(), "gadgets".parse().expect("a kind"));
+    let left = store.list_kind_versions(&"1".parse().expect("an account"), &kind, None, 10).await.expect("answers");
+    assert_eq!(left, []);
     stack.stop().await;
 }
 

@@ -1,9 +1,11 @@
 //! What a client sees of deletes.
 
 use penstock_client::Deleted;
+use penstock_engine::kind::Kind;
 use penstock_model::{AccountId, Import, ImportId, ImportOptions, KindName, Mode, Status, limits, replace::Everything};
 use penstock_store::{
     imports::{Creation, Idempotency},
+    kinds::Registration,
     uses::Removal,
 };
 use reqwest::Method;
@@ -226,6 +228,29 @@ async fn a_deletion_of_a_kind_that_is_refused_is_noticed_by_nobody() {
         }
     };
     tokio::join!(deletes, imports);
+    stack.stop().await;
+}
+
+/// A deletion that has had its effect removes no version of the kind that somebody has registered since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_registered_anew_while_it_goes_keeps_its_version() {
+    let stack = Stack::start().await;
+    let (store, account) = (stack.cloud.store(), "1".parse().expect("an account"));
+    let kind = "gadgets".parse().expect("a kind");
+    for round in 0..50 {
+        let schema =
+            json!({ "title": round.to_string(), "primaryKey": "id", "fields": [{ "name": "id" }] }).to_string();
+        let schema = Kind::parse_as(schema.as_bytes(), &kind).map(|parsed| (parsed, schema)).expect("a schema");
+        let put = async || store.put_kind(&account, &schema.0, &schema.1).await.expect("answers");
+        let (_, registered) = tokio::join!(store.delete_kind(&account, &kind), async {
+            put().await;
+            put().await
+        });
+        let Registration::Version { version, .. } = registered else { panic!("{registered:?}") };
+        let is_newest = store.kind(&account, &kind).await.expect("answers").is_some_and(|kind| kind.version == version);
+        let is_there = store.kind_version(&account, &kind, version).await.expect("answers").is_some();
+        assert_eq!(is_there, is_newest, "round {round}, version {version}");
+    }
     stack.stop().await;
 }
 

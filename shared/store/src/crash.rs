@@ -90,6 +90,7 @@ pub const POINTS: &[&str] = &[
     "review.confirmed",
     "review.left",
     "kind.marked",
+    "kind.removed",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

@@ -90,8 +90,8 @@ struct StoredEntry {
 
 /// The number of the last version of a kind that was removed.
 #[derive(Default, Deserialize)]
-struct LastVersion {
-    version: u32,
+pub(crate) struct LastVersion {
+    pub(crate) version: u32,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -32,9 +32,10 @@ use crate::{
     crash,
     deletes::{Looked, RecordsLook},
     dynamo::{Item, from_item, is_made, items, n, putting, s, set_of, updating, value},
+    kinds::LastVersion,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_order_key, kind_use_key, kind_uses, newest_schema_key,
-        schema_version_key, schema_versions,
+        schema_version_key, schema_versions, version_of,
     },
 };
 
@@ -167,7 +168,8 @@ impl Store {
         let mut pause = Backoff::default();
         loop {
             let Some(Marked { version, looked, .. }) = self.get_item("a schema", newest.clone()).await? else {
-                let left = self.delete_kind_versions(account, kind).await?;
+                let last: Option<LastVersion> = self.get_item("a number", kind_number_key(account, kind)).await?;
+                let left = self.delete_kind_versions(account, kind, last.unwrap_or_default().version).await?;
                 return Ok(if left { Removal::Removed } else { Removal::Missing });
             };
             let next = self.next_place(account, kind).await?;
@@ -218,7 +220,8 @@ impl Store {
             let actions = vec![removed, updating(uncounted), updating(numbered), updating(in_order)];
             match self.transact(actions).await? {
                 None => {
-                    self.delete_kind_versions(account, kind).await?;
+                    crash::point("kind.removed");
+                    self.delete_kind_versions(account, kind, version).await?;
                     return Ok(Removal::Removed);
                 }
                 // An import was made or a version registered meanwhile, or this call had had its effect: look again.
@@ -311,9 +314,11 @@ impl Store {
         .await
     }
 
-    /// Removes the versions of a kind that has no newest one any more; whether there was any.
-    async fn delete_kind_versions(&self, account: &AccountId, kind: &KindName) -> Result<bool> {
-        let items = self.sort_keys(account, &schema_versions(kind)).await?;
+    /// Removes the versions up to the last one of a kind that was removed; whether there was any. Later ones are those
+    /// of a kind that was registered anew meanwhile.
+    async fn delete_kind_versions(&self, account: &AccountId, kind: &KindName, last: u32) -> Result<bool> {
+        let mut items = self.sort_keys(account, &schema_versions(kind)).await?;
+        items.retain(|sk| version_of(sk).is_some_and(|version| version <= last));
         for sk in &items {
             self.delete_item(crate::dynamo::key(account_pk(account), sk)).await?;
         }
