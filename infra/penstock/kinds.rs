@@ -12,6 +12,7 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
+use penstock_client::ClientError;
 use penstock_model::{KindName, advice::shown};
 
 use crate::{
@@ -135,7 +136,11 @@ async fn delete(service: &Service, kind: &str, yes: bool, json: bool) -> anyhow:
         let question = format!("delete the kind {} with all its versions?", shown(kind));
         anyhow::ensure!(terminal::agrees(&question)?, "it is not deleted");
     }
-    client.delete_kind(kind).await?;
+    // A kind of very many deleted records is looked through by several requests, each of which goes on.
+    while let Err(error) = client.delete_kind(kind).await {
+        let goes_on = matches!(&error, ClientError::Refused { code, .. } if code == "kind_not_looked_through");
+        anyhow::ensure!(goes_on, error);
+    }
     if json {
         terminal::say_json(&json!({ "kind": kind, "deleted": true }))?;
     } else {
