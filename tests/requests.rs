@@ -3,8 +3,7 @@
 
 mod support;
 
-use penstock_local::Usage;
-use penstock_model::Status;
+use penstock_model::{ImportOptions, Status};
 use support::Stack;
 
 /// Rows of the file; the budgets are for a million, and are held in proportion.
@@ -28,19 +27,6 @@ fn export(first: u64, price: &str) -> Vec<u8> {
     file.into_bytes()
 }
 
-/// A stack whose requests are counted. No sweeper looks at it: how often it does depends on the clock.
-async fn counted() -> Stack {
-    Stack::with(|options| (options.proxy, options.scheduled) = (true, false)).await
-}
-
-/// What one more import of this file uses.
-async fn used(stack: &Stack, file: &[u8]) -> (penstock_client::Import, Usage) {
-    let before = stack.cloud.usage();
-    let import = stack.import(file).await;
-    stack.cloud.quiet().await;
-    (import, stack.cloud.usage().since(&before))
-}
-
 /// A budget for a million rows as one for the rows of the test, and a few requests that an import costs however small
 /// it is.
 fn within(what: &str, used: f64, for_a_million: f64, fixed: f64) {
@@ -51,11 +37,11 @@ fn within(what: &str, used: f64, for_a_million: f64, fixed: f64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_record() {
-    let stack = counted().await;
+    let stack = Stack::counted().await;
     let file = export(0, "12.50");
     assert!(file.len() as u64 / ROWS >= 250, "rows of the size that the budgets are for: {}", file.len() as u64 / ROWS);
 
-    let (import, new) = used(&stack, &file).await;
+    let (import, new) = stack.used(ImportOptions::default(), &file).await;
     assert_eq!((import.status, import.rows.created), (Status::Completed, ROWS));
     let tables = new.of_service("dynamodb");
     within("new rows: requests", tables.requests as f64, 60_000.0, 40.0);
@@ -63,7 +49,7 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_re
     within("new rows: read units", tables.read_units, 1_050_000.0, 40.0);
     within("new rows: billing units of queues", new.of_service("sqs").queue_units as f64, 10_000.0, 40.0);
 
-    let (import, unchanged) = used(&stack, &file).await;
+    let (import, unchanged) = stack.used(ImportOptions::default(), &file).await;
     assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
     let tables = unchanged.of_service("dynamodb");
     within("unchanged rows: requests", tables.requests as f64, 15_000.0, 40.0);
@@ -71,7 +57,7 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_re
     assert_eq!(writes.requests, 0, "no record is written");
 
     // One row in a hundred has another price.
-    let (import, nightly) = used(&stack, &export(0, "12.75")).await;
+    let (import, nightly) = stack.used(ImportOptions::default(), &export(0, "12.75")).await;
     assert_eq!((import.rows.updated, import.rows.unchanged), (ROWS / 100, ROWS - ROWS / 100));
     let writes = nightly.total(|operation| operation.name == "BatchExecuteStatement");
     assert_eq!(writes.items, ROWS / 100, "a write for each row that changes its record");
@@ -81,9 +67,9 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_re
 /// A file of bad rows alone costs no request for each of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_rows_cost_hundreds_of_writes_not_millions() {
-    let stack = counted().await;
+    let stack = Stack::counted().await;
     let file = String::from_utf8(export(0, "12.50")).expect("text").replace(",19.90,", ",dear,");
-    let (import, used) = used(&stack, file.as_bytes()).await;
+    let (import, used) = stack.used(ImportOptions::default(), file.as_bytes()).await;
     assert_eq!(import.rows.failed, ROWS);
     let tables = used.of_service("dynamodb");
     within("bad rows: requests", tables.requests as f64, 10_000.0, 60.0);

@@ -1,7 +1,7 @@
 //! What the removal of a replace asks of the table, beside what its rows ask as an upsert of the same file.
 
 use penstock_local::Usage;
-use penstock_model::ImportOptions;
+use penstock_model::{ImportOptions, Status};
 
 use crate::{file_of, replace, skus, support::Stack};
 
@@ -11,22 +11,12 @@ const SHARDS: u64 = penstock_model::limits::RECORD_SHARDS as u64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_reads_the_kind_once_and_writes_what_goes() {
-    let stack = Stack::with(|options| {
-        options.proxy = true;
-        // Its looks would be counted, too.
-        options.scheduled = false;
-    })
-    .await;
+    let stack = Stack::counted().await;
     stack.import(&file_of(&skus(0..RECORDS))).await;
     let file = file_of(&skus(REMOVED..RECORDS));
-    let used = async |options: ImportOptions| -> Usage {
-        let before = stack.cloud.usage();
-        stack.import_with(&file, options).await;
-        stack.cloud.quiet().await;
-        stack.cloud.usage().since(&before)
-    };
-    let upsert = used(ImportOptions::default()).await;
-    let replace = used(replace(20)).await;
+    let (_, upsert) = stack.used(ImportOptions::default(), &file).await;
+    let (replaced, replace) = stack.used(replace(20), &file).await;
+    assert_eq!((replaced.status, replaced.removed), (Status::Completed, REMOVED));
     let of = |usage: &Usage, name: &str| usage.total(|operation| operation.name == name);
     // One query for each shard: none of them has more than a page.
     assert_eq!(of(&replace, "Query").requests - of(&upsert, "Query").requests, SHARDS);

@@ -26,7 +26,7 @@ use std::{
 
 use penstock_client::{Client, ClientError, Import, NewImport};
 use penstock_engine::key::RecordName;
-use penstock_local::{LocalCloud, Options};
+use penstock_local::{LocalCloud, Options, Usage};
 use penstock_model::{ImportOptions, Record, RowError};
 
 /// The key of account `1` on every stack.
@@ -58,6 +58,27 @@ impl Stack {
         let cloud = LocalCloud::start(options).await.expect("a local cloud starts");
         let client = Client::new(cloud.url(), TOKEN).expect("a client");
         Self { cloud, client }
+    }
+
+    /// A stack whose requests are counted, and none of them depends on the clock: no sweeper looks at it, and no
+    /// validator runs out of its time on a busy machine, so that a chunk would be read again.
+    pub async fn counted() -> Self {
+        Self::with(|options| {
+            options.proxy = true;
+            options.scheduled = false;
+            options.functions.validate.timeout = Duration::from_secs(15 * 60);
+        })
+        .await
+    }
+
+    /// Imports a file's bytes as this asks for it, and what that uses on a [`Stack::counted`]. Nobody asks how far it
+    /// is: how often one does depends on the clock.
+    pub async fn used(&self, options: ImportOptions, file: &[u8]) -> (Import, Usage) {
+        let before = self.cloud.usage();
+        let created = self.uploaded_as(&NewImport { options, ..NewImport::default() }, file).await;
+        self.cloud.idle().await;
+        let import = self.client.import(&created.id).await.expect("it is there");
+        (import, self.cloud.usage().since(&before))
     }
 
     pub fn client_of(&self, token: &str) -> Client {
