@@ -129,11 +129,15 @@ pub const REQUESTS: &[&str] = &[
     "invalid_idempotency_key",
     "invalid_kind_name",
     "invalid_limit",
+    "invalid_metadata",
     "invalid_parameter",
     "invalid_parts",
     "invalid_products_data",
     "invalid_query",
+    "invalid_range",
     "invalid_schema",
+    "invalid_url",
+    "invalid_webhook",
     "job_not_found",
     "kind_busy",
     "kind_has_records",
@@ -167,13 +171,16 @@ pub const REQUESTS: &[&str] = &[
     "too_many_kinds",
     "too_many_parts",
     "too_many_products",
+    "too_many_secrets",
     "too_many_versions",
+    "too_many_webhooks",
     "too_much_memory",
     "unauthorized",
     "unavailable",
     "unconfirmed",
     "unknown_format",
     "unknown_kind",
+    "unknown_webhook",
     "unreadable_body",
     "unsupported_media_type",
     "upload_busy",
@@ -182,6 +189,19 @@ pub const REQUESTS: &[&str] = &[
     "upload_read",
     "validation_error",
     "was_dry_run",
+    "webhook_disabled",
+];
+
+/// Why an attempt to deliver to a webhook has no answer.
+pub const ATTEMPTS: &[&str] = &[
+    "address_refused",
+    "answer_cut",
+    "connection_failed",
+    "invalid_answer",
+    "name_not_resolved",
+    "timed_out",
+    "tls_failed",
+    "url_refused",
 ];
 
 /// Whether it is the code of the failure of an import or an export, or of what is wrong with a file or an option.
@@ -206,13 +226,25 @@ pub(crate) fn failures() -> Vec<&'static str> {
     all.into_iter().collect()
 }
 
+/// The same where there may be none.
+#[cfg(feature = "schema")]
+pub(crate) fn failures_or_none() -> Vec<Option<&'static str>> {
+    failures().into_iter().map(Some).chain([None]).collect()
+}
+
+/// The codes of attempts that have no answer, where there may be none.
+#[cfg(feature = "schema")]
+pub(crate) fn attempts_or_none() -> Vec<Option<&'static str>> {
+    ATTEMPTS.iter().copied().map(Some).chain([None]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_list_is_in_order_and_names_nothing_twice() {
-        for codes in [FILES, OPTIONS, IMPORTS, EXPORTS, ROWS, REQUESTS] {
+        for codes in [FILES, OPTIONS, IMPORTS, EXPORTS, ROWS, REQUESTS, ATTEMPTS] {
             assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         }
     }

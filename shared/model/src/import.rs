@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Actor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows,
-    Stamp, Tally,
+    Stamp, Tally, WebhookId,
     again::Source,
     codes, limits,
     replace::{Everything, ToRemove},
@@ -530,6 +530,12 @@ pub struct Import {
     /// The first import of the story that it belongs to, once it corrects another one or is corrected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub story: Option<ImportId>,
+    /// What its events carry, as its creator chose.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// The endpoint that is told its events, whatever that asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookId>,
 }
 
 impl Import {
@@ -595,6 +601,8 @@ impl Import {
             halted_at: None,
             corrects: None,
             story: None,
+            metadata: BTreeMap::new(),
+            webhook: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod chunk;
 pub mod codes;
 pub mod cost;
 mod decimal;
+pub mod event;
 mod export;
 mod id;
 mod import;
@@ -37,17 +38,19 @@ pub mod story;
 mod tally;
 mod timestamp;
 pub mod views;
+pub mod webhook;
 
 pub use account_removal::{AccountRemoval, AccountRemovalStage, PurgePlace, PurgeStep, Purged, RemovedCounts};
 pub use actor::Actor;
 pub use block::{Begin, Block, Fate, Verdict};
 pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
+pub use event::{Event, EventMessage, EventType, Listener, Listeners, Subject};
 pub use export::{
     ChangedAfter, Export, ExportBegin, ExportCheckpoint, ExportCompression, ExportFormat, ExportLook, ExportStatus,
     SHARDS,
 };
-pub use id::{AccountId, ExportId, ImportId, InvalidId, KindName};
+pub use id::{AccountId, EventId, ExportId, ImportId, InvalidId, KindName, WebhookId};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
 };
@@ -69,4 +72,8 @@ pub use schema::{
 };
 pub use scope::Scope;
 pub use tally::{Rows, Tally};
-pub use timestamp::rfc3339;
+pub use timestamp::{rfc3339, unix_ms};
+pub use webhook::{
+    Attempt, Delivery, DeliveryBegin, DeliveryState, Disabled, DisabledFor, Outcome, SignatureStyle, Webhook,
+    WebhookChange, WebhookSecret,
+};

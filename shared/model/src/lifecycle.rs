@@ -201,6 +201,18 @@ impl Transition {
         }
     }
 
+    /// The status that the import has behind it; `None` where it has the same one.
+    pub fn status(&self) -> Option<Status> {
+        match self {
+            Self::Wait { .. } | Self::Accept { .. } | Self::Judge { .. } | Self::Confirm { .. } => {
+                Some(Status::Processing)
+            }
+            Self::Hold { .. } => Some(Status::AwaitingConfirmation),
+            Self::ConfirmAs { status, .. } | Self::End { status, .. } => Some(*status),
+            Self::Split { .. } | Self::Decide { .. } | Self::Halt(_) => None,
+        }
+    }
+
     /// Whether an upload is accepted by it.
     fn accepts(&self) -> bool {
         matches!(self, Self::Accept { .. } | Self::Judge { .. })

@@ -504,6 +504,58 @@ pub const EXPORT_URL_SECONDS: i64 = 15 * 60;
 /// How long an export's file is kept when the deployment says nothing else, in days.
 pub const EXPORT_RETENTION_DAYS: u64 = 7;
 
+/// Endpoints of an account, at most.
+pub const ACCOUNT_WEBHOOKS: usize = 16;
+
+/// Characters of the description of an endpoint, at most.
+pub const WEBHOOK_DESCRIPTION_CHARS: usize = 255;
+
+/// Kinds that an endpoint names, at most.
+pub const WEBHOOK_KINDS: usize = 20;
+
+/// Secrets of an endpoint that sign at once, at most.
+pub const WEBHOOK_SECRETS: usize = 4;
+
+/// How long a secret signs beside the one that takes its place, in seconds: 24 hours.
+pub const WEBHOOK_SECRET_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
+
+/// How long an endpoint may ask to be left alone (`Retry-After`), in seconds, at most: 24 hours.
+pub const WEBHOOK_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
+
+/// How long an endpoint may do nothing but fail before it is disabled, in days.
+pub const WEBHOOK_FAILING_DAYS: i64 = 5;
+
+/// How long an attempt of a delivery is one sender's, in milliseconds: 1 minute, longer than a sender lives. When it
+/// dies, another goes on after that.
+pub const DELIVERY_LEASE_MS: i64 = 60 * 1000;
+
+/// How long a queue holds a message back, in seconds, at most: 15 minutes (Amazon SQS API Reference, SendMessage).
+pub const DELIVERY_DELAYED_SECONDS: u32 = 15 * 60;
+
+/// How long a delivery is kept, in days.
+pub const DELIVERY_DAYS: i64 = 30;
+
+/// Attempts of a delivery that are kept, at most: the last.
+pub const DELIVERY_ATTEMPTS_KEPT: usize = 20;
+
+/// Deliveries that one request orders again, at most.
+pub const RESENT_AT_ONCE: usize = 100;
+
+/// How long an event that the bus does not take is put there again, in milliseconds: 24 hours.
+pub const BUS_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Events, and deliveries, that one look of the sweeper orders again, at most, from each of four partitions.
+pub const TOLD_AT_ONCE: usize = 250;
+
+/// Entries of an import's `metadata`, at most.
+pub const METADATA_KEYS: usize = 16;
+
+/// Characters of the name of such an entry, at most.
+pub const METADATA_KEY_CHARS: usize = 40;
+
+/// Characters of the value of such an entry, at most.
+pub const METADATA_VALUE_CHARS: usize = 200;
+
 /// Records that a replace may remove without being confirmed when its options say nothing else, in percent of those
 /// that were there before it.
 pub const MOST_REMOVED_PERCENT: u8 = 20;
@@ -529,3 +581,29 @@ pub const REPLACE_TRIES: usize = 8;
 /// Bytes of a file's text that a replace reads for its keys although its invocation's time is near its end: 64 MiB,
 /// which takes less than what is kept of the time for handing on.
 pub const REPLACE_READ_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of the URL of a webhook, at most.
+pub const WEBHOOK_URL_BYTES: usize = 2_048;
+
+/// How long one attempt to deliver to a webhook may take, from the look-up of its name to the last byte of the answer,
+/// in seconds (Standard Webhooks, "Request timeouts", advises 15 to 30).
+pub const WEBHOOK_SECONDS: u64 = 15;
+
+/// How long one address of a webhook may take to accept a connection, in seconds; then the next address is tried.
+pub const WEBHOOK_CONNECT_SECONDS: u64 = 5;
+
+/// Bytes of a webhook's answer that are read, its head included, at most: 64 KiB. The rest is not waited for.
+pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Bytes of the body of a webhook's answer that are kept, at most: 1 KiB.
+pub const WEBHOOK_ANSWER_KEPT_BYTES: usize = 1024;
+
+/// Bytes of the secret of a webhook, at least (Standard Webhooks, "Signature scheme").
+pub const WEBHOOK_SECRET_LEAST_BYTES: usize = 24;
+
+/// Bytes of the secret of a webhook, at most (Standard Webhooks, "Signature scheme").
+pub const WEBHOOK_SECRET_BYTES: usize = 64;
+
+/// How far the time in a signature may be from the clock of the one who verifies it, in seconds: five minutes, as in
+/// the libraries of Standard Webhooks.
+pub const WEBHOOK_TOLERANCE_SECONDS: u64 = 5 * 60;

@@ -11,6 +11,8 @@
 //! {"report":{"account":"1","import":"imp_…"}}
 //! {"export":{"account":"1","export":"exp_…"}}
 //! {"remove":{"account":"1","import":"imp_…"}}
+//! {"tell":{"account":"1","event":"evt_…"}}
+//! {"deliver":{"account":"1","webhook":"whk_…","event":"evt_…","attempt":0}}
 //! ```
 //!
 //! A chunk's rows follow as they came. Rows that SQS would refuse or alter (control characters, invalid UTF-8; Amazon
@@ -25,8 +27,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Body, Checkpoint, Chunk, Export, ExportId, Import, ImportId, Job, QueueName, RecordFlaw, Repeats,
-    limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, Delivery, Event, EventId, Export, ExportId, Import, ImportId, Job, QueueName,
+    RecordFlaw, Repeats, WebhookId, limits::MESSAGE_BYTES,
 };
 
 /// What a message on a queue orders.
@@ -76,6 +78,24 @@ pub enum Order {
         account: AccountId,
         /// The import.
         import: ImportId,
+    },
+    /// An event is to be told: to the bus, and to each endpoint that asks for it.
+    Tell {
+        /// Whose event it is.
+        account: AccountId,
+        /// The event.
+        event: EventId,
+    },
+    /// An event is to be sent to an endpoint.
+    Deliver {
+        /// Whose endpoint it is.
+        account: AccountId,
+        /// The endpoint.
+        webhook: WebhookId,
+        /// The event.
+        event: EventId,
+        /// The number of the attempt, from 0. Once that has begun, the order means nothing any more.
+        attempt: u32,
     },
 }
 
@@ -148,6 +168,30 @@ impl Order {
         Self::Remove { account: account.clone(), import: import.clone() }
     }
 
+    /// That an event is to be told.
+    pub fn to_tell(event: &Event) -> Self {
+        Self::Tell { account: event.account.clone(), event: event.id.clone() }
+    }
+
+    /// That the next attempt of a delivery is to be made.
+    pub fn to_deliver(delivery: &Delivery) -> Self {
+        Self::Deliver {
+            account: delivery.event.account.clone(),
+            webhook: delivery.webhook.clone(),
+            event: delivery.id().clone(),
+            attempt: delivery.begun,
+        }
+    }
+
+    /// The group of messages that the order belongs to: fair queues keep one group's burst from starving the others
+    /// (Amazon SQS Developer Guide, "Amazon SQS fair queues"). An endpoint is one, so that none is held up by another.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::Deliver { webhook, .. } => webhook.as_str(),
+            _ => self.account().as_str(),
+        }
+    }
+
     /// The queue on which the order travels.
     pub fn queue(&self) -> QueueName {
         match self {
@@ -156,10 +200,11 @@ impl Order {
             Self::Report { .. } => QueueName::Reports,
             Self::Export { .. } => QueueName::Exports,
             Self::Remove { .. } => QueueName::Removals,
+            Self::Tell { .. } | Self::Deliver { .. } => QueueName::Notifications,
         }
     }
 
-    /// Whose import or export the order is about.
+    /// Whose import, export or event the order is about.
     pub fn account(&self) -> &AccountId {
         match self {
             Self::Chunk(message) => &message.job.account,
@@ -167,7 +212,9 @@ impl Order {
             | Self::ResendMissing { account, .. }
             | Self::Report { account, .. }
             | Self::Remove { account, .. }
-            | Self::Export { account, .. } => account,
+            | Self::Export { account, .. }
+            | Self::Tell { account, .. }
+            | Self::Deliver { account, .. } => account,
         }
     }
 
@@ -359,12 +406,18 @@ mod tests {
         let at = Checkpoint { chunk: 2, offset: 9, row: 3, line: 4 };
         let Import { account, kind, .. } = import();
         let export = Export::new(ExportId::new(1, [7; 10]), account, kind, 1);
+        let event = import().event_of_upload(1).expect("it awaits one");
+        let delivery = Delivery::new(WebhookId::new(1, [7; 10]), false, event.clone(), 1);
+        assert_eq!(Order::to_deliver(&delivery).group(), delivery.webhook.as_str());
+        assert_eq!(Order::to_tell(&event).group(), "1");
         let orders = [
             Order::to_continue(&import(), Some(4)),
             Order::to_resend(&import(), at),
             Order::to_report(&import()),
             Order::to_export(&export),
             Order::to_remove(&import().account, &import().id),
+            Order::to_tell(&event),
+            Order::to_deliver(&delivery),
         ];
         let chunks = [
             Body::Rows(b"a,b\r\n\"x\ny\",z\n".to_vec()),

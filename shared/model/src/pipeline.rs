@@ -25,6 +25,8 @@ listed! {
         Export,
         /// Records that the file of a replace does not name → tombstones.
         Remove,
+        /// Events → endpoints and the bus.
+        Notify,
         /// Dead letters, expiry, lost events.
         Sweep,
     }
@@ -41,6 +43,7 @@ impl FunctionName {
             Self::Report => "report",
             Self::Export => "export",
             Self::Remove => "remove",
+            Self::Notify => "notify",
             Self::Sweep => "sweep",
         }
     }
@@ -51,7 +54,7 @@ impl FunctionName {
             Self::Api => 30,
             Self::Authorize => 10,
             Self::Split | Self::Report => 300,
-            Self::Validate => 30,
+            Self::Validate | Self::Notify => 30,
             Self::Export | Self::Remove => 900,
             Self::Sweep => 60,
         }
@@ -92,6 +95,8 @@ listed! {
         Exports,
         /// Imports that remove what their files do not name.
         Removals,
+        /// Events that are to be told, and deliveries that are to be attempted.
+        Notifications,
     }
 }
 
@@ -148,6 +153,13 @@ impl QueueName {
                 function: FunctionName::Remove,
                 batch_size: 1,
                 max_receive_count: MOST_RECEIVES,
+            },
+            Self::Notifications => QueueRow {
+                name: "notifications",
+                variable: "PENSTOCK_NOTIFICATIONS_QUEUE_URL",
+                function: FunctionName::Notify,
+                batch_size: 10,
+                max_receive_count: 20,
             },
         }
     }

@@ -85,6 +85,8 @@ impl Import {
             options: ImportOptions { review: false, ..self.options.clone() },
             chunking: self.chunking,
             layout: self.layout.clone(),
+            metadata: self.metadata.clone(),
+            webhook: self.webhook.clone(),
             ..new
         };
         let new = new.reading(source, self);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{InvalidId, listed::listed};
 
 listed! {
-    /// One thing that an API key may do, for its account's imports and records or, as [`Scope::Admin`], for keys.
+    /// One thing that an API key may do, for its account or, as [`Scope::Admin`], for keys.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub enum Scope {
@@ -26,6 +26,9 @@ listed! {
         /// Confirm what an import is to remove, or what a review has judged.
         #[serde(rename = "import:confirm")]
         ImportConfirm,
+        /// Create, read, change and delete the endpoints that are told of events, and order deliveries again.
+        #[serde(rename = "account:write")]
+        AccountWrite,
         /// Create, list and revoke the keys of every account; list and remove accounts. A deployment's first key has
         /// it: it is the operator's.
         #[serde(rename = "admin")]
@@ -42,6 +45,7 @@ impl Scope {
             Self::ImportDelete => "import:delete",
             Self::RecordDelete => "record:delete",
             Self::ImportConfirm => "import:confirm",
+            Self::AccountWrite => "account:write",
             Self::Admin => "admin",
         }
     }
@@ -59,7 +63,8 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let known = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
         known.ok_or(InvalidId::new(
-            "a scope is import:read, import:write, import:delete, record:delete, import:confirm or admin",
+            "a scope is import:read, import:write, import:delete, record:delete, import:confirm, account:write or \
+            admin",
         ))
     }
 }

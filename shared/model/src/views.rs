@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountRemovalStage, Actor, Compression, ErrorCount, ErrorCounts, ErrorCursor, ExportCompression, ExportFormat,
-    ExportStatus, Failure, Format, Grammar, ImportOptions, Layout, RemovedCounts, RowError, RowRange, Rows, Scope,
-    Status, Value, cost::CostEstimate, remedy, story::StorySum,
+    AccountRemovalStage, Actor, Compression, DeliveryState, DisabledFor, ErrorCount, ErrorCounts, ErrorCursor,
+    EventMessage, EventType, ExportCompression, ExportFormat, ExportStatus, Failure, Format, Grammar, ImportOptions,
+    Layout, RemovedCounts, RowError, RowRange, Rows, Scope, SignatureStyle, Status, Value, cost::CostEstimate, remedy,
+    story::StorySum,
 };
 
 /// What an import is asked for with.
@@ -43,6 +44,13 @@ pub struct NewImport {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "crate::import::AllOptions"))]
     pub options: ImportOptions,
+    /// What its events carry, as names and texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = crate::limits::METADATA_KEYS)))]
+    pub metadata: BTreeMap<String, String>,
+    /// The id of an endpoint that is told its events, whatever that asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }
 
 /// What an import is confirmed with.
@@ -161,6 +169,12 @@ pub struct Import {
     pub format: Option<Format>,
     /// How it is done.
     pub options: ImportOptions,
+    /// What its events carry, as its creator chose.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The endpoint that is told its events, whatever that asks for.
+    #[serde(default)]
+    pub webhook: Option<String>,
     /// What the upload turned out to be, once it has been looked at.
     pub detected: Option<Detected>,
     /// The file's columns, once its header has been read.
@@ -558,6 +572,202 @@ pub struct Key {
 pub struct KeyList {
     /// The keys.
     pub keys: Vec<Key>,
+}
+
+/// What an endpoint is made with.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewWebhook {
+    /// Where events are sent to: `https://…`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::WEBHOOK_URL_BYTES)))]
+    pub url: String,
+    /// The events that it asks for; all if not given. With none it is told those of the imports that name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<AskedEvent>>"))]
+    pub events: Option<Vec<EventType>>,
+    /// The kinds whose events it asks for; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::WEBHOOK_KINDS)))]
+    pub kinds: Option<Vec<String>>,
+    /// What to call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::WEBHOOK_DESCRIPTION_CHARS)))]
+    pub description: Option<String>,
+    /// How what is sent to it is signed.
+    #[serde(default)]
+    pub signature: SignatureStyle,
+}
+
+/// What is changed of an endpoint: what is not given stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WebhookPatch {
+    /// Where events are sent to from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::WEBHOOK_URL_BYTES)))]
+    pub url: Option<String>,
+    /// The events that it asks for; null is all.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<AskedEvent>>"))]
+    pub events: Option<Option<Vec<EventType>>>,
+    /// The kinds whose events it asks for; null is all.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
+    pub kinds: Option<Option<Vec<String>>>,
+    /// What to call it; null is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub description: Option<Option<String>>,
+    /// Whether nothing is sent to it. `false` enables one again that was disabled since it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
+/// What is there, be it null; what is not there is none.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// The events that an endpoint may ask for.
+#[cfg(feature = "schema")]
+#[derive(Debug)]
+pub(crate) struct AskedEvent;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for AskedEvent {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AskedEvent".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let asked: Vec<&str> =
+            EventType::ALL.into_iter().filter(|what| what.is_for_webhooks()).map(EventType::as_str).collect();
+        schemars::json_schema!({ "type": "string", "enum": asked })
+    }
+}
+
+/// An endpoint of an account: where its events are sent to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Webhook {
+    /// Its id.
+    pub id: String,
+    /// Where events are sent to.
+    pub url: String,
+    /// The events that it asks for; null is all.
+    pub events: Option<Vec<EventType>>,
+    /// The kinds whose events it asks for; null is all.
+    pub kinds: Option<Vec<String>>,
+    /// What its account calls it.
+    pub description: Option<String>,
+    /// How what is sent to it is signed.
+    pub signature: SignatureStyle,
+    /// The public key that verifies what is sent to it, `whpk_…`, where that is signed by Ed25519.
+    pub public_key: Option<String>,
+    /// The secret, `whsec_…`, right after it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The secrets that sign what is sent to it, the newest first.
+    pub secrets: Vec<WebhookSecretLine>,
+    /// When it was made, in RFC 3339.
+    pub created_at: String,
+    /// Why nothing is sent to it, where that is so.
+    pub disabled: Option<DisabledFor>,
+    /// Since when nothing is sent to it, in RFC 3339.
+    pub disabled_at: Option<String>,
+    /// Since when nothing but failures was seen of it, in RFC 3339.
+    pub failing_since: Option<String>,
+}
+
+/// What is shown of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WebhookSecretLine {
+    /// When it was made, in RFC 3339.
+    pub created_at: String,
+    /// Until when it signs beside a newer one, in RFC 3339.
+    pub expires_at: Option<String>,
+}
+
+/// An account's endpoints.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WebhookList {
+    /// The endpoints, newest first.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// What became of an event at an endpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Delivery {
+    /// Its id: that of its event.
+    pub id: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// The last attempts, the oldest first.
+    pub attempts: Vec<DeliveryAttempt>,
+    /// When the next attempt is made, in RFC 3339.
+    pub next_at: Option<String>,
+    /// The begin of the body of the last answer. It is whatever the endpoint wrote.
+    pub answer: Option<String>,
+    /// What is sent.
+    pub event: EventMessage,
+}
+
+/// An attempt to deliver an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeliveryAttempt {
+    /// When it began, in RFC 3339.
+    pub at: String,
+    /// How long it took, in milliseconds; null while it is under way, and where its sender died.
+    pub ms: Option<u64>,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// Why there was no answer.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::codes::attempts_or_none())))]
+    pub error: Option<String>,
+}
+
+/// A page of deliveries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeliveryPage {
+    /// The deliveries, that of the newest event first.
+    pub deliveries: Vec<Delivery>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// Which deliveries are ordered again: those that have not arrived, of the events of a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResendRange {
+    /// The events that happened from this moment on, in RFC 3339.
+    pub after: String,
+    /// And before this moment, in RFC 3339.
+    pub before: String,
+    /// The `next_cursor` of the answer before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// How many deliveries were ordered again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Resent {
+    /// How many.
+    pub resent: u64,
+    /// With what to go on, where not all events of the time were looked at.
+    pub next_cursor: Option<String>,
 }
 
 /// Problem details (RFC 9457).

@@ -8,6 +8,7 @@
 use std::{future::Future, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use futures::future::join_all;
 use lambda_runtime::Error;
 use penstock_model::{QueueName, limits::KEPT_HIDDEN_SECONDS, retry};
 use penstock_store::Store;
@@ -147,6 +148,29 @@ where
     Ok(answer.finish())
 }
 
+/// Works through a batch, all its messages side by side; those that fail go back to their queue. It takes as long as
+/// the one that takes longest.
+///
+/// # Errors
+/// When a message has no id.
+pub async fn all_at_once<E, F>(
+    home: Option<(&Store, QueueName)>,
+    event: SqsEvent,
+    work: impl Fn(String) -> F,
+) -> Result<SqsBatchResponse, Error>
+where
+    E: std::error::Error,
+    F: Future<Output = Result<(), E>>,
+{
+    let mut answer = Answer::new(home);
+    let mut deliveries = Delivery::all(event)?;
+    let results = join_all(deliveries.iter_mut().map(|delivery| work(std::mem::take(&mut delivery.body)))).await;
+    for (delivery, result) in deliveries.iter().zip(results) {
+        answer.take(delivery, result).await;
+    }
+    Ok(answer.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use aws_lambda_events::sqs::SqsMessage;
@@ -172,6 +196,28 @@ mod tests {
     async fn only_the_messages_that_fail_are_named() {
         let messages = vec![message(Some("1"), "good"), message(Some("2"), "bad"), message(Some("3"), "good")];
         assert_eq!(run(messages).await.expect("answers"), ["2"]);
+    }
+
+    /// The first waits for the last, which would never come if they were worked off one after the other.
+    #[tokio::test]
+    async fn messages_are_worked_off_side_by_side() {
+        let mut event = SqsEvent::default();
+        event.records = vec![message(Some("1"), "first"), message(Some("2"), "bad"), message(Some("3"), "last")];
+        let here = tokio::sync::Notify::new();
+        let work = |body: String| {
+            let here = &here;
+            async move {
+                match body.as_str() {
+                    "first" => here.notified().await,
+                    "last" => here.notify_one(),
+                    _ => return Err(std::fmt::Error),
+                }
+                Ok(())
+            }
+        };
+        let response = all_at_once(None, event, work).await.expect("answers");
+        let named: Vec<_> = response.batch_item_failures.iter().map(|failure| &failure.item_identifier).collect();
+        assert_eq!(named, ["2"]);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ pub mod metrics;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use delivery::each_message;
+pub use delivery::{all_at_once, each_message};
 use lambda_runtime::{Context, Error};
 use penstock_store::{Settings, Store};
 use serde::Serialize;

@@ -89,6 +89,7 @@ impl Store {
                 Uploaded::Known => return Ok(Acceptance::Go(Box::new(import))),
                 Uploaded::Ignored(reason) => return Ok(Acceptance::Nothing(reason)),
             }
+            let event = self.heard(import.event_of_upload(self.now_ms())).await?;
             let kind_order = self.kind_order(&import).await?;
             if let Some(object) = object.filter(|_| import.is_review()) {
                 // Whatever takes a place from here on comes behind what is noted.
@@ -99,15 +100,20 @@ impl Store {
                 if import.stage() == Stage::Expired {
                     actions.push(self.retake_place_action(account, id));
                 }
+                actions.extend(self.event_action(event.as_ref())?);
                 match self.transact(actions).await? {
-                    None => crash::point("split.accepted"),
+                    None => {
+                        crash::point("split.accepted");
+                        self.order_told(event.as_ref()).await?;
+                    }
                     Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
                 }
                 continue;
             }
             let KindOrder { next: order, running, gate, .. } = kind_order;
             if let Some(gate) = gate.filter(|_| conditions.gate) {
-                if import.waiting_for.as_ref() != Some(&gate) && !self.wait_for(&import, object, &gate).await? {
+                let waits = import.waiting_for.as_ref() == Some(&gate);
+                if !waits && !self.wait_for(&import, object, &gate, event.as_ref()).await? {
                     pause.wait("dynamodb:TransactWriteItems").await?;
                     continue;
                 }
@@ -126,8 +132,12 @@ impl Store {
             if import.stage() == Stage::Expired {
                 actions.push(self.retake_place_action(account, id));
             }
+            actions.extend(self.event_action(event.as_ref())?);
             match self.transact(actions).await? {
-                None => crash::point("split.accepted"),
+                None => {
+                    crash::point("split.accepted");
+                    self.order_told(event.as_ref()).await?;
+                }
                 // Another event, or another import of the kind, was accepted meanwhile: look again.
                 Some(_) => pause.wait("dynamodb:TransactWriteItems").await?,
             }

@@ -54,12 +54,14 @@ pub enum Condition {
     ConfirmGate,
     /// [`Conditions::sparing`].
     Sparing,
+    /// [`Conditions::outbox`].
+    Outbox,
 }
 
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NoOlderRunning,
         Self::First,
         Self::Newest,
@@ -81,6 +83,7 @@ impl Condition {
         Self::ConfirmWait,
         Self::ConfirmGate,
         Self::Sparing,
+        Self::Outbox,
     ];
 
     /// What [`SABOTAGE`] holds to switch it off.
@@ -107,6 +110,7 @@ impl Condition {
             Self::ConfirmWait => "confirm_wait",
             Self::ConfirmGate => "confirm_gate",
             Self::Sparing => "sparing",
+            Self::Outbox => "outbox",
         }
     }
 }
@@ -160,6 +164,8 @@ pub struct Conditions {
     pub confirm_gate: bool,
     /// A removal spares what a newer import wrote.
     pub sparing: bool,
+    /// An event is stored in the transaction that makes what it tells of.
+    pub outbox: bool,
 }
 
 impl Conditions {
@@ -186,6 +192,7 @@ impl Conditions {
         confirm_wait: true,
         confirm_gate: true,
         sparing: true,
+        outbox: true,
     };
 
     /// All but the one that [`SABOTAGE`] names in this process's environment.
@@ -225,6 +232,7 @@ impl Conditions {
             Condition::ConfirmWait => &mut conditions.confirm_wait,
             Condition::ConfirmGate => &mut conditions.confirm_gate,
             Condition::Sparing => &mut conditions.sparing,
+            Condition::Outbox => &mut conditions.outbox,
         };
         *switched_off = false;
         conditions

@@ -91,6 +91,15 @@ pub const POINTS: &[&str] = &[
     "review.left",
     "kind.marked",
     "kind.removed",
+    "event.stored",
+    "event.ordered",
+    "event.on_bus",
+    "event.spread",
+    "event.told",
+    "delivery.begun",
+    "delivery.sent",
+    "delivery.noted",
+    "delivery.ordered",
 ];
 
 /// Kills this process at once, as `kill -9` would, if [`DIRECTORY`] names a directory that holds a file of this name,

@@ -52,16 +52,19 @@ impl Store {
     /// from its account's quota as well, in one transaction. A repeat, and an import that has moved on since it was
     /// read, changes nothing.
     pub(crate) async fn make(&self, import: &Import, transition: &Transition) -> Result<bool> {
-        self.make_change(import, transition, Change::by(import, transition, self.now_ms())?).await
+        let now = self.now_ms();
+        self.make_change(import, transition, Change::by(import, transition, now)?, now).await
     }
 
-    async fn make_change(&self, import: &Import, transition: &Transition, change: Change) -> Result<bool> {
+    async fn make_change(&self, import: &Import, transition: &Transition, change: Change, now_ms: i64) -> Result<bool> {
         let key = import_key(&import.account, &import.id);
         if !transition.ends() {
             return is_made(change.in_update(self.update(key))).await;
         }
+        let event = self.heard(import.event(transition, now_ms)).await?;
         let leave = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
-        let actions = vec![change.in_action(self.update_action(key)), leave];
+        let mut actions = vec![change.in_action(self.update_action(key)), leave];
+        actions.extend(self.event_action(event.as_ref())?);
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
             if reasons[0] == "ConditionalCheckFailed" {
@@ -70,6 +73,7 @@ impl Store {
             // Another import of the account is being made or ended at this moment.
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
+        self.order_told(event.as_ref()).await?;
         Ok(true)
     }
 
@@ -113,13 +117,14 @@ impl Store {
         while let Some(import) = self.import(account, id).await?
             && let Some(transition) = import.on_halt(halt)
         {
-            let change = Change::by(&import, &transition, self.now_ms())?;
+            let now = self.now_ms();
+            let change = Change::by(&import, &transition, now)?;
             let change = match by {
                 Some(by) => change.set("cancelled_by", value("who asks", by)?),
                 None => change,
             };
             // Where it was not made, the import has gone on since it was read.
-            if self.make_change(&import, &transition, change).await? {
+            if self.make_change(&import, &transition, change, now).await? {
                 break;
             }
         }
@@ -185,7 +190,9 @@ impl Store {
     /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's
     /// and no rejected rows are to be read from it. Whoever waits for the gate is told.
     pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
-        let ended = Change::by(&import, end, self.now_ms())?;
+        let now = self.now_ms();
+        let event = self.heard(import.event(end, now)).await?;
+        let ended = Change::by(&import, end, now)?;
         // That of blocks that were closed, and are noted no more.
         let ended = match import.rows_began_at {
             Some(at) => ended.set("rows_began_at", n(at)),
@@ -206,7 +213,9 @@ impl Store {
             if import.is_review() {
                 actions.push(self.remove_claims_action(&import)?);
             }
+            actions.extend(self.event_action(event.as_ref())?);
             let Some(reasons) = self.transact(actions).await? else {
+                self.order_told(event.as_ref()).await?;
                 self.wake(&import, gate.as_ref()).await?;
                 break;
             };

@@ -24,7 +24,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use penstock_model::{AccountId, Export, ExportId, limits};
 use serde::Deserialize;
 
@@ -170,9 +169,13 @@ impl Store {
                 .condition_expression("rev = :rev")
                 .expression_attribute_values(":rev", n(old.rev));
             let leave = self.leave_place_action(&new.account, QUOTA, EXPORTS, &new.id);
+            let event = self.heard(new.event()).await?;
+            let told = self.event_action(event.as_ref())?;
+            let actions: Vec<_> = [putting(put), leave].into_iter().chain(told).collect();
             let mut pause = Backoff::default();
             loop {
-                let Some(reasons) = self.transact(vec![putting(put.clone()), leave.clone()]).await? else {
+                let Some(reasons) = self.transact(actions.clone()).await? else {
+                    self.order_told(event.as_ref()).await?;
                     return Ok(true);
                 };
                 if reasons[0] == "ConditionalCheckFailed" {
@@ -181,22 +184,7 @@ impl Store {
                 pause.wait("dynamodb:TransactWriteItems").await?;
             }
         }
-        let sent = self
-            .dynamodb()
-            .put_item()
-            .table_name(self.imports_table())
-            .set_item(Some(item))
-            .condition_expression("rev = :rev")
-            .expression_attribute_values(":rev", n(old.rev))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(StoreError::unavailable("dynamodb:PutItem")(error)),
-            },
-        }
+        self.put_revision(item, old.rev).await
     }
 
     /// Forgets an export that was deleted, unless it was written since. A repeat finds it gone.

@@ -64,6 +64,8 @@ impl Store {
         actions.extend(self.use_action(import));
         let reads = actions.len();
         actions.extend(self.read_upload_action(import));
+        // One that reads what is there has begun.
+        let event = self.heard(import.event_of_new(import.created_at)).await?;
         let mut pause = Backoff::default();
         loop {
             let corrects = match self.correct_actions(import).await? {
@@ -74,7 +76,10 @@ impl Store {
                 }
                 Err(why) => return Ok(Creation::NotCorrected(why)),
             };
-            let Some(reasons) = self.transact(actions.iter().cloned().chain(corrects).collect()).await? else {
+            let told = self.event_action(event.as_ref())?;
+            let Some(reasons) = self.transact(actions.iter().cloned().chain(corrects).chain(told).collect()).await?
+            else {
+                self.order_told(event.as_ref()).await?;
                 return self.created(import, idempotency).await;
             };
             if let Some(idempotency) = idempotency.filter(|_| reasons[1] == "ConditionalCheckFailed") {

@@ -1,4 +1,4 @@
-//! DynamoDB, S3 and SQS behind names of the domain.
+//! DynamoDB, S3, SQS and EventBridge behind names of the domain.
 //!
 //! Every call that changes something says what a repeat of it does, since a caller may be interrupted after any call
 //! and retry. There is one implementation, over the AWS SDK; what differs between AWS and this machine is the endpoint.
@@ -9,11 +9,13 @@ pub mod accounts;
 mod again;
 mod backoff;
 pub mod blocks;
+pub mod bus;
 mod change;
 pub mod clock;
 pub mod conditions;
 pub mod crash;
 pub mod deletes;
+pub mod deliveries;
 pub mod due;
 mod dynamo;
 mod end;
@@ -27,6 +29,7 @@ pub mod keys;
 pub mod kinds;
 pub mod names;
 mod objects;
+pub mod outbox;
 pub mod parts;
 pub mod places;
 mod purge;
@@ -45,8 +48,9 @@ pub mod text;
 pub mod uploaded;
 pub mod uploads;
 pub mod uses;
+pub mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -75,6 +79,8 @@ struct Inner {
     /// S3 as clients reach it: it presigns, and sends nothing.
     storage: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
+    /// Made when the first event is put on the bus: one function alone does that.
+    bus: OnceLock<aws_sdk_eventbridge::Client>,
     versions: kinds::Versions,
     noted: end::Noted,
 }
@@ -86,7 +92,19 @@ impl Store {
         let clients = settings.clients();
         let (dynamodb, s3, storage, sqs) = (clients.dynamodb(), clients.s3(), clients.storage(), clients.sqs());
         let (versions, noted) = (kinds::Versions::default(), end::Noted::default());
-        Self { inner: Arc::new(Inner { settings, clock, dynamodb, s3, storage, sqs, versions, noted }) }
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                clock,
+                dynamodb,
+                s3,
+                storage,
+                sqs,
+                bus: OnceLock::new(),
+                versions,
+                noted,
+            }),
+        }
     }
 
     /// The settings from which the store was made.

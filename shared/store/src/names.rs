@@ -99,6 +99,14 @@ beginnings! {
         Key = "key#",
         /// A rate-limit window of the account.
         Window = "limit#",
+        /// An endpoint that is told events.
+        Webhook = "webhook#",
+        /// Which endpoints there are, and what each asks for.
+        Listeners = "webhooks",
+        /// An event that is to be told.
+        Event = "event#",
+        /// The delivery of an event to an endpoint.
+        Delivery = "delivery#",
     }
 }
 

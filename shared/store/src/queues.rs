@@ -98,12 +98,19 @@ impl Store {
 
     /// Sends an order to its queue.
     pub async fn send(&self, order: &Order) -> Result<()> {
+        self.send_later(order, 0).await
+    }
+
+    /// Sends an order to its queue, which holds it back for this many seconds, at most
+    /// [`DELIVERY_DELAYED_SECONDS`](penstock_model::limits::DELIVERY_DELAYED_SECONDS).
+    pub async fn send_later(&self, order: &Order, seconds: u32) -> Result<()> {
         self.inner
             .sqs
             .send_message()
             .queue_url(self.settings().queue_url(order.queue()))
-            .message_group_id(order.account().as_str())
+            .message_group_id(order.group())
             .message_body(order.encode()?)
+            .set_delay_seconds(i32::try_from(seconds).ok().filter(|seconds| *seconds > 0))
             .set_message_system_attributes(trace(std::env::var(TRACE).ok()))
             .send()
             .await

@@ -37,7 +37,7 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use penstock_model::{
-    AccountId, Actor, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
+    AccountId, Actor, Event, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
     limits::{READ_BATCH, RECORD_SHARDS},
     replace::ToRemove,
 };
@@ -119,12 +119,13 @@ impl Store {
     }
 
     /// Has an import wait for the one at the gate of its kind, in one transaction that is made while that is there;
-    /// whether it was made. A repeat writes the same.
+    /// whether it was made. The event, if there is one, is told by the same transaction. A repeat writes the same.
     pub(crate) async fn wait_for(
         &self,
         import: &Import,
         object: Option<&StoredObject>,
         gate: &ImportId,
+        event: Option<&Event>,
     ) -> Result<bool> {
         let wait = Transition::Wait { object: object.cloned(), gate: gate.clone() };
         let waits = Change::by(import, &wait, self.now_ms())?
@@ -145,8 +146,12 @@ impl Store {
         if import.stage() == Stage::Expired {
             actions.push(self.retake_place_action(&import.account, &import.id));
         }
+        actions.extend(self.event_action(event)?);
         let is_made = self.transact(actions).await?.is_none();
         crash::point("replace.waits");
+        if is_made {
+            self.order_told(event).await?;
+        }
         Ok(is_made)
     }
 
@@ -334,7 +339,9 @@ impl Store {
     /// It goes on counting as one that runs. A repeat finds it held.
     pub async fn hold(&self, import: &Import, hold: &Transition) -> Result<bool> {
         let Transition::Hold { until, .. } = hold else { return Ok(false) };
-        let held = Change::by(import, hold, self.now_ms())?
+        let now = self.now_ms();
+        let event = self.heard(import.event(hold, now)).await?;
+        let held = Change::by(import, hold, now)?
             .set("due_at", n(until + 1))
             .in_action(self.update_action(import_key(&import.account, &import.id)));
         let also = if self.conditions().held_runs { "" } else { " DELETE running :ids" };
@@ -346,7 +353,8 @@ impl Store {
             .expression_attribute_names("#held", "held")
             .expression_attribute_values(":gate", s(import.id.as_str()))
             .expression_attribute_values(":ids", set_of(&import.id));
-        let actions = vec![held, updating(free)];
+        let mut actions = vec![held, updating(free)];
+        actions.extend(self.event_action(event.as_ref())?);
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
             if reasons.iter().any(|reason| reason == "ConditionalCheckFailed") {
@@ -355,6 +363,7 @@ impl Store {
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
         crash::point("replace.held");
+        self.order_told(event.as_ref()).await?;
         Ok(true)
     }
 

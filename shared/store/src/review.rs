@@ -176,9 +176,11 @@ impl Store {
         // Where rows are rejected, the sweeper looks whether their file is written.
         let rejected = rows.is_some_and(|rows| rows.failed > 0);
         let due_at = if rejected { self.next_look() } else { until + 1 };
+        let event = self.heard(import.event(hold, now)).await?;
         let held = Change::by(import, hold, now)?.set("due_at", n(due_at));
         let held = held.in_action(self.update_action(import_key(&import.account, &import.id)));
-        let actions = vec![held, self.remove_claims_action(import)?];
+        let mut actions = vec![held, self.remove_claims_action(import)?];
+        actions.extend(self.event_action(event.as_ref())?);
         let mut pause = Backoff::default();
         while let Some(reasons) = self.transact(actions.clone()).await? {
             if reasons[0] == "ConditionalCheckFailed" {
@@ -187,6 +189,7 @@ impl Store {
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
         crash::point("review.held");
+        self.order_told(event.as_ref()).await?;
         if rejected {
             self.send(&Order::to_report(import)).await?;
         }
@@ -250,9 +253,15 @@ impl Store {
             ];
             actions.extend(self.use_action(&applies));
             actions.extend(reads);
+            let ended = self.heard(review.event(&confirm, now)).await?;
+            let begun = self.heard(applies.event_of_new(now)).await?;
+            actions.extend(self.event_action(ended.as_ref())?);
+            actions.extend(self.event_action(begun.as_ref())?);
             match self.transact(actions).await? {
                 None => {
                     crash::point("review.confirmed");
+                    self.order_told(ended.as_ref()).await?;
+                    self.order_told(begun.as_ref()).await?;
                     self.has_kind(&applies).await?;
                     return Ok(Reviewed::As(new));
                 }

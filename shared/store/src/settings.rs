@@ -35,6 +35,8 @@ pub struct Settings {
     pub storage_url: Option<String>,
     /// `AWS_ENDPOINT_URL_SQS`, or `AWS_ENDPOINT_URL`: SQS, if it is not AWS's.
     pub sqs_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE`, or `AWS_ENDPOINT_URL`: EventBridge, if it is not AWS's.
+    pub eventbridge_endpoint: Option<String>,
     /// `PENSTOCK_IMPORTS_TABLE`: imports, blocks, row errors, keys.
     pub imports_table: String,
     /// `PENSTOCK_RECORDS_TABLE`: the catalogue.
@@ -77,6 +79,19 @@ pub struct Settings {
     /// `PENSTOCK_EXPORT_PART_BYTES`: bytes of a part of an export's file, at least; [`limits::EXPORT_PART_BYTES`],
     /// which it cannot exceed, if not set, and never less than S3 takes.
     pub export_part_bytes: usize,
+    /// `PENSTOCK_EVENT_BUS`: the bus of EventBridge on which events are put; none if not set.
+    pub event_bus: Option<String>,
+    /// `PENSTOCK_WEBHOOK_PORTS`: ports beside 443 that events may be sent to, between commas; none if not set.
+    pub webhook_ports: Vec<u16>,
+    /// `PENSTOCK_WEBHOOK_LOOPBACK`: whether events may be sent to this machine itself, also by HTTP: `true` in the
+    /// local cloud, which no template sets.
+    pub webhook_loopback: bool,
+    /// `PENSTOCK_WEBHOOK_SECONDS`: how long an attempt to send an event may take; [`limits::WEBHOOK_SECONDS`], which it
+    /// cannot exceed, if not set.
+    pub webhook_seconds: u64,
+    /// `PENSTOCK_API_URL`: the URL of the API, without a slash at its end, of which events make the URLs of what they
+    /// tell; they tell none if not set.
+    pub api_url: Option<String>,
     /// `PENSTOCK_STACK`: the stack's name, the dimension of its metrics; `local` if not set.
     pub stack: String,
     /// `PENSTOCK_CLOCK`: the file that shifts the clock.
@@ -96,6 +111,9 @@ pub enum SettingsError {
     /// It is not a positive whole number.
     #[error("the environment variable {0} must be a positive whole number")]
     NotANumber(&'static str),
+    /// It is not a list of ports.
+    #[error("the environment variable {0} must be ports between commas")]
+    NotPorts(&'static str),
     /// It names no condition.
     #[cfg(feature = "faults")]
     #[error("the environment variable {0} names no condition")]
@@ -151,6 +169,7 @@ impl Settings {
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
             storage_url: optional("PENSTOCK_STORAGE_URL").or_else(|| endpoint("AWS_ENDPOINT_URL_S3")),
             sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
+            eventbridge_endpoint: endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE"),
             imports_table: required("PENSTOCK_IMPORTS_TABLE")?,
             records_table: required("PENSTOCK_RECORDS_TABLE")?,
             uploads_bucket: required("PENSTOCK_UPLOADS_BUCKET")?,
@@ -178,6 +197,11 @@ impl Settings {
             export_part_bytes: number("PENSTOCK_EXPORT_PART_BYTES", limits::EXPORT_PART_BYTES as u64)?
                 .clamp(limits::PART_LEAST_BYTES, limits::EXPORT_PART_BYTES as u64)
                 as usize,
+            event_bus: optional("PENSTOCK_EVENT_BUS"),
+            webhook_seconds: number("PENSTOCK_WEBHOOK_SECONDS", limits::WEBHOOK_SECONDS)?.min(limits::WEBHOOK_SECONDS),
+            webhook_ports: ports(optional(PORTS))?,
+            webhook_loopback: optional("PENSTOCK_WEBHOOK_LOOPBACK").is_some_and(|text| text == "true"),
+            api_url: optional("PENSTOCK_API_URL").map(|url| url.trim_end_matches('/').to_owned()),
             stack: optional("PENSTOCK_STACK").unwrap_or_else(|| "local".to_owned()),
             #[cfg(feature = "faults")]
             clock_file: optional(crate::clock::FILE).map(PathBuf::from),
@@ -224,9 +248,9 @@ impl Settings {
         Clock::system()
     }
 
-    /// What the three clients share.
+    /// What the clients share.
     pub(crate) fn clients(&self) -> Clients<'_> {
-        let endpoints = [&self.dynamodb_endpoint, &self.s3_endpoint, &self.sqs_endpoint];
+        let endpoints = [&self.dynamodb_endpoint, &self.s3_endpoint, &self.sqs_endpoint, &self.eventbridge_endpoint];
         let is_plain = |endpoint: &&Option<String>| endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
         let builder = aws_smithy_http_client::Builder::new();
         // Reading the machine's root certificates takes longer than all else at the start of a function.
@@ -236,6 +260,15 @@ impl Settings {
         };
         Clients { settings: self, http }
     }
+}
+
+/// The variable of [`Settings::webhook_ports`].
+const PORTS: &str = "PENSTOCK_WEBHOOK_PORTS";
+
+fn ports(text: Option<String>) -> Result<Vec<u16>, SettingsError> {
+    let text = text.unwrap_or_default();
+    let ports = text.split(',').map(str::trim).filter(|port| !port.is_empty());
+    ports.map(|port| port.parse().ok().filter(|port| *port > 0).ok_or(SettingsError::NotPorts(PORTS))).collect()
 }
 
 /// Days in milliseconds, as many as there can be.
@@ -315,6 +348,10 @@ impl Clients<'_> {
         aws_sdk_sqs::Client::from_conf(client!(self, aws_sdk_sqs, sqs_endpoint, 20).build())
     }
 
+    pub(crate) fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::from_conf(client!(self, aws_sdk_eventbridge, eventbridge_endpoint, 10).build())
+    }
+
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         self.s3_at(self.settings.s3_endpoint.as_deref())
     }
@@ -348,6 +385,7 @@ mod tests {
                 || name.contains("_CHUNK")
                 || name.contains("_ACCOUNT_")
                 || name.contains("_EXPORT_")
+                || name.ends_with("_PORTS")
                 || name.ends_with("_DAYS") =>
             {
                 Some("60".to_owned())

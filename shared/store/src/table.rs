@@ -17,6 +17,10 @@
 //! | `account#<account>` | `use#<kind>#<import>` | that an import uses a kind of the account's own |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
 //! | `account#<account>` | `limit#<policy>` | a rate-limit window of the account |
+//! | `account#<account>` | `webhook#<id>` | an endpoint that is told events |
+//! | `account#<account>` | `webhooks` | which endpoints there are, and what each asks for |
+//! | `account#<account>` | `event#<id>` | an event that is to be told |
+//! | `account#<account>` | `delivery#<webhook>#<event>` | the delivery of an event to an endpoint |
 //! | `key#<id>` | `key` | an API key |
 //! | `block#<import>#<number>` | `block` | a block of an import |
 //! | `errors#<import>` | `<chunk>` | what there is of row errors of a chunk |
@@ -33,7 +37,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use penstock_engine::key::RecordName;
-use penstock_model::{AccountId, ExportId, ImportId, KindName, limits};
+use penstock_model::{AccountId, EventId, ExportId, ImportId, KindName, WebhookId, limits};
 
 use crate::{
     dynamo::{self, Item},
@@ -70,8 +74,12 @@ pub(crate) fn import_of(pk: &str, sk: &str) -> Option<(AccountId, ImportId)> {
 
 /// The partition of the index `due` in which an import is found.
 pub(crate) fn due_shard(id: &ImportId) -> String {
-    let last = id.as_str().bytes().last().unwrap_or(0);
-    (u32::from(last) % DUE_SHARDS).to_string()
+    shard_of(id.as_str()).to_string()
+}
+
+/// The number of the partition of the index `due` that an id belongs to, of those for its sort.
+fn shard_of(id: &str) -> u32 {
+    u32::from(id.bytes().last().unwrap_or(0)) % DUE_SHARDS
 }
 
 /// The partition of the index `due` in which an import is found that has ended, by when it did: none of those in which
@@ -105,8 +113,7 @@ pub(crate) fn export_of(pk: &str, sk: &str) -> Option<(AccountId, ExportId)> {
 
 /// The partition of the index `due` in which an export is found: none of those of imports.
 pub(crate) fn export_shard(id: &ExportId) -> String {
-    let last = id.as_str().bytes().last().unwrap_or(0);
-    format!("export-{}", u32::from(last) % DUE_SHARDS)
+    format!("export-{}", shard_of(id.as_str()))
 }
 
 pub(crate) fn kind_order_key(account: &AccountId, kind: &KindName) -> Item {
@@ -185,6 +192,50 @@ pub(crate) fn kind_use_key(account: &AccountId, kind: &KindName, import: &Import
 /// What the sort keys of all marks of imports of a kind begin with.
 pub(crate) fn kind_uses(kind: &KindName) -> String {
     Own::SchemaUse.named(format_args!("{kind}#"))
+}
+
+pub(crate) fn webhook_key(account: &AccountId, id: &WebhookId) -> Item {
+    own_key(account, Own::Webhook, id)
+}
+
+/// Which endpoints there are, and what each asks for.
+pub(crate) fn listeners_key(account: &AccountId) -> Item {
+    own_key(account, Own::Listeners, "")
+}
+
+pub(crate) fn event_key(account: &AccountId, id: &EventId) -> Item {
+    own_key(account, Own::Event, id)
+}
+
+/// The event that the item of this partition and sort key is, if it is one.
+pub(crate) fn event_of(pk: &str, sk: &str) -> Option<(AccountId, EventId)> {
+    of_own(pk, sk, Own::Event)
+}
+
+/// The partition of the index `due` in which an event is found: none of those of imports.
+pub(crate) fn event_shard(id: &EventId) -> String {
+    format!("event-{}", shard_of(id.as_str()))
+}
+
+pub(crate) fn delivery_key(account: &AccountId, webhook: &WebhookId, event: &EventId) -> Item {
+    dynamo::key(account_pk(account), format!("{}{event}", deliveries(webhook)))
+}
+
+/// What the sort keys of all deliveries to an endpoint begin with.
+pub(crate) fn deliveries(webhook: &WebhookId) -> String {
+    Own::Delivery.named(format_args!("{webhook}#"))
+}
+
+/// The endpoint and the event of the delivery that the item of this partition and sort key is, if it is one.
+pub(crate) fn delivery_of(pk: &str, sk: &str) -> Option<(AccountId, (WebhookId, EventId))> {
+    let account = pk.strip_prefix(Partition::Account.text())?.parse().ok()?;
+    let (webhook, event) = sk.strip_prefix(Own::Delivery.text())?.split_once('#')?;
+    Some((account, (webhook.parse().ok()?, event.parse().ok()?)))
+}
+
+/// The partition of the index `due` in which a delivery is found: none of those of events.
+pub(crate) fn delivery_shard(event: &EventId) -> String {
+    format!("delivery-{}", shard_of(event.as_str()))
 }
 
 pub(crate) fn listed_api_key(account: &AccountId, id: &str) -> Item {
