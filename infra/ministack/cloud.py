@@ -157,7 +157,7 @@ def package(cloud, template):
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="artifacts")
     binaries = re.findall(r"Binary: (penstock-\w+)\n.*?CodeUri: (\S+)", template, re.S)
-    assert len(binaries) == 8, binaries
+    assert len(binaries) == 9, binaries
     for binary, code in binaries:
         key = f"{binary}.zip"
         s3.put_object(Bucket="artifacts", Key=key, Body=bootstrap(ROOT / "target" / "debug" / binary))

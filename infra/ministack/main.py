@@ -265,6 +265,46 @@ def poison(api, cloud, resources):
     completed("the same rows afterwards", api, created["id"], 2)
 
 
+class Rule:
+    """A rule of the bus, and the queue that it fills."""
+
+    def __init__(self, cloud):
+        self.queues, events = cloud.client("sqs"), cloud.client("events")
+        self.url = self.queues.create_queue(QueueName="told")["QueueUrl"]
+        arn = self.queues.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = {"source": ["penstock"], "detail-type": ["import.processing", "import.completed"]}
+        events.put_rule(Name="told", EventBusName="default", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="told", EventBusName="default", Targets=[{"Id": "told", "Arn": arn}])
+
+    def received(self):
+        """Everything that waits in the queue."""
+        found = []
+        while batch := self.queues.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(json.loads(message["Body"]))
+                self.queues.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def tells(self, api):
+        """An import that ends well: its two events, with its counts, and no other rule's."""
+        import_id = upload(api, b"sku,name,brand\nB-1,Lamp,Acme\n")["id"]
+        ended = api.ended(import_id)
+        told_of = {}
+
+        def both():
+            for event in self.received():
+                detail = event["detail"]
+                if detail["data"]["import"]["id"] == import_id:
+                    assert event["source"] == "penstock" and event["detail-type"] == detail["type"], event
+                    told_of[detail["type"]] = detail["data"]["import"]
+            return len(told_of) == 2
+
+        until(60, "the bus is told", both)
+        assert told_of["import.completed"]["rows"] == ended["rows"], told_of
+        assert told_of["import.completed"]["url"].endswith(f"/live/v1/imports/{import_id}"), told_of
+        return f"{import_id}: {', '.join(sorted(told_of))}"
+
+
 class Sweeper:
     """SweepFunction, invoked as its schedule does, with a clock that can be ahead."""
 
@@ -406,7 +446,7 @@ def run(cloud, folder):
     with step("package"):
         url = ministack.package(cloud, (ROOT / "template.yaml").read_text())
     with step("create the stack"):
-        outputs, resources = ministack.deploy(cloud, url, DeletionProtection="false", CorsOrigins=PAGES)
+        outputs, resources = ministack.deploy(cloud, url, DeletionProtection="false", CorsOrigins=PAGES, EventBus="default")
         told(f"{len(resources)} resources, {len(outputs)} outputs")
         ministack.any_method(cloud, resources)
         ministack.numbers(cloud)
@@ -417,8 +457,11 @@ def run(cloud, folder):
     sweeper = Sweeper(cloud, resources, folder)
     with step("pages of one other origin"):
         origins(api, cloud, outputs)
+    rule = Rule(cloud)
     with step("import a file by the presigned PUT"):
         told(native(api))
+    with step("events on the bus"):
+        told(rule.tells(api))
     with step("export, delete, replace, confirm"):
         for removed in removals(api):
             told(removed)

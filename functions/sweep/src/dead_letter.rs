@@ -54,7 +54,12 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
         }
         // The sweeper orders these again for as long as they are missing.
         DeadLetter::Order(
-            Order::ResendMissing { .. } | Order::Report { .. } | Order::Export { .. } | Order::Remove { .. },
+            Order::ResendMissing { .. }
+            | Order::Report { .. }
+            | Order::Export { .. }
+            | Order::Remove { .. }
+            | Order::Tell { .. }
+            | Order::Deliver { .. },
         ) => Ok(()),
         DeadLetter::Uploads(uploads) => {
             for UploadEvent { account, import: id, object } in uploads {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod dead_letter;
+mod events;
 mod exports;
 mod look;
 mod retention;
@@ -31,7 +32,7 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at, of exports, of imports that are kept no longer, of removals that were carried out, and of accounts
+/// were looked at, of events and deliveries whose orders were sent again, of exports, of imports that are kept no longer, of removals that were carried out, and of accounts
 /// whose removal was gone on with.
 ///
 /// # Errors
@@ -52,6 +53,7 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
         }
     }
     metrics::write(&[(Metric::ImportsSwept, due.len() as u64)], &[]);
+    let events = events::sweep(store, deadline).await?;
     let exports = exports::sweep(store, deadline).await?;
     // Before the removals, which remove what these leave.
     let retentions = retention::sweep(store, deadline).await?;
@@ -59,14 +61,14 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let removals = remove(store, deadline).await?;
     // Last, since it takes all the time that there is.
     let accounts = accounts::sweep(store, deadline).await?;
-    let done = exports.looked_at + retentions.ended + removals.done + accounts.looked_at;
-    let all_failed = failed + exports.failed + retentions.failed + removals.failed + accounts.failed;
+    let done = events.ordered + exports.looked_at + retentions.ended + removals.done + accounts.looked_at;
+    let all_failed = failed + events.failed + exports.failed + retentions.failed + removals.failed + accounts.failed;
     let all = due.len() - failed + done + all_failed;
     if all_failed > 0 && all_failed == all {
         return Err("no import and no export could be looked at, and nothing removed".into());
     }
     answer(json!({
-        "looked_at": due.len() - failed, "failed": failed, "exports": exports.looked_at, "retired": retentions.ended,
+        "looked_at": due.len() - failed, "failed": failed, "events": events.ordered, "exports": exports.looked_at, "retired": retentions.ended,
         "removed": removals.done, "accounts": accounts.looked_at,
     }))
 }

@@ -14,6 +14,7 @@ use penstock_store::{Settings, Store, due::Due, keys::NewKey};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::bus::{self, Bus, BusEntry};
 use crate::clock::LocalClock;
 use crate::data::DataFolder;
 use crate::dynamodb::{self, Tables};
@@ -47,6 +48,7 @@ pub struct LocalCloud {
     activity: Pulse,
     meter: Meter,
     queues: Arc<BTreeMap<String, Queue>>,
+    bus: Bus,
     host: LambdaHost,
     environment: Vec<(String, String)>,
     proxies: Option<Proxies>,
@@ -88,17 +90,28 @@ impl LocalCloud {
         let (s3_listener, s3_address) = Server::bind().await?;
         let (runtime_listener, runtime_address) = Server::bind().await?;
         let sqs = Server::start(private::behind(&pass, sqs::router(queues.clone()))).await?;
+        let bus = Bus::new(options.events.clone(), activity.clone());
+        let buses = Server::start(private::behind(&pass, bus::router(bus.clone()))).await?;
 
         let direct = Endpoints {
             dynamodb: format!("{}/{pass}", database.url()),
             s3: format!("http://{s3_address}"),
             sqs: format!("{}/{pass}", sqs.url()),
+            eventbridge: format!("{}/{pass}", buses.url()),
         };
         let proxies = if options.proxy { Some(Proxies::start(&direct, &weather, &meter).await?) } else { None };
         let endpoints = proxies.as_ref().map_or(&direct, Proxies::endpoints);
         // What clients ask of the storage goes through the proxy too, if there is one.
         let storage_url = proxies.as_ref().map_or(&public_url, |proxies| &proxies.endpoints().s3);
-        let environment = stack::environment(endpoints, storage_url, &secret, clock.variable(), &options.environment);
+        let environment = stack::environment(
+            endpoints,
+            storage_url,
+            &public_url,
+            options.bus.then_some(bus::NAME),
+            &secret,
+            clock.variable(),
+            &options.environment,
+        );
         let settings = Settings::from_vars(|name| stack::lookup(&environment, name))?;
         let rate_limits = penstock_api::rate_limits(|name| stack::lookup(&environment, name))?;
         let origins = CorsOrigins::from_vars(|name| stack::lookup(&environment, name))?;
@@ -157,11 +170,12 @@ impl LocalCloud {
             activity,
             meter,
             queues,
+            bus,
             host,
             environment,
             proxies,
             api: None,
-            services: vec![runtime, objects, sqs, database],
+            services: vec![runtime, objects, sqs, buses, database],
             workers,
             folder,
         };
@@ -259,6 +273,12 @@ impl LocalCloud {
     #[must_use]
     pub fn queue_depths(&self) -> BTreeMap<String, Depth> {
         self.queues.iter().map(|(name, queue)| (name.clone(), queue.depth())).collect()
+    }
+
+    /// What was put on the bus, the oldest first: the last ten thousand entries.
+    #[must_use]
+    pub fn bus_entries(&self) -> Vec<BusEntry> {
+        self.bus.entries()
     }
 
     /// Every child process there has been, in no order.

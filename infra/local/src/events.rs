@@ -29,6 +29,15 @@ pub enum Event {
         /// What it has reached.
         stage: ExportReached,
     },
+    /// An event has been put on the bus.
+    OnBus {
+        /// Its type.
+        what: String,
+        /// Its id.
+        id: String,
+        /// The id of what it has happened to.
+        of: String,
+    },
     /// So many events came faster than they were taken, and are not told.
     Missed(u64),
 }

@@ -112,10 +112,11 @@ pub(crate) enum Source {
     DynamoDb,
     S3,
     Sqs,
+    EventBridge,
 }
 
 impl Source {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 }
 
 impl Weather {

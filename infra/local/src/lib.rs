@@ -1,10 +1,10 @@
 //! The local cloud: what Penstock needs of AWS, on this machine.
 //!
-//! One process hosts DynamoDB, S3 and SQS on 127.0.0.1, on ports that the system chooses; runs the functions as child
-//! processes over the Lambda Runtime API; passes on storage events and queued messages as AWS does, visibility
-//! timeouts, retries, partial batch responses and dead-letter queues included; and serves the api. Several can run side
-//! by side. The functions talk to it through the AWS SDK: what runs here is what runs there, and what differs is the
-//! endpoint.
+//! One process hosts DynamoDB, S3, SQS and a bus of EventBridge on 127.0.0.1, on ports that the system chooses; runs
+//! the functions as child processes over the Lambda Runtime API; passes on storage events and queued messages as AWS
+//! does, visibility timeouts, retries, partial batch responses and dead-letter queues included; and serves the api.
+//! Several can run side by side. The functions talk to it through the AWS SDK: what runs here is what runs there, and
+//! what differs is the endpoint.
 //!
 //! Clients have one port, with the API and, below `/uploads` and `/results`, presigned requests of the storage. The
 //! services behind it take nothing but what carries this run's own secrets.
@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod bus;
 mod clock;
 mod cloud;
 mod data;
@@ -47,6 +48,7 @@ mod stages;
 mod tests;
 mod usage;
 
+pub use bus::BusEntry;
 pub use clock::LocalClock;
 pub use cloud::LocalCloud;
 pub use events::{Asked, Event, Events, ExportReached, Reached};

@@ -43,6 +43,8 @@ pub struct Options {
     pub scheduled: bool,
     /// Whether the queues' messages go to the functions. Default `true`.
     pub mapped: bool,
+    /// Whether events are put on a bus. Default `false`.
+    pub bus: bool,
     /// Sends what the functions print to standard error instead of log files. Default `false`.
     pub verbose: bool,
     /// Where requests and the stages of imports are told. Default `None`: nowhere.
@@ -66,6 +68,7 @@ impl Options {
             proxy: false,
             scheduled: true,
             mapped: true,
+            bus: false,
             verbose: false,
             events: None,
         }
@@ -106,6 +109,8 @@ pub struct Functions {
     pub export: FunctionOptions,
     /// Records that a file does not name → tombstones. Default: 1 at once.
     pub remove: FunctionOptions,
+    /// Events → endpoints and the bus. Default: 4 at once, of ten messages each.
+    pub notify: FunctionOptions,
     /// Dead letters, expiry, lost events. Default: 1 at once.
     pub sweep: FunctionOptions,
     /// The api as a function, for tests: the local cloud serves it in its own process. Default: 1 at once.
@@ -126,6 +131,7 @@ impl Functions {
             FunctionName::Report => &self.report,
             FunctionName::Export => &self.export,
             FunctionName::Remove => &self.remove,
+            FunctionName::Notify => &self.notify,
             FunctionName::Sweep => &self.sweep,
         }
     }
@@ -143,6 +149,7 @@ impl Default for Functions {
             report: of(FunctionName::Report, 1),
             export: of(FunctionName::Export, 1),
             remove: of(FunctionName::Remove, 1),
+            notify: of(FunctionName::Notify, 4),
             sweep: of(FunctionName::Sweep, 1),
             api: of(FunctionName::Api, 1),
             authorize: of(FunctionName::Authorize, 1),

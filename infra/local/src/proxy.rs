@@ -1,4 +1,5 @@
-//! The fault proxy in front of DynamoDB, S3 and SQS. The meter counts each request, and the weather may inject a fault.
+//! The fault proxy in front of DynamoDB, S3, SQS and EventBridge. The meter counts each request, and the weather may
+//! inject a fault.
 //!
 //! What a client may meet on the wire: an error before or after the effect, throttling, a connection cut before or
 //! after the effect, an answer that never comes, a write that is made when its client has given it up, a batch done in
@@ -45,7 +46,7 @@ type Body = UnsyncBoxBody<Bytes, BoxError>;
 /// One connection to the service for each from a client; HTTP/1.1 has one request at a time on both.
 type Upstream = tokio::sync::Mutex<Option<SendRequest<Body>>>;
 
-/// The proxies of all three services.
+/// The proxies of all services.
 #[derive(Debug)]
 pub(crate) struct Proxies {
     endpoints: Endpoints,
@@ -63,9 +64,12 @@ impl Proxies {
         let calls = Calls::default();
         let late = Late { pending: Arc::default(), landed: Pulse::new() };
         let mut servers = Vec::new();
-        for (service, endpoint) in
-            [(Service::DynamoDb, &direct.dynamodb), (Service::S3, &direct.s3), (Service::Sqs, &direct.sqs)]
-        {
+        for (service, endpoint) in [
+            (Service::DynamoDb, &direct.dynamodb),
+            (Service::S3, &direct.s3),
+            (Service::Sqs, &direct.sqs),
+            (Service::EventBridge, &direct.eventbridge),
+        ] {
             let target = address(endpoint).and_then(|(address, _)| address.parse().ok());
             let proxy = Arc::new(Proxy {
                 service,
@@ -86,6 +90,7 @@ impl Proxies {
             dynamodb: through(&servers[0], &direct.dynamodb),
             s3: through(&servers[1], &direct.s3),
             sqs: through(&servers[2], &direct.sqs),
+            eventbridge: through(&servers[3], &direct.eventbridge),
         };
         Ok(Self { endpoints, calls, late, servers })
     }
@@ -143,6 +148,7 @@ enum Service {
     DynamoDb,
     S3,
     Sqs,
+    EventBridge,
 }
 
 impl Service {
@@ -151,6 +157,7 @@ impl Service {
             Self::DynamoDb => "dynamodb",
             Self::S3 => "s3",
             Self::Sqs => "sqs",
+            Self::EventBridge => "eventbridge",
         }
     }
 
@@ -159,6 +166,7 @@ impl Service {
             Self::DynamoDb => Source::DynamoDb,
             Self::S3 => Source::S3,
             Self::Sqs => Source::Sqs,
+            Self::EventBridge => Source::EventBridge,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Endpoints {
     pub(crate) dynamodb: String,
     pub(crate) s3: String,
     pub(crate) sqs: String,
+    pub(crate) eventbridge: String,
 }
 
 /// 64 random hexadecimal digits: other programs on this machine can reach the ports, but not know them.
@@ -25,10 +26,13 @@ pub(crate) fn secret() -> String {
     format!("{}{}", random_id(), random_id()).replace('-', "")
 }
 
-/// The variables, `more` last: of two with one name the last counts. Clients reach the storage at `storage_url`.
+/// The variables, `more` last: of two with one name the last counts. Clients reach the storage at `storage_url` and the
+/// API at `api_url`.
 pub(crate) fn environment(
     endpoints: &Endpoints,
     storage_url: &str,
+    api_url: &str,
+    bus: Option<&str>,
     secret: &str,
     clock: Option<(&str, String)>,
     more: &[(String, String)],
@@ -46,6 +50,10 @@ pub(crate) fn environment(
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
         ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
         ("AWS_ENDPOINT_URL_SQS", endpoints.sqs.clone()),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", endpoints.eventbridge.clone()),
+        ("PENSTOCK_API_URL", api_url.to_owned()),
+        ("PENSTOCK_EVENT_BUS", bus.unwrap_or_default().to_owned()),
+        ("PENSTOCK_WEBHOOK_LOOPBACK", "true".to_owned()),
         ("PENSTOCK_STORAGE_URL", storage_url.to_owned()),
         ("PENSTOCK_IMPORTS_TABLE", IMPORTS_TABLE.to_owned()),
         ("PENSTOCK_RECORDS_TABLE", RECORDS_TABLE.to_owned()),

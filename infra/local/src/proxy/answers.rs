@@ -23,6 +23,7 @@ pub(super) fn server_error(service: Service, unavailable: bool) -> Response<Body
         (Service::Sqs, false) => {
             error(status, Some("InternalFailure;Receiver"), "com.amazon.coral.service#InternalFailure", "Foul weather.")
         }
+        (Service::EventBridge, _) => error(status, None, "InternalException", "Foul weather."),
         (Service::S3, true) => xml(status, "ServiceUnavailable", "Service is unable to handle request."),
         (Service::S3, false) => xml(status, "InternalError", "We encountered an internal error. Please try again."),
     }
@@ -42,6 +43,7 @@ pub(super) fn throttled(service: Service) -> Response<Body> {
             "com.amazonaws.sqs#RequestThrottled",
             "The request was denied due to request throttling.",
         ),
+        Service::EventBridge => error(StatusCode::BAD_REQUEST, None, "ThrottlingException", "Rate exceeded"),
         Service::S3 => xml(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."),
     }
 }

@@ -17,7 +17,7 @@ pub struct Call {
     pub function: String,
     /// The action, such as `dynamodb:GetItem`.
     pub action: String,
-    /// What it acts on: `table`, `table/index/name`, `bucket`, `bucket/prefix`, or a queue's name.
+    /// What it acts on: `table`, `table/index/name`, `bucket`, `bucket/prefix`, or the name of a queue or a bus.
     pub resource: String,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn function<B>(request: &Request<B>) -> Option<String> {
     Some(key.to_ascii_lowercase())
 }
 
-/// The actions and resources of a request to DynamoDB or SQS.
+/// The actions and resources of a request to DynamoDB, SQS or EventBridge.
 pub(super) fn of_json(service: Service, operation: &str, request: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if service == Service::Sqs {
@@ -45,6 +45,10 @@ pub(super) fn of_json(service: Service, operation: &str, request: &Value) -> Vec
         return vec![(format!("sqs:{}", operation.trim_end_matches("Batch")), queue)];
     }
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    if service == Service::EventBridge {
+        let entries = list(&request["Entries"]);
+        return entries.iter().map(|entry| (format!("events:{operation}"), text(&entry["EventBusName"]))).collect();
+    }
     match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = request["RequestItems"].as_object().map(|tables| tables.keys().cloned().collect());
@@ -137,6 +141,8 @@ mod tests {
         assert_eq!(calls, [pair("dynamodb:PutItem", "t"), pair("dynamodb:UpdateItem", "u")]);
         let query = json!({ "TableName": "t", "IndexName": "due" });
         assert_eq!(of_json(Service::DynamoDb, "Query", &query), [pair("dynamodb:Query", "t/index/due")]);
+        let put = json!({ "Entries": [{ "EventBusName": "penstock", "Source": "penstock" }] });
+        assert_eq!(of_json(Service::EventBridge, "PutEvents", &put), [pair("events:PutEvents", "penstock")]);
         let send = json!({ "QueueUrl": "http://127.0.0.1:1/000000000000/chunks" });
         assert_eq!(of_json(Service::Sqs, "SendMessageBatch", &send), [pair("sqs:SendMessage", "chunks")]);
         assert_eq!(of_s3("UploadPart", "/b/p/k", "partNumber=1", true), [pair("s3:PutObject", "b/p")]);

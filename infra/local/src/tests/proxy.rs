@@ -13,7 +13,8 @@ use crate::usage::Counts;
 /// A rig whose clients go through proxies.
 async fn behind_proxies(wire: WireFaults) -> (Rig, Proxies) {
     let mut rig = Rig::start().await;
-    let direct = Endpoints { dynamodb: rig.sqs_url.clone(), s3: rig.s3_url.clone(), sqs: rig.sqs_url.clone() };
+    let (s3, sqs) = (rig.s3_url.clone(), rig.sqs_url.clone());
+    let direct = Endpoints { dynamodb: sqs.clone(), s3, sqs: sqs.clone(), eventbridge: sqs };
     let weather = Weather::new(Faults { seed: 11, wire, ..Faults::default() });
     let proxies = Proxies::start(&direct, &weather, &rig.meter).await.unwrap();
     rig.s3_url.clone_from(&proxies.endpoints().s3);
@@ -81,8 +82,8 @@ async fn a_late_write_is_made_though_its_client_has_given_it_up() {
     let rig = Rig::start().await;
     let tables = Tables { imports: "imports", records: "records" };
     let database = dynamodb::start(None, tables, "secret").await.expect("a port");
-    let direct =
-        Endpoints { dynamodb: format!("{}/secret", database.url()), s3: rig.s3_url.clone(), sqs: rig.sqs_url.clone() };
+    let (s3, sqs) = (rig.s3_url.clone(), rig.sqs_url.clone());
+    let direct = Endpoints { dynamodb: format!("{}/secret", database.url()), s3, sqs: sqs.clone(), eventbridge: sqs };
     let wire = WireFaults { write_late: 1.0, late: Duration::from_millis(200), ..WireFaults::default() };
     let weather = Weather::new(Faults { seed: 11, wire, ..Faults::default() });
     let proxies = Proxies::start(&direct, &weather, &rig.meter).await.expect("ports");
