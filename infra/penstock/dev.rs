@@ -106,6 +106,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
         ],
         verbose: args.verbose,
         events: Some(events),
+        bus: true,
         ..Options::new(program()?)
     })
     .await?;

@@ -76,9 +76,61 @@ pub(crate) const LISTEN: &str = "\
 Examples:
   penstock listen
   penstock listen --forward-to 127.0.0.1:3000/hooks/imports
-  penstock listen --json | jq -r 'select(.type == \"import.failed\") | .data.id'
+  penstock listen --json | jq -r 'select(.type == \"import.failed\") | .data.import.id'
 
-An event is {\"type\": \"import.<status>\", \"timestamp\": …, \"data\": the import}.";
+An event is what a webhook is sent: {\"id\": …, \"type\": \"import.<status>\", \"timestamp\": …, \"data\": …}. What is
+posted has the headers of Standard Webhooks, and is verified with the secret that is told at the start.";
+
+pub(crate) const WEBHOOKS: &str = "\
+Examples:
+  penstock webhooks add https://example.com/hooks --events import.completed,import.failed
+  penstock webhooks test whk_01KAKAX7PVE2NRKX37SYJHJP2W
+  penstock webhooks deliveries whk_01KAKAX7PVE2NRKX37SYJHJP2W
+
+The key needs the scope account:write.";
+
+pub(crate) const WEBHOOKS_ADD: &str = "\
+Examples:
+  penstock webhooks add https://example.com/hooks
+  penstock webhooks add https://example.com/hooks --events import.completed,import.failed --kinds products
+  SECRET=$(penstock webhooks add https://example.com/hooks --description shop)";
+
+pub(crate) const WEBHOOKS_LIST: &str = "\
+Examples:
+  penstock webhooks list
+  penstock webhooks list --json | jq -r 'select(.disabled) | .url'";
+
+pub(crate) const WEBHOOKS_SHOW: &str = "\
+Examples:
+  penstock webhooks show whk_01KAKAX7PVE2NRKX37SYJHJP2W";
+
+pub(crate) const WEBHOOKS_CHANGE: &str = "\
+Examples:
+  penstock webhooks change whk_01KAKAX7PVE2NRKX37SYJHJP2W --to https://example.com/hooks/new
+  penstock webhooks change whk_01KAKAX7PVE2NRKX37SYJHJP2W --events all --kinds products,orders
+  penstock webhooks change whk_01KAKAX7PVE2NRKX37SYJHJP2W --enable";
+
+pub(crate) const WEBHOOKS_DELETE: &str = "\
+Examples:
+  penstock webhooks delete whk_01KAKAX7PVE2NRKX37SYJHJP2W --yes";
+
+pub(crate) const WEBHOOKS_ROTATE: &str = "\
+Examples:
+  SECRET=$(penstock webhooks rotate whk_01KAKAX7PVE2NRKX37SYJHJP2W)";
+
+pub(crate) const WEBHOOKS_TEST: &str = "\
+Examples:
+  penstock webhooks test whk_01KAKAX7PVE2NRKX37SYJHJP2W";
+
+pub(crate) const WEBHOOKS_DELIVERIES: &str = "\
+Examples:
+  penstock webhooks deliveries whk_01KAKAX7PVE2NRKX37SYJHJP2W --limit 5
+  penstock webhooks deliveries whk_01KAKAX7PVE2NRKX37SYJHJP2W --json | jq -r 'select(.state == \"failed\") | .id'";
+
+pub(crate) const WEBHOOKS_RESEND: &str = "\
+Examples:
+  penstock webhooks resend whk_01KAKAX7PVE2NRKX37SYJHJP2W evt_01KAKAX7PVE2NRKX37SYJHJP2W
+  penstock webhooks resend whk_01KAKAX7PVE2NRKX37SYJHJP2W --after 2026-11-28T08:00:00Z --before 2026-11-28T12:00:00Z";
 
 pub(crate) const EXPORT: &str = "\
 Examples:

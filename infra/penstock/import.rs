@@ -68,6 +68,12 @@ pub(crate) struct ImportArgs {
     /// Judges every row against the catalogue and the file's other rows, and writes none until that is confirmed.
     #[arg(long, conflicts_with_all = ["dry_run", "preview", "local"])]
     review: bool,
+    /// Has its events carry a name and a text, such as batch=2026-11; may be given again.
+    #[arg(long, value_name = "NAME=TEXT", value_parser = entry, conflicts_with_all = ["preview", "local"])]
+    metadata: Vec<(String, String)>,
+    /// The endpoint that is told its events, whatever that asks for.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["preview", "local"])]
+    webhook: Option<String>,
     /// Shows what the file is, and its first rows as they would be read; imports nothing.
     #[arg(long)]
     preview: bool,
@@ -99,6 +105,12 @@ fn abort(text: &str) -> Result<Abort, String> {
     parts.filter(|abort| (1..=limits::ABORT_ROWS).contains(&abort.rows) && abort.percent <= 99).ok_or_else(|| {
         format!("write it as ROWS:PERCENT, 1 to {} rows and 0 to 99 percent, such as 1000:5", limits::ABORT_ROWS)
     })
+}
+
+/// `NAME=TEXT`.
+fn entry(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=TEXT")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A file, or an import whose upload is read again, and where the rejected rows go.
@@ -268,6 +280,8 @@ impl ImportArgs {
             filename: self.filename.clone().or_else(|| origin?.filename()),
             size: None,
             options: self.options(),
+            metadata: self.metadata.iter().cloned().collect(),
+            webhook: self.webhook.clone(),
         }
     }
 

@@ -24,7 +24,8 @@ pub(crate) enum KeysCommand {
         /// Whose it is to be; the account of --token if not given.
         #[arg(long)]
         account: Option<String>,
-        /// What it may do: import:read, import:write, import:delete, record:delete, admin. Separated by commas.
+        /// What it may do: import:read, import:write, import:delete, record:delete, import:confirm, account:write,
+        /// admin. Separated by commas.
         #[arg(long, value_delimiter = ',', default_value = "import:read,import:write,import:delete")]
         scopes: Vec<Scope>,
         /// What to call it.

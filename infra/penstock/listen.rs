@@ -1,4 +1,6 @@
-//! `penstock listen`: what happens to imports, as it happens. It looks at the service again and again.
+//! `penstock listen`: what happens to imports, as it happens. It looks at the service again and again, and tells what
+//! it finds as an endpoint would be told it: the same bodies, signed in the same way, by a secret of this command.
+//! Nothing is registered at the service, so it need not reach this machine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,8 +10,13 @@ use std::{
 
 use clap::Args;
 use penstock_client::{Client, ClientError, Import, ImportFilter, base_url};
-use penstock_model::{Status, rfc3339};
-use serde::Serialize;
+use penstock_model::{
+    EventId, EventMessage, EventType, Status,
+    event::{EventData, ImportTold},
+    rfc3339, unix_ms,
+};
+use penstock_webhooks::{Secret, signature};
+use reqwest::header::CONTENT_TYPE;
 
 use crate::{interrupt::Interrupts, service::Service, terminal};
 
@@ -21,9 +28,12 @@ const FORWARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(crate) struct ListenArgs {
-    /// Posts each event to a URL, as JSON; one that is not taken is said and not sent again.
+    /// Posts each event to a URL, as an endpoint gets it; one that is not taken is said and not sent again.
     #[arg(long, value_name = "URL")]
     forward_to: Option<String>,
+    /// Signs what is posted with this secret, whsec_… or whsk_…; with a new one, which is told, if not given.
+    #[arg(long, env = "PENSTOCK_WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<String>,
     /// Prints each event as a JSON object on a line.
     #[arg(long)]
     json: bool,
@@ -39,24 +49,44 @@ fn seconds(text: &str) -> Result<f64, String> {
     seconds.ok_or_else(|| "it is 0.1 to 3600 seconds".to_owned())
 }
 
-/// What has happened to an import, in the form of Standard Webhooks.
-#[derive(Debug, Serialize)]
+/// What has happened to an import.
 struct Event {
-    /// `import.` and the status that the import has now.
-    #[serde(rename = "type")]
-    kind: String,
-    /// When it was seen, in RFC 3339.
-    timestamp: String,
+    message: EventMessage,
     /// The import as it was then.
-    data: Import,
+    import: Import,
 }
 
 impl Event {
-    fn of(import: Import) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let timestamp = rfc3339(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-        Self { kind: format!("import.{}", import.status.as_str()), timestamp, data: import }
+    /// What an import's new status tells; `None` for one that awaits its upload, of which nobody is told. `base` is the
+    /// URL of the service.
+    fn of(import: Import, base: &str) -> Option<Self> {
+        let what: EventType = format!("import.{}", import.status.as_str()).parse().ok()?;
+        // When it ended is known; of what came before, when it was seen.
+        let at = import.completed_at.as_deref().and_then(unix_ms).unwrap_or_else(now_ms);
+        let is_counted = import.status.is_final() || import.status == Status::AwaitingConfirmation;
+        let told = ImportTold {
+            id: import.id.clone(),
+            kind: import.kind.clone(),
+            status: import.status,
+            writes_nothing: !import.options.writes(),
+            rows: is_counted.then_some(import.rows),
+            to_remove: import.to_remove.filter(|_| import.status == Status::AwaitingConfirmation),
+            removed: Some(import.removed).filter(|removed| *removed > 0),
+            failure: import.failure.as_ref().map(|failure| failure.code.clone()),
+            confirmed_as: import.confirmed_as.clone(),
+            metadata: import.metadata.clone(),
+            url: Some(format!("{base}/v1/imports/{}", import.id)),
+        };
+        let id = EventId::seen(at, &import.id.parse().ok()?, what).to_string();
+        let account = String::new();
+        let data = EventData { account, import: Some(told), export: None, webhook: None };
+        Some(Self { message: EventMessage { id, what, timestamp: rfc3339(at), data }, import })
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What is known of the imports at the service.
@@ -143,9 +173,12 @@ impl Known {
 pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::catch()?;
     let client = args.service.client()?;
-    let forward = args.forward_to.as_deref().map(Forward::to).transpose()?;
+    let forward = args.forward_to.as_deref().map(|url| Forward::to(url, args.secret.as_deref())).transpose()?;
     let mut known = Known::first(&client).await?;
     note!("listening to the imports of {}; interrupt it to end it", client.url());
+    if let Some(forward) = &forward {
+        note!("what is posted is verified with {}", forward.secret.verifies().expose());
+    }
     let mut gone = std::pin::pin!(terminal::reader_gone());
     let mut is_silent = false;
     loop {
@@ -168,9 +201,9 @@ pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
             }
             Err(error) => return Err(error.into()),
         }
-        for event in changed.into_iter().map(Event::of) {
+        for event in changed.into_iter().filter_map(|import| Event::of(import, client.url())) {
             if args.json {
-                terminal::say_json_line(&event)?
+                terminal::say_json_line(&event.message)?
             } else {
                 line(&event)?
             }
@@ -186,10 +219,10 @@ pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn line(event: &Event) -> anyhow::Result<()> {
-    let Import { id, kind, status, rows, filename, .. } = &event.data;
+    let Import { id, kind, status, rows, filename, .. } = &event.import;
     let name = filename.as_deref().unwrap_or("");
     let counts = format!("{} rows, {} failed", rows.processed, rows.failed);
-    say!("{}  {id}  {:<21}  {counts}  {kind}  {name}", event.timestamp, status.as_str());
+    say!("{}  {id}  {:<21}  {counts}  {kind}  {name}", event.message.timestamp, status.as_str());
     Ok(())
 }
 
@@ -197,21 +230,28 @@ fn line(event: &Event) -> anyhow::Result<()> {
 struct Forward {
     http: reqwest::Client,
     url: String,
+    secret: Secret,
 }
 
 impl Forward {
-    fn to(url: &str) -> anyhow::Result<Self> {
+    fn to(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
+        // It is read here and not by the parser of the command line, which would repeat one that is none.
+        let secret = secret.map(str::parse::<Secret>).transpose()?.unwrap_or_else(Secret::random);
         let url = base_url(url)?;
         let http = penstock_client::http_to(&url).timeout(FORWARD_TIMEOUT);
-        Ok(Self { http: http.build()?, url })
+        Ok(Self { http: http.build()?, url, secret })
     }
 
     /// Posts an event, and says so if it was not taken.
     async fn send(&self, event: &Event) {
-        let sent = self.http.post(&self.url).json(event).send().await;
+        let Event { message, import } = event;
+        let body = serde_json::to_vec(message).expect("an event's members have JSON");
+        let headers = signature::standard([&self.secret], &message.id, now_ms().div_euclid(1_000), &body);
+        let post = self.http.post(&self.url).headers(headers).header(CONTENT_TYPE, "application/json");
+        let sent = post.body(body).send().await;
         match sent.and_then(reqwest::Response::error_for_status) {
             Ok(_) => {}
-            Err(error) => note!("{} of {} was not taken: {error}", event.kind, event.data.id),
+            Err(error) => note!("{} of {} was not taken: {error}", message.what, import.id),
         }
     }
 }

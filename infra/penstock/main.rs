@@ -44,6 +44,7 @@ mod show;
 mod source;
 mod stack;
 mod terminal;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -201,6 +202,13 @@ enum Command {
     /// Shows what happens to imports as it happens, and posts it to a URL.
     #[command(after_help = help::LISTEN)]
     Listen(listen::ListenArgs),
+    /// Makes and changes the endpoints to which events are sent; shows what became of the events there, and sends them
+    /// again.
+    #[command(after_help = help::WEBHOOKS)]
+    Webhooks {
+        #[command(subcommand)]
+        command: webhooks::WebhooksCommand,
+    },
     /// Exports the records of a kind as a file from which an import reads the same records: NDJSON, or of a flat kind
     /// CSV.
     #[command(after_help = help::EXPORT)]
@@ -355,6 +363,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Delete { id, yes, json, service } => change::delete(&service, &id, yes, json).await,
         Command::Listen(args) => listen::run(args).await,
+        Command::Webhooks { command } => webhooks::run(command).await,
         Command::Export(args) => export::run(args).await,
         Command::Exports { command } => exports::run(command).await,
         Command::Records { command } => records::run(command).await,
@@ -411,6 +420,7 @@ async fn function(name: FunctionName) -> anyhow::Result<ExitCode> {
         FunctionName::Report => penstock_report::serve().await,
         FunctionName::Export => penstock_export::serve().await,
         FunctionName::Remove => penstock_remove::serve().await,
+        FunctionName::Notify => penstock_notify::serve().await,
         FunctionName::Sweep => penstock_sweep::serve().await,
     };
     served.map_err(|error| anyhow::anyhow!(error))?;

@@ -53,6 +53,10 @@ pub(crate) enum DeleteRecord {}
 #[derive(Debug)]
 pub(crate) enum Confirm {}
 
+/// Manages endpoints.
+#[derive(Debug)]
+pub(crate) enum WriteAccount {}
+
 /// Manages keys.
 #[derive(Debug)]
 pub(crate) enum Manage {}
@@ -80,6 +84,10 @@ impl Operation for DeleteRecord {
 
 impl Operation for Confirm {
     const SCOPE: Scope = Scope::ImportConfirm;
+}
+
+impl Operation for WriteAccount {
+    const SCOPE: Scope = Scope::AccountWrite;
 }
 
 impl Operation for Manage {

@@ -23,7 +23,7 @@ use axum::{
 #[cfg(test)]
 pub(crate) use declared::{Body, Operation, Shape, count, list, object, op, perhaps_text, text, word};
 #[cfg(test)]
-pub(crate) use document::{Contract, problem};
+pub(crate) use document::{Contract, no_webhooks, problem};
 
 use crate::{
     api::Api,

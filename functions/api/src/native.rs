@@ -17,6 +17,7 @@ mod records;
 mod removals;
 mod story;
 mod view;
+mod webhooks;
 
 #[cfg(test)]
 mod contract;
@@ -84,6 +85,7 @@ routes! {
             .refuses(409, &["was_dry_run"])
             .refuses(422, &["another_kind", "idempotency_key_reused", "size_of_stored_file", "unknown_kind"])
             .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
+            .refuses(422, &["invalid_metadata", "unknown_webhook"])
             .refuses(422, codes::OPTIONS)
             .refuses(429, &["busy", "too_many_bytes", "too_many_imports"]);
         get imports::list => op("listImports", "Lists imports, the newest first.")
@@ -361,6 +363,87 @@ routes! {
             .answers::<views::Export>(200, "The export, cancelled.")
             .refuses(404, &["not_found"])
             .refuses(409, &["already_ended"]);
+    }
+    "/v1/webhooks" => {
+        post webhooks::create => op("createWebhook", "Makes an endpoint, to which events are sent. A repeat makes another \
+            one.")
+            .about("The answer has the secret that verifies what is sent, which is shown this once.")
+            .needs(Scope::AccountWrite)
+            .takes::<views::NewWebhook>(true)
+            .answers::<views::Webhook>(201, "The endpoint.")
+            .leads(201, contract::OF_A_WEBHOOK, "id", "$response.body#/id")
+            .with(201, "Location", "Where the endpoint is, relative to this request.")
+            .refuses(409, &["too_many_webhooks"])
+            .refuses(422, &["invalid_url", "invalid_webhook"]);
+        get webhooks::list => op("listWebhooks", "Lists the endpoints, the newest first.")
+            .needs(Scope::AccountWrite)
+            .answers::<views::WebhookList>(200, "The endpoints, without secrets.")
+            .leads(200, &["getWebhook", "listDeliveries"], "id", "$response.body#/webhooks/0/id");
+    }
+    "/v1/webhooks/{id}" => {
+        get webhooks::show => op("getWebhook", "Reads an endpoint.")
+            .needs(Scope::AccountWrite)
+            .answers::<views::Webhook>(200, "The endpoint, without secrets.")
+            .refuses(404, &["not_found"]);
+        patch webhooks::change => op("changeWebhook", "Changes an endpoint. What is not given stays as it is.")
+            .needs(Scope::AccountWrite)
+            .takes::<views::WebhookPatch>(true)
+            .answers::<views::Webhook>(200, "The endpoint as it is now.")
+            .refuses(404, &["not_found"])
+            .refuses(422, &["invalid_url", "invalid_webhook"]);
+        delete webhooks::delete => op("deleteWebhook", "Deletes an endpoint. From then on nothing is sent to it.")
+            .needs(Scope::AccountWrite)
+            .done(204, "It is gone.")
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/webhooks/{id}/rotate" => {
+        post webhooks::rotate => op("rotateWebhookSecret", "Gives an endpoint a new secret.")
+            .about("What is sent is signed with it and, for 24 hours, with the ones before. A repeat makes another \
+                one.")
+            .needs(Scope::AccountWrite)
+            .answers::<views::Webhook>(200, "The endpoint, with its new secret, which is shown this once.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["too_many_secrets"]);
+    }
+    "/v1/webhooks/{id}/test" => {
+        post webhooks::test => op("testWebhook", "Sends an event `webhook.test` to an endpoint. A repeat sends another \
+            one.")
+            .needs(Scope::AccountWrite)
+            .answers::<views::Delivery>(202, "The delivery, which is attempted at once.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["webhook_disabled"]);
+    }
+    "/v1/webhooks/{id}/deliveries" => {
+        get webhooks::deliveries => op("listDeliveries", "Lists the deliveries to an endpoint of the last 30 days, \
+            that of the newest event first.")
+            .needs(Scope::AccountWrite)
+            .pages()
+            .answers::<views::DeliveryPage>(200, "A page of them.")
+            .leads_with(200, &["resendDelivery"], &[
+                ("id", "$request.path.id"),
+                ("event", "$response.body#/deliveries/0/id"),
+            ])
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/webhooks/{id}/deliveries/{event}/resend" => {
+        post webhooks::resend => op("resendDelivery", "Orders a delivery again: it is attempted at once, and as often \
+            as a new one. A repeat orders it once more.")
+            .needs(Scope::AccountWrite)
+            .answers::<views::Delivery>(202, "The delivery.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["webhook_disabled"]);
+    }
+    "/v1/webhooks/{id}/resend" => {
+        post webhooks::resend_range => op("resendDeliveries", "Orders the deliveries again that have not arrived, of \
+            the events of a time.")
+            .about("One request looks at no more than 100 of them; with `next_cursor` the next one goes on. A repeat \
+                orders none again that it has ordered.")
+            .needs(Scope::AccountWrite)
+            .takes::<views::ResendRange>(true)
+            .answers::<views::Resent>(202, "How many were ordered again.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["webhook_disabled"])
+            .refuses(422, &["invalid_range"]);
     }
     "/v1/accounts" => {
         get accounts::list => op("listAccounts", "Lists accounts by name, with what they have.")

@@ -28,7 +28,7 @@ fn has_failed(event: &Event) -> bool {
         Event::Request(asked) => asked.has_failed(),
         Event::Import { stage: Reached::Ended { failure, .. }, .. } => failure.is_some(),
         Event::Export { stage: ExportReached::Ended { failure, .. }, .. } => failure.is_some(),
-        Event::Import { .. } | Event::Export { .. } => false,
+        Event::Import { .. } | Event::Export { .. } | Event::OnBus { .. } => false,
         Event::Missed(_) => true,
     }
 }
@@ -38,6 +38,7 @@ fn line(event: &Event) -> String {
         Event::Request(asked) => request(asked),
         Event::Import { id, stage } => format!("{id} {}", reached(stage)),
         Event::Export { id, stage } => format!("{id} {}", export_reached(stage)),
+        Event::OnBus { what, id, of } => format!("{of} {what}: {id} is on the bus"),
         Event::Missed(events) => format!("{events} more lines came too fast to be printed"),
     }
 }

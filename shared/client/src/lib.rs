@@ -5,6 +5,7 @@ mod address;
 mod deletes;
 mod parts;
 mod removals;
+mod webhooks;
 
 use std::{path::Path, time::Duration};
 
@@ -14,10 +15,11 @@ use serde::de::DeserializeOwned;
 pub use address::{Credential, base_url};
 pub use bytes::Bytes;
 pub use penstock_model::views::{
-    Account, AccountPage, AccountRemoval, Confirm, Deleted, Detected, ErrorGroup, ErrorPage, ErrorSummary, Export,
-    ExportPage, Form, History, HistoryRound, Import, ImportFilter, ImportPage, Key, KindLine, ListedRecord, Moved,
-    NewExport, NewImport, NewKey, Origin, PartUrl, PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage,
-    Rejected, Removal, RemovalPage, TakenPart, Upload,
+    Account, AccountPage, AccountRemoval, Confirm, Deleted, Delivery, DeliveryAttempt, DeliveryPage, Detected,
+    ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage, Form, History, HistoryRound, Import, ImportFilter,
+    ImportPage, Key, KindLine, ListedRecord, Moved, NewExport, NewImport, NewKey, NewWebhook, Origin, PartUrl,
+    PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, ResendRange,
+    Resent, TakenPart, Upload, Webhook, WebhookPatch, WebhookSecretLine,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;

@@ -19,6 +19,8 @@ pub(crate) struct Contract {
     pub(crate) about: &'static str,
     /// What each route says of itself.
     pub(crate) operations: fn() -> Vec<Operation>,
+    /// The requests that it makes, by name, with a real body where there is one: the member `webhooks`.
+    pub(crate) webhooks: fn(&mut SchemaGenerator, Option<&Value>) -> Value,
     /// The parameters of its paths: what they are, and their schemas.
     pub(crate) paths: fn(&str) -> (&'static str, Value),
     /// The schema of an error with one of these codes.
@@ -54,6 +56,7 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
         let before = paths.entry(operation.path.clone()).or_default().insert(operation.method.to_owned(), said);
         assert!(before.is_none(), "{} {} is declared twice", operation.method, operation.path);
     }
+    let mut webhooks = (contract.webhooks)(&mut given, examples.get("receiveEvent request"));
     let mut schemas = given.take_definitions(true);
     let mut paths = serde_json::to_value(paths).expect("JSON");
     for (name, schema) in taken.take_definitions(true) {
@@ -68,8 +71,9 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
     let mut schemas = Value::Object(schemas);
     tidy(&mut paths);
     tidy(&mut schemas);
+    tidy(&mut webhooks);
     let up = "../".repeat(super::path_of(dialect).matches('/').count() - 1);
-    json!({
+    let mut document = json!({
         "openapi": "3.1.1",
         "info": {
             "title": contract.title,
@@ -85,7 +89,16 @@ pub(super) fn document(dialect: &Dialect, contract: &Contract) -> Value {
         },
         "paths": paths,
         "components": { "schemas": schemas, "securitySchemes": (contract.credentials)() },
-    })
+    });
+    if webhooks != json!({}) {
+        document["webhooks"] = webhooks;
+    }
+    document
+}
+
+/// Makes no requests.
+pub(crate) fn no_webhooks(_: &mut SchemaGenerator, _: Option<&Value>) -> Value {
+    json!({})
 }
 
 fn said(

@@ -1,5 +1,7 @@
 //! Creating an import.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
@@ -8,8 +10,8 @@ use axum::{
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
 use penstock_model::{
-    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat,
-    limits::UPLOAD_READERS,
+    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat, WebhookId,
+    limits::{self, UPLOAD_READERS},
 };
 use penstock_store::{
     Store,
@@ -41,6 +43,9 @@ pub(super) struct ImportRequest {
     size: Option<u64>,
     #[serde(default)]
     options: ImportOptions,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    webhook: Option<WebhookId>,
 }
 
 impl JsonShape for ImportRequest {
@@ -54,7 +59,8 @@ pub(super) async fn create(
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
-    let NewImport { kind, from, corrects, format, filename, size, options } = NewImport::check(body.value)?;
+    let NewImport { kind, from, corrects, format, filename, size, options, metadata, webhook } =
+        NewImport::check(body.value)?;
     if options.mode == Mode::Replace {
         caller.needs(Scope::RecordDelete)?;
     }
@@ -88,9 +94,16 @@ pub(super) async fn create(
             kind.read_by(&options.reading).map_err(refused)?;
         }
     }
+    if let Some(id) = &webhook
+        && store.webhook(&account, id).await?.is_none()
+    {
+        let message = format!("`webhook`: the account has no webhook {id}");
+        let refusal = Refusal::unprocessable("unknown_webhook", message);
+        return made_before(&store, &caller, idempotency.as_ref(), refusal).await;
+    }
     intake::admit(&store, &account, size).await?;
     let import = intake::import(&store, &account, caller.by.clone(), kind.clone(), filename, options);
-    let import = Import { kind_version: found.version, format, ..import };
+    let import = Import { kind_version: found.version, format, metadata, webhook, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),
         None => import,
@@ -162,11 +175,13 @@ struct NewImport {
     filename: Option<String>,
     size: Option<u64>,
     options: ImportOptions,
+    metadata: BTreeMap<String, String>,
+    webhook: Option<WebhookId>,
 }
 
 impl NewImport {
     fn check(request: ImportRequest) -> Result<Self, Refusal> {
-        let ImportRequest { kind, from, corrects, format, filename, size, options } = request;
+        let ImportRequest { kind, from, corrects, format, filename, size, options, metadata, webhook } = request;
         if from.is_some() && size.is_some() {
             let message = "`size` says how long a file is that is to be uploaded, and `from` names one that is stored: \
                            leave one of them out";
@@ -180,7 +195,8 @@ impl NewImport {
         if corrects.is_some() {
             story::check(&options)?;
         }
-        Ok(Self { kind, from, corrects, format, filename, size, options })
+        check_metadata(&metadata)?;
+        Ok(Self { kind, from, corrects, format, filename, size, options, metadata, webhook })
     }
 }
 
@@ -188,6 +204,26 @@ impl NewImport {
 fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Refusal> {
     let fields = schema.fields.iter().map(|field| field.name.as_str());
     Names::new(&schema.name, fields, &options.mapping).check().map_err(refused)
+}
+
+/// Refuses metadata that is out of bounds: its events would carry it.
+fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let invalid = |detail| Err(Refusal::unprocessable("invalid_metadata", detail));
+    let (entries, most) = (metadata.len(), limits::METADATA_KEYS);
+    if entries > most {
+        return invalid(format!("`metadata` has {entries} entries, the limit is {most}"));
+    }
+    for (name, value) in metadata {
+        let (chars, most) = (name.chars().count(), limits::METADATA_KEY_CHARS);
+        if !(1..=most).contains(&chars) {
+            return invalid(format!("`metadata`: a name has {chars} characters; it has 1 to {most}"));
+        }
+        let (chars, most) = (value.chars().count(), limits::METADATA_VALUE_CHARS);
+        if chars > most {
+            return invalid(format!("`metadata`: the value of `{name}` has {chars} characters, the limit is {most}"));
+        }
+    }
+    Ok(())
 }
 
 /// The refusal of a request whose import would fail.

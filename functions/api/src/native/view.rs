@@ -44,6 +44,8 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         kind_version: Some(import.kind_version).filter(|version| *version > 0),
         format: import.format,
         options: import.options,
+        metadata: import.metadata,
+        webhook: import.webhook.map(|webhook| webhook.to_string()),
         detected,
         columns: import.columns,
         ignored_columns: import.ignored_columns,

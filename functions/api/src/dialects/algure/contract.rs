@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operations;
-use crate::contract::{Body, Contract, Shape, count, list, object, perhaps_text, text};
+use crate::contract::{Body, Contract, Shape, count, list, no_webhooks, object, perhaps_text, text};
 
 pub(super) static CONTRACT: Contract = Contract {
     title: "Algure on Penstock",
@@ -14,6 +14,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": object(json!({ "code": { "type": "string", "enum": codes }, "message": text() })) }))
     },
     credentials: || json!({ "basic": { "type": "http", "scheme": "basic" } }),
+    webhooks: no_webhooks,
     examples: include_str!("../../../openapi/examples/algure.json"),
 };
 

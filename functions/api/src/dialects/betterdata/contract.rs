@@ -4,7 +4,9 @@ use penstock_model::codes;
 use serde_json::json;
 
 use super::operations;
-use crate::contract::{Body, Contract, Operation, Shape, count, list, object, op, perhaps_text, text, word};
+use crate::contract::{
+    Body, Contract, Operation, Shape, count, list, no_webhooks, object, op, perhaps_text, text, word,
+};
 
 pub(super) static CONTRACT: Contract = Contract {
     title: "Better Data on Penstock",
@@ -16,6 +18,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": text() }))
     },
     credentials: || json!({ "header": { "type": "apiKey", "in": "header", "name": "x-api-key" } }),
+    webhooks: no_webhooks,
     examples: include_str!("../../../openapi/examples/betterdata.json"),
 };
 

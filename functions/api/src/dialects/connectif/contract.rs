@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operations;
-use crate::contract::{Body, Contract, Shape, count, list, object, perhaps_text, text, word};
+use crate::contract::{Body, Contract, Shape, count, list, no_webhooks, object, perhaps_text, text, word};
 
 pub(super) static CONTRACT: Contract = Contract {
     title: "Connectif on Penstock",
@@ -16,6 +16,7 @@ pub(super) static CONTRACT: Contract = Contract {
             "type": "apiKey", "in": "header", "name": "Authorization", "description": "`apiKey <token>`",
         } })
     },
+    webhooks: no_webhooks,
     examples: include_str!("../../../openapi/examples/connectif.json"),
 };
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::operations;
-use crate::contract::{Body, Contract, Shape, count, list, object, perhaps_text, text, word};
+use crate::contract::{Body, Contract, Shape, count, list, no_webhooks, object, perhaps_text, text, word};
 
 pub(super) static CONTRACT: Contract = Contract {
     title: "Quotiza on Penstock",
@@ -18,6 +18,7 @@ pub(super) static CONTRACT: Contract = Contract {
         object(json!({ "error": error }))
     },
     credentials: || json!({ "bearer": { "type": "http", "scheme": "bearer" } }),
+    webhooks: no_webhooks,
     examples: include_str!("../../../openapi/examples/quotiza.json"),
 };
 
