@@ -13,8 +13,8 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, FunctionName, Grammar, ImportId, ImportOptions, Job, Order,
-    QueueName, Repeats, Status, StoredObject,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, EventId, FunctionName, Grammar, ImportId, ImportOptions, Job,
+    Order, QueueName, Repeats, Status, StoredObject,
 };
 use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -424,6 +424,7 @@ async fn an_order_to_continue_is_a_message_of_the_splits_queue() {
 /// Every order there is, about an import that nobody knows, so that there is nothing to do.
 fn orders() -> Vec<Order> {
     let import = || "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<ImportId>().expect("an id");
+    let event = || "evt_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse::<EventId>().expect("an id");
     let kind = "products".parse().expect("valid");
     let columns = vec!["sku".into(), "name".into(), "brand".into()];
     let job = Job::dry(account(), kind, &ImportOptions::default(), Grammar::CSV, columns);
@@ -442,7 +443,14 @@ fn orders() -> Vec<Order> {
             Some(Order::Export { account: account(), export: "exp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id") })
         }
         Order::Export { .. } => Some(Order::to_remove(&account(), &import())),
-        Order::Remove { .. } => None,
+        Order::Remove { .. } => Some(Order::Tell { account: account(), event: event() }),
+        Order::Tell { .. } => Some(Order::Deliver {
+            account: account(),
+            webhook: "whk_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id"),
+            event: event(),
+            attempt: 0,
+        }),
+        Order::Deliver { .. } => None,
     };
     std::iter::successors(Some(Order::Chunk(Box::new(chunk))), next).collect()
 }

@@ -14,14 +14,18 @@ use std::{
 use penstock_client::{Bytes, NewExport, NewImport};
 use penstock_local::{Call, Options};
 use penstock_model::{
-    Abort, AccountRemovalStage, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, limits,
+    Abort, AccountRemovalStage, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, Webhook,
+    WebhookChange, WebhookId, limits,
 };
+use penstock_webhooks::Secret;
 use reqwest::Method;
 use serde_json::json;
 use support::{
     Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
-    files, http, storage,
+    files, http,
+    receiver::{Manner, Receiver},
+    storage,
     tenant::key_of,
     until, upload,
 };
@@ -68,6 +72,7 @@ fn local(resource: &str) -> Option<String> {
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
         "!Sub ${ResultsBucket.Arn}/exports/*" => "results/exports".to_owned(),
         "!GetAtt ResultsBucket.Arn" => "results".to_owned(),
+        bus if bus.ends_with(":event-bus/${EventBus}") => "penstock".to_owned(),
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
         by_name if by_name.contains("penstock-uploads-${Stack}/uploads/*") => uploads("/uploads"),
@@ -99,6 +104,8 @@ fn allowed() -> BTreeSet<Call> {
         let policies = &template["Resources"][role.as_str()]["Properties"]["Policies"];
         let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
         for statement in statements {
+            // One that stands under a condition, as it is where the condition holds.
+            let statement = if let Value::Tagged(tagged) = statement { &tagged.value[1] } else { statement };
             for action in list(&statement["Action"]).into_iter().map(|action| action.as_str().expect("an action")) {
                 assert!(!action.contains('*'), "{role}: {action}");
                 if OF_LAMBDA.contains(&action) {
@@ -275,6 +282,43 @@ async fn run_parts(stack: &Stack) {
     stack.pass(Duration::from_secs(25 * 3600)).await;
     assert_eq!(stack.ended(&expired).await.status, Status::Expired);
     stack.cloud.quiet().await;
+}
+
+/// Webhooks: one that fails, is ordered again hours later, and is gone at last; one that is deleted before an attempt;
+/// and a message that goes back.
+async fn run_webhooks(stack: &Stack) {
+    let store = stack.cloud.store();
+    let receiver = Receiver::with([Manner::Status(500); 5].into_iter().chain([Manner::Status(410)])).await;
+    let made = async |number: u8| {
+        let id = WebhookId::new(store.now_ms(), [number; 10]);
+        let secret = Secret::random().expose();
+        let webhook = Webhook::new(id, "1".parse().expect("valid"), receiver.url(), secret, store.now_ms());
+        store.create_webhook(&webhook).await.expect("stored");
+        webhook
+    };
+    let webhook = made(1).await;
+    let told = store.send_test(&webhook).await.expect("ordered");
+    let now = async || store.webhook(&webhook.account, &webhook.id).await.expect("read").expect("there");
+    stack.passes_until("the endpoint is disabled", async || now().await.disabled.is_some()).await;
+    let enabled = now().await.change(WebhookChange { disabled: Some(false), ..WebhookChange::default() }, 1);
+    assert!(store.replace_webhook(&now().await, &enabled).await.expect("stored"));
+    assert!(store.resend(&webhook.account, &webhook.id, told.id()).await.expect("stored").is_some());
+    stack.cloud.quiet().await;
+    assert_eq!(receiver.came().len(), 7);
+    receiver.set([Manner::Status(500)]);
+    let deleted = made(2).await;
+    store.send_test(&deleted).await.expect("ordered");
+    stack.cloud.quiet().await;
+    for webhook in store.list_webhooks(&webhook.account).await.expect("read") {
+        assert!(store.delete_webhook(&webhook.account, &webhook.id).await.expect("deleted"));
+    }
+    stack.pass(Duration::from_secs(61)).await;
+    stack.cloud.quiet().await;
+    let queue = stack.cloud.queue(QueueName::Notifications.as_str()).expect("the queue");
+    queue.send("no order".to_owned(), None, Duration::ZERO);
+    until("the message has gone back", async || queue.depth().in_flight == 1).await;
+    stack.cloud.quiet().await;
+    queue.purge();
 }
 
 /// Exports: fetched and deleted, finished by another than who put the file together, cancelled with a part stored.
@@ -464,10 +508,12 @@ async fn roles_allow_what_the_functions_do_and_nothing_else() {
     let crashes = tempfile::tempdir().expect("a folder");
     let stack = stack_with_crashes_and(crashes.path(), |options| {
         options.proxy = true;
+        options.bus = true;
         options.environment.push(("PENSTOCK_RATE_LIMITS".into(), "algure.all.account=1000/60".into()));
     })
     .await;
     run(&stack, crashes.path()).await;
+    run_webhooks(&stack).await;
     stack.cloud.quiet().await;
     let mut made = BTreeSet::new();
     finish(stack, &mut made).await;

@@ -139,6 +139,9 @@ const ELSEWHERE: &[&str] = &[
     "delete.",
     "removal.",
     "kind.",
+    // `tests/webhooks.rs`
+    "event.",
+    "delivery.",
     // `tests/dialects`, `tests/parts.rs`
     "upload.",
     "parts.",

@@ -7,6 +7,8 @@ use std::{
     sync::mpsc,
 };
 
+use penstock_webhooks::{VerifyKey, signature};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, support::lines::Lines, until};
@@ -24,7 +26,7 @@ fn every_change_is_printed_and_forwarded_once() {
     // Whoever gets the events: it refuses the first.
     let receiver = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = receiver.local_addr().expect("an address").to_string();
-    let (posted, posts) = mpsc::channel::<Value>();
+    let (posted, posts) = mpsc::channel::<(HeaderMap, Vec<u8>)>();
     std::thread::spawn(move || {
         let mut statuses = ["500 Internal Server Error"].into_iter().chain(std::iter::repeat("204 No Content"));
         for stream in receiver.incoming() {
@@ -34,7 +36,7 @@ fn every_change_is_printed_and_forwarded_once() {
                 assert!(head.starts_with("POST /hooks HTTP/1.1"), "{head}");
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).expect("a body");
-                if posted.send(serde_json::from_slice(&body).expect("JSON")).is_err() {
+                if posted.send((headers(&head), body)).is_err() {
                     return;
                 }
                 let answer = format!("HTTP/1.1 {}\r\ncontent-length: 0\r\n\r\n", statuses.next().expect("endless"));
@@ -52,37 +54,48 @@ fn every_change_is_printed_and_forwarded_once() {
     let mut said = Lines::of(child.stderr.take().expect("piped"));
     let first = said.next().expect("a line");
     assert!(first.starts_with(&format!("listening to the imports of {}", dev.url)), "{first}");
+    let told = said.next().expect("a line");
+    let key = told.strip_prefix("what is posted is verified with ").expect("the secret").to_owned();
     let (one, two) = (import(&good), import(&bad));
     // Events until both have ended.
     let mut events: Vec<Value> = Vec::new();
     let mut lines = Lines::of(child.stdout.take().expect("piped"));
     let ended = |events: &[Value], id: &str| {
-        events.iter().any(|event| event["data"]["id"] == id && !event["data"]["completed_at"].is_null())
+        events.iter().any(|event| event["data"]["import"]["id"] == id && !event["data"]["import"]["rows"].is_null())
     };
     while !(ended(&events, &one) && ended(&events, &two)) {
         let line = lines.next().expect("a line");
         events.push(serde_json::from_str(&line).expect("JSON"));
     }
     for event in &events {
-        let status = event["data"]["status"].as_str().expect("a status");
+        let status = event["data"]["import"]["status"].as_str().expect("a status");
         assert_eq!(event["type"], format!("import.{status}"));
         // What was over before is no news.
-        assert_ne!(event["data"]["id"], before.as_str(), "{events:#?}");
+        assert_ne!(event["data"]["import"]["id"], before.as_str(), "{events:#?}");
+        assert!(event["id"].as_str().is_some_and(|id| id.starts_with("evt_")), "{event}");
     }
     for id in [&one, &two] {
         let of_one: Vec<&str> = events
             .iter()
-            .filter(|event| event["data"]["id"] == id.as_str())
+            .filter(|event| event["data"]["import"]["id"] == id.as_str())
             .filter_map(|event| event["type"].as_str())
             .collect();
         let mut once = of_one.clone();
         once.dedup();
         assert_eq!(once, of_one, "a status came twice");
-        let order = ["import.awaiting_upload", "import.processing", "import.completed", "import.completed_with_errors"];
+        let order = ["import.processing", "import.completed", "import.completed_with_errors"];
         assert!(of_one.is_sorted_by_key(|kind| order.iter().position(|known| known == kind)), "{of_one:?}");
     }
-    let forwarded: Vec<Value> = events.iter().map(|_| posts.recv().expect("a post")).collect();
-    assert_eq!(forwarded, events);
+    // Each is posted once, and signed as an endpoint is told it.
+    let key: VerifyKey = key.parse().expect("a secret");
+    for event in &events {
+        let (headers, body) = posts.recv().expect("a post");
+        assert_eq!(&serde_json::from_slice::<Value>(&body).expect("JSON"), event);
+        assert_eq!(headers["webhook-id"], event["id"].as_str().expect("an id"));
+        let at: i64 = headers["webhook-timestamp"].to_str().expect("ASCII").parse().expect("seconds");
+        assert_eq!(signature::verify(std::slice::from_ref(&key), &headers, &body, at), Ok(()));
+        assert!(signature::verify(std::slice::from_ref(&key), &headers, b"{}", at).is_err());
+    }
     // One that was not taken is said.
     let refused = said.next().expect("a line");
     assert!(refused.contains("was not taken") && refused.contains("500"), "{refused}");
@@ -100,6 +113,33 @@ fn head(reader: &mut impl BufRead) -> Option<(String, usize)> {
     }
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     Some((head, length.unwrap_or(0)))
+}
+
+/// The headers of a head.
+fn headers(head: &str) -> HeaderMap {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let header = |(name, value): (&str, &str)| {
+        let name: HeaderName = name.parse().expect("a name");
+        (name, HeaderValue::from_str(value).expect("a value"))
+    };
+    lines.map(header).collect()
+}
+
+/// A secret that is given verifies as well, and is not told by the help.
+#[test]
+fn a_secret_may_be_given() {
+    let dev = Dev::start(&[]);
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let arguments = ["listen", "--forward-to", "127.0.0.1:9", "--url", &dev.url, "--token", "local.secret"];
+    let mut command = penstock(&arguments);
+    let mut child = command.env("PENSTOCK_WEBHOOK_SECRET", secret).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut said = Lines::of(child.stderr.take().expect("piped"));
+    said.next().expect("a line");
+    assert_eq!(said.next().as_deref(), Some(&*format!("what is posted is verified with {secret}")));
+    signal(&child, "INT");
+    assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));
+    let help = penstock(&["listen", "--help"]).env("PENSTOCK_WEBHOOK_SECRET", secret).output().expect("it runs");
+    assert!(!String::from_utf8_lossy(&help.stdout).contains(secret));
 }
 
 #[test]

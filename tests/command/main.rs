@@ -20,6 +20,7 @@ mod signals;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod webhooks;
 
 use std::{
     collections::BTreeMap,
@@ -54,11 +55,12 @@ fn penstock(arguments: &[&str]) -> Command {
 }
 
 /// What the command's environment is to say.
-const CLEAN: [(&str, Option<&str>); 7] = [
+const CLEAN: [(&str, Option<&str>); 8] = [
     ("PENSTOCK_KEY", None),
     ("PENSTOCK_URL", None),
     ("PENSTOCK_TOKEN", None),
     ("PENSTOCK_PROFILE", None),
+    ("PENSTOCK_WEBHOOK_SECRET", None),
     ("NO_COLOR", None),
     ("TERM", Some("xterm")),
     ("XDG_CONFIG_HOME", Some("/nonexistent")),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use support::{
     Stack, held,
     http::{Answer, send},
+    receiver::Receiver,
     upload,
 };
 
@@ -123,26 +124,39 @@ fn settled(value: &mut Value) {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
                 match member {
-                    Value::String(url) if name.to_lowercase().ends_with("url") => {
-                        *url = "https://BUCKET.s3.amazonaws.com/KEY?SIGNATURE".to_owned()
-                    }
+                    Value::String(url) if name.to_lowercase().ends_with("url") => *url = settled_url(url),
                     Value::Object(fields) if name == "fields" && fields.contains_key("policy") => {
                         fields.values_mut().for_each(|field| *field = "SIGNED".into());
                     }
                     Value::String(secret) if name == "token" || name == "secret" => *secret = "SECRET".to_owned(),
+                    Value::Number(ms) if name == "ms" => *ms = 12.into(),
                     other => settled(other),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(settled),
-        Value::String(text) => {
-            let id = Regex::new("(imp|exp|key)_[0-9A-Za-z]{10,}").expect("a pattern");
-            let moment = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").expect("a pattern");
-            let with_id = id.replace_all(text, "${1}_01M8GMXX43FK0742A8WYZ0YC8G").into_owned();
-            *text = moment.replace_all(&with_id, "2026-11-28T08:39:12Z").into_owned();
-        }
+        Value::String(text) => *text = settled_text(text),
         _ => {}
     }
+}
+
+/// A URL of the API, of an endpoint, or else of the storage.
+fn settled_url(url: &str) -> String {
+    match url.find("/v1/") {
+        Some(path) => settled_text(&format!("https://api.example.com{}", &url[path..])),
+        None if url.ends_with("/events") || url.starts_with("https://example.com/") => {
+            "https://example.com/hooks".to_owned()
+        }
+        None => "https://BUCKET.s3.amazonaws.com/KEY?SIGNATURE".to_owned(),
+    }
+}
+
+/// A text whose ids and moments are always the same.
+fn settled_text(text: &str) -> String {
+    let id = Regex::new("(imp|exp|key|whk|evt)_[0-9A-Za-z]{10,}").expect("a pattern");
+    let moment = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").expect("a pattern");
+    let with_id = id.replace_all(text, "${1}_01M8GMXX43FK0742A8WYZ0YC8G");
+    moment.replace_all(&with_id, "2026-11-28T08:39:12Z").into_owned()
 }
 
 /// `PENSTOCK_RENEW=1 cargo test --test contract` renews the examples; then the documents are to be renewed.
@@ -212,6 +226,7 @@ async fn answers_are_what_the_document_says() {
     replace(&mut asking).await;
     kinds(&mut asking).await;
     exports(&mut asking).await;
+    webhooks(&mut asking).await;
     keys(&mut asking).await;
     let answers = asking.answers;
     stack.stop().await;
@@ -322,6 +337,58 @@ async fn exports(asking: &mut Asking<'_>) {
     );
     assert_eq!(asking.ask("getExport", "/v1/exports/none", None).await.status, 404);
     assert_eq!(asking.ask("deleteExport", &path, None).await.status, 204);
+}
+
+/// An endpoint, and what is sent to it, which is the body that the document's `webhooks` show.
+async fn webhooks(asking: &mut Asking<'_>) {
+    let receiver = Receiver::start().await;
+    let new = json!({ "url": "https://example.com/hooks", "events": ["import.completed"], "kinds": ["products"] });
+    let made = asking.ask("createWebhook", "/v1/webhooks", Some(new)).await.json();
+    let of = |path: &str| format!("/v1/webhooks/{}{path}", made["id"].as_str().expect("an id"));
+    for (body, status) in [(json!({ "url": "http://example.com/" }), 422), (json!({ "url": "" }), 422)] {
+        assert_eq!(asking.ask("createWebhook", "/v1/webhooks", Some(body)).await.status, status);
+    }
+    asking.ask("listWebhooks", "/v1/webhooks", None).await;
+    asking.ask("getWebhook", &of(""), None).await;
+    assert_eq!(asking.ask("getWebhook", "/v1/webhooks/none", None).await.status, 404);
+    asking.ask("changeWebhook", &of(""), Some(json!({ "description": "shop", "disabled": true }))).await;
+    assert_eq!(asking.ask("changeWebhook", &of(""), Some(json!({ "kinds": [] }))).await.status, 422);
+    assert_eq!(asking.ask("testWebhook", &of("/test"), None).await.refusal(), (409, "webhook_disabled".into()));
+    asking.ask("changeWebhook", &of(""), Some(json!({ "url": receiver.url(), "disabled": false }))).await;
+    asking.ask("rotateWebhookSecret", &of("/rotate"), None).await;
+    let new = json!({ "kind": "products", "metadata": { "batch": "2026-11" }, "webhook": made["id"] });
+    let import = asking.ask("createImport", "/v1/imports", Some(new)).await.json();
+    let url = import["upload"]["url"].as_str().expect("a URL");
+    let put = support::http::client().put(url).header("if-none-match", "*");
+    assert_eq!(send(put.body("sku,name,brand\nOK-7,Fine,Acme\n")).await.status, 200);
+    // The deliveries of the import's events, once both have arrived.
+    let mut page = json!(null);
+    support::until("both events have arrived", async || {
+        asking.forget("listDeliveries", 200);
+        page = asking.ask("listDeliveries", &of("/deliveries"), None).await.json();
+        let deliveries = page["deliveries"].as_array().expect("a list").iter();
+        deliveries.filter(|delivery| delivery["state"] == "delivered").count() == 2
+    })
+    .await;
+    let completed = &page["deliveries"][0]["event"];
+    let said = &asking.document["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"];
+    for came in receiver.came() {
+        let body: Value = serde_json::from_slice(&came.body).expect("JSON");
+        schema::check(&asking.document, &said["schema"], &body).unwrap_or_else(|fault| panic!("{fault}: {body:#}"));
+        for header in asking.document["webhooks"]["event"]["post"]["parameters"].as_array().expect("headers") {
+            assert!(came.headers.contains_key(header["name"].as_str().expect("a name")), "{header}");
+        }
+    }
+    asking.answers.insert("receiveEvent request".to_owned(), completed.clone());
+    let event = completed["id"].as_str().expect("an id");
+    asking.ask("resendDelivery", &of(&format!("/deliveries/{event}/resend")), None).await;
+    assert_eq!(asking.ask("resendDelivery", &of("/deliveries/none/resend"), None).await.status, 404);
+    let range = |after: &str| json!({ "after": after, "before": "2026-01-02T00:00:00Z" });
+    asking.ask("resendDeliveries", &of("/resend"), Some(range("2026-01-01T00:00:00Z"))).await;
+    assert_eq!(asking.ask("resendDeliveries", &of("/resend"), Some(range("x"))).await.status, 422);
+    asking.ask("testWebhook", &of("/test"), None).await;
+    assert_eq!(asking.ask("deleteWebhook", &of(""), None).await.status, 204);
+    assert_eq!(asking.ask("deleteWebhook", &of(""), None).await.status, 404);
 }
 
 async fn keys(asking: &mut Asking<'_>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// Languages of blocks that are no commands.
-const LANGUAGES: [&str; 2] = ["diff", "text"];
+const LANGUAGES: [&str; 5] = ["diff", "js", "json", "python", "text"];
 
 /// A document of the repository.
 pub(crate) struct Document {

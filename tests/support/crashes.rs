@@ -24,6 +24,7 @@ pub async fn stack_with_crashes_and(folder: &Path, change: impl FnOnce(&mut Opti
             &mut functions.report,
             &mut functions.export,
             &mut functions.remove,
+            &mut functions.notify,
             &mut functions.sweep,
         ] {
             function.environment.push(directory.clone());

@@ -9,6 +9,7 @@ pub mod files;
 pub mod held;
 pub mod http;
 pub mod lines;
+pub mod receiver;
 pub mod reference;
 pub mod rng;
 pub mod rules;
@@ -224,7 +225,7 @@ impl Stack {
 
     /// What the functions logged last.
     pub fn logs(&self) -> String {
-        ["split", "validate", "report", "export", "remove", "sweep"]
+        ["split", "validate", "report", "export", "remove", "notify", "sweep"]
             .map(|function| format!("== {function}\n{}", self.cloud.logs(function)))
             .concat()
     }

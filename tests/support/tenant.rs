@@ -1,7 +1,10 @@
 //! An account that has used all that the product does: what can be stored of a tenant is stored of this one.
 
 use penstock_client::{Bytes, Client, NewExport, NewImport, NewKey};
-use penstock_model::{ExportCompression, ExportFormat, ExportStatus, ImportOptions, Mode, Scope, Status};
+use penstock_model::{
+    Disabled, DisabledFor, ExportCompression, ExportFormat, ExportStatus, ImportOptions, Mode, Scope, Status, Webhook,
+    WebhookId,
+};
 use reqwest::{
     Method,
     multipart::{Form, Part},
@@ -46,6 +49,7 @@ impl Tenant {
         stack.client.revoke_key(&revoked).await.expect("revoked");
         let client = stack.client_of(&token);
         let mut tenant = Self { account: account.into(), token, client, word: word.into(), ids: vec![id, revoked] };
+        tenant.webhook(stack).await;
         tenant.kinds(stack).await;
         tenant.imports(stack).await;
         tenant.dialects(stack).await;
@@ -57,6 +61,21 @@ impl Tenant {
     async fn ask(&self, stack: &Stack, method: Method, path: &str, body: String) {
         let answer = send(stack.request(method.clone(), path).bearer_auth(&self.token).body(body)).await;
         assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.text());
+    }
+
+    /// An endpoint that is disabled: what it is to be told is kept for it, and changes no more.
+    async fn webhook(&mut self, stack: &Stack) {
+        let store = stack.cloud.store();
+        let (now, account) = (store.now_ms(), self.account.parse().expect("valid"));
+        let id = WebhookId::new(now, penstock_store::random());
+        let url = format!("https://{}.example/", self.word);
+        let webhook = Webhook {
+            description: Some(self.word.clone()),
+            disabled: Some(Disabled { reason: DisabledFor::Asked, at: now }),
+            ..Webhook::new(id.clone(), account, url, "whsec_".to_owned(), now)
+        };
+        store.create_webhook(&webhook).await.expect("stored");
+        self.ids.push(id.to_string());
     }
 
     /// Kinds of its own: one that stays, with two versions; a version that goes, and a kind that goes.

@@ -20,7 +20,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 28] = [
+const ACTIONS: [&str; 29] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:DeleteItem",
@@ -30,6 +30,7 @@ const ACTIONS: [&str; 28] = [
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:UpdateItem",
+    "events:PutEvents",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "s3:AbortMultipartUpload",
@@ -100,7 +101,15 @@ impl Template {
     fn statements(&self, role: &str) -> Vec<&Value> {
         let policies = self.properties(role)["Policies"].as_sequence().expect("policies");
         let statements = policies.iter().map(|policy| &policy["PolicyDocument"]["Statement"]);
-        statements.flat_map(|statements| statements.as_sequence().expect("statements")).collect()
+        statements.flat_map(|statements| statements.as_sequence().expect("statements")).map(as_allowed).collect()
+    }
+}
+
+/// A statement that stands under a condition, as it is where the condition holds; any other as it is.
+fn as_allowed(statement: &Value) -> &Value {
+    match statement {
+        Value::Tagged(tagged) => &tagged.value[1],
+        statement => statement,
     }
 }
 
@@ -211,6 +220,16 @@ fn functions_read_the_queues_that_the_table_gives_them() {
     assert_eq!(found, wanted);
     let chunks = template.events("ValidateFunction", "SQS").next().expect("the chunks queue");
     assert_eq!(shown(&chunks["ScalingConfig"]["MaximumConcurrency"]), "!Ref ValidatorConcurrency");
+    let notifications = template.events("NotifyFunction", "SQS").next().expect("the notifications queue");
+    assert_eq!(shown(&notifications["ScalingConfig"]["MaximumConcurrency"]), "!Ref NotifierConcurrency");
+}
+
+#[test]
+fn the_sender_knows_the_url_of_the_api() {
+    let template = Template::read();
+    let url = template.environment("NotifyFunction")["PENSTOCK_API_URL"].clone();
+    let of_the_stack = shown(&template.0["Outputs"]["ApiUrl"]["Value"]);
+    assert_eq!(url, format!("!If\n- HasEventsApiUrl\n- !Ref EventsApiUrl\n- {of_the_stack}"));
 }
 
 #[test]
@@ -276,6 +295,8 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         ("PENSTOCK_ACCOUNT_DAY_BYTES", "!Ref AccountDayBytes"),
         ("PENSTOCK_RATE_LIMITS", "!Ref RateLimits"),
         ("PENSTOCK_CORS_ORIGINS", "!Join\n- ','\n- !Ref CorsOrigins"),
+        ("PENSTOCK_EVENT_BUS", "!Ref EventBus"),
+        ("PENSTOCK_WEBHOOK_PORTS", "!Join\n- ','\n- !Ref WebhookPorts"),
         ("PENSTOCK_STACK", "!Ref AWS::StackName"),
     ];
     for function in FunctionName::ALL {
@@ -286,6 +307,8 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
         for name in environment.keys().filter(|name| name.starts_with("PENSTOCK_")) {
             assert!(asked.contains(*name), "{function} gets {name}, which nothing reads");
         }
+        // The way to the machine itself is open in the local cloud alone.
+        assert!(!environment.contains_key("PENSTOCK_WEBHOOK_LOOPBACK"), "{function}");
         // What fault tests set, nothing that is deployed knows.
         assert!(FAULT_VARIABLES.iter().all(|name| !environment.contains_key(*name)), "{function}");
         for (name, reference) in references {
@@ -374,6 +397,7 @@ fn roles_name_their_actions_and_what_they_act_on() {
                 }
                 let is_ours = resource.starts_with("!GetAtt ")
                     || resource.starts_with("!Sub ${")
+                    || resource.ends_with("${AWS::AccountId}:event-bus/${EventBus}")
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
                 assert!(is_ours, "{role}: {resource}");
                 let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*"];
