@@ -7,13 +7,16 @@ not as promised.
 import argparse
 import base64
 import contextlib
+import hmac
 import http.client
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -122,7 +125,7 @@ def keys(api, cloud):
     api.want(401, "GET", "/v1/imports", token="key_0.0")
     # An admin key imports nothing.
     api.want(403, "GET", "/v1/imports", token=admin)
-    scopes = ["import:read", "import:write", "import:delete", "import:confirm", "record:delete"]
+    scopes = ["import:read", "import:write", "import:delete", "import:confirm", "record:delete", "account:write"]
     api.token = api.want(201, "POST", "/v1/keys", {"account": "shop", "scopes": scopes}, token=admin)["token"]
     return admin
 
@@ -305,6 +308,58 @@ class Rule:
         return f"{import_id}: {', '.join(sorted(told_of))}"
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """An endpoint of the shop, which keeps what it is sent."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.received.append((dict(self.headers.items()), body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def webhook(api, cloud, resources):
+    """An endpoint is told of an import that ends, by a request that it can verify."""
+    functions = cloud.client("lambda")
+    told("ApiFunction and NotifyFunction may send events to this machine, which no deployed stack does")
+    for name in (resources["ApiFunction"], resources["NotifyFunction"]):
+        environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables = {**environment, "PENSTOCK_WEBHOOK_LOOPBACK": "true"}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server.received = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/events"
+        made = api.want(201, "POST", "/v1/webhooks", {"url": url, "events": ["import.completed"]})
+        import_id = upload(api, b"sku,name,brand\nW-1,Lamp,Acme\n")["id"]
+        ended = api.ended(import_id)
+        headers, body = until(60, "the endpoint is told", lambda: server.received and server.received[0])
+        headers = {name.lower(): value for name, value in headers.items()}
+        signed = b"%s.%s.%s" % (headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body)
+        key = base64.b64decode(made["secret"].removeprefix("whsec_"))
+        expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+        assert expected in headers["webhook-signature"].split(" "), headers
+        event = json.loads(body)
+        assert (event["type"], event["data"]["import"]["id"]) == ("import.completed", import_id), event
+        assert event["data"]["import"]["rows"] == ended["rows"], event
+        path = f"/v1/webhooks/{made['id']}"
+
+        def delivered():
+            [delivery] = api.want(200, "GET", f"{path}/deliveries")["deliveries"]
+            return delivery["state"] == "delivered" and delivery
+
+        until(60, "the delivery is noted", delivered)
+        api.want(204, "DELETE", path)
+        return f"{event['type']} of {import_id}: {len(server.received)} request"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class Sweeper:
     """SweepFunction, invoked as its schedule does, with a clock that can be ahead."""
 
@@ -462,6 +517,8 @@ def run(cloud, folder):
         told(native(api))
     with step("events on the bus"):
         told(rule.tells(api))
+    with step("a webhook"):
+        told(webhook(api, cloud, resources))
     with step("export, delete, replace, confirm"):
         for removed in removals(api):
             told(removed)

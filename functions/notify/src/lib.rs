@@ -16,7 +16,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use penstock_model::{Order, QueueName};
 use penstock_runtime::all_at_once;
-use penstock_store::{Result, Settings, Store};
+use penstock_store::{Result, Store};
 use penstock_webhooks::{Network, Policy, Sender};
 
 /// Serves invocations until the process is ended.
@@ -25,17 +25,10 @@ use penstock_webhooks::{Network, Policy, Sender};
 /// When the environment is incomplete, the machine has no certificates of authorities, or the Runtime API is gone.
 pub async fn serve() -> Result<(), Error> {
     let store = penstock_runtime::start()?;
-    let within = Duration::from_secs(store.settings().webhook_seconds);
-    let sender = Sender::new(policy(store.settings()))?.within(within);
+    let settings = store.settings();
+    let policy = Policy::of(settings.webhook_loopback, &settings.webhook_ports);
+    let sender = Sender::new(policy)?.within(Duration::from_secs(settings.webhook_seconds));
     lambda_runtime::run(service_fn(|event| handle(&store, &sender, event))).await
-}
-
-/// Where events may be sent: the local cloud's settings also let them be sent to this machine itself.
-pub fn policy(settings: &Settings) -> Policy {
-    match settings.webhook_loopback {
-        true => Policy::local(),
-        false => Policy::deployed(settings.webhook_ports.iter().copied()),
-    }
 }
 
 /// Answers one invocation: a batch of the notifications queue.

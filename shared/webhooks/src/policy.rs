@@ -34,6 +34,11 @@ impl Policy {
         Self { loopback: true, ..Self::deployed([]) }
     }
 
+    /// The policy of the local cloud or of a stack with these ports more, as a function's settings say it.
+    pub fn of(loopback: bool, ports: &[u16]) -> Self {
+        if loopback { Self::local() } else { Self::deployed(ports.iter().copied()) }
+    }
+
     /// Why nothing may be sent to an address: what its range is for. `None` where it may.
     pub fn refused(&self, address: IpAddr) -> Option<&'static str> {
         address::refused(address).filter(|_| !(self.loopback && address.is_loopback()))

@@ -78,6 +78,7 @@ pub(super) fn page(dialect: &Dialect, document: &Value) -> String {
         writeln!(page, "<p>A program reads <a href=\"{at}\">the OpenAPI document</a>, of which this page is made.</p>");
     credentials(&mut page, document);
     operations(&mut page, document);
+    webhooks(&mut page, document);
     schemas(&mut page, document);
     page += "</main>\n</body>\n</html>\n";
     page
@@ -127,6 +128,16 @@ fn operations(page: &mut String, document: &Value) {
         let _ = writeln!(page, "<h2>{thing}</h2>");
         for (method, path, operation) in found {
             self::operation(page, method, path, operation);
+        }
+    }
+}
+
+/// The requests that the service makes.
+fn webhooks(page: &mut String, document: &Value) {
+    for (_, methods) in members(&document["webhooks"]) {
+        *page += "<h2>What your endpoint is sent</h2>\n";
+        for (method, request) in members(methods) {
+            operation(page, method, "your endpoint", request);
         }
     }
 }

@@ -15,7 +15,7 @@ use penstock_model::{
     Delivery, EventId, EventType, KindName, SignatureStyle, Webhook, WebhookChange, WebhookId, limits, rfc3339,
     unix_ms, views,
 };
-use penstock_store::{Settings, Store, StoreError, random, webhooks::WebhookCreation};
+use penstock_store::{Store, StoreError, random, webhooks::WebhookCreation};
 use penstock_webhooks::{Policy, Secret, SecretError, WebhookUrl};
 use serde::{Deserialize, Deserializer};
 
@@ -146,16 +146,9 @@ fn invalid(detail: impl Into<String>) -> Refusal {
     Refusal::unprocessable("invalid_webhook", detail)
 }
 
-/// Where this service sends events.
-fn policy(settings: &Settings) -> Policy {
-    match settings.webhook_loopback {
-        true => Policy::local(),
-        false => Policy::deployed(settings.webhook_ports.iter().copied()),
-    }
-}
-
 fn check_url(store: &Store, url: &str) -> Result<String, Refusal> {
-    let url = WebhookUrl::parse(url, &policy(store.settings()));
+    let settings = store.settings();
+    let url = WebhookUrl::parse(url, &Policy::of(settings.webhook_loopback, &settings.webhook_ports));
     url.map(|url| url.as_str().to_owned()).map_err(|error| Refusal::unprocessable("invalid_url", error.to_string()))
 }
 
