@@ -310,6 +310,12 @@ async fn deliveries_are_listed_and_ordered_again() {
         let range = ResendRange { after: after.into(), before: before.into(), cursor: None };
         assert_eq!(refused(stack.client.resend_range(&id, &range).await), (422, "invalid_range".into()));
     }
+    let elsewhere = ResendRange {
+        after: "2020-01-01T00:00:00Z".into(),
+        before: "2020-01-02T00:00:00Z".into(),
+        cursor: Some(ids[0].clone()),
+    };
+    assert_eq!(refused(stack.client.resend_range(&id, &elsewhere).await), (400, "invalid_cursor".into()));
     stack.stop().await;
 }
 

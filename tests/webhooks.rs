@@ -37,11 +37,11 @@ use support::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A stack with a bus, whose senders wait for a second, and die at the crash points that the folder holds.
+/// A stack with a bus, whose senders wait for three seconds, and die at the crash points that the folder holds.
 async fn stack_with(folder: &Path, change: impl FnOnce(&mut Options)) -> Stack {
     Stack::with(|options| {
         options.bus = true;
-        options.environment.push(("PENSTOCK_WEBHOOK_SECONDS".into(), "1".into()));
+        options.environment.push(("PENSTOCK_WEBHOOK_SECONDS".into(), "3".into()));
         let directory = (crash::DIRECTORY.to_owned(), folder.display().to_string());
         let functions = &mut options.functions;
         for function in [
@@ -320,6 +320,29 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled() {
     assert_eq!((failed.state, failed.attempts[0].error.as_deref()), (DeliveryState::Failed, Some("connection_failed")));
     all_told(&stack).await;
     assert_eq!(on_bus(&stack)[webhook.id.as_str()], types([EventType::WebhookDisabled]));
+    stack.stop().await;
+}
+
+/// An answer of the URL that an endpoint had says nothing of the one that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_of_its_old_url_disables_no_endpoint() {
+    let stack = stack_with(Path::new("/nowhere"), |options| {
+        options.environment.retain(|(name, _)| name != "PENSTOCK_WEBHOOK_SECONDS");
+    })
+    .await;
+    let (old, new) = (Receiver::with([Manner::Held(410)]).await, Receiver::start().await);
+    let only = Some([EventType::ImportCompleted].into());
+    let webhook = endpoint(&stack, "1", &old.url(), |webhook| webhook.events = only).await;
+    stack.uploaded(b"sku,name,brand\nS-1,One,Acme\n").await;
+    until("the old URL is asked", async || !old.came().is_empty()).await;
+    let store = stack.cloud.store();
+    let moved = webhook.change(WebhookChange { url: Some(new.url()), ..WebhookChange::default() }, store.now_ms());
+    assert!(store.replace_webhook(&webhook, &moved).await.expect("stored"));
+    old.let_go();
+    all_told(&stack).await;
+    assert_eq!(deliveries(&stack, &webhook).await[0].attempts[0].status, Some(410));
+    let now = now(&stack, &webhook).await;
+    assert_eq!((now.url, now.disabled, now.failing_since), (new.url(), None, None));
     stack.stop().await;
 }
 

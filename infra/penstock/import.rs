@@ -6,6 +6,7 @@ mod parts;
 mod rejected;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -13,7 +14,7 @@ use std::{
 use clap::Args;
 use penstock_client::{Import, NewImport};
 use penstock_engine::kinds;
-use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, Status, limits};
+use penstock_model::{Abort, EmptyCells, Format, ImportOptions, Mode, Status, WebhookId, limits};
 use serde::Serialize;
 
 use crate::{
@@ -73,7 +74,7 @@ pub(crate) struct ImportArgs {
     metadata: Vec<(String, String)>,
     /// The endpoint that is told its events, whatever that asks for.
     #[arg(long, value_name = "ID", conflicts_with_all = ["preview", "local"])]
-    webhook: Option<String>,
+    webhook: Option<WebhookId>,
     /// Shows what the file is, and its first rows as they would be read; imports nothing.
     #[arg(long)]
     preview: bool,
@@ -126,6 +127,10 @@ struct Plan {
 impl ImportArgs {
     /// What no service would take, told in the words of the command before anything is asked for.
     fn check_mode(&self) -> anyhow::Result<()> {
+        let mut names = HashSet::new();
+        if let Some((name, _)) = self.metadata.iter().find(|(name, _)| !names.insert(name)) {
+            anyhow::bail!("--metadata names {name} twice: give it once");
+        }
         let replaces = self.mode == Mode::Replace;
         anyhow::ensure!(
             replaces || self.most_removed_percent.is_none(),
@@ -281,7 +286,7 @@ impl ImportArgs {
             size: None,
             options: self.options(),
             metadata: self.metadata.iter().cloned().collect(),
-            webhook: self.webhook.clone(),
+            webhook: self.webhook.as_ref().map(ToString::to_string),
         }
     }
 

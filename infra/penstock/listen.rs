@@ -237,8 +237,11 @@ impl Forward {
     fn to(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
         // It is read here and not by the parser of the command line, which would repeat one that is none.
         let secret = secret.map(str::parse::<Secret>).transpose()?.unwrap_or_else(Secret::random);
-        let url = base_url(url)?;
-        let http = penstock_client::http_to(&url).timeout(FORWARD_TIMEOUT);
+        // It need not be a base, so it may have a query.
+        let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
+        let path = base_url(path)?;
+        let http = penstock_client::http_to(&path).timeout(FORWARD_TIMEOUT);
+        let url = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
         Ok(Self { http: http.build()?, url, secret })
     }
 

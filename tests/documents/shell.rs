@@ -183,7 +183,7 @@ pub(crate) fn syntax(commands: &str) -> Option<String> {
     (!checked.status.success()).then(|| String::from_utf8_lossy(&checked.stderr).into_owned())
 }
 
-/// Whether an output is what is shown, but for ids, times and speeds. A line `…` stands for any lines.
+/// Whether an output is what is shown, but for ids, secrets, times and speeds. A line `…` stands for any lines.
 fn agree(shown: &str, output: &str) -> bool {
     let (shown, output) = (masked(shown), masked(output));
     let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
@@ -200,7 +200,8 @@ fn line_up(shown: &[String], output: &[String]) -> bool {
 
 fn masked(text: &str) -> String {
     let masks = [
-        ("imp_[0-9A-Z]{26}", "imp_ID"),
+        ("(imp|whk)_[0-9A-Z]{26}", "${1}_ID"),
+        ("whsec_(…|[A-Za-z0-9+/]+=*)", "whsec_SECRET"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"[\d.]+ s, \d+ rows/s", "SECONDS, SPEED"),
     ];

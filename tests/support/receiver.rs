@@ -10,6 +10,7 @@ use penstock_model::EventMessage;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -28,6 +29,8 @@ pub enum Manner {
     Cut,
     /// Reads the request and never answers.
     Slow,
+    /// Answers with this status once it is let go.
+    Held(u16),
 }
 
 /// A request that came.
@@ -54,6 +57,7 @@ struct State {
     /// What it does with the next requests; when there is nothing left, it answers 204.
     manners: VecDeque<Manner>,
     came: Vec<Came>,
+    let_go: Arc<Notify>,
 }
 
 /// A receiver; it stops when it is dropped.
@@ -73,7 +77,7 @@ impl Receiver {
     pub async fn with(manners: impl IntoIterator<Item = Manner>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let state = Arc::new(Mutex::new(State { manners: manners.into_iter().collect(), came: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { manners: manners.into_iter().collect(), ..State::default() }));
         let server = tokio::spawn(serve(listener, state.clone()));
         Self { port, state, server }
     }
@@ -85,6 +89,11 @@ impl Receiver {
     /// What it does with the next requests, instead of what it was to do.
     pub fn set(&self, manners: impl IntoIterator<Item = Manner>) {
         lock(&self.state).manners = manners.into_iter().collect();
+    }
+
+    /// Has the request answered that is held, or the next one.
+    pub fn let_go(&self) {
+        lock(&self.state).let_go.notify_one();
     }
 
     /// What came whole, the oldest first.
@@ -129,6 +138,11 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             // Until the sender gives it up.
             let _ = tokio::time::timeout(Duration::from_secs(60), stream.read_u8()).await;
             return;
+        }
+        Manner::Held(status) => {
+            let let_go = lock(&state).let_go.clone();
+            let_go.notified().await;
+            format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n")
         }
         Manner::Status(status) => format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n"),
         Manner::RetryAfter(seconds) => {

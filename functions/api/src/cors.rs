@@ -17,7 +17,7 @@ const VARIABLE: &str = "PENSTOCK_CORS_ORIGINS";
 /// The dialect that pages may use.
 const SHARED: &str = "native";
 
-const METHODS: &str = "DELETE, GET, POST, PUT";
+const METHODS: &str = "DELETE, GET, PATCH, POST, PUT";
 const TAKEN: &str = "Authorization, Content-Type, Idempotency-Key";
 const EXPOSED: &str = "Link, Location, Retry-After";
 
@@ -119,6 +119,15 @@ mod tests {
         for text in ["a.example", "https://", "https://a.example/", "null", "https://*.example", "*,b"] {
             assert!(origins(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_page_may_use_every_method_of_the_document() {
+        let document: serde_json::Value = serde_json::from_str(crate::native::SERVED.document).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths").values();
+        let used: std::collections::BTreeSet<String> =
+            paths.flat_map(|path| path.as_object().expect("methods").keys()).map(|name| name.to_uppercase()).collect();
+        assert_eq!(METHODS.split(", ").collect::<Vec<_>>(), used.iter().collect::<Vec<_>>());
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) mod tests {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
             _ if name.contains("_ACCOUNT_") || name.contains("_EXPORT_") || name.ends_with("_DAYS") => None,
-            "PENSTOCK_CLOCK" => None,
+            "PENSTOCK_CLOCK" | "PENSTOCK_WEBHOOK_PORTS" => None,
             _ => Some("us-east-1".to_owned()),
         });
         Store::new(settings.expect("complete"))

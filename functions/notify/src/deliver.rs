@@ -43,7 +43,7 @@ pub(crate) async fn run<N: Network>(
             info!(webhook.id = %webhook.id, event.id = %event, attempt, code, ms, "an event was not taken");
         }
     }
-    store.end_attempt(delivery, &outcome, ms).await.map(drop)
+    store.end_attempt(delivery, webhook, &outcome, ms).await.map(drop)
 }
 
 /// The headers by which the endpoint knows who sends, at this moment in Unix milliseconds.

@@ -215,7 +215,9 @@ impl Import {
         let (mut rows, mut to_remove, mut removed, mut failure, mut confirmed_as) = (None, None, None, None, None);
         match transition {
             Transition::End { failure: why, rows: counts, removed: records, .. } => {
-                (rows, removed, failure) = (*counts, *records, why.as_ref().map(|failure| failure.code.clone()));
+                // One that ends before its file came has counted nothing.
+                rows = counts.or(Some(Rows::default()));
+                (removed, failure) = (*records, why.as_ref().map(|failure| failure.code.clone()));
             }
             Transition::Hold { to_remove: would, rows: counts, .. } => {
                 rows = counts.or_else(|| self.total.map(|total| self.counts(total)));
@@ -236,8 +238,8 @@ impl Import {
         self.tell(subject, now_ms)
     }
 
-    /// What is told when its upload is found at `now_ms`, whether it is accepted at once or waits; `None` where that was
-    /// told before.
+    /// What is told when its upload is found at `now_ms`, whether it is accepted at once or waits; `None` where that
+    /// was told before.
     pub fn event_of_upload(&self, now_ms: i64) -> Option<Event> {
         let is_first = matches!(self.status, Status::AwaitingUpload | Status::Expired);
         is_first.then(|| self.tell(self.subject(Status::Processing), now_ms)).flatten()

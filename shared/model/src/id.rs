@@ -138,8 +138,8 @@ impl EventId {
         Self(format!("evt_{}", ulid(now_ms, bits)))
     }
 
-    /// The id of what somebody has seen happen to an import, who was not told of it. Whoever knows when it happened
-    /// gives it the same one.
+    /// The id of what somebody has seen happen to an import, who was not told of it: another one than that of the event
+    /// that is told, which has the milliseconds.
     pub fn seen(at_ms: i64, import: &ImportId, what: EventType) -> Self {
         Self::new(at_ms, import.random_bits(), what as u8, 0)
     }

@@ -547,6 +547,12 @@ pub const BUS_MS: i64 = 24 * 60 * 60 * 1000;
 /// Events, and deliveries, that one look of the sweeper orders again, at most, from each of four partitions.
 pub const TOLD_AT_ONCE: usize = 250;
 
+/// Looks of one sweep for such events and deliveries, at most: as long as each finds some.
+pub const TOLD_LOOKS: usize = 10;
+
+/// Events, or deliveries, that the sweeper orders side by side, at most.
+pub const TOLD_SIDE_BY_SIDE: usize = 16;
+
 /// Entries of an import's `metadata`, at most.
 pub const METADATA_KEYS: usize = 16;
 

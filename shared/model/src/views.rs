@@ -614,11 +614,17 @@ pub struct WebhookPatch {
     pub events: Option<Option<Vec<EventType>>>,
     /// The kinds whose events it asks for; null is all.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Vec<String>>", length(min = 1, max = crate::limits::WEBHOOK_KINDS))
+    )]
     pub kinds: Option<Option<Vec<String>>>,
     /// What to call it; null is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<String>", length(max = crate::limits::WEBHOOK_DESCRIPTION_CHARS))
+    )]
     pub description: Option<Option<String>>,
     /// Whether nothing is sent to it. `false` enables one again that was disabled since it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -717,7 +723,7 @@ pub struct Delivery {
     pub next_at: Option<String>,
     /// The begin of the body of the last answer. It is whatever the endpoint wrote.
     pub answer: Option<String>,
-    /// What is sent.
+    /// What is sent. A stack shows it without a URL, unless its parameter `EventsApiUrl` names one.
     pub event: EventMessage,
 }
 

@@ -223,7 +223,7 @@ impl Webhook {
         }
     }
 
-    /// The endpoint after a change. One that is enabled again is as one that never failed.
+    /// The endpoint after a change. One that is enabled again, or has another URL, is as one that never failed.
     pub fn change(&self, change: WebhookChange, now_ms: i64) -> Self {
         let next = self.next();
         let WebhookChange { url, events, kinds, description, disabled } = change;
@@ -235,6 +235,7 @@ impl Webhook {
                 (next.disabled.or(Some(asked)), next.failing_since)
             }
         };
+        let failing_since = failing_since.filter(|_| url.as_ref().is_none_or(|url| *url == self.url));
         Self {
             url: url.unwrap_or(next.url),
             events: events.unwrap_or(next.events),
@@ -261,9 +262,11 @@ impl Webhook {
         self.secrets.iter().filter(move |secret| secret.expires_at.is_none_or(|until| now_ms < until))
     }
 
-    /// What the endpoint becomes by an attempt that has ended so at `now_ms`: it begins to fail, answers again, or is
-    /// disabled. `None` where nothing changes.
-    pub fn after(&self, outcome: &Outcome, now_ms: i64) -> Option<Self> {
+    /// What the endpoint becomes by an attempt that has ended so at `now_ms`, and by which its delivery was or was not
+    /// given up: it begins to fail, answers again, or is disabled. `None` where nothing changes.
+    ///
+    /// Only a delivery that was given up disables it: one failure after a week without events is no week of failures.
+    pub fn after(&self, outcome: &Outcome, given_up: bool, now_ms: i64) -> Option<Self> {
         if self.disabled.is_some() {
             return None;
         }
@@ -273,7 +276,9 @@ impl Webhook {
             Some(_) if outcome.is_success() => Some(Self { failing_since: None, ..self.next() }),
             _ if outcome.is_gone() => Some(disabled(DisabledFor::Gone)),
             None => Some(Self { failing_since: Some(now_ms), ..self.next() }),
-            Some(since) if now_ms - since >= WEBHOOK_FAILING_DAYS * DAY_MS => Some(disabled(DisabledFor::Failing)),
+            Some(since) if given_up && now_ms - since >= WEBHOOK_FAILING_DAYS * DAY_MS => {
+                Some(disabled(DisabledFor::Failing))
+            }
             Some(_) => None,
         }
     }

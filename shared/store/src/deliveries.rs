@@ -154,8 +154,16 @@ impl Store {
 
     /// Notes how an attempt that began has ended, after `ms` milliseconds, orders the next one if there is to be one,
     /// and notes in the endpoint what the attempt says of it; the delivery as it is then. A repeat finds it noted. Of
-    /// an attempt whose lease is over, and behind which another one has begun, nothing is noted.
-    pub async fn end_attempt(&self, begun: Delivery, outcome: &Outcome, ms: u64) -> Result<Option<Delivery>> {
+    /// an attempt whose lease is over, and behind which another one has begun, nothing is noted. `webhook` is the
+    /// endpoint that the attempt was sent to. A death in between may leave the endpoint without that note; the next
+    /// attempt makes it.
+    pub async fn end_attempt(
+        &self,
+        begun: Delivery,
+        to: Webhook,
+        outcome: &Outcome,
+        ms: u64,
+    ) -> Result<Option<Delivery>> {
         crash::point("delivery.sent");
         let (account, webhook, event) = (begun.event.account.clone(), begun.webhook.clone(), begun.id().clone());
         let (attempt, draw) = (begun.begun, f64::from(u32::from_be_bytes(crate::random())) / f64::from(u32::MAX));
@@ -174,20 +182,24 @@ impl Store {
         crash::point("delivery.noted");
         self.order_delivery(&ended).await?;
         crash::point("delivery.ordered");
-        self.note_health(&account, &webhook, outcome).await?;
+        self.note_health(to, outcome, ended.state == DeliveryState::Failed).await?;
         Ok(Some(ended))
     }
 
-    /// Notes in an endpoint what an attempt says of it. A repeat finds it noted.
-    async fn note_health(&self, account: &AccountId, id: &WebhookId, outcome: &Outcome) -> Result<()> {
-        let mut pause = Backoff::default();
-        while let Some(webhook) = self.webhook(account, id).await?
-            && let Some(after) = webhook.after(outcome, self.now_ms())
+    /// Notes in an endpoint what an attempt says of it, unless it has another URL by now, of which the attempt says
+    /// nothing. A repeat finds it noted.
+    async fn note_health(&self, to: Webhook, outcome: &Outcome, given_up: bool) -> Result<()> {
+        let (mut pause, url) = (Backoff::default(), to.url.clone());
+        let mut webhook = to;
+        while webhook.url == url
+            && let Some(after) = webhook.after(outcome, given_up, self.now_ms())
+            && !self.replace_webhook(&webhook, &after).await?
         {
-            if self.replace_webhook(&webhook, &after).await? {
-                break;
-            }
             pause.wait("dynamodb:PutItem").await?;
+            match self.webhook(&webhook.account, &webhook.id).await? {
+                Some(now) => webhook = now,
+                None => break,
+            }
         }
         Ok(())
     }

@@ -108,10 +108,13 @@ impl Store {
         Ok(due)
     }
 
-    /// Orders a due event to be told again, and has the sweeper look at it again after the stall time. A repeat orders
-    /// it once more, which does no harm.
+    /// Orders an event to be told again if it is due, and has the sweeper look at it again after the stall time. A
+    /// repeat finds it due no more.
     pub async fn order_event_again(&self, account: &AccountId, id: &EventId) -> Result<()> {
-        let later = Change::of_existing().set("due_at", n(self.next_look()));
+        let later = Change::of_existing()
+            .only_if("due_at <= :now")
+            .value("now", n(self.now_ms()))
+            .set("due_at", n(self.next_look()));
         if is_made(later.in_update(self.update(event_key(account, id)))).await? {
             self.send(&Order::Tell { account: account.clone(), event: id.clone() }).await?;
         }

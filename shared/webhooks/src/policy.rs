@@ -111,17 +111,19 @@ impl WebhookUrl {
         if text.len() > WEBHOOK_URL_BYTES {
             return Err(UrlError::TooLong { bytes: text.len() });
         }
-        // The standard takes such characters out of a URL, which then is another one than was written.
-        if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
+        // The standard takes such characters out of a URL, or reads others for them: it then is another one than was
+        // written.
+        if text.chars().any(|char| char.is_whitespace() || char.is_control() || char == '\\') {
             return Err(UrlError::Unreadable);
+        }
+        let (_, behind) = text.split_once("://").ok_or(UrlError::Unreadable)?;
+        if behind.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+            return Err(UrlError::Credentials);
         }
         let url = Url::parse(text).map_err(|_| UrlError::Unreadable)?;
         // What is sent may be longer than what was written: it is percent-encoded.
         if url.as_str().len() > WEBHOOK_URL_BYTES {
             return Err(UrlError::TooLong { bytes: url.as_str().len() });
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlError::Credentials);
         }
         if url.fragment().is_some() {
             return Err(UrlError::Fragment);
@@ -235,6 +237,9 @@ mod tests {
             ("https://example.com/a\nb", "no URL"),
             ("https://a:b@example.com/", "credentials"),
             ("https://a@example.com/", "credentials"),
+            ("https://@example.com/", "credentials"),
+            ("https://example.com\\@example.org/", "no URL"),
+            ("https:/example.com/", "no URL"),
             ("https://example.com/#a", "fragment"),
             ("https://example.com:80/", "the port 80 is not taken: this service sends to 443, 8443"),
             ("https://example.com:22/", "the port 22"),

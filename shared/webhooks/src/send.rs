@@ -3,18 +3,19 @@
 //! The URL may lead anywhere by the time it is used, and its name to anything at any look-up. So the name is looked up
 //! once per attempt, every address that it leads to is checked, and the connection is made to one of these addresses,
 //! not to the name. Redirects are not followed. From the look-up to the last byte an attempt has
-//! [`WEBHOOK_SECONDS`], and [`WEBHOOK_ANSWER_BYTES`] of the answer are read.
+//! [`WEBHOOK_SECONDS`], and [`WEBHOOK_ANSWER_BYTES`] of the answer are read. The head of an answer decides; a body that
+//! does not end in time counts as far as it came.
 
 use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request,
+    HeaderMap, HeaderValue, Method, Request, Response,
     header::{CONNECTION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT},
 };
 use http_body_util::{BodyExt, Full};
@@ -28,12 +29,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    bounded::{Bounded, Spent},
+    bounded::Bounded,
     policy::{HostName, Policy, UrlError, WebhookUrl},
 };
 
@@ -125,10 +126,10 @@ pub enum SendError {
     #[error("no trusted TLS connection: the host's certificate is not valid for its name, or it does not speak TLS")]
     Tls,
     /// It took too long.
-    #[error("there was no whole answer within {0:?}")]
+    #[error("there was no answer within {0:?}")]
     TimedOut(Duration),
     /// The connection ended before the answer did.
-    #[error("the connection ended before the whole answer was there")]
+    #[error("the connection ended before the head of the answer was there")]
     Cut,
     /// What came is no answer of HTTP/1.1, or its head is too long.
     #[error("what the host sent is no answer of HTTP/1.1, or the head of one over {WEBHOOK_ANSWER_BYTES} bytes")]
@@ -187,22 +188,21 @@ impl<N: Network> Sender<N> {
         Self { within, ..self }
     }
 
-    /// Where it may send.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// Posts a body of JSON with these headers, once. A repeat is another request with the same id.
     ///
     /// Whoever drops the future gives the attempt up: its connection is closed.
     pub async fn send(&self, url: &str, headers: HeaderMap, body: Bytes) -> Sent {
         let begin = Instant::now();
-        let attempt = timeout(self.within, self.attempt(url, headers, body));
-        let outcome = attempt.await.unwrap_or(Err(SendError::TimedOut(self.within)));
+        let end = begin + self.within;
+        let outcome = match timeout_at(end, self.attempt(url, headers, body)).await {
+            Ok(Ok(head)) => Ok(head.read_until(end).await),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(SendError::TimedOut(self.within)),
+        };
         Sent { ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX), outcome }
     }
 
-    async fn attempt(&self, url: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, SendError> {
+    async fn attempt(&self, url: &str, headers: HeaderMap, body: Bytes) -> Result<Head, SendError> {
         let url = WebhookUrl::parse(url, &self.policy)?;
         let stream = self.connect(&self.addresses(url.host()).await?, url.port()).await?;
         let request = request(&url, headers, body)?;
@@ -258,43 +258,45 @@ fn request(url: &WebhookUrl, headers: HeaderMap, body: Bytes) -> Result<Request<
     Ok(request)
 }
 
-/// Sends a request over a connection and reads its answer.
+/// An answer of which the head is there.
+struct Head {
+    answer: Response<Incoming>,
+    /// What moves the connection's bytes. Dropped, it ends the connection.
+    driver: JoinSet<hyper::Result<()>>,
+}
+
+/// Sends a request over a connection and reads the head of its answer.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<Answer, SendError> {
+) -> Result<Head, SendError> {
     let (stream, spent) = Bounded::new(stream, WEBHOOK_ANSWER_BYTES);
     let mut client = http1::Builder::new();
     client.max_buf_size(WEBHOOK_ANSWER_BYTES);
     let (mut requests, connection) = client.handshake(TokioIo::new(stream)).await.map_err(|_| SendError::Cut)?;
-    // Dropped with this future, it ends the connection.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let answer = requests.send_request(request).await.map_err(|error| {
         if error.is_parse() || error.is_parse_too_large() || spent.is() { SendError::Invalid } else { SendError::Cut }
     })?;
-    let status = answer.status().as_u16();
-    let retry_after_seconds = retry_after(answer.headers());
-    let body = kept(answer.into_body(), &spent).await?;
-    Ok(Answer { status, retry_after_seconds, body })
+    Ok(Head { answer, driver })
 }
 
-/// Reads a body to its end, or until the answer has been read as far as it is, and keeps its begin.
-async fn kept(mut body: Incoming, spent: &Spent) -> Result<String, SendError> {
-    let mut kept = Vec::new();
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => {
-                let room = WEBHOOK_ANSWER_KEPT_BYTES - kept.len();
-                let data = frame.data_ref().map_or(&[][..], |data| &data[..data.len().min(room)]);
-                kept.extend_from_slice(data);
-            }
-            Err(_) if spent.is() => break,
-            Err(error) if error.is_parse() => return Err(SendError::Invalid),
-            Err(_) => return Err(SendError::Cut),
+impl Head {
+    /// Reads the body to its end, as far as it comes until `end`, or as answers are read, and keeps its begin.
+    async fn read_until(self, end: Instant) -> Answer {
+        let Self { answer, driver } = self;
+        let status = answer.status().as_u16();
+        let retry_after_seconds = retry_after(answer.headers());
+        let (mut body, mut kept) = (answer.into_body(), Vec::new());
+        while let Ok(Some(Ok(frame))) = timeout_at(end, body.frame()).await {
+            let room = WEBHOOK_ANSWER_KEPT_BYTES - kept.len();
+            let data = frame.data_ref().map_or(&[][..], |data| &data[..data.len().min(room)]);
+            kept.extend_from_slice(data);
         }
+        drop(driver);
+        Answer { status, retry_after_seconds, body: text(&kept) }
     }
-    Ok(text(&kept))
 }
 
 /// Bytes as text of no more bytes than a kept body has: what is no UTF-8 is replaced, a character that was cut is left
@@ -346,7 +348,7 @@ mod tests {
         let mut found: Vec<&str> = all.iter().map(SendError::code).collect();
         found.sort_unstable();
         assert_eq!(found, codes::ATTEMPTS);
-        assert_eq!(all[5].to_string(), "there was no whole answer within 15s");
+        assert_eq!(all[5].to_string(), "there was no answer within 15s");
     }
 
     #[test]

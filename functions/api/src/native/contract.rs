@@ -104,7 +104,7 @@ fn events(given: &mut SchemaGenerator, example: Option<&Value>) -> Value {
     let text = json!({ "type": "string" });
     let header = |name: &str, about: &str| {
         let (place, schema) = ("header", &text);
-        json!({ "name": name, "in": place, "required": true, "description": about, "schema": schema })
+        json!({ "name": name, "in": place, "required": false, "description": about, "schema": schema })
     };
     let mut content = json!({ "schema": given.subschema_for::<EventMessage>() });
     if let Some(example) = example {

@@ -362,6 +362,9 @@ pub(super) async fn resend_range(
         let message = "`after` is not earlier than `before`: the time between them holds no event";
         return Err(Refusal::unprocessable("invalid_range", message));
     }
+    if cursor.as_ref().is_some_and(|event| !(from..before).contains(&event.at_ms())) {
+        return Err(page::invalid_cursor());
+    }
     let webhook = enabled(&store, &caller, id.get()).await?;
     let resent = store.resend_range(&caller.account, &webhook.id, from, before, cursor.as_ref()).await?;
     let next_cursor = resent.next.map(|event| event.to_string());

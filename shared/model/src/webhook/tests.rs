@@ -143,17 +143,18 @@ fn a_disabled_endpoint_is_sent_nothing_and_what_it_missed_can_be_ordered() {
 
 #[test]
 fn an_endpoint_that_fails_for_five_days_is_disabled_and_one_that_answers_is_not() {
-    let fails = webhook().after(&answered(500), 10).expect("it begins to fail");
+    let fails = webhook().after(&answered(500), false, 10).expect("it begins to fail");
     assert_eq!((fails.failing_since, &fails.disabled, fails.rev), (Some(10), &None, 2));
     let five_days = 10 + 5 * DAY_MS;
-    assert_eq!(fails.after(&answered(503), five_days - 1), None);
-    let well = fails.after(&answered(204), five_days - 1).expect("it answers again");
-    assert_eq!((well.failing_since, well.after(&answered(204), five_days)), (None, None));
-    let disabled = fails.after(&Outcome::Failed("timed_out".into()), five_days).expect("it is disabled");
+    assert_eq!(fails.after(&answered(503), true, five_days - 1), None);
+    let well = fails.after(&answered(204), false, five_days - 1).expect("it answers again");
+    assert_eq!((well.failing_since, well.after(&answered(204), false, five_days)), (None, None));
+    assert_eq!(fails.after(&answered(500), false, five_days + DAY_MS), None, "its next attempt may arrive");
+    let disabled = fails.after(&Outcome::Failed("timed_out".into()), true, five_days).expect("it is disabled");
     assert_eq!(disabled.disabled, Some(Disabled { reason: DisabledFor::Failing, at: five_days }));
-    assert_eq!(disabled.after(&answered(500), five_days + 1), None);
+    assert_eq!(disabled.after(&answered(500), true, five_days + 1), None);
     assert_eq!(disabled.disabled_event().map(|event| event.what), Some(EventType::WebhookDisabled));
-    let gone = webhook().after(&answered(410), 10).expect("it is disabled");
+    let gone = webhook().after(&answered(410), true, 10).expect("it is disabled");
     assert_eq!(gone.disabled.map(|disabled| disabled.reason), Some(DisabledFor::Gone));
     // Enabled again it is as one that never failed; disabled by its account it is told to nobody.
     let enabled = disabled.change(WebhookChange { disabled: Some(false), ..WebhookChange::default() }, 20);
@@ -162,6 +163,10 @@ fn an_endpoint_that_fails_for_five_days_is_disabled_and_one_that_answers_is_not(
     assert_eq!(asked.disabled, Some(Disabled { reason: DisabledFor::Asked, at: 30 }));
     assert_eq!(asked.disabled_event(), None);
     assert!(asked.listener().disabled);
+    // Of another URL nothing is known.
+    let url = |url: &str| WebhookChange { url: Some(url.into()), ..WebhookChange::default() };
+    assert_eq!(fails.change(url("https://other.example"), 40).failing_since, None);
+    assert_eq!(fails.change(url(&fails.url), 40).failing_since, Some(10));
 }
 
 #[test]

@@ -120,29 +120,38 @@ async fn what_is_no_http_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_is_none() {
-    for text in [
-        "",
-        "HTTP/1.1 200",
-        "HTTP/1.1 200 OK\r\ncontent-le",
-        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfour",
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfour",
-    ] {
+async fn an_answer_whose_head_is_cut_is_none() {
+    for text in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\ncontent-le"] {
         let receiver = answering(text).await;
         let sent = post(&local(Names::default()), &receiver.url()).await;
         assert_eq!(sent.outcome, Err(SendError::Cut), "{text:?}");
     }
 }
 
+/// The status says whether the event has arrived, whatever becomes of the rest.
+#[tokio::test]
+async fn an_answer_whose_body_is_cut_counts_as_far_as_it_came() {
+    for (text, body) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfour", "four"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfour", "four"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno number\r\n", ""),
+    ] {
+        let receiver = answering(text).await;
+        let sent = post(&local(Names::default()), &receiver.url()).await;
+        let answer = sent.outcome.expect(text);
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{text:?}");
+    }
+}
+
 /// Each of these would go on for ever: the limit alone ends it, and then the connection.
 #[tokio::test]
 async fn the_limit_ends_what_is_slow_wherever_it_is() {
-    for (begin, drop) in [
-        ("", ""),
-        ("HTTP/1.1 200 OK\r\n", "a"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", ""),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", "a"),
+    for (begin, drop, status) in [
+        ("", "", None),
+        ("HTTP/1.1 200 OK\r\n", "a", None),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", "", Some(200)),
+        ("HTTP/1.1 500 No\r\ncontent-length: 1000000\r\n\r\n", "a", Some(500)),
     ] {
         let (told, ended) = oneshot::channel();
         let told = Arc::new(Mutex::new(Some(told)));
@@ -168,7 +177,8 @@ async fn the_limit_ends_what_is_slow_wherever_it_is() {
         })
         .await;
         let sent = post(&local(Names::default()).within(WITHIN), &receiver.url()).await;
-        assert_eq!(sent.outcome, Err(SendError::TimedOut(WITHIN)), "{begin:?} {drop:?}");
+        let found = sent.outcome.map(|answer| answer.status);
+        assert_eq!(found, status.ok_or(SendError::TimedOut(WITHIN)), "{begin:?} {drop:?}");
         assert!(sent.ms >= 200, "{} ms", sent.ms);
         timeout(SOON, ended).await.expect("the connection is closed").expect("the receiver tells");
     }
