@@ -428,6 +428,10 @@ pub const HTTP_HEAD_SECONDS: u64 = 30;
 /// seconds.
 pub const HTTP_PIECE_SECONDS: u64 = 30;
 
+/// Bytes of a request's body that API Gateway takes, at most, and passes on where no function is in between (Amazon API
+/// Gateway Developer Guide, "Quotas for configuring and running a REST API").
+pub const GATEWAY_BODY_BYTES: u64 = 10_485_760;
+
 /// Bytes of a request's body behind API Gateway and Lambda, at most: 4.5 MB. The payload of 6 MB holds a file in
 /// base64, and the rest of the request (AWS Lambda Developer Guide, "Lambda quotas").
 pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
