@@ -33,8 +33,12 @@ fn alarms_look_at_what_is_there() {
     let wanted = [
         "AgeAlarm",
         "ApiErrorsAlarm",
+        "AuthorizerAlarm",
         "DeadLettersAlarm",
         "ErrorsAlarm",
+        "ReportsAlarm",
+        "SweepErrorsAlarm",
+        "SweepsAlarm",
         "ThrottlesAlarm",
         "UnsettledAlarm",
         "UnsettledRemovalsAlarm",
@@ -42,10 +46,17 @@ fn alarms_look_at_what_is_there() {
     assert_eq!(names, wanted);
     for (name, alarm) in alarms {
         assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
-        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}: where nothing is imported nothing is wrong");
+        // Where nothing is imported nothing is wrong, but the sweeper runs all the same.
+        let missing = if name == "SweepsAlarm" { "breaching" } else { "notBreaching" };
+        assert_eq!(alarm["TreatMissingData"], missing, "{name}");
         assert!(shown(&alarm["AlarmActions"]).contains("!Ref AlarmTopicArn"), "{name}");
-        // An alarm may look at ten metrics (Amazon CloudWatch User Guide, "CloudWatch quotas").
-        assert!(alarm["Metrics"].as_sequence().is_none_or(|metrics| metrics.len() <= 10), "{name}");
+        let metrics = alarm["Metrics"].as_sequence().map(Vec::as_slice).unwrap_or_default();
+        let expressions: Vec<_> = metrics.iter().filter_map(|metric| metric["Expression"].as_str()).collect();
+        // An alarm may look at ten metrics (Amazon CloudWatch User Guide, "CloudWatch quotas"), and at what one
+        // expression makes of them, in a form that the guide has ("Metric math syntax and functions").
+        assert!(metrics.len() - expressions.len() <= 10, "{name}");
+        let documented = ["SUM(METRICS())", "MAX(METRICS())"];
+        assert!(expressions.iter().all(|expression| documented.contains(expression)), "{name}: {expressions:?}");
         let text = shown(alarm);
         if text.contains("Namespace: Penstock") {
             assert_eq!(text.matches("Namespace:").count(), named(&text).len(), "{name}: a metric that is written");
@@ -59,9 +70,52 @@ fn alarms_look_at_what_is_there() {
         let unsettled = ["UnsettledAlarm", "UnsettledRemovalsAlarm"];
         assert!(unsettled.into_iter().any(|alarm| of(alarm).contains(&dead_letters)), "{queue}");
     }
-    for function in FunctionName::ALL.into_iter().filter(|function| *function != FunctionName::Authorize) {
-        assert!(of("ErrorsAlarm").contains(&format!("!Ref {}", id(function))), "{function}");
+    for function in FunctionName::ALL {
+        let alarm = match function {
+            // A wrong key is an error of it: API Gateway tells what its clients are answered.
+            FunctionName::Authorize => continue,
+            // Five sweeps in a period are no errors among those of the others.
+            FunctionName::Sweep => "SweepErrorsAlarm",
+            _ => "ErrorsAlarm",
+        };
+        assert!(of(alarm).contains(&format!("!Ref {}", id(function))), "{function}");
     }
+    let route = of("AuthorizerAlarm");
+    let path = "/v1/products/import/{id}";
+    assert!(!template.properties("RestApi")["DefinitionBody"]["paths"][path]["put"].is_null());
+    assert!(route.contains(path) && route.contains("Value: PUT"), "{route}");
+}
+
+#[test]
+fn a_sweeper_that_fails_each_time_and_one_that_does_not_run_are_alarms() {
+    let template = Template::read();
+    let number = |alarm: &str, name: &str| template.properties(alarm)[name].as_u64().expect("a number");
+    let minutes = number("SweepErrorsAlarm", "Period") / 60;
+    assert!(number("SweepErrorsAlarm", "Threshold") < minutes, "it runs once a minute");
+    let sweeps = template.properties("SweepsAlarm");
+    // A sweep that found nothing due writes a zero, which is a sample.
+    assert_eq!((&sweeps["MetricName"], &sweeps["Statistic"]), (&"ImportsSwept".into(), &"SampleCount".into()));
+    assert_eq!(sweeps["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(number("SweepsAlarm", "Threshold"), 1);
+}
+
+/// SQS counts its messages approximately, and one that cannot be read stays for fourteen days.
+#[test]
+fn one_message_that_stays_makes_one_alarm() {
+    let template = Template::read();
+    for alarm in ["UnsettledAlarm", "UnsettledRemovalsAlarm"] {
+        let number = |name: &str| template.properties(alarm)[name].as_u64().expect("a number");
+        assert!(number("DatapointsToAlarm") < number("EvaluationPeriods"), "{alarm}");
+    }
+}
+
+#[test]
+fn a_report_that_is_missing_is_seen_at_each_look() {
+    let template = Template::read();
+    let most = template.0["Parameters"]["StallSeconds"]["MaxValue"].as_u64();
+    let alarm = template.properties("ReportsAlarm");
+    assert!(alarm["Period"].as_u64() >= most, "a look falls into each period");
+    assert_eq!(shown(&alarm["Threshold"]), "!Ref AlarmAgeSeconds");
 }
 
 #[test]
