@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use penstock_model::{FunctionName, QueueName};
 use penstock_runtime::metrics;
+use yaml_serde::Value;
 
 use crate::{Template, entries, id, json, list, shown};
 
@@ -18,6 +19,84 @@ fn the_api_is_throttled_and_traced() {
     assert_eq!(shown(&settings["ThrottlingBurstLimit"]), "!Ref ApiBurstLimit");
     assert_eq!(api["TracingEnabled"].as_bool(), Some(true));
     assert_eq!(template.0["Globals"]["Function"]["Tracing"], "Active");
+}
+
+#[test]
+fn executions_are_reserved_for_the_api_when_it_is_asked_for() {
+    let template = Template::read();
+    assert_eq!(template.0["Parameters"]["ApiReservedConcurrency"]["Default"].as_u64(), Some(0));
+    let condition = shown(&template.0["Conditions"]["HasApiReserved"]);
+    assert_eq!(condition, "!Not\n- !Equals\n  - !Ref ApiReservedConcurrency\n  - 0");
+    for function in FunctionName::ALL {
+        let reserved = &template.properties(&id(function))["ReservedConcurrentExecutions"];
+        match function {
+            FunctionName::Api => assert_eq!(
+                shown(reserved),
+                "!If\n- HasApiReserved\n- !Ref ApiReservedConcurrency\n- !Ref AWS::NoValue"
+            ),
+            _ => assert!(reserved.is_null(), "{function}"),
+        }
+    }
+}
+
+/// Executions that the functions take at once, with the defaults of the parameters.
+fn most_at_once(template: &Template) -> u64 {
+    let default = |bound: &Value| match bound {
+        Value::Tagged(tagged) => {
+            let name = tagged.value.as_str().expect("a parameter");
+            template.0["Parameters"][name]["Default"].as_u64()
+        }
+        bound => bound.as_u64(),
+    };
+    let of = |function| {
+        let function = id(function);
+        let queues = template.events(&function, "SQS").map(|event| &event["ScalingConfig"]["MaximumConcurrency"]);
+        let queues: u64 = queues.map(|bound| default(bound).expect("a bound")).sum();
+        queues + template.events(&function, "Schedule").count() as u64
+    };
+    FunctionName::ALL.into_iter().map(of).sum()
+}
+
+/// `infra/release/deploy` says it before it deploys; here it is asked of what the account is asked for there.
+#[test]
+fn who_deploys_is_told_what_the_accounts_quota_leaves_for_the_api() {
+    let template = Template::read();
+    let most = most_at_once(&template);
+    let program = "import account, json, sys\n\
+                   quota, reserved, *named = sys.argv[1:]\n\
+                   named = dict(parameter.split('=') for parameter in named)\n\
+                   print(json.dumps(account.advice(int(quota), account.most(named), int(reserved))))";
+    let told = |arguments: &[&str]| -> Option<Vec<String>> {
+        let mut python = std::process::Command::new("python3");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/release");
+        python.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1").args(["-c", program]).args(arguments);
+        let output = match python.output() {
+            Ok(output) => output,
+            Err(error) if std::env::var_os("CI").is_none() => {
+                println!("no python3, so nothing is told: {error}");
+                return None;
+            }
+            Err(error) => panic!("python3 is needed: {error}"),
+        };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+    };
+    let Some(enough) = told(&["1000", "0"]) else { return };
+    assert_eq!(enough.len(), 1, "{enough:?}");
+    assert!(enough[0].contains("1000 executions") && enough[0].contains(&format!(" {most}.")), "{enough:?}");
+    let printed = include_str!("../../infra/OPERATIONS.md");
+    assert!(printed.contains(&format!("defaults take up to {most}.")), "{most}");
+    assert!(printed.contains(&format!("{} for the others", most - 2 * 10)), "{most}");
+    // A new account.
+    let few = told(&["50", "0"]).expect("python3").join(" ");
+    for part in [&format!("leaves {} ", 50_u64.saturating_sub(most)), "ValidatorConcurrency", "Concurrent executions"] {
+        assert!(few.contains(part), "{few}");
+    }
+    let more = told(&["1000", "0", "ValidatorConcurrency=110", "NotifierConcurrency=10"]).expect("python3");
+    assert!(more[0].contains(&format!(" {}.", most + 100)), "{more:?}");
+    // Reserved, nothing else takes them; but Lambda keeps a hundred.
+    assert_eq!(told(&["1000", "20", "ValidatorConcurrency=980"]).expect("python3").len(), 1);
+    assert!(told(&["100", "20"]).expect("python3")[1].contains("ApiReservedConcurrency=20 fails"));
 }
 
 /// The metrics of Penstock's own namespace that a text names.
