@@ -234,8 +234,8 @@ async fn a_file_that_needs_twenty_continuations_gets_them() {
         options.faults.deadline_near = 1.0;
     })
     .await;
-    let import = stack.import(&files::plain(0, 100_000, "1")).await;
-    assert_eq!((import.status, import.rows.created), (Status::Completed, 100_000));
+    let import = stack.import(&files::plain(0, 8_000, "1")).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 8_000));
     println!("{} invocations of split", stack.invocations("split"));
     assert!(stack.invocations("split") > 20, "{}", stack.cloud.logs("split"));
     stack.stop().await;

@@ -30,10 +30,9 @@ fn executions_are_reserved_for_the_api_when_it_is_asked_for() {
     for function in FunctionName::ALL {
         let reserved = &template.properties(&id(function))["ReservedConcurrentExecutions"];
         match function {
-            FunctionName::Api => assert_eq!(
-                shown(reserved),
-                "!If\n- HasApiReserved\n- !Ref ApiReservedConcurrency\n- !Ref AWS::NoValue"
-            ),
+            FunctionName::Api => {
+                assert_eq!(shown(reserved), "!If\n- HasApiReserved\n- !Ref ApiReservedConcurrency\n- !Ref AWS::NoValue")
+            }
             _ => assert!(reserved.is_null(), "{function}"),
         }
     }

@@ -299,6 +299,13 @@ pub const REMOVAL_AGAIN_MS: i64 = 15 * 60 * 1000;
 /// file is stored before its import is made, a moment later.
 pub const STRAY_MS: i64 = 15 * 60 * 1000;
 
+/// Blocks of an import that ends early which are closed at once, at most.
+pub const BLOCKS_CLOSED_AT_ONCE: usize = 32;
+
+/// Blocks that the request to cancel an import closes itself, at most; those of a larger import are closed by the
+/// splitter. A file of 5 GiB has 330, one of tiny rows some 10,000.
+pub const REQUEST_BLOCKS: u32 = 256;
+
 /// Versions of an upload, and parts of row errors, that are removed at one look, at most: then it is another's turn.
 pub const REMOVED_AT_ONCE: usize = 1_000;
 

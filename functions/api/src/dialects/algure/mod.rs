@@ -214,7 +214,9 @@ pub(crate) fn passes_as_bytes(headers: &HeaderMap) -> Result<(), Refusal> {
     if FEED_TYPES.contains(&media_type(headers)) {
         Ok(())
     } else {
-        Err(Refusal::unsupported_media_type("the type of a feed is written in small letters here: text/csv or text/plain"))
+        Err(Refusal::unsupported_media_type(
+            "the type of a feed is written in small letters here: text/csv or text/plain",
+        ))
     }
 }
 
