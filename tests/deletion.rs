@@ -6,6 +6,7 @@ mod support;
 use std::{path::Path, time::Duration};
 
 use penstock_client::Import;
+use penstock_local::Usage;
 use penstock_model::{AccountId, ImportId, ImportOptions, Status, limits};
 use penstock_store::{errors::ErrorCursor, removals::Removed, uploads::upload_key};
 use reqwest::Method;
@@ -14,7 +15,9 @@ use support::{
     OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
     http::post_form,
-    refused, storage, upload,
+    refused, storage,
+    tables::import_items,
+    upload,
 };
 
 const FILE: &[u8] = b"sku,name,brand,cost\nS-1,One,Acme,1\nS-2,Two,Acme,cheap\n";
@@ -371,4 +374,53 @@ fn is_held_name(folder: &Path, name: &str) -> bool {
         let entry = entry.expect("an entry");
         entry.file_name().to_string_lossy().contains(name) || entry.path().is_dir() && is_held_name(&entry.path(), name)
     })
+}
+
+/// API Gateway waits 29 seconds for an answer: what a request does for a large import is bounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_import_is_cancelled_and_deleted_by_requests_that_leave_the_work_to_others() {
+    let stack = Stack::with(|options| {
+        options.proxy = true;
+        options.scheduled = false;
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "1".into()));
+        options.environment.push(("PENSTOCK_BLOCK_CHUNKS".into(), "8".into()));
+        // Chunks stay on their way until they are cleared away.
+        options.faults.message_delayed = 1.0;
+        options.faults.delay = Duration::from_secs(24 * 3600);
+    })
+    .await;
+    let mut file = b"sku,name,brand\n".to_vec();
+    (0..3_000).for_each(|row| file.extend(format!("S-{row},Name,Acme\n").as_bytes()));
+    let import = stack.uploaded(&file).await;
+    stack.cloud.quiet().await;
+    stack.cloud.queue("chunks").expect("the queue").purge();
+    stack.cloud.faults().clear();
+    let asked_by = |function: &str, before: &Usage| {
+        stack.cloud.usage().since(before).total(|operation| operation.function == function).requests
+    };
+    const FEW: u64 = 20;
+
+    let before = stack.cloud.usage();
+    let cancelled = stack.client.cancel(&import.id).await.expect("answers");
+    assert_eq!(
+        (cancelled.status, cancelled.rows.total),
+        (Status::Processing, Some(3_000)),
+        "375 blocks are closed later"
+    );
+    assert!(asked_by("api", &before) < FEW, "{}", asked_by("api", &before));
+    stack.cloud.quiet().await;
+    assert!(asked_by("split", &before) > 375, "{}", asked_by("split", &before));
+    let cancelled = stack.client.cancel(&import.id).await.expect("answers");
+    assert_eq!((cancelled.status, cancelled.rows.unprocessed), (Status::Cancelled, 3_000));
+
+    let before = stack.cloud.usage();
+    stack.client.delete(&import.id).await.expect("answers");
+    assert!(asked_by("api", &before) < FEW, "{}", asked_by("api", &before));
+    assert!(refused(stack.client.import(&import.id).await).0 == 404);
+    settle(&stack, &import.id).await;
+    let left = import_items(&stack).await;
+    let of_it: Vec<_> =
+        left.iter().filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("block#"))).collect();
+    assert_eq!(of_it, [&Value::Null; 0]);
+    stack.stop().await;
 }

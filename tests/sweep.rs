@@ -226,6 +226,21 @@ async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
     stack.stop().await;
 }
 
+/// More than the sixteen after which Lambda stops a function that orders itself, unless its template allows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_needs_twenty_continuations_gets_them() {
+    let stack = Stack::with(|options| {
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "100".into()));
+        options.faults.deadline_near = 1.0;
+    })
+    .await;
+    let import = stack.import(&files::plain(0, 8_000, "1")).await;
+    assert_eq!((import.status, import.rows.created), (Status::Completed, 8_000));
+    println!("{} invocations of split", stack.invocations("split"));
+    assert!(stack.invocations("split") > 20, "{}", stack.cloud.logs("split"));
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_lost_are_made_again_from_the_file() {
     let plain = files::plain(0, 950, "1");

@@ -227,6 +227,33 @@ fn functions_read_the_queues_that_the_table_gives_them() {
     assert_eq!(shown(&notifications["ScalingConfig"]["MaximumConcurrency"]), "!Ref NotifierConcurrency");
 }
 
+/// A message that a function sends may lead to another one for itself. After some sixteen in a chain Lambda would stop
+/// it, if it were not allowed.
+#[test]
+fn functions_that_order_themselves_may() {
+    let template = Template::read();
+    // Who is invoked by what a function sends: the reader of the queue, and that of its dead letters.
+    let ordered = |function: FunctionName| {
+        let statements = template.statements(&function.logical_id("Role"));
+        let sends = |statement: &&&Value| list(&statement["Action"]).iter().any(|action| *action == "sqs:SendMessage");
+        let named: Vec<String> =
+            statements.iter().filter(sends).flat_map(|statement| list(&statement["Resource"])).map(shown).collect();
+        let sent = |queue: &QueueName| named.contains(&format!("!GetAtt {}.Arn", queue.logical_id()));
+        let readers = QueueName::ALL.into_iter().filter(sent).map(|queue| queue.row().function);
+        readers.flat_map(|reader| [reader, FunctionName::Sweep]).collect::<BTreeSet<_>>()
+    };
+    for function in FunctionName::ALL {
+        let (mut reached, mut new) = (BTreeSet::new(), ordered(function));
+        while !new.is_empty() {
+            reached.extend(new.iter().copied());
+            new = new.into_iter().flat_map(ordered).filter(|function| !reached.contains(function)).collect();
+        }
+        let allowed = &template.properties(&id(function))["RecursiveLoop"];
+        let wanted = if reached.contains(&function) { Value::from("Allow") } else { Value::Null };
+        assert_eq!(*allowed, wanted, "{function} leads to {reached:?}");
+    }
+}
+
 #[test]
 fn the_sender_knows_the_url_of_the_api() {
     let template = Template::read();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use penstock_model::{FunctionName, QueueName};
 use penstock_runtime::metrics;
+use yaml_serde::Value;
 
 use crate::{Template, entries, id, json, list, shown};
 
@@ -20,6 +21,83 @@ fn the_api_is_throttled_and_traced() {
     assert_eq!(template.0["Globals"]["Function"]["Tracing"], "Active");
 }
 
+#[test]
+fn executions_are_reserved_for_the_api_when_it_is_asked_for() {
+    let template = Template::read();
+    assert_eq!(template.0["Parameters"]["ApiReservedConcurrency"]["Default"].as_u64(), Some(0));
+    let condition = shown(&template.0["Conditions"]["HasApiReserved"]);
+    assert_eq!(condition, "!Not\n- !Equals\n  - !Ref ApiReservedConcurrency\n  - 0");
+    for function in FunctionName::ALL {
+        let reserved = &template.properties(&id(function))["ReservedConcurrentExecutions"];
+        match function {
+            FunctionName::Api => {
+                assert_eq!(shown(reserved), "!If\n- HasApiReserved\n- !Ref ApiReservedConcurrency\n- !Ref AWS::NoValue")
+            }
+            _ => assert!(reserved.is_null(), "{function}"),
+        }
+    }
+}
+
+/// Executions that the functions take at once, with the defaults of the parameters.
+fn most_at_once(template: &Template) -> u64 {
+    let default = |bound: &Value| match bound {
+        Value::Tagged(tagged) => {
+            let name = tagged.value.as_str().expect("a parameter");
+            template.0["Parameters"][name]["Default"].as_u64()
+        }
+        bound => bound.as_u64(),
+    };
+    let of = |function| {
+        let function = id(function);
+        let queues = template.events(&function, "SQS").map(|event| &event["ScalingConfig"]["MaximumConcurrency"]);
+        let queues: u64 = queues.map(|bound| default(bound).expect("a bound")).sum();
+        queues + template.events(&function, "Schedule").count() as u64
+    };
+    FunctionName::ALL.into_iter().map(of).sum()
+}
+
+/// `infra/release/deploy` says it before it deploys; here it is asked of what the account is asked for there.
+#[test]
+fn who_deploys_is_told_what_the_accounts_quota_leaves_for_the_api() {
+    let template = Template::read();
+    let most = most_at_once(&template);
+    let program = "import account, json, sys\n\
+                   quota, reserved, *named = sys.argv[1:]\n\
+                   named = dict(parameter.split('=') for parameter in named)\n\
+                   print(json.dumps(account.advice(int(quota), account.most(named), int(reserved))))";
+    let told = |arguments: &[&str]| -> Option<Vec<String>> {
+        let mut python = std::process::Command::new("python3");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/release");
+        python.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1").args(["-c", program]).args(arguments);
+        let output = match python.output() {
+            Ok(output) => output,
+            Err(error) if std::env::var_os("CI").is_none() => {
+                println!("no python3, so nothing is told: {error}");
+                return None;
+            }
+            Err(error) => panic!("python3 is needed: {error}"),
+        };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+    };
+    let Some(enough) = told(&["1000", "0"]) else { return };
+    assert_eq!(enough.len(), 1, "{enough:?}");
+    assert!(enough[0].contains("1000 executions") && enough[0].contains(&format!(" {most}.")), "{enough:?}");
+    let printed = include_str!("../../infra/OPERATIONS.md");
+    assert!(printed.contains(&format!("defaults take up to {most}.")), "{most}");
+    assert!(printed.contains(&format!("{} for the others", most - 2 * 10)), "{most}");
+    // A new account.
+    let few = told(&["50", "0"]).expect("python3").join(" ");
+    for part in [&format!("leaves {} ", 50_u64.saturating_sub(most)), "ValidatorConcurrency", "Concurrent executions"] {
+        assert!(few.contains(part), "{few}");
+    }
+    let more = told(&["1000", "0", "ValidatorConcurrency=110", "NotifierConcurrency=10"]).expect("python3");
+    assert!(more[0].contains(&format!(" {}.", most + 100)), "{more:?}");
+    // Reserved, nothing else takes them; but Lambda keeps a hundred.
+    assert_eq!(told(&["1000", "20", "ValidatorConcurrency=980"]).expect("python3").len(), 1);
+    assert!(told(&["100", "20"]).expect("python3")[1].contains("ApiReservedConcurrency=20 fails"));
+}
+
 /// The metrics of Penstock's own namespace that a text names.
 fn named(text: &str) -> BTreeSet<&'static str> {
     metrics::NAMES.into_iter().filter(|name| text.contains(name)).collect()
@@ -33,8 +111,12 @@ fn alarms_look_at_what_is_there() {
     let wanted = [
         "AgeAlarm",
         "ApiErrorsAlarm",
+        "AuthorizerAlarm",
         "DeadLettersAlarm",
         "ErrorsAlarm",
+        "ReportsAlarm",
+        "SweepErrorsAlarm",
+        "SweepsAlarm",
         "ThrottlesAlarm",
         "UnsettledAlarm",
         "UnsettledRemovalsAlarm",
@@ -42,10 +124,17 @@ fn alarms_look_at_what_is_there() {
     assert_eq!(names, wanted);
     for (name, alarm) in alarms {
         assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
-        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}: where nothing is imported nothing is wrong");
+        // Where nothing is imported nothing is wrong, but the sweeper runs all the same.
+        let missing = if name == "SweepsAlarm" { "breaching" } else { "notBreaching" };
+        assert_eq!(alarm["TreatMissingData"], missing, "{name}");
         assert!(shown(&alarm["AlarmActions"]).contains("!Ref AlarmTopicArn"), "{name}");
-        // An alarm may look at ten metrics (Amazon CloudWatch User Guide, "CloudWatch quotas").
-        assert!(alarm["Metrics"].as_sequence().is_none_or(|metrics| metrics.len() <= 10), "{name}");
+        let metrics = alarm["Metrics"].as_sequence().map(Vec::as_slice).unwrap_or_default();
+        let expressions: Vec<_> = metrics.iter().filter_map(|metric| metric["Expression"].as_str()).collect();
+        // An alarm may look at ten metrics (Amazon CloudWatch User Guide, "CloudWatch quotas"), and at what one
+        // expression makes of them, in a form that the guide has ("Metric math syntax and functions").
+        assert!(metrics.len() - expressions.len() <= 10, "{name}");
+        let documented = ["SUM(METRICS())", "MAX(METRICS())"];
+        assert!(expressions.iter().all(|expression| documented.contains(expression)), "{name}: {expressions:?}");
         let text = shown(alarm);
         if text.contains("Namespace: Penstock") {
             assert_eq!(text.matches("Namespace:").count(), named(&text).len(), "{name}: a metric that is written");
@@ -59,9 +148,52 @@ fn alarms_look_at_what_is_there() {
         let unsettled = ["UnsettledAlarm", "UnsettledRemovalsAlarm"];
         assert!(unsettled.into_iter().any(|alarm| of(alarm).contains(&dead_letters)), "{queue}");
     }
-    for function in FunctionName::ALL.into_iter().filter(|function| *function != FunctionName::Authorize) {
-        assert!(of("ErrorsAlarm").contains(&format!("!Ref {}", id(function))), "{function}");
+    for function in FunctionName::ALL {
+        let alarm = match function {
+            // A wrong key is an error of it: API Gateway tells what its clients are answered.
+            FunctionName::Authorize => continue,
+            // Five sweeps in a period are no errors among those of the others.
+            FunctionName::Sweep => "SweepErrorsAlarm",
+            _ => "ErrorsAlarm",
+        };
+        assert!(of(alarm).contains(&format!("!Ref {}", id(function))), "{function}");
     }
+    let route = of("AuthorizerAlarm");
+    let path = "/v1/products/import/{id}";
+    assert!(!template.properties("RestApi")["DefinitionBody"]["paths"][path]["put"].is_null());
+    assert!(route.contains(path) && route.contains("Value: PUT"), "{route}");
+}
+
+#[test]
+fn a_sweeper_that_fails_each_time_and_one_that_does_not_run_are_alarms() {
+    let template = Template::read();
+    let number = |alarm: &str, name: &str| template.properties(alarm)[name].as_u64().expect("a number");
+    let minutes = number("SweepErrorsAlarm", "Period") / 60;
+    assert!(number("SweepErrorsAlarm", "Threshold") < minutes, "it runs once a minute");
+    let sweeps = template.properties("SweepsAlarm");
+    // A sweep that found nothing due writes a zero, which is a sample.
+    assert_eq!((&sweeps["MetricName"], &sweeps["Statistic"]), (&"ImportsSwept".into(), &"SampleCount".into()));
+    assert_eq!(sweeps["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(number("SweepsAlarm", "Threshold"), 1);
+}
+
+/// SQS counts its messages approximately, and one that cannot be read stays for fourteen days.
+#[test]
+fn one_message_that_stays_makes_one_alarm() {
+    let template = Template::read();
+    for alarm in ["UnsettledAlarm", "UnsettledRemovalsAlarm"] {
+        let number = |name: &str| template.properties(alarm)[name].as_u64().expect("a number");
+        assert!(number("DatapointsToAlarm") < number("EvaluationPeriods"), "{alarm}");
+    }
+}
+
+#[test]
+fn a_report_that_is_missing_is_seen_at_each_look() {
+    let template = Template::read();
+    let most = template.0["Parameters"]["StallSeconds"]["MaxValue"].as_u64();
+    let alarm = template.properties("ReportsAlarm");
+    assert!(alarm["Period"].as_u64() >= most, "a look falls into each period");
+    assert_eq!(shown(&alarm["Threshold"]), "!Ref AlarmAgeSeconds");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use penstock_model::limits;
 use yaml_serde::Value;
 
 use crate::{Template, entries, json, list, shown};
@@ -80,6 +81,10 @@ fn the_client_is_told_what_the_authorizer_said() {
         let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert!(body["error"]["code"].is_string() && body["error"]["message"].is_string(), "{status}");
     }
+    // Whatever a client accepts first: an answer of the storage that is taken for bytes fails the request.
+    for (status, response) in entries(responses) {
+        assert_eq!(response["contentHandling"], "CONVERT_TO_TEXT", "{status}");
+    }
     let declared: BTreeSet<_> = entries(&route(&template)["responses"]).map(|(status, _)| status).collect();
     assert_eq!(declared, BTreeSet::from(["201", "409", "503"]));
 }
@@ -138,6 +143,11 @@ fn the_gateways_own_refusals_are_json_in_the_dialects_form() {
         let body = body.replace("$context.error.messageString", "\"a message\"");
         let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         assert!(body["error"]["code"].is_string() && body["error"]["message"].is_string(), "{name}");
+    }
+    // API Gateway's limit or Lambda's: it does not say which was met.
+    let too_large = refusals["REQUEST_TOO_LARGE"]["ResponseTemplates"]["application/json"].as_str().expect("a body");
+    for bytes in [limits::GATEWAY_BODY_BYTES, limits::LAMBDA_BODY_BYTES] {
+        assert!(too_large.contains(&format!(" {bytes}")), "{too_large}");
     }
     for name in ["THROTTLED", "AUTHORIZER_FAILURE"] {
         assert_eq!(refusals[name]["ResponseParameters"]["Headers"]["Retry-After"], "'1'", "{name}");

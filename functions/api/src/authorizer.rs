@@ -13,7 +13,8 @@
 //!
 //! API Gateway can only let a request pass or answer 401, 403 or 500. A body that the dialect refuses with 404, 409,
 //! 410, 415 or 429 therefore passes, is stored under `refused/`, and gets the answer that this function gave. Without a
-//! valid key nothing is stored. In the local cloud and in a container the dialect's own handler takes the upload; a
+//! valid key nothing is stored. A media type in other letters than API Gateway knows it by is refused too, since its body
+//! might not arrive as it was sent. In the local cloud and in a container the dialect's own handler takes the upload; a
 //! test holds the answers of both together.
 
 use std::sync::Arc;
@@ -75,7 +76,8 @@ async fn handle(api: &Api, event: LambdaEvent<Request>) -> Result<Value, Error> 
         Err(Denied { refusal, .. }) => return Err(refusal.message.into()),
     };
     let id = request.path_parameters.get("id").and_then(|id| id.parse().ok());
-    let context = match algure::awaiting(&api.store, &account, id.as_ref(), &request.headers).await {
+    let awaiting = algure::awaiting(&api.store, &account, id.as_ref(), &request.headers).await;
+    let context = match awaiting.and_then(|import| algure::passes_as_bytes(&request.headers).map(|()| import)) {
         Ok(import) => {
             json!({ "prefix": UPLOADS, "account": account.as_str(), "name": import.id.as_str(), "status": "201" })
         }

@@ -1,11 +1,12 @@
 //! Events and deliveries whose orders were lost, and attempts that come later than a queue can hold them back.
 
-use futures::{StreamExt, stream};
 use lambda_runtime::Error;
 use penstock_model::limits;
 use penstock_runtime::{Deadline, chain};
 use penstock_store::{Store, StoreError};
 use tracing::{info, warn};
+
+use crate::side_by_side;
 
 /// What became of the events and deliveries of one sweep.
 #[derive(Debug, Default)]
@@ -24,10 +25,7 @@ pub(crate) async fn sweep(store: &Store, deadline: Deadline) -> Result<Events, E
     let mut events = Events::default();
     for _ in 0..limits::TOLD_LOOKS {
         let before = events.ordered;
-        let told = stream::iter(store.due_events().await?).map(async |(account, id)| {
-            if deadline.is_near() {
-                return Ok(false);
-            }
+        let told = side_by_side(deadline, store.due_events().await?, |(account, id)| async move {
             let ordered = store.order_event_again(&account, &id).await;
             match &ordered {
                 Ok(()) => info!(event.id = %id, "an event was not told: its order is sent again"),
@@ -35,18 +33,15 @@ pub(crate) async fn sweep(store: &Store, deadline: Deadline) -> Result<Events, E
             }
             ordered.map(|()| true)
         });
-        events.count(told.buffer_unordered(limits::TOLD_SIDE_BY_SIDE).collect().await);
-        let due = stream::iter(store.due_deliveries().await?).map(async |(account, (webhook, id))| {
-            if deadline.is_near() {
-                return Ok(false);
-            }
+        events.count(told.await);
+        let due = side_by_side(deadline, store.due_deliveries().await?, |(account, (webhook, id))| async move {
             let ordered = store.order_due_delivery(&account, &webhook, &id).await;
             if let Err(error) = &ordered {
                 warn!(webhook.id = %webhook, event.id = %id, error = chain(error), "a delivery could not be ordered");
             }
             ordered
         });
-        events.count(due.buffer_unordered(limits::TOLD_SIDE_BY_SIDE).collect().await);
+        events.count(due.await);
         // The next look finds what came behind the end of a list.
         if events.ordered == before || deadline.is_near() {
             break;

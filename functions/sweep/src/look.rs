@@ -17,12 +17,19 @@ pub enum Sight {
     Expired,
     /// It had made no progress: lost messages are sent again.
     Resumed,
-    /// Its rejected rows file is missing: the report is ordered again.
-    Reported,
+    /// Its rejected rows file is missing, so many seconds after it ended: the report is ordered again.
+    Reported(u64),
     /// What its upload waited for is over: it is accepted now.
     Woken,
     /// Nobody confirmed it in time: it has ended.
     Unconfirmed,
+}
+
+impl Sight {
+    /// For how long a rejected rows file has been missing, in seconds.
+    pub(crate) fn report_age(&self) -> u64 {
+        if let Self::Reported(seconds) = self { *seconds } else { 0 }
+    }
 }
 
 /// Looks at an import and does what is missing. A repeat does it again; all that follows is idempotent.
@@ -46,7 +53,8 @@ pub async fn look(store: &Store, account: &AccountId, id: &ImportId) -> Result<S
         Stage::Expired | Stage::Ended if import.owes_report() && !is_over(store, &import) => {
             store.send(&Order::to_report(&import)).await?;
             store.note_swept(account, id, "ended").await?;
-            Sight::Reported
+            let waits_ms = import.ended_at().map_or(0, |ended_at| store.now_ms() - ended_at);
+            Sight::Reported(u64::try_from(waits_ms / 1000).unwrap_or_default())
         }
         Stage::Ended if import.object.is_none() => cancelled(store, &import).await?,
         Stage::Expired | Stage::Ended => {

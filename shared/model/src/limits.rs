@@ -299,6 +299,13 @@ pub const REMOVAL_AGAIN_MS: i64 = 15 * 60 * 1000;
 /// file is stored before its import is made, a moment later.
 pub const STRAY_MS: i64 = 15 * 60 * 1000;
 
+/// Blocks of an import that ends early which are closed at once, at most.
+pub const BLOCKS_CLOSED_AT_ONCE: usize = 32;
+
+/// Blocks that the request to cancel an import closes itself, at most; those of a larger import are closed by the
+/// splitter. A file of 5 GiB has 330, one of tiny rows some 10,000.
+pub const REQUEST_BLOCKS: u32 = 256;
+
 /// Versions of an upload, and parts of row errors, that are removed at one look, at most: then it is another's turn.
 pub const REMOVED_AT_ONCE: usize = 1_000;
 
@@ -428,6 +435,10 @@ pub const HTTP_HEAD_SECONDS: u64 = 30;
 /// seconds.
 pub const HTTP_PIECE_SECONDS: u64 = 30;
 
+/// Bytes of a request's body that API Gateway takes, at most, and passes on where no function is in between (Amazon API
+/// Gateway Developer Guide, "Quotas for configuring and running a REST API").
+pub const GATEWAY_BODY_BYTES: u64 = 10_485_760;
+
 /// Bytes of a request's body behind API Gateway and Lambda, at most: 4.5 MB. The payload of 6 MB holds a file in
 /// base64, and the rest of the request (AWS Lambda Developer Guide, "Lambda quotas").
 pub const LAMBDA_BODY_BYTES: u64 = 4_500_000;
@@ -547,11 +558,12 @@ pub const BUS_MS: i64 = 24 * 60 * 60 * 1000;
 /// Events, and deliveries, that one look of the sweeper orders again, at most, from each of four partitions.
 pub const TOLD_AT_ONCE: usize = 250;
 
+/// Imports, events or deliveries that the sweeper looks at side by side, at most: a look is some five requests, one after
+/// the other, and hundreds may be due when a service answers again that did not.
+pub const SWEPT_AT_ONCE: usize = 16;
+
 /// Looks of one sweep for such events and deliveries, at most: as long as each finds some.
 pub const TOLD_LOOKS: usize = 10;
-
-/// Events, or deliveries, that the sweeper orders side by side, at most.
-pub const TOLD_SIDE_BY_SIDE: usize = 16;
 
 /// Entries of an import's `metadata`, at most.
 pub const METADATA_KEYS: usize = 16;

@@ -253,8 +253,15 @@ impl Order {
     }
 }
 
+/// JSON whose characters SQS takes: what it refuses can stand in a string alone, such as a column's name, and has an
+/// escape there.
 fn first_line(line: &FirstLine<'_>) -> String {
-    serde_json::to_string(line).expect("an order's members have JSON")
+    let json = serde_json::to_string(line).expect("an order's members have JSON");
+    if json.chars().all(is_carried) {
+        return json;
+    }
+    let escaped = |c: char| if is_carried(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) };
+    json.chars().map(escaped).collect()
 }
 
 /// A chunk on its way from the splitter to a validator.
@@ -392,7 +399,7 @@ mod tests {
             Body::Refused(_) => 300_000,
         };
         let Import { account, kind, .. } = import();
-        let columns = vec!["sku".into(), "näme\n".into()];
+        let columns = vec!["sku".into(), "näme\n".into(), "\u{fffe}\u{ffff}".into()];
         ChunkMessage {
             job: Job::dry(account, kind, &ImportOptions::default(), Grammar::CSV, columns),
             chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },

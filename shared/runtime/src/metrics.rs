@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub const NAMESPACE: &str = "Penstock";
 
 /// Every metric's name, as alarms and the dashboard in `template.yaml` spell them.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "RowsCreated",
     "RowsUpdated",
     "RowsUnchanged",
@@ -27,6 +27,7 @@ pub const NAMES: [&str; 11] = [
     "EndLag",
     "DeadLetters",
     "ImportsSwept",
+    "ReportAge",
     "MessagesReturned",
 ];
 
@@ -49,10 +50,12 @@ pub enum Metric {
     FirstRowLag,
     /// How long after its upload was accepted an import ended, in milliseconds.
     EndLag,
-    /// Messages that the sweeper found on a dead-letter queue.
+    /// Messages of a dead-letter queue that the sweeper settled.
     DeadLetters,
-    /// Unfinished imports that the sweeper looked at.
+    /// Unfinished imports that the sweeper looked at; a sweep that looked at none writes a zero.
     ImportsSwept,
+    /// How long ago the import ended whose rejected rows a sweep found missing, the longest of them, in seconds.
+    ReportAge,
     /// Messages that went back to their queue, such as those of a throttled table.
     MessagesReturned,
 }
@@ -66,6 +69,7 @@ impl Metric {
     fn unit(self) -> &'static str {
         match self {
             Self::ChunkLatency | Self::FirstRowLag | Self::EndLag => "Milliseconds",
+            Self::ReportAge => "Seconds",
             _ => "Count",
         }
     }
@@ -142,6 +146,7 @@ mod tests {
             (Metric::EndLag, "EndLag"),
             (Metric::DeadLetters, "DeadLetters"),
             (Metric::ImportsSwept, "ImportsSwept"),
+            (Metric::ReportAge, "ReportAge"),
             (Metric::MessagesReturned, "MessagesReturned"),
         ] {
             assert_eq!(metric.name(), name);

@@ -16,7 +16,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use penstock_model::{Begin, Block, Chunk, Fate, Import, ImportId, Job, Stage, Tally, Verdict, limits::READ_BATCH};
+use futures::future::try_join_all;
+use penstock_model::{
+    Begin, Block, Chunk, ClosedBlocks, Fate, Import, ImportId, Job, Stage, Tally, Verdict,
+    limits::{BLOCKS_CLOSED_AT_ONCE, READ_BATCH},
+};
 
 use crate::{
     Backoff, Result, Store, StoreError,
@@ -156,12 +160,22 @@ impl Store {
         if block.is_empty() { Ok(None) } else { from_item("a block", block).map(Some) }
     }
 
-    /// Closes a block: no chunk of it begins any more. Gives the block as it is afterwards. A repeat writes the same.
-    pub(crate) async fn close_block(&self, import: &Import, block: u32) -> Result<Block> {
-        let change = Change::of_existing().set("closed", AttributeValue::Bool(true));
-        let block = self.change_block(import, block, change).await?;
-        crash::point("halt.block_closed");
-        Ok(block)
+    /// Closes the blocks of an import, [`BLOCKS_CLOSED_AT_ONCE`] side by side: no chunk of them begins any more. Gives
+    /// them as they are afterwards. A repeat writes the same.
+    pub(crate) async fn close_blocks(&self, import: &Import) -> Result<ClosedBlocks> {
+        let mut closed = ClosedBlocks::default();
+        let numbers: Vec<u32> = (0..import.opened_blocks).collect();
+        for group in numbers.chunks(BLOCKS_CLOSED_AT_ONCE) {
+            let change = |number: &u32| {
+                let change = Change::of_existing().set("closed", AttributeValue::Bool(true));
+                self.change_block(import, *number, change)
+            };
+            for block in try_join_all(group.iter().map(change)).await? {
+                closed.add(&block);
+                crash::point("halt.block_closed");
+            }
+        }
+        Ok(closed)
     }
 
     /// Remembers that a dead-lettered chunk has been sent once more. A repeat writes the same.
@@ -188,10 +202,5 @@ impl Store {
             }
         }
         Ok(blocks)
-    }
-
-    /// Removes a block. A repeat finds it gone.
-    pub(crate) async fn delete_block(&self, import: &ImportId, block: u32) -> Result<()> {
-        self.delete_item(block_key(import, block)).await
     }
 }

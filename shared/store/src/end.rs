@@ -5,7 +5,8 @@ use std::{collections::HashSet, sync::Mutex};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use penstock_model::{
-    AccountId, Actor, Block, ClosedBlocks, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
+    AccountId, Actor, Block, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
+    limits::REQUEST_BLOCKS,
 };
 
 use crate::{
@@ -157,10 +158,7 @@ impl Store {
             Settlement::Wait | Settlement::Done => None,
             Settlement::End(end) => Some(end),
             Settlement::CloseBlocks => {
-                let mut blocks = ClosedBlocks::default();
-                for number in 0..import.opened_blocks {
-                    blocks.add(&self.close_block(&import, number).await?);
-                }
+                let blocks = self.close_blocks(&import).await?;
                 import.rows_began_at = import.rows_began_at.or(blocks.tallied_from);
                 import.end_early(&blocks)
             }
@@ -183,6 +181,18 @@ impl Store {
         match end {
             Some(end) => self.end(import, &end).await,
             None => Ok(Some(import)),
+        }
+    }
+
+    /// As [`Store::settle`], as far as a request may take: an import of more than [`REQUEST_BLOCKS`] blocks that are to
+    /// be closed is left to the splitter, by an order, and is given as it is. A repeat orders it again.
+    pub async fn settle_in_a_request(&self, account: &AccountId, id: &ImportId) -> Result<Option<Import>> {
+        match self.import(account, id).await? {
+            Some(import) if import.settle() == Settlement::CloseBlocks && import.opened_blocks > REQUEST_BLOCKS => {
+                self.send(&Order::to_continue(&import, import.split_died_at)).await?;
+                Ok(Some(import))
+            }
+            _ => self.settle(account, id).await,
         }
     }
 

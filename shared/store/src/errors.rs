@@ -319,12 +319,11 @@ impl Store {
         for pk in shards.chain([errors_pk(import)]) {
             let keys = self.query_from(pk, errors_sk(0)).projection_expression("pk, sk");
             // One more than is removed, so that it shows whether that is all.
-            let found = items(keys, Some(left + 1)).await?;
+            let mut found = items(keys, Some(left + 1)).await?;
             let is_more = found.len() > left;
-            for key in found.into_iter().take(left) {
-                self.delete_item(key).await?;
-                left -= 1;
-            }
+            found.truncate(left);
+            left -= found.len();
+            self.delete_items(self.imports_table(), found).await?;
             if is_more {
                 return Ok(false);
             }

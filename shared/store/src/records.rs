@@ -84,14 +84,10 @@ impl Store {
         let insert_cut = format!(
             r#"INSERT INTO "{table}" VALUE {{'pk': ?, 'sk': ?, 'rev': ?, 'stamps': ?, 'fields': ?, 'key': ?}}"#
         );
-        let update = format!(
-            r#"UPDATE "{table}" SET rev = ? SET stamps = ? SET fields = ? WHERE pk = ? AND sk = ? AND rev = ?"#
-        );
+        let update = update_statement(table, &["rev", "stamps", "fields"], &[], &["rev"]);
         // A tombstone may expire; the record that is made of it must not. What is not there is removed all the same.
-        let also = if self.conditions().floor_anew { "" } else { " REMOVE gone" };
-        let anew = format!(
-            r#"UPDATE "{table}" SET rev = ? SET stamps = ? SET fields = ? REMOVE expires_at{also} WHERE pk = ? AND sk = ? AND rev = ?"#
-        );
+        let also: &[&str] = if self.conditions().floor_anew { &["expires_at"] } else { &["expires_at", "gone"] };
+        let anew = update_statement(table, &["rev", "stamps", "fields"], also, &["rev"]);
         let now = self.now_ms();
         let mut statements = Vec::with_capacity(writes.len());
         for Write { name, record } in writes {
@@ -108,5 +104,28 @@ impl Store {
             statements.push((statement.clone(), parameters));
         }
         self.execute(statements).await
+    }
+}
+
+/// The statement that changes one item of a table: sets and removes attributes, if others have the values that follow
+/// the key's. Names stand in double quotes, since some are reserved words, such as `fields` (Amazon DynamoDB Developer
+/// Guide, "Reserved words in DynamoDB").
+fn update_statement(table: &str, set: &[&str], remove: &[&str], only_if: &[&str]) -> String {
+    let set: String = set.iter().map(|name| format!(r#" SET "{name}" = ?"#)).collect();
+    let remove: String = remove.iter().map(|name| format!(r#" REMOVE "{name}""#)).collect();
+    let only_if: String = only_if.iter().map(|name| format!(r#" AND "{name}" = ?"#)).collect();
+    format!(r#"UPDATE "{table}"{set}{remove} WHERE "pk" = ? AND "sk" = ?{only_if}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_statement_stands_in_quotes() {
+        assert_eq!(
+            update_statement("t", &["rev", "fields"], &["expires_at", "gone"], &["rev"]),
+            r#"UPDATE "t" SET "rev" = ? SET "fields" = ? REMOVE "expires_at" REMOVE "gone" WHERE "pk" = ? AND "sk" = ? AND "rev" = ?"#
+        );
     }
 }

@@ -70,7 +70,7 @@ use crate::{
     crash,
     due::Due,
     dynamo::{Item, is_made, n, putting, s, value},
-    table::{import_key, removal_key, removal_shard},
+    table::{block_key, import_key, removal_key, removal_shard},
     uploads::{rejected_key, upload_key},
 };
 
@@ -279,9 +279,8 @@ impl Store {
         if removal.reviewed {
             is_all &= self.delete_claims(id).await?;
         }
-        for block in 0..removal.opened_blocks {
-            self.delete_block(id, block).await?;
-        }
+        let blocks = (0..removal.opened_blocks).map(|block| block_key(id, block)).collect();
+        self.delete_items(self.imports_table(), blocks).await?;
         Ok(is_all)
     }
 

@@ -171,7 +171,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Refusal> {
     let import = caller.import(&store, id.get()).await?;
     store.cancel(&caller.account, &import.id, &caller.by).await?;
-    let import = store.settle(&caller.account, &import.id).await?;
+    let import = store.settle_in_a_request(&caller.account, &import.id).await?;
     let import = import.ok_or_else(Refusal::no_import)?;
     if import.left_parts().is_some() {
         store.remove_parts(&import).await?;

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, Batch
 use penstock_engine::key::RecordName;
 use penstock_model::{Stamp, limits::TOMBSTONE_SECONDS};
 
-use super::{Write, Written, item};
+use super::{Write, Written, item, update_statement};
 use crate::{
     Result, Store, StoreError, crash,
     dynamo::{n, s},
@@ -21,12 +21,9 @@ impl Store {
     /// [`StoreError::Unavailable`] when the table did not take the request; any of its writes may have been stored.
     pub async fn write_tombstones(&self, writes: &[Write<'_>]) -> Result<Vec<Written>> {
         let conditions = self.conditions();
-        let rev = if conditions.removal_rev { " AND rev = ?" } else { "" };
-        let gone = if conditions.floor { " SET gone = ?" } else { "" };
-        let statement = format!(
-            r#"UPDATE "{}" SET rev = ? SET stamps = ?{gone} REMOVE fields WHERE pk = ? AND sk = ?{rev}"#,
-            self.settings().records_table
-        );
+        let set: &[&str] = if conditions.floor { &["rev", "stamps", "gone"] } else { &["rev", "stamps"] };
+        let only_if: &[&str] = if conditions.removal_rev { &["rev"] } else { &[] };
+        let statement = update_statement(&self.settings().records_table, set, &["fields"], only_if);
         let mut statements = Vec::with_capacity(writes.len());
         for Write { name, record } in writes {
             let mut tombstone = (*record).clone();
@@ -58,10 +55,7 @@ impl Store {
     /// # Errors
     /// As [`Store::write_tombstones`].
     pub async fn expire_tombstones(&self, tombstones: &[(RecordName, u64)]) -> Result<()> {
-        let statement = format!(
-            r#"UPDATE "{}" SET expires_at = ? WHERE pk = ? AND sk = ? AND rev = ?"#,
-            self.settings().records_table
-        );
+        let statement = update_statement(&self.settings().records_table, &["expires_at"], &[], &["rev"]);
         let at = self.now_ms() / 1000 + TOMBSTONE_SECONDS as i64;
         let of = |(name, rev): &(RecordName, u64)| {
             (statement.clone(), vec![n(at), s(name.partition.as_str()), s(name.sort.as_str()), n(rev)])

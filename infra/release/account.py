@@ -1,0 +1,79 @@
+"""What the account says of a deployment to come, by the AWS credentials and the region of the environment:
+
+    python3 infra/release/account.py STACK [Parameter=value]...
+
+Prints `new` where there is no such stack, else `known`. A stack whose creation was rolled back holds nothing; it is
+removed, since CloudFormation cannot update it. On standard error it says what the account's Lambda concurrency leaves
+for the api, and what to set where that is not much.
+"""
+
+import pathlib
+import re
+import sys
+
+TEMPLATE = pathlib.Path(__file__).parents[2] / "template.yaml"
+
+# Requests to the api at once below which others' imports can be felt in it.
+LEAST_FOR_THE_API = 20
+
+# What must stay unreserved (AWS Lambda Developer Guide, "Configuring reserved concurrency for a function").
+UNRESERVED = 100
+
+
+def most(parameters):
+    """How many executions the functions behind queues and the schedule take at once, at most."""
+    template = TEMPLATE.read_text()
+    defaults = dict(re.findall(r"^  (\w+):\n    Type: Number\n    Default: (\d+)", template, re.M))
+    bounds = re.findall(r"MaximumConcurrency: (?:!Ref (\w+)|(\d+))", template)
+    bounded = sum(int(number or parameters.get(name) or defaults[name]) for name, number in bounds)
+    return bounded + len(re.findall(r"Type: Schedule$", template, re.M))
+
+
+def advice(quota, taken, reserved):
+    """Sentences for who deploys: `quota` executions of the account at once, of which the stack takes `taken` beside
+    its api, for which `reserved` are set aside (0: none)."""
+    left = quota - taken
+    says = [f"Lambda: {quota} executions at once in this account and region, of which imports and events take up to {taken}."]
+    if reserved and quota - reserved < UNRESERVED:
+        says.append(f"ApiReservedConcurrency={reserved} fails: Lambda keeps {UNRESERVED} of {quota} unreserved. Leave it at 0.")
+    if left < LEAST_FOR_THE_API and not reserved:
+        says.append(
+            f"That leaves {max(left, 0)} for the API while imports run. Ask for a higher quota (Service Quotas, AWS Lambda, "
+            "`Concurrent executions`), or deploy with lower values of ValidatorConcurrency and NotifierConcurrency; with a quota of "
+            f"more than {UNRESERVED}, ApiReservedConcurrency={LEAST_FOR_THE_API} keeps some for the API."
+        )
+    return says
+
+
+def main(stack, *named):
+    import boto3  # beside SAM; the functions above need nothing
+    import botocore.exceptions
+
+    cloudformation = boto3.client("cloudformation")
+    parameters, state = {}, "new"
+    try:
+        [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+    else:
+        if found["StackStatus"] == "ROLLBACK_COMPLETE":
+            print(f"{stack}: its creation was rolled back, nothing is in it: it is removed first", file=sys.stderr)
+            cloudformation.delete_stack(StackName=stack)
+            cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
+        elif found["StackStatus"] != "REVIEW_IN_PROGRESS":
+            state = "known"
+            parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
+    parameters |= dict(parameter.split("=", 1) for parameter in named)
+    print(state)
+    reserved = int(parameters.get("ApiReservedConcurrency", 0))
+    try:
+        quota = boto3.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    except botocore.exceptions.ClientError as error:
+        print(f"Lambda: the account's quota is not known: {error}", file=sys.stderr)
+        return
+    print(*advice(quota, most(parameters), reserved), sep="\n", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
