@@ -94,12 +94,13 @@ async function showImport(found) {
 }
 
 function about({ kind, kind_version, options, from, corrects }) {
-  const what = options.dry_run ? "A check, which writes nothing" : options.review ? "A review, which writes nothing" : "An import";
+  const what = options.dry_run ? "A check" : options.review ? "A review" : "An import";
   const to = (id, text) => make("a", { href: link("import", { id }) }, text);
   const parts = [what, " of ", make("a", { href: link("kind", { name: kind }) }, kind)];
   if (kind_version) parts.push(`, version ${kind_version}`);
   if (from) parts.push(", from ", to(from, "what was uploaded before"));
   if (corrects) parts.push(", which corrects ", to(corrects, "an import"));
+  if (options.dry_run || options.review) parts.push(". It writes nothing");
   $("about").replaceChildren(...parts, ".");
 }
 

@@ -138,27 +138,23 @@ function detected({ format, compression, encoding, delimiter, quoting, sheet, no
   $("notes").replaceChildren(...notes.map((note) => make("li", {}, ...prose(note))));
 }
 
+/** What the mapping table was drawn for: while that stays, its rows do, so that a select keeps the focus. */
+let drawn = "";
+
 function mapping(its, seen) {
   const fields = its.fields.map(({ name, title }) => [name, title && title !== name ? `${name} (${title})` : name]);
-  const list = seen.columns.map((column) => {
-    const select = make("select", { "aria-label": `Field for ${column.column}` });
-    const field = chosen.has(column.column) ? chosen.get(column.column) : (column.field ?? "");
-    options(select, [["", "do not import"], ...fields], field);
-    on(select, "change", () => {
-      chosen.set(column.column, select.value);
-      return read();
-    });
-    const row = copy("t-column", {
-      column: column.column,
-      filled: filled(column, seen),
-      samples: column.samples.map((sample) => make("q", {}, sample)),
-    });
-    row.querySelector("select").replaceWith(select);
-    return row;
+  const wanted = JSON.stringify([fields, seen.columns.map(({ column }) => column)]);
+  if (drawn !== wanted) fill("mapping", seen.columns.map(({ column }) => row(column, fields)));
+  drawn = wanted;
+  const lines = $("mapping").tBodies[0].rows;
+  seen.columns.forEach((column, at) => {
+    const [, share, samples, field] = lines[at].cells;
+    share.textContent = filled(column, seen);
+    samples.replaceChildren(...column.samples.map((sample) => make("q", {}, sample)));
+    const select = field.firstElementChild;
+    const chose = chosen.get(column.column) ?? column.field ?? "";
+    if (select.value !== chose) select.value = chose;
   });
-  const focused = document.activeElement?.getAttribute("aria-label");
-  fill("mapping", list);
-  [...document.querySelectorAll("#mapping select")].find((select) => select.getAttribute("aria-label") === focused)?.focus();
   const left = seen.columns.filter(({ field }) => !field).length;
   const isWhole = left === 0 && !seen.failure;
   $("columns-sum").textContent =
@@ -167,6 +163,16 @@ function mapping(its, seen) {
       : `${several(left, "column")} of ${seen.columns.length} ${left === 1 ? "is" : "are"} not imported.`;
   if (!isWhole) $("columns").open = true;
   else if (chosen.size === 0) $("columns").open = false;
+}
+
+function row(column, fields) {
+  const select = make("select", { "aria-label": `Field for ${column}` });
+  options(select, [["", "do not import"], ...fields]);
+  on(select, "change", () => {
+    chosen.set(column, select.value);
+    return read();
+  });
+  return copy("t-column", { column, field: [select] });
 }
 
 /** Says above the table what the file lacks, in the words of the API. */
@@ -184,6 +190,7 @@ function missing(its, seen) {
 }
 
 function rows(seen) {
+  show($("rows").closest("section"), seen.rows.length > 0);
   const fields = [...new Set(seen.columns.map(({ field }) => field).filter(Boolean))];
   head("rows", ["Row", ...fields, "Errors"]);
   fill(
@@ -191,7 +198,7 @@ function rows(seen) {
     seen.rows.map((row) => {
       const cell = (field) => {
         const error = row.errors.find((error) => error.field === field);
-        return make("td", {}, error ? make("mark", {}, error.value ?? "") : value(row.fields[field]));
+        return make("td", {}, error ? make("mark", { class: error.value ? null : "none" }, error.value || "empty") : value(row.fields[field]));
       };
       const errors = row.errors.map(({ message }) => make("div", {}, ...prose(message)));
       return make("tr", {}, make("th", { scope: "row" }, String(row.row)), ...fields.map(cell), make("td", {}, ...errors));

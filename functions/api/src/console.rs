@@ -103,7 +103,8 @@ fn give(asset: &'static Asset, request: &Request) -> Response {
 fn packed(text: &'static str, packed: &'static [u8], request: &Request) -> Response {
     let same = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     let is_behind_gateway = request.extensions().get::<RequestContext>().is_some();
-    let taken = request.headers().get(header::ACCEPT_ENCODING).and_then(|taken| taken.to_str().ok()).unwrap_or_default();
+    let taken =
+        request.headers().get(header::ACCEPT_ENCODING).and_then(|taken| taken.to_str().ok()).unwrap_or_default();
     if is_behind_gateway || !taken.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("gzip")) {
         return ([same, (header::VARY, "Accept-Encoding")], text).into_response();
     }

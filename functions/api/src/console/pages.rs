@@ -29,12 +29,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    const fn new(
-        name: &'static str,
-        title: &'static str,
-        section: Option<&'static str>,
-        body: fn() -> Markup,
-    ) -> Self {
+    const fn new(name: &'static str, title: &'static str, section: Option<&'static str>, body: fn() -> Markup) -> Self {
         Self { name, title, section, body, text: OnceLock::new(), packed: OnceLock::new() }
     }
 

@@ -174,7 +174,7 @@ pub(super) fn body() -> Markup {
                 th scope="row" data-is="column" {}
                 td.number data-is="filled" {}
                 td data-is="samples" {}
-                td { select data-is="field" {} }
+                td data-is="field" {}
             }
         }
         (sending())
