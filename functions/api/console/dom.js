@@ -81,7 +81,9 @@ export function files(box, input, take) {
   window.addEventListener("drop", (event) => {
     marked(false)(event);
     const [file] = event.dataTransfer.files;
-    if (file && box.checkVisibility()) take(file);
+    if (!file || !box.checkVisibility()) return;
+    input.files = event.dataTransfer.files;
+    take(file);
   });
 }
 

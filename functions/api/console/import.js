@@ -382,7 +382,7 @@ function facts(found) {
     "times",
     stages.map(([name, at]) => {
       // The API tells whole seconds.
-      const after = last === null ? "" : new Date(at) - last < 1000 ? "0 s" : span(new Date(at) - last);
+      const after = last === null ? "" : new Date(at) - last < 1000 ? "under 1 s" : span(new Date(at) - last);
       last = new Date(at);
       return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, moment(at)), make("td", { class: "number" }, after));
     }),

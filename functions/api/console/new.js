@@ -66,7 +66,7 @@ function modes() {
 async function take(from) {
   source = from;
   chosen = new Map();
-  if (source.file) $("chosen").textContent = `${source.file.name}, ${bytes(source.file.size)}`;
+  if (source.file) $("chosen").textContent = bytes(source.file.size);
   show($("settings"), false);
   if (!query.kind && !query.from) await find();
   await read();
@@ -181,7 +181,7 @@ function missing(its, seen) {
   const lacking = required(its).filter((name) => !there.has(normalised(name)));
   const said = [];
   if (seen.failure) said.push(make("p", {}, ...prose(seen.failure.message), " ", make("code", {}, seen.failure.code)));
-  if (lacking.length) {
+  if (lacking.length && seen.failure?.code !== "missing_column") {
     const names = lacking.flatMap((name, at) => [at ? ", " : "", make("code", {}, name)]);
     said.push(make("p", {}, "Required and without a column: ", ...names, ". Choose a column for each below."));
   }

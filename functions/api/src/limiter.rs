@@ -99,6 +99,7 @@ pub(crate) mod tests {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
             _ if name.contains("_ACCOUNT_") || name.contains("_EXPORT_") || name.ends_with("_DAYS") => None,
+            _ if name.ends_with("_PORTS") => None,
             "PENSTOCK_CLOCK" => None,
             _ => Some("us-east-1".to_owned()),
         });

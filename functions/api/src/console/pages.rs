@@ -126,7 +126,7 @@ fn shell(page: &Page) -> Markup {
 }
 
 /// A table in a box that scrolls by itself, since a wide one must not widen the page. A column whose name begins with
-/// `#` has numbers; one without a name has what can be done.
+/// `#` has numbers, one with `~` is left out where there is little room, and one without a name has what can be done.
 fn table(id: &str, caption: &str, columns: &[&str]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
@@ -140,11 +140,13 @@ fn table(id: &str, caption: &str, columns: &[&str]) -> Markup {
 }
 
 fn heading(column: &str) -> Markup {
-    match (column, column.strip_prefix('#')) {
-        ("", _) => html! { td {} },
-        (_, Some(numbers)) => html! { th.number scope="col" { (numbers) } },
-        (_, None) => html! { th scope="col" { (column) } },
-    }
+    let (class, name) = match column.chars().next() {
+        None => return html! { td {} },
+        Some('#') => (Some("number"), &column[1..]),
+        Some('~') => (Some("wide"), &column[1..]),
+        Some(_) => (None, column),
+    };
+    html! { th scope="col" class=[class] { (name) } }
 }
 
 /// The link to the next page of a list.

@@ -106,7 +106,7 @@ fn wrong() -> Markup {
             ]))
             section #cells hidden aria-labelledby="cells-title" {
                 h3 #cells-title tabindex="-1" {}
-                (table("cells-list", "Rows with this error", &["Row", "#Line", "Record", "Cell", "What to type"]))
+                (table("cells-list", "Rows with this error", &["#Row", "#Line", "Record", "Cell", "What to type"]))
                 div.actions {
                     button #more-cells type="button" hidden { "Show more rows" }
                     button #close-cells type="button" { "Close" }
@@ -170,7 +170,7 @@ fn templates() -> Markup {
         }
         template #t-cell {
             tr {
-                th scope="row" data-is="row" {}
+                th.number scope="row" data-is="row" {}
                 td.number data-is="line" {}
                 td data-is="key" {}
                 td data-is="cell" {}

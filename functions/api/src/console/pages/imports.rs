@@ -49,18 +49,18 @@ pub(super) fn body() -> Markup {
         }
         div #empty hidden {}
         (table("list", "Imports, the newest first", &[
-            "File", "Kind", "Status", "#Rows", "#Rejected", "By", "Created",
+            "File", "~Kind", "Status", "#Rows", "#Rejected", "~By", "~Created",
         ]))
         (pager())
         template #t-import {
             tr {
                 th scope="row" { a data-is="file" {} }
-                td data-is="kind" {}
+                td.wide data-is="kind" {}
                 td { span.status data-is="status" {} }
                 td.number data-is="rows" {}
                 td.number data-is="failed" {}
-                td data-is="by" {}
-                td { time data-is="created" {} }
+                td.wide data-is="by" {}
+                td.wide { time data-is="created" {} }
             }
         }
         template #t-none {
