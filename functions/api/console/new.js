@@ -148,7 +148,7 @@ function mapping(its, seen) {
   drawn = wanted;
   const lines = $("mapping").tBodies[0].rows;
   seen.columns.forEach((column, at) => {
-    const [, share, samples, field] = lines[at].cells;
+    const [, share, field, samples] = lines[at].cells;
     share.textContent = filled(column, seen);
     samples.replaceChildren(...column.samples.map((sample) => make("q", {}, sample)));
     const select = field.firstElementChild;

@@ -136,7 +136,7 @@ pub(super) fn body() -> Markup {
                 details #columns {
                     summary #columns-sum {}
                     (table("mapping", "Columns of the file and the fields that they are", &[
-                        "Column", "#Filled", "Samples", "Field",
+                        "Column", "#Filled", "Field", "Samples",
                     ]))
                 }
             }
@@ -173,8 +173,8 @@ pub(super) fn body() -> Markup {
             tr {
                 th scope="row" data-is="column" {}
                 td.number data-is="filled" {}
-                td data-is="samples" {}
                 td data-is="field" {}
+                td data-is="samples" {}
             }
         }
         (sending())
