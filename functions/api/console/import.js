@@ -29,6 +29,8 @@ let summed = 0;
 let hasMoved = false;
 /** Whether no other import corrects this one. */
 let isLast = true;
+/** The import whose rejected rows are the newest that are open, where this one has none of its own. */
+let openOf = null;
 
 start(async () => {
   files($("waiting-drop"), $("waiting-file"), (file) => run(() => resume(file)));
@@ -286,12 +288,13 @@ function leave(page, about) {
 /** What can be done with the rows that were rejected. */
 function mend({ rejected, options, status: word }) {
   const isDry = options.dry_run || options.review;
-  show($("mend"), Boolean(rejected) && isLast);
+  show($("mend"), isLast && Boolean(rejected || openOf));
+  $("mend-note").textContent = rejected || !openOf ? "" : "Rows of an attempt before are open: send those that were not sent again.";
   for (const item of $("mend").querySelectorAll("li:not(:first-child)")) show(item, !isDry && FINAL.includes(word));
 }
 
 on($("download"), "click", async () => {
-  const { url } = await get(`${its}/rejected`, { link: "true" });
+  const { url } = await get(`${path("imports", shown.rejected ? id : openOf)}/rejected`, { link: "true" });
   // It comes as an attachment, and the page stays.
   location.assign(url);
 });
@@ -333,6 +336,7 @@ async function chain() {
   );
   // What was corrected is corrected in its last round.
   isLast = rounds.at(-1).id === id;
+  openOf = open > 0 ? (rounds.findLast((round) => round.import?.rejected)?.id ?? null) : null;
   mend(shown);
 }
 

@@ -1,7 +1,8 @@
 // Records: one by its key, or those of a kind; and exports of them.
 
 import { all, exact, get, path, post, remove } from "./api.js";
-import { $, copy, fill, head, make, options, show } from "./dom.js";
+import { $, copy, fill, head, make, options, set, show } from "./dom.js";
+import { keyOf } from "./fields.js";
 import { confirmed, link, on, pages, query, run, start } from "./page.js";
 import { number, status, time, value } from "./words.js";
 
@@ -74,8 +75,16 @@ async function list() {
     $("changed").replaceChildren("Those that ", source, " made or changed last. ", make("a", { href: link("records", { kind }) }, "Show all"));
     show($("changed"));
   }
-  const names = [...new Set(page.records.flatMap(({ fields }) => Object.keys(fields ?? {})))].slice(0, COLUMNS);
+  // The fields of the kind in its order, then those that it keeps besides. A key of one field is there already.
+  const { fields: known, ...schema } = await get(path("kinds", kind));
+  const used = new Set(page.records.flatMap(({ fields }) => Object.keys(fields ?? {})));
+  const keys = keyOf(schema);
+  const ordered = [...new Set([...known.map(({ name }) => name), ...used])].filter((name) => used.has(name));
+  const names = ordered.filter((name) => keys.length > 1 || name !== keys[0]).slice(0, COLUMNS);
+  const numbers = new Set(known.filter(({ type }) => ["integer", "number"].includes(type)).map(({ name }) => name));
+  const look = (name) => (numbers.has(name) ? "number" : null);
   head("list", ["Key", ...names]);
+  names.forEach((name, at) => set($("list").tHead.rows[0].cells[at + 1], { class: look(name) }));
   fill(
     "list",
     page.records.map(({ key, fields }) =>
@@ -83,7 +92,7 @@ async function list() {
         "tr",
         {},
         make("th", { scope: "row" }, make("a", { href: link("records", { kind, key }) }, key)),
-        ...names.map((name) => make("td", {}, value(fields?.[name]))),
+        ...names.map((name) => make("td", { class: look(name) }, value(fields?.[name]))),
       ),
     ),
   );

@@ -34,6 +34,7 @@ pub(super) fn body() -> Markup {
             button #delete type="button" hidden { "Delete the import" }
         }
         (wrong())
+        (mend())
         (chain())
         (facts())
         (templates())
@@ -112,19 +113,26 @@ fn wrong() -> Markup {
                     button #close-cells type="button" { "Close" }
                 }
             }
-            section #mend hidden aria-labelledby="mend-title" {
-                h3 #mend-title { "Mend and send again" }
-                ol {
-                    li {
-                        "Download the rejected rows. Each says in " code { "_errors" } " what is wrong with it. "
-                        button #download type="button" { "Download the rejected rows" }
-                    }
-                    li { "Mend the cells, and leave the header as it is." }
-                    li {
-                        div #mend-drop.drop {
-                            label for="mended" { "Choose the mended file, or drop it here" }
-                            input #mended type="file";
-                        }
+        }
+    }
+}
+
+/// How rejected rows are corrected.
+fn mend() -> Markup {
+    html! {
+        section #mend hidden aria-labelledby="mend-title" {
+            h2 #mend-title { "Mend and send again" }
+            p #mend-note {}
+            ol {
+                li {
+                    "Download the rejected rows. Each says in " code { "_errors" } " what is wrong with it. "
+                    button #download type="button" { "Download the rejected rows" }
+                }
+                li { "Mend the cells, and leave the header as it is." }
+                li {
+                    div #mend-drop.drop {
+                        label for="mended" { "Choose the mended file, or drop it here" }
+                        input #mended type="file";
                     }
                 }
             }

@@ -102,7 +102,7 @@ pub(super) fn webhooks() -> Markup {
         h1 { "Webhooks" }
         p { "An endpoint is told what happens to imports and exports." }
         div #empty hidden { p { "No endpoint yet. Make one below." } }
-        (table("list", "Endpoints", &["URL", "Events", "State", "Created", ""]))
+        (table("list", "Endpoints", &["URL", "Events", "State", "Created", "Description"]))
         section #one hidden aria-labelledby="one-title" {
             h2 #one-title tabindex="-1" {}
             dl #details.details {}
