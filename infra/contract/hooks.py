@@ -174,6 +174,11 @@ REAL = {
             "body": b"sku,name,brand\nP,Name,Brand\n",
             "query": {"whole": "true"},
         },
+        "previewKind": lambda: {
+            **path(kind="products"),
+            "body": b"sku,name,brand\nP,Name,Brand\n",
+            "query": {"whole": "true"},
+        },
         "putKind": lambda: {**path(kind=(name := f"gadgets-{next(names)}")), "body": schema(name)},
         "getKind": lambda: path(kind=kind()),
         "deleteKind": lambda: path(kind=kind()),

@@ -8,7 +8,7 @@ use penstock_client::{Client, Detected};
 use penstock_engine::{
     kind::Kind,
     kinds,
-    preview::{self, Preview, PreviewRow},
+    preview::{self, ColumnSamples, Preview, PreviewRow},
 };
 use penstock_model::{Failure, KindName, Layout, RowError, Schema, Value};
 use serde::Serialize;
@@ -26,6 +26,7 @@ use crate::{
 struct PreviewJson {
     detected: Option<Detected>,
     columns: Vec<Column>,
+    sampled: u64,
     rows: Vec<Row>,
     failure: Option<Failure>,
 }
@@ -34,6 +35,8 @@ struct PreviewJson {
 struct Column {
     column: String,
     field: Option<String>,
+    filled: u64,
+    samples: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,10 +49,20 @@ struct Row {
 impl From<Result<Preview, Failure>> for PreviewJson {
     fn from(preview: Result<Preview, Failure>) -> Self {
         match preview {
-            Err(failure) => Self { detected: None, columns: Vec::new(), rows: Vec::new(), failure: Some(failure) },
-            Ok(Preview { layout, columns, rows, failure }) => Self {
+            Err(failure) => {
+                Self { detected: None, columns: Vec::new(), sampled: 0, rows: Vec::new(), failure: Some(failure) }
+            }
+            Ok(Preview { layout, columns, samples, rows, failure }) => Self {
                 detected: Some(layout.into()),
-                columns: columns.into_iter().map(|(column, field)| Column { column, field }).collect(),
+                columns: std::iter::zip(columns, samples.columns)
+                    .map(|((column, field), ColumnSamples { filled, cells })| Column {
+                        column,
+                        field,
+                        filled,
+                        samples: cells,
+                    })
+                    .collect(),
+                sampled: samples.rows,
                 rows: rows.into_iter().map(|PreviewRow { row, fields, errors }| Row { row, fields, errors }).collect(),
                 failure,
             },

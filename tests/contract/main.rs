@@ -202,6 +202,11 @@ async fn answers_are_what_the_document_says() {
     assert_eq!(asking.ask("listErrors", &of("/errors?limit=0"), None).await.refusal(), (400, "invalid_limit".into()));
     asking.ask("summariseErrors", &of("/errors/summary"), None).await;
     assert_eq!(asking.ask("getRejected", &of("/rejected"), None).await.status, 303);
+    let link = asking.ask("getRejected", &of("/rejected?link=true"), None).await.json();
+    let rows = send(support::http::client().get(link["url"].as_str().expect("a URL"))).await;
+    assert!(rows.text().starts_with("_row,_line,_errors,"), "{}", rows.text());
+    assert_eq!(asking.ask("getRejected", &of("/rejected?link=x"), None).await.status, 400);
+    previews(&mut asking, &import.id).await;
     assert_eq!(asking.ask("cancelImport", &of("/cancel"), None).await.status, 409);
     assert_eq!(asking.ask("confirmImport", &of("/confirm"), None).await.status, 409);
     asking.ask("listImports", "/v1/imports?limit=2&status=completed_with_errors", None).await;
@@ -286,6 +291,28 @@ async fn replace(asking: &mut Asking<'_>) {
     asking.forget("confirmImport", 200);
     assert_eq!(asking.ask("confirmImport", &of("/confirm"), None).await.status, 200);
     asking.forget("confirmImport", 202);
+}
+
+/// Previews without an import: of a body, under options, and of what was uploaded.
+async fn previews(asking: &mut Asking<'_>, import: &str) {
+    let file = "Item no;Title;Maker\nAG-1;Lamp;Acme\nAG-2;;Acme\n";
+    let body = |request: RequestBuilder| request.header("content-type", "application/octet-stream").body(file);
+    let options = |options: Value| format!("/v1/kinds/products/preview?whole=true&options={options}");
+    let mapped = json!({ "mapping": { "Item no": "sku", "Title": "name", "Maker": "brand" } });
+    let seen = asking.send("previewKind", &options(mapped), body).await.json();
+    assert_eq!(seen["columns"][1], json!({ "column": "Title", "field": "name", "filled": 1, "samples": ["Lamp"] }));
+    assert_eq!((&seen["failure"], &seen["sampled"]), (&Value::Null, &json!(2)));
+    assert_eq!(seen["rows"][1]["errors"][0]["code"], "required");
+    // A column that is called as a field, and is to be none.
+    let left = json!({ "mapping": { "Item no": "" } });
+    let seen = asking.send("previewKind", &options(left), body).await.json();
+    assert_eq!((&seen["columns"][0]["field"], &seen["failure"]["code"]), (&Value::Null, &json!("missing_column")));
+    assert_eq!(asking.send("previewKind", &options(json!({ "delimiter": "" })), body).await.status, 400);
+    assert_eq!(asking.send("previewKind", &options(json!({ "mapping": { "Title": "x" } })), body).await.status, 422);
+    assert_eq!(asking.send("previewKind", "/v1/kinds/none/preview", body).await.status, 404);
+    let uploaded = format!("/v1/kinds/products/preview?from={import}");
+    let seen = asking.ask("previewKind", &uploaded, None).await.json();
+    assert_eq!((&seen["sampled"], &seen["columns"][0]["field"]), (&json!(7), &json!("sku")));
 }
 
 async fn records(asking: &mut Asking<'_>, import: &str) {

@@ -491,6 +491,8 @@ fn every_path_reaches_the_api() {
         "application~1vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ]);
     assert_eq!(json(&api["BinaryMediaTypes"]), binary);
+    // Of the console, which leaves that to the gateway.
+    assert_eq!(json(&api["MinimumCompressionSize"]), serde_json::json!(1024));
     let routes: BTreeSet<_> = template
         .events("ApiFunction", "Api")
         .map(|event| (shown(&event["RestApiId"]), shown(&event["Method"]), shown(&event["Path"])))

@@ -134,7 +134,10 @@ routes! {
     }
     "/v1/imports/{id}/rejected" => {
         get imports::rejected => op("getRejected", "Leads to the file of rejected rows.")
+            .about("A page in a browser cannot read where a redirect leads: with `link` the answer names the URL.")
             .needs(Scope::ImportRead)
+            .query::<bool>("link", "Whether the URL is in the body of the answer, instead of a redirect.")
+            .answers::<views::RejectedLink>(200, "The URL of the file, where `link` asks for it.")
             .done(303, "The file is at the URL, which is a credential.")
             .with(303, "Location", "The URL of the file.")
             .refuses(404, &["not_found"])
@@ -250,6 +253,25 @@ routes! {
             .refuses(404, &["not_found"])
             .refuses(409, &["bundled_kind", "kind_in_use", "kind_has_records", "kind_not_looked_through"])
             .with(409, "Retry-After", "Where a repeat goes on: seconds after which to send it.");
+    }
+    "/v1/kinds/{kind}/preview" within limits::PREVIEW_BYTES => {
+        post preview::of_kind => op("previewKind", "Shows how a file, or its first part, is read as one of a kind.")
+            .about("Without a body, what was uploaded to the import `from` is read. Nothing is written, and no import \
+                is made.")
+            .needs(Scope::ImportRead)
+            .query::<bool>("whole", "Whether the body is the whole file.")
+            .query::<String>("from", "The import whose upload is read.")
+            .query::<String>("filename", "What the file is called.")
+            .query::<penstock_model::Format>("format", "What it is; detected if not given.")
+            .query::<String>("options", "Options of an import, as an object in JSON.")
+            .body(contract::file())
+            .answers::<views::Preview>(200, "How it is read.")
+            .refuses(404, &["not_found"])
+            .refuses(409, &["nothing_uploaded", "unknown_kind", "upload_expires"])
+            .refuses(422, &["filename_too_long", "too_much_memory", "unknown_format"])
+            .refuses(422, codes::FILES)
+            .refuses(422, codes::OPTIONS)
+            .refuses(429, &["busy"]);
     }
     "/v1/kinds/{kind}/versions" => {
         get kinds::versions => op("listKindVersions", "Lists the versions of the account's kind, the newest first.")

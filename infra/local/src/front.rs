@@ -10,8 +10,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
@@ -49,8 +49,8 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
         misdirected(&front.url)
     } else if is_of_storage {
         pass(front.storage, request).await
-    } else if request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
-        welcome(&front.url, request.headers())
+    } else if is_welcome(&request) {
+        welcome(&front.url)
     } else {
         pass(front.api, request).await
     };
@@ -84,22 +84,21 @@ fn misdirected(url: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
 }
 
-/// What is here, for a person in a browser, or for a program.
-fn welcome(url: &str, headers: &HeaderMap) -> Response {
-    let wanted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !wanted.contains("text/html") {
-        let body = json!({
-            "name": "penstock", "version": env!("CARGO_PKG_VERSION"), "health": format!("{url}/health"),
-            "imports": format!("{url}/v1/imports"), "kinds": format!("{url}/v1/kinds"), "docs": format!("{url}/docs"),
-            "openapi": format!("{url}/openapi.json"),
-        });
-        return axum::Json(body).into_response();
-    }
-    let url = url.replace('&', "&amp;").replace('<', "&lt;");
-    let page = include_str!("front.html").replace("{url}", &url).replace("{version}", env!("CARGO_PKG_VERSION"));
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")], Html(page)).into_response()
+/// Whether a program asks at the base; a person in a browser gets the console, from the API.
+fn is_welcome(request: &Request) -> bool {
+    let wanted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    request.uri().path() == "/" && reads && !wanted.contains("text/html")
+}
+
+/// What is here, for a program.
+fn welcome(url: &str) -> Response {
+    let body = json!({
+        "name": "penstock", "version": env!("CARGO_PKG_VERSION"), "health": format!("{url}/health"),
+        "imports": format!("{url}/v1/imports"), "kinds": format!("{url}/v1/kinds"), "console": format!("{url}/console"),
+        "docs": format!("{url}/docs"), "openapi": format!("{url}/openapi.json"),
+    });
+    axum::Json(body).into_response()
 }
 
 /// The event of a request: told when it has been answered, or when it is dropped without an answer.

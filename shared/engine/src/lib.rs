@@ -39,6 +39,7 @@ pub mod preview;
 pub mod reading;
 pub mod rejected;
 pub mod rows;
+mod samples;
 pub mod seen;
 pub mod sheet;
 pub mod split;

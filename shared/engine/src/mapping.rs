@@ -1,6 +1,6 @@
 //! Mapping: which field of its kind each column of a file is.
 //!
-//! A column is the field that the import's mapping names for it; else the field of exactly its name; else the one whose
+//! A column is the field that the import's mapping names for it, or none where that names an empty one; else the field of exactly its name; else the one whose
 //! name is the same but for case, accents, spaces, `_`, `-` and `.` ([`normalised`]), unless the kind wants exact
 //! names. Only the rows of a file without a header, JSON objects, may name different columns; there each member is a
 //! column.
@@ -107,7 +107,8 @@ impl<'a> Names<'a> {
     /// `unknown_field` with what may have been meant.
     pub fn check(&self) -> Result<(), Failure> {
         for (column, field) in self.mapping {
-            if self.place(field).is_none() {
+            // No field is called so: the column is none.
+            if self.place(field).is_none() && !field.is_empty() {
                 let message = format!(
                     "the mapping makes the column `{}` the field `{}`, which kind `{}` does not have{}",
                     shown(column),

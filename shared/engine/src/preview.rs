@@ -11,9 +11,12 @@ use crate::{
     notes,
     plan::{self, Plan},
     reading::{self, Columns, Hints, Part, Reading},
-    rows,
+    rows::{self, Syntax},
+    samples::samples,
     upload::Upload,
 };
+
+pub use crate::samples::{ColumnSamples, Samples};
 
 /// What an import would make of a file.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct Preview {
     /// Its columns, or the members of its first rows, in its order, each with the field that it is; where the columns
     /// failed the file, with the field that each by itself would be.
     pub columns: Vec<(String, Option<String>)>,
+    /// What the first rows hold in each of them.
+    pub samples: Samples,
     /// The first rows.
     pub rows: Vec<PreviewRow>,
     /// Why an import of it would fail before any row.
@@ -66,6 +71,8 @@ pub fn preview(
         let is_enough = rows >= PREVIEW_ROWS || taken >= CHUNK_BYTES as u64;
         if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    let syntax = Syntax::of(layout.grammar, &layout.reading);
+    let samples = samples(syntax, reading.names(), chunks.iter().chain(reading.unmatched()));
     let (columns, rows) = match columns {
         // What each column by itself is tells a person why they cannot be matched.
         None => (plan::each_column(hints.kind, reading.names(), &hints.options.mapping), Vec::new()),
@@ -80,7 +87,7 @@ pub fn preview(
     let codes = rows.iter().flat_map(|row| &row.errors).map(|error| error.code.as_str());
     let note = notes::of_errors(codes).map(str::to_owned);
     let layout = Layout { notes: layout.notes.into_iter().chain(note).collect(), ..layout };
-    Ok(Preview { layout, columns, rows, failure: failure.err() })
+    Ok(Preview { layout, columns, samples, rows, failure: failure.err() })
 }
 
 /// The columns with the fields that they are.
@@ -134,6 +141,21 @@ mod tests {
         }
         let rows = preview_of("sku,name,brand\nA,,b\nB,b,b", true).rows;
         assert_eq!((rows.len(), rows[0].errors[0].code.as_str()), (1, "required"));
+    }
+
+    #[test]
+    fn the_columns_show_what_is_in_them_also_where_they_fail_the_file() {
+        let good = "sku,name,brand,colour\nA,Lamp,Acme,red\nB,Lamp,,\nC,Desk,, \n";
+        for file in [good, &good.replacen("name", "nmae", 1)] {
+            let samples = preview_of(file, false).samples;
+            let seen = samples.columns.iter().map(|column| (column.filled, column.cells.join(" "))).collect::<Vec<_>>();
+            let wanted = [(3, "A B C"), (3, "Lamp Desk"), (1, "Acme"), (1, "red")];
+            assert_eq!((samples.rows, seen), (3, wanted.map(|(filled, cells)| (filled, cells.to_owned())).to_vec()));
+        }
+        let objects = "{\"sku\": \"A\", \"cost\": 1.50}\n{\"cost\": null, \"colour\": [\"red\"]}\n";
+        let samples = preview_of(objects, false).samples;
+        let seen: Vec<_> = samples.columns.iter().map(|column| column.cells.join(" ")).collect();
+        assert_eq!((samples.rows, seen), (2, ["A", "1.50", "[\"red\"]"].map(str::to_owned).to_vec()));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub struct Reading {
     /// Whether the header has been read. Its columns are matched when the first rows are there, which may say more of
     /// it.
     has_header: bool,
+    /// The first rows, where their columns failed the file.
+    unmatched: Option<Chunk>,
     /// Where the chunk that was given last ends.
     next: Checkpoint,
     /// Whether the file goes on behind the text that there is.
@@ -141,6 +143,7 @@ impl Reading {
             target: None,
             names: Vec::new(),
             has_header: false,
+            unmatched: None,
             next: from,
             partial: false,
         }
@@ -149,6 +152,11 @@ impl Reading {
     /// The names of the columns as they were read: empty before, and also there where they failed the file.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The first rows where their columns failed the file: no chunk was given then.
+    pub(crate) fn unmatched(&self) -> Option<&Chunk> {
+        self.unmatched.as_ref()
     }
 
     /// Data rows of the file up to the end of the chunk that was given last.
@@ -281,7 +289,10 @@ impl Reading {
         let plan = Plan::compile_or_look(kind, self.layout.grammar, &names, &mapping, |of_kind, required| {
             suggestions::header_line(of_kind, required, syntax, chunk?)
         })
-        .map_err(|failure| with_sheets(failure, &self.layout.other_sheets))?;
+        .map_err(|failure| {
+            self.unmatched = chunk.cloned();
+            with_sheets(failure, &self.layout.other_sheets)
+        })?;
         let ignored = plan.ignored(&names).map(str::to_owned).collect();
         let notes = chunk.map_or(Vec::new(), |chunk| suggestions::notes(&plan, syntax, &names, chunk));
         Ok(Some(Part::Columns(Box::new(Columns { names, ignored, plan, notes }))))

@@ -212,6 +212,9 @@ pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
 /// Rows that a preview shows, at most.
 pub const PREVIEW_ROWS: u64 = 10;
 
+/// Cells of a column that a preview shows, at most.
+pub const PREVIEW_SAMPLES: usize = 3;
+
 /// Requests whose work a process does at once, each on a thread of its own, at most.
 pub const WORK_AT_ONCE: usize = 4;
 

@@ -294,6 +294,14 @@ pub struct Rejected {
     pub rows: u64,
 }
 
+/// Where the rejected rows file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RejectedLink {
+    /// The URL; it is a credential, and good for 300 seconds.
+    pub url: String,
+}
+
 /// How to upload a file by one request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -942,6 +950,8 @@ pub struct Preview {
     pub detected: Detected,
     /// Its columns.
     pub columns: Vec<PreviewColumn>,
+    /// Rows that `filled` and `samples` of the columns are of: the first ones, 1,000 at most.
+    pub sampled: u64,
     /// Its first rows.
     pub rows: Vec<PreviewRow>,
     /// Why an import of it would fail.
@@ -956,6 +966,10 @@ pub struct PreviewColumn {
     pub column: String,
     /// The field that it is mapped to; none for an ignored column.
     pub field: Option<String>,
+    /// Rows that hold something there.
+    pub filled: u64,
+    /// The first different cells that are not empty, three at most.
+    pub samples: Vec<String>,
 }
 
 /// A row of a file as it is read.

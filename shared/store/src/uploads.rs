@@ -118,11 +118,24 @@ impl Store {
         let signature = calculate_signature(key, policy.as_bytes());
         fields.push(("policy", policy));
         fields.push(("x-amz-signature", signature));
-        let url = match &settings.storage_url {
+        PresignedForm { url: self.uploads_url(), fields }
+    }
+
+    /// Where the bucket of uploads is for clients.
+    fn uploads_url(&self) -> String {
+        let settings = self.settings();
+        match &settings.storage_url {
             Some(url) => format!("{}/{}", url.trim_end_matches('/'), settings.uploads_bucket),
-            None => format!("https://{}.s3.{region}.amazonaws.com/", settings.uploads_bucket),
-        };
-        PresignedForm { url, fields }
+            None => format!("https://{}.s3.{}.amazonaws.com/", settings.uploads_bucket, settings.region),
+        }
+    }
+
+    /// The origin to which clients send uploads, as a browser writes it: scheme and host, and the port if it has one.
+    pub fn uploads_origin(&self) -> String {
+        let url = self.uploads_url();
+        let host = url.find("://").map_or(0, |at| at + "://".len());
+        let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+        url[..end].to_ascii_lowercase()
     }
 
     /// The import's upload as it is stored, if there is one.

@@ -8,16 +8,13 @@ use penstock_model::{
 };
 use penstock_store::Store;
 
-use crate::{
-    auth::{Caller, Create},
-    refusal::Refusal,
-};
+use crate::{auth::Caller, refusal::Refusal};
 
 /// The import of this id, and what a new import of its upload reads.
 ///
 /// # Errors
 /// 404 where it is missing or another account's; 409 where it has no upload, or not for long enough any more.
-pub(super) async fn source(store: &Store, caller: &Caller<Create>, id: &ImportId) -> Result<(Import, Source), Refusal> {
+pub(super) async fn source<T>(store: &Store, caller: &Caller<T>, id: &ImportId) -> Result<(Import, Source), Refusal> {
     let no_import = || Refusal::not_found("there is no import `from`: it was deleted, or never was");
     let import = store.import(&caller.account, id).await?.ok_or_else(no_import)?;
     let source = import.source(store.now_ms(), store.settings().upload_retention_ms()).map_err(|why| match why {

@@ -39,7 +39,7 @@ pub(super) const OF_AN_IMPORT: &[&str] = &[
 
 /// What can be done with a kind that was registered.
 pub(super) const OF_A_KIND: &[&str] =
-    &["getKind", "deleteKind", "listKindVersions", "getTemplate", "listRecords", "removeAllRecords"];
+    &["getKind", "deleteKind", "listKindVersions", "getTemplate", "previewKind", "listRecords", "removeAllRecords"];
 
 /// What can be done with an endpoint that was made.
 pub(super) const OF_A_WEBHOOK: &[&str] = &[

@@ -201,7 +201,7 @@ impl NewImport {
 }
 
 /// Refuses a mapping to a field that the kind does not have: it would fail every file.
-fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Refusal> {
+pub(super) fn check_mapping(schema: &Schema, options: &ImportOptions) -> Result<(), Refusal> {
     let fields = schema.fields.iter().map(|field| field.name.as_str());
     Names::new(&schema.name, fields, &options.mapping).check().map_err(refused)
 }
@@ -227,6 +227,6 @@ fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
 }
 
 /// The refusal of a request whose import would fail.
-fn refused(failure: Failure) -> Refusal {
+pub(super) fn refused(failure: Failure) -> Refusal {
     Refusal::unprocessable(failure.code, failure.message)
 }

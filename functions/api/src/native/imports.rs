@@ -140,15 +140,29 @@ pub(super) async fn errors_summary(
     Ok(Json(views::ErrorSummary::of(counts, &examples)))
 }
 
+/// How the file of rejected rows is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct RejectedQuery {
+    /// Whether the answer names the URL, instead of leading there.
+    #[serde(default)]
+    link: bool,
+}
+
 pub(super) async fn rejected(
     State(store): State<Store>,
     caller: Caller<Read>,
     id: Named<ImportId>,
+    query: Result<Query<RejectedQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(RejectedQuery { link }) =
+        query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `link`, true or false"))?;
     let import = caller.import(&store, id.get()).await?;
     match &import.report {
         Some(report) => {
             let url = store.presign_rejected(&import, &report.key).await?;
+            if link {
+                return Ok(Json(views::RejectedLink { url }).into_response());
+            }
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response())
         }
         None if (import.status.is_final() || import.rows.is_some()) && !import.has_rejected_rows() => {

@@ -265,7 +265,11 @@ fn invalid_schema(error: SchemaError) -> Refusal {
         .with_details(json!({ "pointer": error.pointer }))
 }
 
-async fn find(store: &Store, account: &AccountId, name: &Named<KindName>) -> Result<KindVersion, Refusal> {
+/// The kind of this name, in its newest version.
+///
+/// # Errors
+/// 404.
+pub(super) async fn find(store: &Store, account: &AccountId, name: &Named<KindName>) -> Result<KindVersion, Refusal> {
     let missing = || Refusal::not_found("there is no such kind");
     store.kind(account, name.get().ok_or_else(missing)?).await?.ok_or_else(missing)
 }

@@ -1,4 +1,4 @@
-//! Previewing a file under an import's options.
+//! Previewing a file under an import's options, or under options of the request.
 
 use std::io::Cursor;
 
@@ -9,14 +9,16 @@ use axum::{
 };
 use penstock_engine::{
     kind::Kind,
-    preview::{self, Preview, PreviewRow},
+    options,
+    preview::{self, ColumnSamples, Preview, PreviewRow},
     reading::Hints,
     upload::Upload,
 };
-use penstock_model::{Failure, Import, ImportId, limits, views};
+use penstock_model::{Failure, Format, Import, ImportId, ImportOptions, KindName, UnknownFormat, limits, views};
 use penstock_store::text::TextError;
 use serde::Deserialize;
 
+use super::{again, create, kinds};
 use crate::{
     api::Api,
     auth::{Caller, Read},
@@ -37,11 +39,18 @@ pub(super) struct PreviewQuery {
 
 /// The JSON of a preview.
 fn view(preview: Preview) -> views::Preview {
-    let Preview { layout, columns, rows, failure } = preview;
+    let Preview { layout, columns, samples, rows, failure } = preview;
     let row = |PreviewRow { row, fields, errors }| views::PreviewRow { row, fields, errors };
+    let column = |((column, field), ColumnSamples { filled, cells })| views::PreviewColumn {
+        column,
+        field,
+        filled,
+        samples: cells,
+    };
     views::Preview {
         detected: layout.into(),
-        columns: columns.into_iter().map(|(column, field)| views::PreviewColumn { column, field }).collect(),
+        columns: std::iter::zip(columns, samples.columns).map(column).collect(),
+        sampled: samples.rows,
         rows: rows.into_iter().map(row).collect(),
         failure,
     }
@@ -50,27 +59,87 @@ fn view(preview: Preview) -> views::Preview {
 /// `POST /v1/imports/{id}/preview`: how the body, a file or its first part, is read under the options of the import.
 /// Without a body, the upload of the import is previewed. Writes nothing.
 pub(super) async fn preview(
-    State(Api { store, work, .. }): State<Api>,
+    State(api): State<Api>,
     caller: Caller<Read>,
     id: Named<ImportId>,
     query: Result<Query<PreviewQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<views::Preview>, Refusal> {
-    let body =
-        intake::bytes(body, || format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES))?;
+    let body = bytes(body)?;
     let Query(PreviewQuery { whole }) =
         query.map_err(|_| Refusal::bad_request("invalid_query", "the query takes `whole`, true or false"))?;
-    let import = caller.import(&store, id.get()).await?;
-    let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
+    let import = caller.import(&api.store, id.get()).await?;
     if body.is_empty() && import.object.is_none() {
         return Err(Refusal::conflict(
             "nothing_uploaded",
             "nothing has been uploaded; send the file's first part as the body",
         ));
     }
-    let share = work.share(&caller.account, memory(&body)).await?;
-    let kind = store.compiled_kind(&caller.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
-    let looked = if body.is_empty() {
+    read(&api, import, body, whole).await
+}
+
+/// The query of a preview without an import.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KindPreviewQuery {
+    #[serde(default)]
+    whole: bool,
+    /// The import whose upload is read, where there is no body.
+    from: Option<ImportId>,
+    filename: Option<String>,
+    format: Option<String>,
+    /// Options of an import, in JSON.
+    options: Option<String>,
+}
+
+/// `POST /v1/kinds/{kind}/preview`: how the body, a file or its first part, is read as one of the kind under options
+/// that the query has. Writes nothing.
+pub(super) async fn of_kind(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    name: Named<KindName>,
+    query: Result<Query<KindPreviewQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<views::Preview>, Refusal> {
+    let body = bytes(body)?;
+    let Query(KindPreviewQuery { whole, from, filename, format, options: text }) = query.map_err(|_| {
+        let message = "the query takes `whole`, true or false, `from`, the id of an import, `filename`, `format` and \
+                       `options`, in JSON";
+        Refusal::bad_request("invalid_query", message)
+    })?;
+    let options: ImportOptions = serde_json::from_str(text.as_deref().unwrap_or("{}"))
+        .map_err(|error| Refusal::bad_request("invalid_query", format!("`options`: {error}")))?;
+    options::check(&options).map_err(create::refused)?;
+    let unknown = |error: UnknownFormat| Refusal::unprocessable("unknown_format", error.to_string());
+    let format: Option<Format> = format.map(|word| word.parse().map_err(unknown)).transpose()?;
+    let filename = filename.as_deref().map(intake::filename).transpose()?;
+    let found = kinds::find(&api.store, &caller.account, &name).await?;
+    create::check_mapping(&found.schema, &options)?;
+    let kind = found.schema.name.clone();
+    let import = intake::import(&api.store, &caller.account, caller.by.clone(), kind, filename, options);
+    let import = Import { kind_version: found.version, format, ..import };
+    let import = match &from {
+        None => import,
+        Some(from) => {
+            let (of, source) = again::source(&api.store, &caller, from).await?;
+            import.reading(source, &of)
+        }
+    };
+    read(&api, import, body, whole).await
+}
+
+/// The body of a preview.
+fn bytes(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
+    intake::bytes(body, || format!("a preview takes the first {} bytes of a file at most", limits::PREVIEW_BYTES))
+}
+
+/// Reads the body, or where there is none what was uploaded, as the import would.
+async fn read(api: &Api, import: Import, body: Bytes, whole: bool) -> Result<Json<views::Preview>, Refusal> {
+    let Api { store, work, .. } = api;
+    let gone = || Refusal::conflict("unknown_kind", "the kind of this import no longer exists");
+    let share = work.share(&import.account, memory(&body)).await?;
+    let kind = store.compiled_kind(&import.account, &import.kind, import.kind_version).await?.ok_or_else(gone)?;
+    let looked = if body.is_empty() && import.object.is_some() {
         let about = import.clone();
         let look = move |upload: &mut dyn Upload, bytes| {
             let _share = share;
