@@ -90,8 +90,16 @@ impl Store {
     /// A form that stores the import's upload (Amazon S3 API Reference, "Browser-based uploads using POST"): at least
     /// one byte, at most [`UPLOAD_BYTES`]. Valid to `expires_at`. A second post makes another version of the object,
     /// which no import is about.
-    pub fn presign_form(&self, import: &Import) -> PresignedForm {
+    pub async fn presign_form(&self, import: &Import) -> Result<PresignedForm> {
         let settings = self.settings();
+        // The form goes where an object does, without its name. Under which host a bucket is, the SDK knows: that
+        // differs by partition.
+        const OBJECT: &str = "object";
+        let object = self.inner.storage.put_object().bucket(&settings.uploads_bucket).key(OBJECT);
+        let object = object.presigned(self.presigning(import.expires_at)?).await;
+        let object = object.map_err(StoreError::unavailable("s3:PutObject"))?;
+        let url = object.uri().split('?').next().and_then(|url| url.strip_suffix(OBJECT)).unwrap_or_default();
+        let url = url.trim_end_matches('/').to_owned();
         let now = OffsetDateTime::from_unix_timestamp(self.now_ms() / 1000)
             .expect("the clock tells a year that dates can write");
         let day = now.format(format_description!("[year][month][day]")).expect("a date");
@@ -118,11 +126,7 @@ impl Store {
         let signature = calculate_signature(key, policy.as_bytes());
         fields.push(("policy", policy));
         fields.push(("x-amz-signature", signature));
-        let url = match &settings.storage_url {
-            Some(url) => format!("{}/{}", url.trim_end_matches('/'), settings.uploads_bucket),
-            None => format!("https://{}.s3.{region}.amazonaws.com/", settings.uploads_bucket),
-        };
-        PresignedForm { url, fields }
+        Ok(PresignedForm { url, fields })
     }
 
     /// The import's upload as it is stored, if there is one.
@@ -317,6 +321,28 @@ mod tests {
             ["", "uploads/", "uploads/1/x", "other/1/imp_0", &format!("uploads/1/{import}/x"), "uploads/a b/imp_x"]
         {
             assert_eq!(of_key(foreign), None, "{foreign}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_goes_where_the_sdk_finds_the_bucket() {
+        for (region, endpoint, url) in [
+            ("eu-central-1", None, "https://files.s3.eu-central-1.amazonaws.com"),
+            ("cn-north-1", None, "https://files.s3.cn-north-1.amazonaws.com.cn"),
+            ("eu-central-1", Some("http://127.0.0.1:9000"), "http://127.0.0.1:9000/files"),
+        ] {
+            let settings = crate::Settings::from_vars(|name| match name {
+                "AWS_REGION" => Some(region.to_owned()),
+                "AWS_ENDPOINT_URL_S3" => endpoint.map(str::to_owned),
+                "PENSTOCK_UPLOADS_BUCKET" => Some("files".to_owned()),
+                _ if name.contains("ENDPOINT") || name == "PENSTOCK_STORAGE_URL" => None,
+                _ => Some("1".to_owned()),
+            });
+            let store = Store::new(settings.expect("every variable is set"));
+            let now = store.now_ms();
+            let (account, kind) = ("1".parse().expect("an account"), "products".parse().expect("a kind"));
+            let import = Import::new(ImportId::new(5, [1; 10]), account, kind, now, now + 60_000);
+            assert_eq!(store.presign_form(&import).await.expect("signed").url, url);
         }
     }
 
