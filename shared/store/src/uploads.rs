@@ -8,7 +8,7 @@ use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
 use penstock_model::{
-    AccountId, Import, ImportId, Layout, StoredObject,
+    AccountId, ErrorCursor, Import, ImportId, Layout, ReportCheckpoint, StoredObject,
     limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES},
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ use time::{OffsetDateTime, macros::format_description};
 use crate::{
     Result, Store, StoreError, crash,
     names::Folder,
-    objects::{ObjectWriter, Target, Written},
+    objects::{Begun, ObjectWriter, Target, Written},
 };
 
 /// A presigned request: its holder needs no credentials of their own.
@@ -217,12 +217,19 @@ impl Store {
         Ok(presigned.uri().to_owned())
     }
 
-    /// Starts the import's rejected rows file.
+    /// Starts the import's rejected rows file, or goes on with it.
     pub fn rejected_file(&self, import: &Import) -> RejectedFile<'_> {
         let key = rejected_key(&import.account, &import.id);
         let bucket = self.settings().results_bucket.clone();
         let target = Target { bucket, key: key.clone(), content_type: Some("text/csv"), once: false };
-        RejectedFile { key, writer: ObjectWriter::new(self, target) }
+        let writer = match &import.report_at {
+            None => ObjectWriter::new(self, target),
+            Some(ReportCheckpoint { upload, mark, parts, .. }) => {
+                let begun = Begun { upload: upload.clone(), mark: mark.clone(), parts: *parts };
+                ObjectWriter::go_on(self, target, begun)
+            }
+        };
+        RejectedFile { key, writer }
     }
 
     /// Starts the import's upload from a body that came through the API, at most `limit` bytes of it.
@@ -245,6 +252,31 @@ impl RejectedFile<'_> {
     /// Appends bytes; a part that is full is sent.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.writer.write(bytes).await
+    }
+
+    /// Whether another invocation could go on here: what is enough for a part is sent, and nothing is held. Every
+    /// writer of the file is to ask behind each part of the errors, so that all send the same parts.
+    pub async fn rests(&mut self) -> Result<bool> {
+        Ok(self.writer.rest().await?.is_some())
+    }
+
+    /// Notes in the import where another invocation goes on; whether it was noted. It is not where another writer went
+    /// on, or the import is gone: what this one has stored by itself is removed then.
+    pub async fn hand_on(mut self, import: &Import, next: ErrorCursor, rows: u64) -> Result<bool> {
+        let store = self.writer.store();
+        let Some(Begun { upload, mark, parts }) = self.writer.rest().await? else { return Ok(false) };
+        let begun_at = import.report_at.as_ref().map_or_else(|| store.now_ms(), |at| at.begun_at);
+        let at = ReportCheckpoint { upload, mark, begun_at, parts, next, rows };
+        let mut is_noted = store.note_report(import, &at).await?;
+        if !is_noted {
+            // It may be noted all the same: by a request whose answer was lost.
+            let now = store.import(&import.account, &import.id).await?;
+            is_noted = now.and_then(|import| import.report_at).is_some_and(|noted| noted == at);
+        }
+        if is_noted || import.report_at.is_some() {
+            self.writer.leave();
+        }
+        Ok(is_noted)
     }
 
     /// Sends what is left, makes the file visible and gives its key.
