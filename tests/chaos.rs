@@ -575,3 +575,30 @@ fn exported_again(seed: u64, faults: Faults) -> Schedule {
     }
     schedule
 }
+
+/// Four chunks of a batch share the time of an invocation, and the first uses it up: those behind it go back without
+/// having begun, for as long as it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_throttles_for_an_hour_fails_no_row() {
+    let stack = Stack::with(|options| {
+        options.proxy = true;
+        options.faults.wire.throttled_table = Some("penstock-records".into());
+        options.environment.push(("PENSTOCK_CHUNK_ROWS".into(), "50".into()));
+        options.functions.validate.concurrency = 1;
+    })
+    .await;
+    assert_eq!(stack.cloud.store().settings().records_table, "penstock-records");
+    let import = stack.uploaded(&files::plain(0, 400, "1")).await;
+    for _ in 0..6 {
+        stack.cloud.quiet().await;
+        stack.pass(Duration::from_secs(10 * 60)).await;
+    }
+    stack.cloud.quiet().await;
+    let waits = stack.client.import(&import.id).await.expect("it is there");
+    assert_eq!((waits.status, waits.rows.created, waits.rows.failed), (Status::Processing, 0, 0));
+    assert!(stack.cloud.logs("validate").contains("a message goes back"), "{}", stack.cloud.logs("validate"));
+    stack.cloud.faults().clear();
+    let import = stack.ended(&import.id).await;
+    assert_eq!((import.status, import.rows.created, import.rows.failed), (Status::Completed, 400, 0));
+    stack.stop().await;
+}

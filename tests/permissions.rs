@@ -43,10 +43,13 @@ const OF_LAMBDA: [&str; 7] = [
 ];
 
 /// What is allowed and not done here, and why it is needed all the same.
-const NOT_STAGED: [(&str, &str, &str, &str); 5] = [
+const NOT_STAGED: [(&str, &str, &str, &str); 8] = [
     ("api", "s3:ListBucket", "uploads", "a preview of an upload that is gone is told so, not forbidden"),
     ("report", "s3:ListBucket", "uploads", "an upload that is gone before its report is told so, not forbidden"),
     ("report", "s3:AbortMultipartUpload", "results/rejected", "a file of several parts that breaks off"),
+    ("report", "s3:GetObject", "results/rejected", "whether a file of several parts was put together by another"),
+    ("report", "s3:ListMultipartUploadParts", "results/rejected", "a file that takes more than one invocation"),
+    ("report", "sqs:SendMessage", "reports", "a file that takes more than one invocation"),
     ("remove", "s3:ListBucket", "uploads", "an upload that is gone before its removal is told so, not forbidden"),
     ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];

@@ -9,7 +9,7 @@ use penstock_model::{Abort, ImportOptions, QueueName, Status};
 use support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
-    files, upload,
+    files, storage, upload,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,6 +147,7 @@ const ELSEWHERE: &[&str] = &[
     "parts.",
     // below
     "split.continued",
+    "report.continued",
     "validate.stuck",
     "halt.",
     "sweep.",
@@ -224,6 +225,33 @@ async fn a_split_near_its_time_limit_goes_on_in_another_invocation() {
     assert!(stack.invocations("split") > 1);
     assert_eq!(armed(folder.path()), [""; 0]);
     stack.stop().await;
+}
+
+/// A file of rejected rows of more than three parts, of which each invocation writes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_near_its_time_limit_goes_on_in_another_invocation() {
+    let mut file = b"sku,name,brand,cost\n".to_vec();
+    (0..900).for_each(|row| file.extend(format!("S-{row},{},Acme,cheap\n", "x".repeat(20_000)).into_bytes()));
+    let mut written = Vec::new();
+    for deadline_near in [0.0, 1.0] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = stack_with_crashes_and(folder.path(), |options| options.faults.deadline_near = deadline_near).await;
+        if deadline_near > 0.0 {
+            // It dies, once, after it has handed on: the message comes again beside the one that it sent.
+            arm(folder.path(), "report.continued");
+        }
+        let import = stack.import(&file).await;
+        assert_eq!((import.status, import.rows.failed), (Status::CompletedWithErrors, 900));
+        assert_eq!(import.rejected.as_ref().expect("rejected rows").rows, 900);
+        assert_eq!(stack.cloud.logs("report").contains("handed on"), deadline_near > 0.0);
+        stack.cloud.quiet().await;
+        assert_eq!(armed(folder.path()), [""; 0]);
+        written.push(stack.rejected(&import).await);
+        assert_eq!(storage::results_under_way(&stack).await, [""; 0]);
+        stack.stop().await;
+    }
+    let [whole, in_steps] = &written[..] else { panic!("two files") };
+    assert!(whole.len() > 18_000_000 && whole == in_steps, "{} and {} bytes", whole.len(), in_steps.len());
 }
 
 /// More than the sixteen after which Lambda stops a function that orders itself, unless its template allows it.

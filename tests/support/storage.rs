@@ -11,7 +11,15 @@ pub fn s3(stack: &Stack) -> Client {
 
 /// The multipart uploads that are under way in the bucket of uploads, by their ids, whatever import they are of.
 pub async fn uploads_under_way(stack: &Stack) -> Vec<String> {
-    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    under_way(stack, &stack.cloud.store().settings().uploads_bucket).await
+}
+
+/// Those in the bucket of results.
+pub async fn results_under_way(stack: &Stack) -> Vec<String> {
+    under_way(stack, &stack.cloud.store().settings().results_bucket).await
+}
+
+async fn under_way(stack: &Stack, bucket: &str) -> Vec<String> {
     let listed = s3(stack).list_multipart_uploads().bucket(bucket).send().await.expect("S3 lists them");
     assert_ne!(listed.is_truncated(), Some(true));
     listed.uploads().iter().filter_map(|upload| upload.upload_id().map(str::to_owned)).collect()

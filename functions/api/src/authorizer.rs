@@ -13,9 +13,9 @@
 //!
 //! API Gateway can only let a request pass or answer 401, 403 or 500. A body that the dialect refuses with 404, 409,
 //! 410, 415 or 429 therefore passes, is stored under `refused/`, and gets the answer that this function gave. Without a
-//! valid key nothing is stored. A media type in other letters than API Gateway knows it by is refused too, since its body
-//! might not arrive as it was sent. In the local cloud and in a container the dialect's own handler takes the upload; a
-//! test holds the answers of both together.
+//! valid key nothing is stored. A media type in other letters than API Gateway knows it by is refused too, since its
+//! body might not arrive as it was sent. In the local cloud and in a container the dialect's own handler takes the
+//! upload; a test holds the answers of both together.
 
 use std::sync::Arc;
 

@@ -14,12 +14,13 @@ mod tests;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
 use lambda_http::request::RequestContext;
+use penstock_store::Store;
 
 use crate::{api::Api, refusal::Refusal};
 use assets::{ASSETS, Asset, FOLDER};
@@ -28,16 +29,15 @@ use pages::{PAGES, Page};
 /// The page that the console begins with.
 const FIRST: &str = "imports";
 
-/// The routes of the console. Its pages send files to the bucket at this origin.
-pub(crate) fn router(uploads_origin: &str) -> Router<Api> {
-    let policy = policy(uploads_origin);
+/// The routes of the console.
+pub(crate) fn router() -> Router<Api> {
     let routes = Router::new()
         .route("/", any(front))
         .route("/console", get(|| async { see_other(format!("console/{FIRST}")) }))
         .route("/console/", get(|| async { see_other(FIRST.to_owned()) }));
     let routes = PAGES.iter().fold(routes, |routes, page| {
-        let policy = policy.clone();
-        let shown = move |request: Request| async move { show(page, policy, &request) };
+        let shown =
+            move |State(store): State<Store>, request: Request| async move { show(page, &store, &request).await };
         routes.route(&format!("/console/{}", page.name), get(shown))
     });
     ASSETS.iter().fold(routes, |routes, asset| {
@@ -46,8 +46,8 @@ pub(crate) fn router(uploads_origin: &str) -> Router<Api> {
     })
 }
 
-/// What a page may do: run and look as the files of this API say, ask this API, and send files to the bucket. No text
-/// becomes markup: the one way to make such a thing, a policy of Trusted Types, is denied.
+/// What a page may do: run and look as the files of this API say, ask this API, and send files to the bucket, which is
+/// at this origin. No text becomes markup: the one way to make such a thing, a policy of Trusted Types, is denied.
 fn policy(uploads_origin: &str) -> HeaderValue {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {uploads_origin}; \
@@ -80,14 +80,14 @@ fn see_other(location: String) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-fn show(page: &'static Page, policy: HeaderValue, request: &Request) -> Response {
+async fn show(page: &'static Page, store: &Store, request: &Request) -> Result<Response, Refusal> {
     let own = [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, policy(&store.uploads_origin().await?)),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
     ];
-    (HeaderMap::from_iter(own), packed(page.text(), page.packed(), request)).into_response()
+    Ok((HeaderMap::from_iter(own), packed(page.text(), page.packed(), request)).into_response())
 }
 
 fn give(asset: &'static Asset, request: &Request) -> Response {

@@ -40,7 +40,7 @@ pub use server::{Bounds, Server};
 /// Every route of the API over a store. Over TCP it has to be served with the peers' addresses
 /// (`ConnectInfo<SocketAddr>`), by which rate limits tell clients apart.
 pub fn router(store: Store, bodies: BodyLimits, rate_limits: RateLimits, origins: CorsOrigins) -> Router {
-    let routes = contract::router(dialects::SERVED).merge(console::router(&store.uploads_origin()));
+    let routes = contract::router(dialects::SERVED).merge(console::router());
     let (rate_limits, work) = (Arc::new(rate_limits), work::Work::new());
     answer::formed(routes.with_state(api::Api { store, bodies, rate_limits, work }), origins)
 }

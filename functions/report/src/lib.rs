@@ -5,6 +5,7 @@ mod report;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use penstock_model::{Order, QueueName};
+use penstock_runtime::{Deadline, each_message};
 use penstock_store::{Result, Store};
 pub use report::run;
 
@@ -22,19 +23,16 @@ pub async fn serve() -> Result<(), Error> {
 /// # Errors
 /// When a message has no id.
 pub async fn handle(store: &Store, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+    let deadline = Deadline::of(&event.context);
     let home = Some((store, QueueName::Reports));
-    penstock_runtime::each_message(
-        home,
-        event.payload,
-        |body| async move { take_up(store, Order::decode(&body)?).await },
-    )
-    .await
+    let work = |body: String| async move { take_up(store, Order::decode(&body)?, deadline).await };
+    each_message(home, event.payload, work).await
 }
 
 /// Does what a message of the reports queue orders.
-async fn take_up(store: &Store, order: Order) -> Result<()> {
+async fn take_up(store: &Store, order: Order, deadline: Deadline) -> Result<()> {
     match order {
-        Order::Report { account, import } => run(store, &account, &import).await,
+        Order::Report { account, import } => run(store, &account, &import, deadline).await,
         other => Err(other.misplaced().into()),
     }
 }

@@ -5,22 +5,29 @@ use penstock_engine::{
     rejected::Form,
     rows::{self, Syntax},
 };
-use penstock_model::{AccountId, Import, ImportId, Layout, Report, RowError, Status};
+use penstock_model::{AccountId, Import, ImportId, Layout, Order, Report, ReportCheckpoint, RowError, Status, limits};
+use penstock_runtime::Deadline;
 use penstock_store::{
-    Result, Store, StoreError,
+    Result, Store, StoreError, crash,
     errors::{ErrorCursor, ErrorPart, Extent},
     text::{Text, TextError},
     uploads::RejectedFile,
 };
 use tracing::{error, info};
 
-/// Writes the rejected rows file of an ended import and records it. A repeat finds it recorded, or replaces it by the
-/// same.
+/// Writes the rejected rows file of an ended import and records it, or hands the rest on when the invocation's time is
+/// near its end. A repeat finds it recorded, or replaces it by the same; of two at the same time that go on from one
+/// place, the one that is overtaken stops.
 ///
 /// # Errors
 /// What may be different next time.
-pub async fn run(store: &Store, account: &AccountId, id: &ImportId) -> Result<()> {
-    let Some(import) = store.import(account, id).await? else { return Ok(()) };
+pub async fn run(store: &Store, account: &AccountId, id: &ImportId, deadline: Deadline) -> Result<()> {
+    let Some(mut import) = store.import(account, id).await? else { return Ok(()) };
+    let is_stale = |at: &ReportCheckpoint| !import.owes_report() || store.now_ms() > at.begun_at + limits::REPORT_MS;
+    if let Some(left) = import.report_at.clone().filter(is_stale) {
+        store.give_up_report(&import, &left).await?;
+        import.report_at = None;
+    }
     if !import.owes_report() {
         return Ok(());
     }
@@ -33,22 +40,43 @@ pub async fn run(store: &Store, account: &AccountId, id: &ImportId) -> Result<()
         syntax: Syntax::of(layout.grammar, &layout.reading),
         text: store.text(&import, 0),
         file: store.rejected_file(&import),
-        rows: 0,
+        rows: import.report_at.as_ref().map_or(0, |at| at.rows),
         held: None,
     };
     debug_assert_ne!(import.status, Status::Processing);
-    report.file.write(&form.head()).await?;
-    let mut next = ErrorCursor::default();
+    let mut next = match &import.report_at {
+        Some(at) => at.next,
+        None => {
+            report.file.write(&form.head()).await?;
+            ErrorCursor::default()
+        }
+    };
     loop {
         let parts = store.error_parts(&import.id, next, 1).await?;
         let Some(part) = parts.first() else { break };
         next = ErrorCursor { part: part.cursor.part + 1, ..part.cursor };
         report.part(part).await?;
+        if report.file.rests().await? && deadline.is_near() {
+            let (file, rows) = (report.file, report.rows);
+            return hand_on(store, &import, file, next, rows).await;
+        }
     }
     let rows = report.rows;
     let key = report.file.finish().await?;
     info!(import.id = %import.id, rows, "the rejected rows are written");
     store.set_report(&import, &Report { key, rows }).await
+}
+
+/// Leaves the rest of a file to another invocation, from the errors behind those that are written.
+async fn hand_on(store: &Store, import: &Import, file: RejectedFile<'_>, next: ErrorCursor, rows: u64) -> Result<()> {
+    if !file.hand_on(import, next, rows).await? {
+        info!(import.id = %import.id, "another writer went on, or the import is gone");
+        return Ok(());
+    }
+    store.send(&Order::to_report(import)).await?;
+    info!(import.id = %import.id, rows, "the invocation's time is near its end: the rest is handed on");
+    crash::point("report.continued");
+    Ok(())
 }
 
 /// How the rejected rows are written. Without their kind, which may be gone, cells of a sheet are written as they show.

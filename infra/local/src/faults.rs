@@ -66,6 +66,8 @@ pub struct WireFaults {
     pub throttle: f64,
     /// How many requests of a service a burst refuses, at most.
     pub throttle_burst: u32,
+    /// A table of which every request is refused as throttled, until the weather clears.
+    pub throttled_table: Option<String>,
     /// The connection is cut, nothing done.
     pub cut_before: f64,
     /// Done, and the connection is cut in the middle of the answer.

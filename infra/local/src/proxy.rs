@@ -278,7 +278,12 @@ impl Proxy {
         let Ok(mut json) = serde_json::from_slice::<Value>(&bytes) else {
             return self.send(upstream, Request::from_parts(parts, full(bytes))).await;
         };
-        self.calls.note(function, call::of_json(self.service, operation, &json));
+        let calls = call::of_json(self.service, operation, &json);
+        let is_throttled = |table: &String| calls.iter().any(|(_, resource)| resource == table);
+        if faults.throttled_table.as_ref().is_some_and(is_throttled) && self.strikes(1.0) {
+            return Ok(answers::throttled(self.service));
+        }
+        self.calls.note(function, calls);
         let used = usage::of(self.service.name(), operation, function, &usage::resource(operation, &json));
         let items = operation::members(operation, &json).unwrap_or(1);
         let queue_units = if self.service == Service::Sqs { usage::billed_by_queue(&json) } else { 0 };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Actor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows, ShortRows,
-    Stamp, Tally, WebhookId,
+    AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows,
+    ShortRows, Stamp, Tally, WebhookId,
     again::Source,
     codes, limits,
     replace::{Everything, ToRemove},
@@ -354,6 +354,23 @@ pub struct Report {
     pub rows: u64,
 }
 
+/// How far the writer of a rejected rows file is, where one invocation is not enough for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportCheckpoint {
+    /// The multipart upload that its parts belong to.
+    pub upload: String,
+    /// By what that upload's file is known.
+    pub mark: String,
+    /// When the first invocation began, in Unix milliseconds.
+    pub begun_at: i64,
+    /// How many parts are stored.
+    pub parts: u32,
+    /// The part of the import's errors that comes next.
+    pub next: ErrorCursor,
+    /// How many rows are written.
+    pub rows: u64,
+}
+
 /// An import as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
@@ -446,6 +463,9 @@ pub struct Import {
     /// The rejected rows file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// How far the writer of that file is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_at: Option<ReportCheckpoint>,
     /// The chunk at which its checkpoint stood when its splitter was last dead-lettered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_died_at: Option<u32>,
@@ -574,6 +594,7 @@ impl Import {
             failure: None,
             rows: None,
             report: None,
+            report_at: None,
             split_died_at: None,
             split_begun: BTreeSet::new(),
             last_swept: None,

@@ -52,7 +52,8 @@ pub use export::{
 };
 pub use id::{AccountId, EventId, ExportId, ImportId, InvalidId, KindName, WebhookId};
 pub use import::{
-    Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, Status, StoredObject,
+    Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, ReportCheckpoint,
+    Status, StoredObject,
 };
 pub use job::Job;
 pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, UnknownFormat, delimiter_byte};

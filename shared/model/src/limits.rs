@@ -501,6 +501,10 @@ pub const ACCOUNT_EXPORTS: usize = 5;
 /// Readers of an export that may begin and get no further: the next one fails the export.
 pub const EXPORT_TRIES: u32 = 8;
 
+/// How long the parts of a rejected rows file are gone on with, in milliseconds: 20 hours. The bucket's rule removes
+/// them after a day; then the file is begun anew.
+pub const REPORT_MS: i64 = 20 * 60 * 60 * 1000;
+
 /// Bytes of a part of an export's file, at least, but for the last one: 8 MiB. It is held in memory while it is stored,
 /// and what is compressed ends with it.
 pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;

@@ -43,6 +43,9 @@ pub struct Removal {
     /// The open upload in parts that a deleted import has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<PartsUpload>,
+    /// The multipart upload of a rejected rows file that was not finished when its import was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
     /// Whether a deleted import has left lists of what it removed.
     #[serde(default)]
     pub replaced: bool,
@@ -88,6 +91,7 @@ impl Import {
             last_at: self.uploads_end_at().max(now_ms + limits::REMOVAL_AGAIN_MS),
             opened_blocks: self.opened_blocks,
             parts: self.parts.clone().filter(PartsUpload::is_open),
+            report: self.report_at.as_ref().map(|at| at.upload.clone()),
             replaced: self.is_replace(),
             reviewed: self.is_review(),
         }

@@ -46,6 +46,7 @@ pub const POINTS: &[&str] = &[
     "halt.block_closed",
     "end.ended",
     "end.report_sent",
+    "report.continued",
     "report.written",
     "report.recorded",
     "sweep.resent",

@@ -3,7 +3,9 @@
 //! [`crate::retention`].
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use penstock_model::{AccountId, Import, ImportId, KindName, Report, Stage, Status, limits, story::NoCorrection};
+use penstock_model::{
+    AccountId, Import, ImportId, KindName, Report, ReportCheckpoint, Stage, Status, limits, story::NoCorrection,
+};
 
 pub use crate::idempotency::Idempotency;
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
     names::Own,
     quota::IMPORTS,
     table::{account_pk, due_shard, import_key},
+    uploads::rejected_key,
 };
 
 /// The outcome of a creation.
@@ -181,6 +184,33 @@ impl Store {
         }
     }
 
+    /// Notes how far the writer of an import's rejected rows is, unless the file is recorded, or another writer has
+    /// noted something since the import was read; whether it is noted. A repeat is refused.
+    pub(crate) async fn note_report(&self, import: &Import, at: &ReportCheckpoint) -> Result<bool> {
+        let change = Change::of_existing().only_if("attribute_not_exists(#report)").named("report", "report");
+        let change = match &import.report_at {
+            None => change.only_if("attribute_not_exists(report_at)"),
+            Some(before) => change
+                .only_if("report_at.#upload = :upload AND report_at.#parts = :parts")
+                .named("upload", "upload")
+                .named("parts", "parts")
+                .value("upload", s(&before.upload))
+                .value("parts", n(before.parts)),
+        };
+        let change = change.set("report_at", value("how far a report is", at)?);
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await
+    }
+
+    /// Removes what an attempt to write the import's rejected rows has left that nobody goes on with. A repeat finds
+    /// nothing.
+    pub async fn give_up_report(&self, import: &Import, left: &ReportCheckpoint) -> Result<()> {
+        let key = rejected_key(&import.account, &import.id);
+        self.abort_multipart(&self.settings().results_bucket, &key, &left.upload).await?;
+        let change = Change::of_existing().only_if("report_at.#upload = :upload").named("upload", "upload");
+        let change = change.value("upload", s(&left.upload)).remove("report_at");
+        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await.map(drop)
+    }
+
     /// Records the rejected rows file of an import; the sweeper need not look at it any more, and where it read
     /// another import's upload it does so no more. A review that waits to be confirmed stays on the sweeper's list, and
     /// reads on. A repeat writes the same.
@@ -188,6 +218,8 @@ impl Store {
         let is_held = import.stage() == Stage::Held;
         let ended_at = import.ended_at().unwrap_or(import.created_at);
         let change = Change::of_existing().set("report", value("a report", report)?);
+        // Where this writer has not gone on from it, whoever does finds the file recorded, and gives up.
+        let change = if import.report_at.is_some() { change.remove("report_at") } else { change };
         let change = if is_held { change } else { change.ended(&import.id, ended_at) };
         let key = import_key(&import.account, &import.id);
         // Where the condition is not met, the import was deleted while its report was written.

@@ -7,7 +7,10 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
-use penstock_model::{StoredObject, limits::UPLOAD_PART_BYTES};
+use penstock_model::{
+    StoredObject,
+    limits::{PART_LEAST_BYTES, UPLOAD_PART_BYTES},
+};
 
 use crate::{Result, Store, StoreError};
 
@@ -45,16 +48,66 @@ pub(crate) struct ObjectWriter<'a> {
     target: Target,
     mark: String,
     upload: Option<String>,
+    /// Parts that others have sent, in invocations before.
+    before: u32,
     parts: Vec<CompletedPart>,
     buffer: Vec<u8>,
     bytes: u64,
+}
+
+/// Where another invocation goes on with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) upload: String,
+    pub(crate) mark: String,
+    pub(crate) parts: u32,
 }
 
 impl<'a> ObjectWriter<'a> {
     /// Starts an object. Nothing is sent.
     pub(crate) fn new(store: &'a Store, target: Target) -> Self {
         let mark = crate::hex(&crate::random::<16>());
-        Self { store, target, mark, upload: None, parts: Vec::new(), buffer: Vec::new(), bytes: 0 }
+        Self { store, target, mark, upload: None, before: 0, parts: Vec::new(), buffer: Vec::new(), bytes: 0 }
+    }
+
+    /// Goes on with an object behind the parts that are stored. Two that go on from one place, and write the same, send
+    /// the same parts. Nothing is sent.
+    pub(crate) fn go_on(store: &'a Store, target: Target, begun: Begun) -> Self {
+        let Begun { upload, mark, parts } = begun;
+        Self {
+            store,
+            target,
+            mark,
+            upload: Some(upload),
+            before: parts,
+            parts: Vec::new(),
+            buffer: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Sends what it holds, if that is enough for a part. Where others may go on from then on; `None` while it holds
+    /// bytes. Whoever writes the same is to ask at the same places.
+    pub(crate) async fn rest(&mut self) -> Result<Option<Begun>> {
+        if self.buffer.len() as u64 >= PART_LEAST_BYTES {
+            self.send_part().await?;
+        }
+        let upload = self.upload.clone().filter(|_| self.buffer.is_empty());
+        Ok(upload.map(|upload| Begun { upload, mark: self.mark.clone(), parts: self.sent() }))
+    }
+
+    /// Leaves the object to whoever goes on.
+    pub(crate) fn leave(mut self) {
+        self.upload = None;
+    }
+
+    /// How many parts are stored.
+    fn sent(&self) -> u32 {
+        self.before + self.parts.len() as u32
+    }
+
+    pub(crate) fn store(&self) -> &'a Store {
+        self.store
     }
 
     /// How many bytes it has taken.
@@ -82,7 +135,7 @@ impl<'a> ObjectWriter<'a> {
             Some(upload) => upload.clone(),
             None => self.start().await?,
         };
-        let number = self.parts.len() as i32 + 1;
+        let number = self.sent() as i32 + 1;
         // What comes next will fill a part again, in all likelihood.
         let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(UPLOAD_PART_BYTES));
         let sent = self
@@ -148,7 +201,9 @@ impl<'a> ObjectWriter<'a> {
         if !self.buffer.is_empty() {
             self.send_part().await?;
         }
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts.clone())).build();
+        let mut parts = self.parts_before().await?;
+        parts.extend(self.parts.iter().cloned());
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let sent = self
             .store
             .inner
@@ -168,6 +223,39 @@ impl<'a> ObjectWriter<'a> {
             }
             Err(error) => self.contested("s3:CompleteMultipartUpload", error).await,
         }
+    }
+
+    /// The parts of invocations before, as S3 has them. Where it has no such upload any more, completing tells why.
+    async fn parts_before(&self) -> Result<Vec<CompletedPart>> {
+        let (mut parts, mut after) = (Vec::new(), None);
+        while parts.len() < self.before as usize {
+            let sent = self
+                .store
+                .inner
+                .s3
+                .list_parts()
+                .bucket(&self.target.bucket)
+                .key(&self.target.key)
+                .set_upload_id(self.upload.clone())
+                .set_part_number_marker(after.take())
+                .send()
+                .await;
+            let page = match sent {
+                Err(error) if error.code() == Some("NoSuchUpload") => break,
+                sent => sent.map_err(StoreError::unavailable("s3:ListParts"))?,
+            };
+            for part in page.parts.unwrap_or_default() {
+                let number = part.part_number.unwrap_or_default();
+                if (1..=self.before as i32).contains(&number) {
+                    parts.push(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag).build());
+                }
+            }
+            after = page.next_part_number_marker.filter(|_| page.is_truncated == Some(true));
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(parts)
     }
 
     fn stored(&self, version: Option<String>, etag: Option<String>) -> StoredObject {
@@ -210,6 +298,10 @@ impl<'a> ObjectWriter<'a> {
 /// the process dies first, the bucket's lifecycle removes them. A repeat finds nothing to abort.
 impl Drop for ObjectWriter<'_> {
     fn drop(&mut self) {
+        // What others have begun they may go on with.
+        if self.before > 0 {
+            return;
+        }
         let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };
         let s3 = self.store.inner.s3.clone();
         let Target { bucket, key, .. } = self.target.clone();

@@ -271,7 +271,11 @@ impl Store {
         }
         // The files first: they are the most that is left, and what is waited for.
         let mut is_all = self.remove_versions(account, id, None).await?;
-        self.remove_result(&rejected_key(account, id)).await?;
+        let rejected = rejected_key(account, id);
+        if let Some(upload) = &removal.report {
+            self.abort_multipart(&self.settings().results_bucket, &rejected, upload).await?;
+        }
+        self.remove_result(&rejected).await?;
         is_all &= self.delete_errors(id).await?;
         if removal.replaced {
             self.delete_replace(id).await?;

@@ -8,7 +8,7 @@ use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
 use penstock_model::{
-    AccountId, Import, ImportId, Layout, StoredObject,
+    AccountId, ErrorCursor, Import, ImportId, Layout, ReportCheckpoint, StoredObject,
     limits::{REJECTED_URL_SECONDS, UPLOAD_BYTES},
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ use time::{OffsetDateTime, macros::format_description};
 use crate::{
     Result, Store, StoreError, crash,
     names::Folder,
-    objects::{ObjectWriter, Target, Written},
+    objects::{Begun, ObjectWriter, Target, Written},
 };
 
 /// A presigned request: its holder needs no credentials of their own.
@@ -90,8 +90,9 @@ impl Store {
     /// A form that stores the import's upload (Amazon S3 API Reference, "Browser-based uploads using POST"): at least
     /// one byte, at most [`UPLOAD_BYTES`]. Valid to `expires_at`. A second post makes another version of the object,
     /// which no import is about.
-    pub fn presign_form(&self, import: &Import) -> PresignedForm {
+    pub async fn presign_form(&self, import: &Import) -> Result<PresignedForm> {
         let settings = self.settings();
+        let url = self.uploads_url().await?;
         let now = OffsetDateTime::from_unix_timestamp(self.now_ms() / 1000)
             .expect("the clock tells a year that dates can write");
         let day = now.format(format_description!("[year][month][day]")).expect("a date");
@@ -118,24 +119,30 @@ impl Store {
         let signature = calculate_signature(key, policy.as_bytes());
         fields.push(("policy", policy));
         fields.push(("x-amz-signature", signature));
-        PresignedForm { url: self.uploads_url(), fields }
+        Ok(PresignedForm { url, fields })
     }
 
-    /// Where the bucket of uploads is for clients.
-    fn uploads_url(&self) -> String {
-        let settings = self.settings();
-        match &settings.storage_url {
-            Some(url) => format!("{}/{}", url.trim_end_matches('/'), settings.uploads_bucket),
-            None => format!("https://{}.s3.{}.amazonaws.com/", settings.uploads_bucket, settings.region),
-        }
+    /// Where the bucket of uploads is for clients, without a slash at its end. Under which host a bucket is, the SDK
+    /// knows: that differs by partition.
+    async fn uploads_url(&self) -> Result<String> {
+        const OBJECT: &str = "object";
+        let object = self.inner.storage.put_object().bucket(&self.settings().uploads_bucket).key(OBJECT);
+        let object = object.presigned(self.presigning(self.now_ms())?).await;
+        let object = object.map_err(StoreError::unavailable("s3:PutObject"))?;
+        // It is where an object is, without its name.
+        let url = object.uri().split('?').next().and_then(|url| url.strip_suffix(OBJECT)).unwrap_or_default();
+        Ok(url.trim_end_matches('/').to_owned())
     }
 
     /// The origin to which clients send uploads, as a browser writes it: scheme and host, and the port if it has one.
-    pub fn uploads_origin(&self) -> String {
-        let url = self.uploads_url();
+    ///
+    /// # Errors
+    /// When no URL can be made.
+    pub async fn uploads_origin(&self) -> Result<String> {
+        let url = self.uploads_url().await?;
         let host = url.find("://").map_or(0, |at| at + "://".len());
         let end = url[host..].find('/').map_or(url.len(), |at| host + at);
-        url[..end].to_ascii_lowercase()
+        Ok(url[..end].to_ascii_lowercase())
     }
 
     /// The import's upload as it is stored, if there is one.
@@ -226,12 +233,19 @@ impl Store {
         Ok(presigned.uri().to_owned())
     }
 
-    /// Starts the import's rejected rows file.
+    /// Starts the import's rejected rows file, or goes on with it.
     pub fn rejected_file(&self, import: &Import) -> RejectedFile<'_> {
         let key = rejected_key(&import.account, &import.id);
         let bucket = self.settings().results_bucket.clone();
         let target = Target { bucket, key: key.clone(), content_type: Some("text/csv"), once: false };
-        RejectedFile { key, writer: ObjectWriter::new(self, target) }
+        let writer = match &import.report_at {
+            None => ObjectWriter::new(self, target),
+            Some(ReportCheckpoint { upload, mark, parts, .. }) => {
+                let begun = Begun { upload: upload.clone(), mark: mark.clone(), parts: *parts };
+                ObjectWriter::go_on(self, target, begun)
+            }
+        };
+        RejectedFile { key, writer }
     }
 
     /// Starts the import's upload from a body that came through the API, at most `limit` bytes of it.
@@ -254,6 +268,31 @@ impl RejectedFile<'_> {
     /// Appends bytes; a part that is full is sent.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.writer.write(bytes).await
+    }
+
+    /// Whether another invocation could go on here: what is enough for a part is sent, and nothing is held. Every
+    /// writer of the file is to ask behind each part of the errors, so that all send the same parts.
+    pub async fn rests(&mut self) -> Result<bool> {
+        Ok(self.writer.rest().await?.is_some())
+    }
+
+    /// Notes in the import where another invocation goes on; whether it was noted. It is not where another writer went
+    /// on, or the import is gone: what this one has stored by itself is removed then.
+    pub async fn hand_on(mut self, import: &Import, next: ErrorCursor, rows: u64) -> Result<bool> {
+        let store = self.writer.store();
+        let Some(Begun { upload, mark, parts }) = self.writer.rest().await? else { return Ok(false) };
+        let begun_at = import.report_at.as_ref().map_or_else(|| store.now_ms(), |at| at.begun_at);
+        let at = ReportCheckpoint { upload, mark, begun_at, parts, next, rows };
+        let mut is_noted = store.note_report(import, &at).await?;
+        if !is_noted {
+            // It may be noted all the same: by a request whose answer was lost.
+            let now = store.import(&import.account, &import.id).await?;
+            is_noted = now.and_then(|import| import.report_at).is_some_and(|noted| noted == at);
+        }
+        if is_noted || import.report_at.is_some() {
+            self.writer.leave();
+        }
+        Ok(is_noted)
     }
 
     /// Sends what is left, makes the file visible and gives its key.
@@ -330,6 +369,28 @@ mod tests {
             ["", "uploads/", "uploads/1/x", "other/1/imp_0", &format!("uploads/1/{import}/x"), "uploads/a b/imp_x"]
         {
             assert_eq!(of_key(foreign), None, "{foreign}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_goes_where_the_sdk_finds_the_bucket() {
+        for (region, endpoint, url) in [
+            ("eu-central-1", None, "https://files.s3.eu-central-1.amazonaws.com"),
+            ("cn-north-1", None, "https://files.s3.cn-north-1.amazonaws.com.cn"),
+            ("eu-central-1", Some("http://127.0.0.1:9000"), "http://127.0.0.1:9000/files"),
+        ] {
+            let settings = crate::Settings::from_vars(|name| match name {
+                "AWS_REGION" => Some(region.to_owned()),
+                "AWS_ENDPOINT_URL_S3" => endpoint.map(str::to_owned),
+                "PENSTOCK_UPLOADS_BUCKET" => Some("files".to_owned()),
+                _ if name.contains("ENDPOINT") || name == "PENSTOCK_STORAGE_URL" => None,
+                _ => Some("1".to_owned()),
+            });
+            let store = Store::new(settings.expect("every variable is set"));
+            let now = store.now_ms();
+            let (account, kind) = ("1".parse().expect("an account"), "products".parse().expect("a kind"));
+            let import = Import::new(ImportId::new(5, [1; 10]), account, kind, now, now + 60_000);
+            assert_eq!(store.presign_form(&import).await.expect("signed").url, url);
         }
     }
 

@@ -92,7 +92,7 @@ pub(super) async fn with_upload(store: &Store, import: Import) -> Result<views::
     }
     let PresignedRequest { method, url, headers } = store.presign_upload(&import).await?;
     let upload = Some(Upload { method: method.to_owned(), url, headers: headers.into_iter().collect() });
-    let PresignedForm { url, fields } = store.presign_form(&import);
+    let PresignedForm { url, fields } = store.presign_form(&import).await?;
     let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let form = Some(Form { url, fields });
     Ok(views::Import { upload, form, ..shown(store, import).await? })
