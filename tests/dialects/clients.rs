@@ -8,7 +8,7 @@ use std::{path::Path, process::Output};
 use reqwest::Method;
 use tokio::process::Command;
 
-use super::support::{Stack, TOKEN};
+use super::support::{Stack, TOKEN, programs::left_out};
 
 /// Runs a program to its end; `None` where the machine does not have it.
 async fn run(command: &mut Command) -> Option<Output> {
@@ -23,12 +23,6 @@ async fn run(command: &mut Command) -> Option<Output> {
         }
         Err(error) => panic!("{error}"),
     }
-}
-
-/// Says that a client is not run.
-fn left_out(why: &str) {
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}, and CI leaves no client out");
-    println!("NOT RUN: {why}");
 }
 
 fn text(output: Output) -> String {

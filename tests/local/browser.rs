@@ -4,8 +4,7 @@
 //! out.
 
 use std::{
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -21,7 +20,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     products,
-    support::{Stack, TOKEN},
+    support::{
+        Stack, TOKEN,
+        programs::{Group, left_out},
+    },
 };
 
 /// By which names it is called.
@@ -32,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Chromium with one page, until it is dropped.
 struct Browser {
-    child: Child,
+    chromium: Group,
     _profile: tempfile::TempDir,
 }
 
@@ -46,36 +48,18 @@ impl Browser {
         let profile = tempfile::tempdir().expect("a folder");
         let arguments =
             ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
-        for name in CHROMIUM {
-            let spawned = Command::new(name)
-                .args(arguments)
-                .args(more)
-                .arg(format!("--user-data-dir={}", profile.path().display()))
-                .arg(page)
-                .env("HOME", profile.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .process_group(0)
-                .spawn();
-            match spawned {
-                Ok(child) => return Some(Self { child, _profile: profile }),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => panic!("{name}: {error}"),
-            }
-        }
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "Chromium is not installed, and CI leaves nothing out");
-        println!("NOT RUN: Chromium is not installed");
-        None
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // It is many processes.
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
-        let _ = self.child.wait();
+        let start = |name: &str| {
+            let mut command = Command::new(name);
+            command.args(arguments).args(more);
+            command.arg(format!("--user-data-dir={}", profile.path().display())).arg(page);
+            command.env("HOME", profile.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            Group::start(&mut command)
+        };
+        let Some(chromium) = CHROMIUM.into_iter().find_map(start) else {
+            left_out("Chromium is not installed");
+            return None;
+        };
+        Some(Self { chromium, _profile: profile })
     }
 }
 
@@ -280,7 +264,7 @@ async fn the_pages_for_people_load_their_style_and_nothing_else() {
         let address = format!("{}{page}", stack.cloud.url());
         let Some(mut browser) = Browser::open_with(&[nowhere, &shoot], &address) else { return };
         // It ends when it has drawn the page.
-        let drawn = tokio::task::spawn_blocking(move || browser.child.wait());
+        let drawn = tokio::task::spawn_blocking(move || browser.chromium.0.wait());
         assert!(tokio::time::timeout(DEADLINE, drawn).await.expect("it draws").expect("no panic").is_ok());
         assert!(std::fs::metadata(&path).expect("a picture").len() > 10_000, "{page} is empty");
         let mut asked = Vec::new();

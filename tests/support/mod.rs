@@ -9,6 +9,7 @@ pub mod files;
 pub mod held;
 pub mod http;
 pub mod lines;
+pub mod programs;
 pub mod receiver;
 pub mod reference;
 pub mod rng;

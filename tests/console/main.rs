@@ -1,0 +1,15 @@
+//! The console in a real browser: what people do with it, and what must not happen to them.
+
+mod browser;
+mod console;
+mod hostile;
+mod itself;
+mod journeys;
+mod keyboard;
+mod keys;
+mod large;
+mod look;
+mod others;
+mod shop;
+#[path = "../support/mod.rs"]
+mod support;
