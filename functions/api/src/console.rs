@@ -36,8 +36,10 @@ pub(crate) fn router() -> Router<Api> {
         .route("/console", get(|| async { see_other(format!("console/{FIRST}")) }))
         .route("/console/", get(|| async { see_other(FIRST.to_owned()) }));
     let routes = PAGES.iter().fold(routes, |routes, page| {
-        let shown =
-            move |State(store): State<Store>, request: Request| async move { show(page, &store, &request).await };
+        let shown = move |State(store): State<Store>, request: Request| async move {
+            let policy = policy(&store.uploads_origin().await?);
+            Ok::<_, Refusal>(show(page, policy, &request))
+        };
         routes.route(&format!("/console/{}", page.name), get(shown))
     });
     ASSETS.iter().fold(routes, |routes, asset| {
@@ -80,14 +82,14 @@ fn see_other(location: String) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-async fn show(page: &'static Page, store: &Store, request: &Request) -> Result<Response, Refusal> {
+fn show(page: &'static Page, policy: HeaderValue, request: &Request) -> Response {
     let own = [
-        (header::CONTENT_SECURITY_POLICY, policy(&store.uploads_origin().await?)),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
     ];
-    Ok((HeaderMap::from_iter(own), packed(page.text(), page.packed(), request)).into_response())
+    (HeaderMap::from_iter(own), packed(page.text(), page.packed(), request)).into_response()
 }
 
 fn give(asset: &'static Asset, request: &Request) -> Response {
