@@ -17,7 +17,7 @@ const BAD: &str = "sku,name,brand,cost\nA-1,Lamp,Acme,1\nA-2,,Acme,2\nA-3,Desk,A
 async fn a_good_file_goes_from_the_first_page_to_its_end() {
     let stack = Stack::start().await;
     let Some(page) = Page::of(&stack).await else { return };
-    page.go("/console").await;
+    page.go("/").await;
     page.arrives("sign-in").await;
     page.fill("#key", TOKEN).await;
     page.click("main button[type=submit]").await;

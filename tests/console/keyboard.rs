@@ -101,7 +101,7 @@ async fn the_whole_journey_needs_no_pointer() {
     // What went wrong: the rows are opened, and the focus goes to what was opened and comes back.
     page.tab_to("#groups tbody button").await;
     page.press(ENTER).await;
-    page.sees("#cells-list tbody", "required").await;
+    page.sees("#cells-list tbody", "must hold a value").await;
     page.until("the focus is on what was opened", "document.activeElement.id === 'cells-title'").await;
     page.tab_to("#close-cells").await;
     page.press(ENTER).await;

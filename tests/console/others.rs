@@ -58,8 +58,10 @@ async fn an_endpoint_is_made_and_a_delivery_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_strict_and_their_files_are_kept_for_ever() {
     let stack = Stack::start().await;
-    let front = send(stack.request(Method::GET, "/console")).await;
-    assert_eq!((front.status, front.header("location")), (303, Some("console/imports")));
+    for path in ["/", "/console"] {
+        let front = send(stack.request(Method::GET, path).header("accept", "text/html,*/*")).await;
+        assert_eq!((front.status, front.header("location")), (303, Some("console/imports")), "{path}");
+    }
     let mut files = std::collections::BTreeSet::new();
     for name in ["sign-in", "imports", "new", "import", "records", "kinds", "kind", "webhooks", "keys"] {
         let page = send(stack.request(Method::GET, &format!("/console/{name}"))).await;

@@ -96,7 +96,7 @@ pub(crate) mod tests {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         drop(listener);
         let settings = Settings::from_vars(|name| match name {
-            "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
+            "AWS_ENDPOINT_URL_DYNAMODB" | "PENSTOCK_STORAGE_URL" => Some(endpoint.clone()),
             _ if name.ends_with("SECONDS") || name.contains("_CHUNK_") || name.contains("_BLOCK_") => None,
             _ if name.contains("_ACCOUNT_") || name.contains("_EXPORT_") || name.ends_with("_DAYS") => None,
             "PENSTOCK_CLOCK" | "PENSTOCK_WEBHOOK_PORTS" => None,

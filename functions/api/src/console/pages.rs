@@ -140,13 +140,11 @@ fn table(id: &str, caption: &str, columns: &[&str]) -> Markup {
 }
 
 fn heading(column: &str) -> Markup {
-    let (class, name) = match column.chars().next() {
-        None => return html! { td {} },
-        Some('#') => (Some("number"), &column[1..]),
-        Some('~') => (Some("wide"), &column[1..]),
-        Some(_) => (None, column),
-    };
-    html! { th scope="col" class=[class] { (name) } }
+    let (is_wide, column) = (column.starts_with('~'), column.trim_start_matches('~'));
+    let (is_number, name) = (column.starts_with('#'), column.trim_start_matches('#'));
+    html! {
+        @if name.is_empty() { td {} } @else { th.wide[is_wide].number[is_number] scope="col" { (name) } }
+    }
 }
 
 /// The link to the next page of a list.

@@ -49,7 +49,7 @@ pub(super) fn body() -> Markup {
         }
         div #empty hidden {}
         (table("list", "Imports, the newest first", &[
-            "File", "~Kind", "Status", "#Rows", "#Rejected", "~By", "~Created",
+            "File", "~Kind", "Status", "~#Rows", "#Rejected", "~By", "~Created",
         ]))
         (pager())
         template #t-import {
@@ -57,7 +57,7 @@ pub(super) fn body() -> Markup {
                 th scope="row" { a data-is="file" {} }
                 td.wide data-is="kind" {}
                 td { span.status data-is="status" {} }
-                td.number data-is="rows" {}
+                td.wide.number data-is="rows" {}
                 td.number data-is="failed" {}
                 td.wide data-is="by" {}
                 td.wide { time data-is="created" {} }
