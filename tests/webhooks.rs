@@ -555,8 +555,8 @@ fn planned(rng: &mut Rng) -> Planned {
         Manner::Cut,
         Manner::Slow,
     ];
-    // Each event has ten attempts, of which deaths and the weather cost some: bad answers are no more than a few.
-    let bad = rng.below(12);
+    // Each event has ten attempts, of which deaths and the weather cost some: bad answers are five at most.
+    let bad = rng.below(6);
     let filter = [EventType::ImportCompleted, EventType::ImportCompletedWithErrors, EventType::ImportFailed];
     Planned {
         account: *rng.pick(&["1", "1", "2"]),

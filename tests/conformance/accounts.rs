@@ -23,7 +23,7 @@ async fn filled(bench: &Bench) -> Import {
     let Bench { store, account, .. } = bench;
     store.put_key(&new_key(account)).await.expect("answers").expect("made");
     let created = bench.created().await;
-    assert_eq!(post(&store.presign_form(&created), b"sku\nA\n").await, 204);
+    assert_eq!(post(&store.presign_form(&created).await.expect("a form"), b"sku\nA\n").await, 204);
     let object = stored(bench, &created).await.expect("stored");
     store.accept(account, &created.id, &object).await.expect("accepted");
     let error = RowError {

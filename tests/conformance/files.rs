@@ -90,7 +90,7 @@ pub(crate) async fn a_presigned_put_ends_when_it_says(bench: Bench) {
     import.expires_at = clock.store.now_ms() + 1_800_000;
     let put = clock.store.presign_upload(&import).await.expect("signed");
     assert_eq!(bench.put(&put, b"sku\nA\n").await, 403);
-    assert_eq!(post(&clock.store.presign_form(&import), b"sku\nA\n").await, 403);
+    assert_eq!(post(&clock.store.presign_form(&import).await.expect("a form"), b"sku\nA\n").await, 403);
     assert_eq!(stored(&bench, &import).await, None);
 }
 
@@ -101,7 +101,7 @@ fn with_field(mut form: PresignedForm, name: &str, value: &str) -> PresignedForm
 
 pub(crate) async fn a_form_stores_what_its_policy_allows(bench: Bench) {
     let import = bench.import();
-    let form = bench.store.presign_form(&import);
+    let form = bench.store.presign_form(&import).await.expect("a form");
     assert_eq!(post(&form, b"").await, 400, "nothing");
     assert_eq!(stored(&bench, &import).await, None);
     assert_eq!(post(&form, b"sku\nA\n").await, 204);
@@ -110,14 +110,14 @@ pub(crate) async fn a_form_stores_what_its_policy_allows(bench: Bench) {
 
 pub(crate) async fn a_form_with_another_signature_is_forbidden(bench: Bench) {
     let import = bench.import();
-    let form = with_field(bench.store.presign_form(&import), "x-amz-signature", &"0".repeat(64));
+    let form = with_field(bench.store.presign_form(&import).await.expect("a form"), "x-amz-signature", &"0".repeat(64));
     assert_eq!(post(&form, b"sku\nA\n").await, 403);
     assert_eq!(stored(&bench, &import).await, None);
 }
 
 pub(crate) async fn a_form_for_another_key_is_forbidden(bench: Bench) {
     let (import, other) = (bench.import(), bench.import());
-    let form = bench.store.presign_form(&import);
+    let form = bench.store.presign_form(&import).await.expect("a form");
     let status = post(&with_field(form, "key", &upload_key(&other.account, &other.id)), b"sku\nA\n").await;
     assert_eq!((stored(&bench, &import).await, stored(&bench, &other).await), (None, None));
     assert_eq!(status, 403);
@@ -179,7 +179,7 @@ pub(crate) async fn a_range_of_a_version_is_what_was_asked_for(bench: Bench) {
 /// An import whose object has been replaced by way of the form, which stores as often as it is posted.
 async fn replaced(bench: &Bench) -> Import {
     let import = bench.import();
-    let form = bench.store.presign_form(&import);
+    let form = bench.store.presign_form(&import).await.expect("a form");
     assert_eq!(post(&form, b"sku\nA\n").await, 204);
     let object = stored(bench, &import).await.expect("stored");
     assert_eq!(post(&form, b"sku\nB,B\n").await, 204);

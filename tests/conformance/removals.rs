@@ -52,7 +52,7 @@ pub(crate) async fn order_and_remove(bench: &Bench, import: &Import) {
 async fn ended(bench: &Bench) -> Import {
     let Bench { store, account, .. } = bench;
     let created = bench.created().await;
-    let form = store.presign_form(&created);
+    let form = store.presign_form(&created).await.expect("a form");
     assert_eq!(post(&form, b"sku\nA\n").await, 204);
     let object = stored(bench, &created).await.expect("stored");
     let Acceptance::Go(running) = store.accept(account, &created.id, &object).await.expect("answers") else {
@@ -109,7 +109,7 @@ pub(crate) async fn a_deleted_import_leaves_nothing(bench: Bench) {
     // It is put off until nothing can be stored any more; what came since goes then.
     is_due(store, &import, false).await;
     assert_eq!(store.remove(&due(&import)).await.expect("answers"), Removed::Nothing);
-    assert_eq!(post(&store.presign_form(&import), b"sku\nC\n").await, 204);
+    assert_eq!(post(&store.presign_form(&import).await.expect("a form"), b"sku\nC\n").await, 204);
     let clock = bench.shifted(import.uploads_end_at() - store.now_ms() + limits::REMOVAL_AGAIN_MS);
     is_due(&clock.store, &import, true).await;
     assert_eq!(clock.store.remove(&due(&import)).await.expect("removed"), Removed::All);
@@ -134,7 +134,7 @@ pub(crate) async fn what_an_import_is_about_is_kept(bench: Bench) {
     is_due(store, &import, false).await;
     // An import that awaits its upload keeps all: none of them is the one yet.
     let awaiting = bench.created().await;
-    let form = store.presign_form(&awaiting);
+    let form = store.presign_form(&awaiting).await.expect("a form");
     assert_eq!((post(&form, b"sku\nA\n").await, post(&form, b"sku\nB\n").await), (204, 204));
     store.turn_away(account, &awaiting.id, &stored(&bench, &awaiting).await.expect("stored")).await.expect("answers");
     assert_eq!(store.remove(&due(&awaiting)).await.expect("answers"), Removed::Nothing);
@@ -150,7 +150,7 @@ pub(crate) async fn an_upload_of_no_import_waits_for_it(bench: Bench) {
     let Bench { store, account, .. } = &bench;
     let (made, missing) = (bench.import(), bench.import());
     for import in [&made, &missing] {
-        assert_eq!(post(&store.presign_form(import), b"sku\nA\n").await, 204);
+        assert_eq!(post(&store.presign_form(import).await.expect("a form"), b"sku\nA\n").await, 204);
         // The event comes twice, before there is an import.
         for _ in 0..2 {
             store.turn_away(account, &import.id, &object("any")).await.expect("answers");
@@ -174,7 +174,7 @@ pub(crate) async fn an_order_that_comes_meanwhile_is_carried_out(bench: Bench) {
     assert_eq!(store.delete(account, &import.id).await.expect("answers"), Deleted::Gone);
     assert_eq!(store.remove(&due(&import)).await.expect("removed"), Removed::All);
     // Of a deleted import an upload is turned away at once, and its order lives as long as before.
-    assert_eq!(post(&store.presign_form(&import), b"sku\nC\n").await, 204);
+    assert_eq!(post(&store.presign_form(&import).await.expect("a form"), b"sku\nC\n").await, 204);
     store.turn_away(account, &import.id, &object("any")).await.expect("answers");
     is_due(store, &import, true).await;
     assert_eq!(store.remove(&due(&import)).await.expect("removed"), Removed::All);
