@@ -376,8 +376,8 @@ async fn a_preview_shows_what_an_import_would_do_and_writes_nothing() {
     let preview = stack.client.preview(&created.id, b"SKU;Titel;brand;x\nA;a;b;1\nB;;b;1\nC;c".to_vec(), false).await;
     let preview = preview.expect("a preview");
     assert_eq!(preview["detected"]["delimiter"], ";");
-    assert_eq!(preview["columns"][1], json!({ "column": "Titel", "field": "name" }));
-    assert_eq!(preview["columns"][3], json!({ "column": "x", "field": null }));
+    assert_eq!(preview["columns"][1], json!({ "column": "Titel", "field": "name", "filled": 1, "samples": ["a"] }));
+    assert_eq!(preview["columns"][3], json!({ "column": "x", "field": null, "filled": 2, "samples": ["1"] }));
     assert_eq!(preview["rows"][0]["fields"], json!({ "sku": "A", "name": "a", "brand": "b" }));
     assert_eq!(preview["rows"][1]["errors"][0]["code"], "required");
     assert_eq!(preview["rows"].as_array().map(Vec::len), Some(2), "the last row may be cut");

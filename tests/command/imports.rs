@@ -397,8 +397,11 @@ fn a_preview_is_json_for_programs() {
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     let preview = import_of(&output);
     assert_eq!((&preview["detected"]["format"], &preview["detected"]["delimiter"]), (&json!("csv"), &json!(",")));
-    assert_eq!(preview["columns"][0], json!({ "column": "sku", "field": "sku" }));
-    assert_eq!(preview["columns"][3], json!({ "column": "colour", "field": null }));
+    assert_eq!(
+        preview["columns"][0],
+        json!({ "column": "sku", "field": "sku", "filled": 3, "samples": ["A", "B", "C"] })
+    );
+    assert_eq!(preview["columns"][3], json!({ "column": "colour", "field": null, "filled": 2, "samples": ["red"] }));
     assert_eq!((&preview["rows"][0]["row"], &preview["rows"][0]["fields"]["sku"]), (&json!(1), &json!("A")));
     assert_eq!((&preview["rows"][2]["errors"][0]["code"], &preview["failure"]), (&json!("required"), &json!(null)));
     // A file that no import would take says why, and the exit code does too.

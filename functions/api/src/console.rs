@@ -100,8 +100,9 @@ fn give(asset: &'static Asset, request: &Request) -> Response {
     (HeaderMap::from_iter(own), packed(asset.text, asset.packed(), request)).into_response()
 }
 
-/// A text for who asks: with gzip where the client takes it. API Gateway does that by itself (`MinimumCompressionSize`),
-/// and passes bytes on as they are only where the first type that a client accepts is a binary one.
+/// A text for who asks: with gzip where the client takes it. API Gateway does that by itself
+/// (`MinimumCompressionSize`), and passes bytes on as they are only where the first type that a client accepts is a
+/// binary one.
 fn packed(text: &'static str, packed: &'static [u8], request: &Request) -> Response {
     let same = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     let is_behind_gateway = request.extensions().get::<RequestContext>().is_some();

@@ -84,8 +84,8 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     }))
 }
 
-/// Does a work for each of many, [`SWEPT_AT_ONCE`] of them side by side, until the invocation's time is near its end. What
-/// came of those that were begun; the next sweep finds the others.
+/// Does a work for each of many, [`SWEPT_AT_ONCE`] of them side by side, until the invocation's time is near its end.
+/// What came of those that were begun; the next sweep finds the others.
 async fn side_by_side<T, R, F: Future<Output = R>>(
     deadline: Deadline,
     all: impl IntoIterator<Item = T>,

@@ -565,8 +565,8 @@ pub const BUS_MS: i64 = 24 * 60 * 60 * 1000;
 /// Events, and deliveries, that one look of the sweeper orders again, at most, from each of four partitions.
 pub const TOLD_AT_ONCE: usize = 250;
 
-/// Imports, events or deliveries that the sweeper looks at side by side, at most: a look is some five requests, one after
-/// the other, and hundreds may be due when a service answers again that did not.
+/// Imports, events or deliveries that the sweeper looks at side by side, at most: a look is some five requests, one
+/// after the other, and hundreds may be due when a service answers again that did not.
 pub const SWEPT_AT_ONCE: usize = 16;
 
 /// Looks of one sweep for such events and deliveries, at most: as long as each finds some.

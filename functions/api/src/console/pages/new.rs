@@ -44,7 +44,7 @@ pub(super) fn body() -> Markup {
                 p #chosen {}
             }
             p.hint {
-                "Up to " (UPLOAD_BYTES / GIB) " GiB, a workbook up to " (WORKBOOK_BYTES as u64 / MIB) " MiB. CSV, TSV, \
+                "Up to " (UPLOAD_BYTES / GIB) " GiB, a workbook up to " (WORKBOOK_BYTES / MIB) " MiB. CSV, TSV, \
                  JSON, JSON lines or XLSX, plain or as gzip, zstd or zip. The file goes to storage in parts; if the line \
                  breaks, the upload goes on where it was."
             }
