@@ -70,7 +70,7 @@ async fn creation_answers_with_the_import_and_two_ways_to_upload() {
     let answer = stack.post_import(body.to_string()).await;
     assert_eq!(answer.status, 201);
     let import = answer.json();
-    let wanted = "cancelled_by columns completed_at confirm_until confirmed_as confirmed_by corrects cost created_at created_by detected ending expires_at failure filename form format from id ignored_columns kind kind_version options rejected removed retained_until rows source_expires_at status times to_remove upload waiting_for";
+    let wanted = "cancelled_by columns completed_at confirm_until confirmed_as confirmed_by corrects cost created_at created_by detected ending expires_at failure filename form format from id ignored_columns kind kind_version metadata options rejected removed retained_until rows source_expires_at status times to_remove upload waiting_for webhook";
     assert_eq!(keys(&import), wanted.split(' ').collect());
     let id = import["id"].as_str().expect("an id");
     assert!(id.parse::<ImportId>().is_ok(), "{id}");
@@ -854,7 +854,7 @@ async fn an_import_reads_in_the_documented_shape_when_it_has_ended() {
     let wanted = json!({
         "id": import.id, "kind": "products", "status": "completed_with_errors",
         "created_at": import.created_at, "expires_at": import.expires_at, "completed_at": import.completed_at,
-        "from": null, "corrects": null, "source_expires_at": import.source_expires_at, "filename": null, "format": null, "kind_version": null, "options": { "mode": "upsert", "empty_cells": "keep", "dry_run": false },
+        "from": null, "corrects": null, "source_expires_at": import.source_expires_at, "filename": null, "format": null, "kind_version": null, "metadata": {}, "webhook": null, "options": { "mode": "upsert", "empty_cells": "keep", "dry_run": false },
         "detected": { "format": "csv", "compression": null, "encoding": "UTF-8", "delimiter": ",", "quoting": true, "sheet": null, "notes": [] },
         "columns": ["sku", "colour", "name", "brand"], "ignored_columns": ["colour"],
         "rows": { "total": 2, "processed": 2, "created": 1, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 1, "unprocessed": 0 },
