@@ -72,7 +72,7 @@ enum Command {
     /// Imports files: at a service that is named, or else through a local cloud that is started for them and ends with
     /// the command.
     #[command(after_help = help::IMPORT)]
-    Import(import::ImportArgs),
+    Import(Box<import::ImportArgs>),
     /// Checks a file as an import of it would, without one: by the engine alone, on this machine, on all its cores.
     #[command(after_help = help::CHECK)]
     Check(check::CheckArgs),
@@ -338,7 +338,7 @@ fn main() -> ExitCode {
 async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
     let _full = interrupt::outlive_full_files()?;
     match command {
-        Command::Import(args) => import::run(args).await,
+        Command::Import(args) => import::run(*args).await,
         Command::Status { id, json, service } => show::status(&service, &id, json).await,
         Command::Watch { id, json, service } => show::watch(&service, &id, json).await,
         Command::Errors { id, summary, json, output, service } => {

@@ -2,8 +2,8 @@
 //!
 //! A column is the field that the import's mapping names for it, or none where that names an empty one; else the field
 //! of exactly its name; else the one whose name is the same but for case, accents, spaces, `_`, `-` and `.`
-//! ([`normalised`]), unless the kind wants exact names. Only the rows of a file without a header, JSON objects, may name different columns; there each member is a
-//! column.
+//! ([`normalised`]), unless the kind wants exact names. Only the rows of a file without a header, JSON objects, may
+//! name different columns; there each member is a column.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
