@@ -559,7 +559,7 @@ fn planned(rng: &mut Rng) -> Planned {
     let bad = rng.below(6);
     let filter = [EventType::ImportCompleted, EventType::ImportCompletedWithErrors, EventType::ImportFailed];
     Planned {
-        account: rng.pick(&["1", "1", "2"]),
+        account: if rng.once_in(3) { "2" } else { "1" },
         manners: (0..bad).map(|_| *rng.pick(&manners)).collect(),
         deleted: rng.once_in(4),
         events: rng.once_in(3).then(|| filter.into()),
