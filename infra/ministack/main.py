@@ -515,13 +515,13 @@ def run(cloud, folder):
     rule = Rule(cloud)
     with step("import a file by the presigned PUT"):
         told(native(api))
+    with step("export, delete, replace, confirm"):
+        for removed in removals(api):
+            told(removed)
     with step("events on the bus"):
         told(rule.tells(api))
     with step("a webhook"):
         told(webhook(api, cloud, resources))
-    with step("export, delete, replace, confirm"):
-        for removed in removals(api):
-            told(removed)
     with step("import a file by the form"):
         form(api)
     with step("one call of each dialect"):
