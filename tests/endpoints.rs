@@ -315,7 +315,7 @@ async fn deliveries_are_listed_and_ordered_again() {
         before: "2020-01-02T00:00:00Z".into(),
         cursor: Some(ids[0].clone()),
     };
-    assert_eq!(refused(stack.client.resend_range(&id, &elsewhere).await), (400, "invalid_cursor".into()));
+    assert_eq!(refused(stack.client.resend_range(&id, &elsewhere).await), (422, "invalid_range".into()));
     stack.stop().await;
 }
 

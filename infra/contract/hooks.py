@@ -113,6 +113,21 @@ def key():
     return ask("POST", "/v1/keys", {"scopes": ["import:read"]}).json()["id"]
 
 
+def webhook():
+    """An endpoint that is enabled: a new one while there is room, else one that is there."""
+    try:
+        return ask("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/hooks"}).json()["id"]
+    except requests.HTTPError:
+        made = ask("GET", "/v1/webhooks").json()["webhooks"][0]["id"]
+        ask("PATCH", f"/v1/webhooks/{made}", {"disabled": False})
+        return made
+
+
+def resent():
+    """What happened in a time, to be sent again to an endpoint."""
+    return {**path(id=webhook()), "body": {"after": "2026-01-01T00:00:00Z", "before": "2026-01-02T00:00:00Z"}}
+
+
 def account():
     name = f"guest-{next(names)}"
     ask("POST", "/v1/keys", {"account": name, "scopes": ["import:read"]})
@@ -194,6 +209,7 @@ REAL = {
         "createExport": lambda: {"body": {"kind": "products"}},
         "cancelExport": lambda: path(id=cancelled_export()),
         "deleteExport": lambda: path(id=export()),
+        "resendDeliveries": resent,
         "removeAccount": lambda: path(account=account()),
         "getAccountRemoval": lambda: path(account=removed_account()),
     },

@@ -363,7 +363,8 @@ pub(super) async fn resend_range(
         return Err(Refusal::unprocessable("invalid_range", message));
     }
     if cursor.as_ref().is_some_and(|event| !(from..before).contains(&event.at_ms())) {
-        return Err(page::invalid_cursor());
+        let message = "`cursor` is no event of the time between `after` and `before`: it comes from the answer before";
+        return Err(Refusal::unprocessable("invalid_range", message));
     }
     let webhook = enabled(&store, &caller, id.get()).await?;
     let resent = store.resend_range(&caller.account, &webhook.id, from, before, cursor.as_ref()).await?;
