@@ -174,12 +174,8 @@ impl Store {
             .condition_expression("rev = :rev")
             .expression_attribute_values(":rev", n(report.rev - 1));
         let actions = vec![putting(put), deleting(self.imports_table(), listed_account_key(&report.account))];
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(Stepped::Rests);
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
+        if !self.transact_unless_changed(actions).await? {
+            return Ok(Stepped::Rests);
         }
         crash::point("account.removed");
         Ok(Stepped::Done(Box::new(report)))
@@ -193,14 +189,7 @@ impl Store {
     ) -> Result<Option<AccountRemoval>> {
         let put = self.put_action(removal_item(&new)?).condition_expression("rev = :rev");
         let put = putting(put.expression_attribute_values(":rev", n(old.rev)));
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(vec![put.clone()]).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(None);
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
-        }
-        Ok(Some(new))
+        Ok(self.transact_unless_changed(vec![put]).await?.then_some(new))
     }
 }
 

@@ -96,6 +96,19 @@ impl Store {
         }
     }
 
+    /// Sends actions as one transaction until nobody else is at one of their items; `false` where the condition of the
+    /// first does not hold, and nothing was made. A repeat of one that was made finds that it does not.
+    pub(crate) async fn transact_unless_changed(&self, actions: Vec<TransactWriteItem>) -> Result<bool> {
+        let mut pause = Backoff::default();
+        while let Some(reasons) = self.transact(actions.clone()).await? {
+            if reasons[0] == "ConditionalCheckFailed" {
+                return Ok(false);
+            }
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
+        Ok(true)
+    }
+
     /// Reads at most [`READ_BATCH`](penstock_model::limits::READ_BATCH) items of a table by their keys, consistently;
     /// an item that does not exist is left out. Retries the keys that the table did not process, and fails when that
     /// takes too long.

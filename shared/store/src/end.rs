@@ -66,13 +66,8 @@ impl Store {
         let leave = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
         let mut actions = vec![change.in_action(self.update_action(key)), leave];
         actions.extend(self.event_action(event.as_ref())?);
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(false);
-            }
-            // Another import of the account is being made or ended at this moment.
-            pause.wait("dynamodb:TransactWriteItems").await?;
+        if !self.transact_unless_changed(actions).await? {
+            return Ok(false);
         }
         self.order_told(event.as_ref()).await?;
         Ok(true)

@@ -168,14 +168,7 @@ impl Store {
     pub(crate) async fn delete_key(&self, account: &AccountId, id: &str) -> Result<()> {
         let its = Change::default().only_if("account = :account").value("account", s(account.as_str()));
         let deleted = its.in_deletion(self.imports_table(), api_key(id));
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(vec![deleted.clone()]).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                break;
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
-        }
-        Ok(())
+        self.transact_unless_changed(vec![deleted]).await.map(drop)
     }
 
     /// Revokes a key: authentication refuses it from the answer on. Gives the key, or `None` if there is none of this

@@ -181,12 +181,8 @@ impl Store {
         let held = held.in_action(self.update_action(import_key(&import.account, &import.id)));
         let mut actions = vec![held, self.remove_claims_action(import)?];
         actions.extend(self.event_action(event.as_ref())?);
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(());
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
+        if !self.transact_unless_changed(actions).await? {
+            return Ok(());
         }
         crash::point("review.held");
         self.order_told(event.as_ref()).await?;

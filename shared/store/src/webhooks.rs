@@ -85,12 +85,8 @@ impl Store {
         let event = self.heard(new.disabled_event().filter(|_| old.disabled.is_none())).await?;
         let mut actions = vec![putting(put), updating(listed)];
         actions.extend(self.event_action(event.as_ref())?);
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(false);
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
+        if !self.transact_unless_changed(actions).await? {
+            return Ok(false);
         }
         self.order_told(event.as_ref()).await?;
         Ok(true)
@@ -106,15 +102,7 @@ impl Store {
             .expression_attribute_names("#id", id.as_str())
             .expression_attribute_names("#ids", IDS)
             .expression_attribute_values(":id", set_of(id));
-        let actions = vec![gone, updating(listed)];
-        let mut pause = Backoff::default();
-        while let Some(reasons) = self.transact(actions.clone()).await? {
-            if reasons[0] == "ConditionalCheckFailed" {
-                return Ok(false);
-            }
-            pause.wait("dynamodb:TransactWriteItems").await?;
-        }
-        Ok(true)
+        self.transact_unless_changed(vec![gone, updating(listed)]).await
     }
 
     /// Who of an account listens, read consistently.
