@@ -14,6 +14,8 @@ mod dialects;
 mod drain;
 mod intake;
 mod limiter;
+#[cfg(test)]
+mod markup;
 mod multipart;
 mod named;
 mod native;

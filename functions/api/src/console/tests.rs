@@ -8,7 +8,11 @@ use regex::Regex;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{BodyLimits, CorsOrigins, limiter, rate_limits};
+use crate::{
+    BodyLimits, CorsOrigins, limiter,
+    markup::{contrast, found},
+    rate_limits,
+};
 
 /// Bytes over the wire of everything together.
 const WIRE_BYTES: usize = 60_000;
@@ -101,12 +105,6 @@ fn everything_together_is_small() {
     let assets: usize = ASSETS.iter().map(|asset| asset.packed().len()).sum();
     let pages: usize = PAGES.iter().map(|page| page.packed().len()).sum();
     assert!(assets + pages <= WIRE_BYTES, "{assets} + {pages} bytes over the wire, the limit is {WIRE_BYTES}");
-}
-
-/// Every match of a pattern's group in a text.
-fn found<'a>(text: &'a str, pattern: &str) -> Vec<&'a str> {
-    let pattern = Regex::new(pattern).expect("a pattern");
-    pattern.captures_iter(text).map(|found| found.get(1).expect("a group").as_str()).collect()
 }
 
 /// What makes markup or code of a text is used nowhere; the policy would refuse it as well.
@@ -214,19 +212,6 @@ fn a_page_can_be_read_without_eyes() {
             assert!(id.iter().any(|id| text.contains(&format!("for=\"{id}\""))), "{name}: no label for{input}");
         }
     }
-}
-
-/// The contrast of two colours (WCAG 2.2, "contrast ratio").
-fn contrast(a: &str, b: &str) -> f64 {
-    let luminance = |colour: &str| {
-        let channel = |at: usize| {
-            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("hexadecimal")) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
-    };
-    let (a, b) = (luminance(a), luminance(b));
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 /// Text has a contrast of 4.5 at least, and 3 the edge of what can be used (WCAG 2.2, 1.4.3 and 1.4.11).

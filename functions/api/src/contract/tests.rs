@@ -17,7 +17,12 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{BodyLimits, CorsOrigins, dialects::SERVED, native, rate_limits};
+use crate::{
+    BodyLimits, CorsOrigins,
+    dialects::SERVED,
+    markup::{contrast, found},
+    native, rate_limits,
+};
 
 /// The variable that renews what is compared.
 const RENEW: &str = "PENSTOCK_RENEW";
@@ -88,12 +93,6 @@ async fn what_is_served_are_the_files() {
     }
 }
 
-/// Everything that a pattern finds in a page.
-fn found<'a>(page: &'a str, pattern: &str) -> Vec<&'a str> {
-    let pattern = Regex::new(pattern).expect("a pattern");
-    pattern.captures_iter(page).map(|found| found.get(1).expect("a group").as_str()).collect()
-}
-
 /// Where a relative link leads from a page (RFC 3986 §5.2.4).
 fn beside(page: &str, link: &str) -> String {
     let mut at: Vec<&str> = page.split('/').collect();
@@ -140,19 +139,6 @@ fn the_pages_can_be_read_by_everybody() {
             assert!(is_there, "{name}: {link} leads nowhere");
         }
     }
-}
-
-/// The contrast of two colours (WCAG 2.2, "contrast ratio").
-fn contrast(a: &str, b: &str) -> f64 {
-    let luminance = |colour: &str| {
-        let channel = |at: usize| {
-            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("hexadecimal")) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
-    };
-    let (a, b) = (luminance(a), luminance(b));
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 /// Text has a contrast of 4.5 at least, and 3 what is no text (WCAG 2.2, 1.4.3 and 1.4.11), in both colour schemes.

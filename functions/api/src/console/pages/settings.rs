@@ -54,13 +54,7 @@ pub(super) fn keys() -> Markup {
                 fieldset {
                     legend { "Scopes" }
                     @for scope in Scope::ALL {
-                        div.choice {
-                            input type="checkbox" name="scope" id={ "scope-" (scope.as_str().replace(':', "-")) }
-                                value=(scope.as_str());
-                            label for={ "scope-" (scope.as_str().replace(':', "-")) } {
-                                code { (scope.as_str()) } " " (allows(scope))
-                            }
-                        }
+                        (choice("scope", scope.as_str(), Some(allows(scope))))
                     }
                 }
                 div.actions { button.primary type="submit" { "Create the key" } }
@@ -75,6 +69,20 @@ pub(super) fn keys() -> Markup {
                 td { time data-is="created" {} }
                 td data-is="state" {}
                 td { button type="button" data-is="revoke" { "Revoke" } }
+            }
+        }
+    }
+}
+
+/// One of several words that can be chosen, and what it is.
+fn choice(name: &str, word: &str, about: Option<&str>) -> Markup {
+    let id = format!("{name}-{}", word.replace([':', '.'], "-"));
+    html! {
+        div.choice {
+            input type="checkbox" name=(name) id=(id) value=(word);
+            label for=(id) {
+                code { (word) }
+                @if let Some(about) = about { " " (about) }
             }
         }
     }
@@ -127,11 +135,7 @@ pub(super) fn webhooks() -> Markup {
                 fieldset {
                     legend { "Events (all if none is chosen)" }
                     @for event in EventType::ALL.into_iter().filter(|event| event.is_for_webhooks()) {
-                        div.choice {
-                            input type="checkbox" name="event" id={ "event-" (event.as_str().replace('.', "-")) }
-                                value=(event.as_str());
-                            label for={ "event-" (event.as_str().replace('.', "-")) } { code { (event.as_str()) } }
-                        }
+                        (choice("event", event.as_str(), None))
                     }
                 }
                 div.actions { button.primary type="submit" { "Make the endpoint" } }
