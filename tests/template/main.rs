@@ -9,7 +9,7 @@ mod upload_route;
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::Path, path::PathBuf};
 
 use penstock_local::{Options, QueueOptions};
-use penstock_model::{FunctionName, QueueName, VISIBILITY_PER_TIMEOUT, limits};
+use penstock_model::{EventId, FunctionName, Order, QueueName, VISIBILITY_PER_TIMEOUT, WebhookId, limits};
 use penstock_store::{FAULT_VARIABLES, Settings};
 use serde_json::json;
 use yaml_serde::Value;
@@ -199,6 +199,13 @@ fn queues_behave_as_the_table_has_them() {
     }
 }
 
+/// Bytes of the longest order on the notifications queue, which holds ids alone.
+fn longest_notification() -> usize {
+    let account = "a".repeat(limits::NAME_CHARS).parse().expect("an account");
+    let (webhook, event) = (WebhookId::new(1, [7; 10]), EventId::first_at(1));
+    Order::Deliver { account, webhook, event, attempt: u32::MAX }.encode().expect("an order").len()
+}
+
 #[test]
 fn functions_read_the_queues_that_the_table_gives_them() {
     let template = Template::read();
@@ -213,9 +220,8 @@ fn functions_read_the_queues_that_the_table_gives_them() {
         for event in template.events(&id(function), "SQS") {
             assert_eq!(json(&event["FunctionResponseTypes"]), json!(["ReportBatchItemFailures"]), "{function}");
             let batch_size = event["BatchSize"].as_u64().expect("a batch size") as usize;
-            // An order of a notification holds ids alone.
-            let of_ids = shown(&event["Queue"]) == format!("!GetAtt {}.Arn", QueueName::Notifications.logical_id());
-            let message_bytes = if of_ids { 1024 } else { limits::MESSAGE_BYTES };
+            let is_told = shown(&event["Queue"]) == format!("!GetAtt {}.Arn", QueueName::Notifications.logical_id());
+            let message_bytes = if is_told { longest_notification() } else { limits::MESSAGE_BYTES };
             assert!(batch_size * message_bytes < limits::INVOCATION_BYTES, "{function}: a batch fits");
             found.insert((function, shown(&event["Queue"]), batch_size));
         }
