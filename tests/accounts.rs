@@ -1,8 +1,6 @@
 //! Accounts: they are listed, and one that is removed is gone, with all that was stored of it, whoever dies on the way
 //! and whatever was in flight; nobody else's data changes, and the name can be used anew.
 
-mod support;
-
 use std::{path::Path, time::Duration};
 
 use penstock_client::{AccountRemoval, Client, NewKey};
@@ -13,8 +11,9 @@ use penstock_model::{
 use penstock_store::{errors::Extent, records::Write, uploads::upload_key};
 use reqwest::Method;
 use serde_json::Value;
-use support::{
-    OTHER_TOKEN, Stack, TOKEN,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
     http::send,
     refused, storage,

@@ -1,7 +1,5 @@
 //! An import of what was uploaded to another import: the same bytes, other options, every promise as ever.
 
-mod support;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use penstock_client::{Import, NewImport};
@@ -9,8 +7,9 @@ use penstock_model::{ImportId, ImportOptions, Mode, Scope, Status, limits};
 use penstock_store::{crash::DIRECTORY, uploads::upload_key};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
-    OTHER_TOKEN, Stack, TOKEN, adds_up,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN, adds_up,
     crashes::{arm, armed, stack_with_crashes_and},
     files,
     held::{HELD, half_done, held},

@@ -1,7 +1,5 @@
 //! The native API, as a client sees it.
 
-mod support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -14,7 +12,9 @@ use penstock_model::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
+use tokio::task::JoinSet;
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN, adds_up,
     crashes::{arm, stack_with_crashes_and},
     files,
@@ -22,7 +22,6 @@ use support::{
     http::{self, post_form, send},
     refused, upload,
 };
-use tokio::task::JoinSet;
 
 /// How many of the rows of [`files::plain`] have a record.
 async fn stored(stack: &Stack, rows: u64) -> u64 {

@@ -1,14 +1,13 @@
 //! Bad input gets a clear answer, and nothing is lost.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::{Import, NewImport};
 use penstock_model::{Abort, ImportOptions, RowError, Status, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN, adds_up, files,
     held::held_and,
     http::{self, post_form, send},

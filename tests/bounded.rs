@@ -2,8 +2,6 @@
 //! unless they are in use, names have a length on every way in, and a neighbour is answered while an account asks for
 //! more than its share.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
@@ -12,7 +10,8 @@ use penstock_engine::kind::Kind;
 use penstock_model::{ImportOptions, Status, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{OTHER_TOKEN, Stack, TOKEN, adds_up, http, upload};
+
+use crate::support::{OTHER_TOKEN, Stack, TOKEN, adds_up, http, upload};
 
 async fn ask(stack: &Stack, token: &str, method: Method, path: &str, body: &Value) -> http::Answer {
     let request = stack.request(method, path).bearer_auth(token);

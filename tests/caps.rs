@@ -1,15 +1,14 @@
 //! Caps: an account's unfinished imports, and its bytes a day. Over them each API answers 429, in its own form, and
 //! says why and until when; nobody else is concerned, and nothing counts twice.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::NewImport;
 use penstock_model::Status;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use support::{OTHER_TOKEN, Stack, TOKEN, files, http, upload};
+
+use crate::support::{self, OTHER_TOKEN, Stack, TOKEN, files, http, upload};
 
 async fn with(name: &str, value: &str) -> Stack {
     Stack::with(|options| options.environment.push((name.to_owned(), value.to_owned()))).await

@@ -1,15 +1,14 @@
 //! Files as people send them: each is read alike by a check, a preview and an import, with the rows, the lines and the
 //! values that its sender meant.
 
-mod support;
-
 use std::process::{Command, Stdio};
 
 use penstock_client::{ClientError, Import, NewImport};
 use penstock_model::Status;
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
-use support::{Stack, adds_up, upload};
+
+use crate::support::{Stack, adds_up, upload};
 
 /// A file of products, how it is read, and what is right.
 struct Case {

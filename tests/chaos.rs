@@ -1,10 +1,8 @@
 //! The promises under faults: random schedules from a printed seed, over the real function processes.
 //!
-//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --test chaos long -- --nocapture` runs as many schedules as one likes;
+//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --workspace --test suite chaos::long -- --nocapture` runs as many schedules as one likes;
 //! the ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points;
 //! timing is the machine's.
-
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +16,9 @@ use penstock_store::{
     conditions::{Condition, SABOTAGE},
     crash,
 };
-use support::{
-    OTHER_TOKEN, Stack, TOKEN, files,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN, files,
     reference::{self, Catalogue, Rules},
     rng::Rng,
     weather::upload_through,

@@ -1,7 +1,5 @@
 //! `penstock check` says of a file what an import of it says, on one thread as on several, in bounded memory.
 
-mod support;
-
 use std::{
     io::{Read, Write},
     path::Path,
@@ -12,7 +10,8 @@ use penstock_client::{Import, NewImport};
 use penstock_model::{Format, ImportOptions};
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
-use support::{Stack, TOKEN, files, upload};
+
+use crate::support::{Stack, TOKEN, files, upload};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));

@@ -1,7 +1,5 @@
 //! Mending and sending again: imports that correct one another, and their history, which counts each row once.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::{Client, History, Import, NewImport, NewKey};
@@ -9,8 +7,9 @@ use penstock_local::Faults;
 use penstock_model::{ImportOptions, Mode, Rows, Scope, Status, limits, story::StorySum};
 use penstock_store::crash::DIRECTORY;
 use serde_json::{Value, json};
-use support::{
-    OTHER_TOKEN, Stack, TOKEN, adds_up,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN, adds_up,
     crashes::{arm, armed, stack_with_crashes_and},
     files,
     held::{HELD, half_done, held},

@@ -1,15 +1,14 @@
 //! The course of an import: who asked for it, by which client, when it came to each of its stages, and what its rows
 //! cost, as an estimate.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::{Import, NewImport, NewKey};
 use penstock_model::{ImportOptions, Mode, Scope, Status, cost, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
+
+use crate::support::{
     Stack, TOKEN, files,
     held::{HELD, half_done, held},
     http::send,

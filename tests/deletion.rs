@@ -1,8 +1,6 @@
 //! What is said to be gone is gone: every version of a deleted import's upload, with all that stands beside it, and any
 //! upload that no import is about, whoever dies and whatever event is lost; and nothing else goes.
 
-mod support;
-
 use std::{path::Path, time::Duration};
 
 use penstock_client::Import;
@@ -11,7 +9,8 @@ use penstock_model::{AccountId, ImportId, ImportOptions, Status, limits};
 use penstock_store::{errors::ErrorCursor, removals::Removed, uploads::upload_key};
 use reqwest::Method;
 use serde_json::Value;
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
     http::post_form,

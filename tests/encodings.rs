@@ -1,15 +1,14 @@
 //! Text in any encoding is read as it was written, or the import fails before its first row and says how to name the
 //! encoding.
 
-mod support;
-
 use std::process::{Command, Output, Stdio};
 
 use encoding_rs::Encoding;
 use penstock_client::Import;
 use penstock_model::{ImportOptions, Status, limits};
 use serde_json::Value;
-use support::Stack;
+
+use crate::support::Stack;
 
 /// Runs the command over a file of these bytes.
 fn run(command: &str, file: &[u8], arguments: &[&str]) -> Output {

@@ -1,7 +1,5 @@
 //! The endpoints of an account, as a client sees them: `/v1/webhooks`, and what an import says of them.
 
-mod support;
-
 use std::collections::BTreeMap;
 
 use penstock_client::{Delivery, NewImport, NewWebhook, ResendRange, WebhookPatch};
@@ -12,7 +10,8 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
     http::send,
     receiver::{Came, Manner, Receiver},

@@ -3,8 +3,6 @@
 //!
 //! A file of several parts takes records of some size: S3 takes no part under 5 MiB but the last.
 
-mod support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
@@ -14,8 +12,9 @@ use std::{
 use penstock_client::{ClientError, Export, NewExport};
 use penstock_model::{ExportCompression, ExportFormat, ExportStatus, ImportOptions, Status, limits};
 use serde_json::Value;
-use support::{
-    OTHER_TOKEN, Stack,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack,
     crashes::{arm, armed, stack_with_crashes_and},
     files, refused,
 };

@@ -1,14 +1,13 @@
 //! A fair share: a chunk that takes too long, or ends the program, holds up no other and ends by its own tries; how
 //! often a message was received decides nothing; what one tenant sends does not keep another waiting.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::NewImport;
 use penstock_engine::kind::Kind;
 use penstock_model::{QueueName, Status, limits};
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, adds_up,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     files, upload,

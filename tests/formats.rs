@@ -1,14 +1,13 @@
 //! Any file: what it is is found out, its columns are matched, and what cannot be read says where.
 
-mod support;
-
 use std::io::Write;
 
 use penstock_client::{Import, NewImport};
 use penstock_model::{Format, ImportOptions, Status};
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook};
 use serde_json::json;
-use support::{Stack, adds_up, upload};
+
+use crate::support::{self, Stack, adds_up, upload};
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

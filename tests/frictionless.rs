@@ -4,7 +4,6 @@
 //! `PENSTOCK_FRICTIONLESS` names, or else the committed sample. What differs on purpose is listed in
 //! `frictionless/differences.rs`, and whatever else differs fails.
 
-#[path = "frictionless/differences.rs"]
 mod differences;
 
 use std::collections::BTreeMap;

@@ -5,8 +5,6 @@
 //! Developer Guide ("Input format of a Lambda function for proxy integration", "Payload format structure" 2.0), the
 //! Amazon S3 User Guide ("Event message structure"), the AWS Lambda Developer Guide ("Using Lambda with Amazon SQS").
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::Import;
@@ -19,7 +17,8 @@ use penstock_model::{
 use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
-use support::{Stack, TOKEN, adds_up, files, upload};
+
+use crate::support::{Stack, TOKEN, adds_up, files, upload};
 
 const REST: &str = include_str!("data/events/api-gateway-rest.json");
 const HTTP: &str = include_str!("data/events/api-gateway-http.json");

@@ -1,7 +1,5 @@
 //! API keys: scopes, their management, and that a secret is shown once.
 
-mod support;
-
 use axum::{
     extract::RawQuery,
     http::{HeaderMap, StatusCode},
@@ -10,12 +8,13 @@ use penstock_client::{Client, NewKey};
 use penstock_model::{QueueName, Scope};
 use reqwest::Method;
 use serde_json::json;
-use support::{
+use tokio::process::Command;
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
     http::{Answer, send},
     refused,
 };
-use tokio::process::Command;
 
 async fn key(stack: &Stack, scopes: &[Scope]) -> String {
     let new = NewKey { scopes: scopes.to_vec(), ..NewKey::default() };

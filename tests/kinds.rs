@@ -1,9 +1,7 @@
 //! Every bundled kind in every format: `tests/data/kinds/<kind>.json` holds rows, the records that they become, and the
 //! errors of those that are refused; here they are written in each format, imported, and compared.
 
-#[path = "kinds/data.rs"]
 mod data;
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +13,8 @@ use penstock_client::{Client, Import};
 use penstock_engine::kinds;
 use penstock_model::{Field, FieldType, ImportOptions, RowError, Schema};
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
-use support::{Stack, adds_up, http, upload};
+
+use crate::support::{Stack, adds_up, http, upload};
 
 /// Every way of writing the rows; each has an account of its name, so that each fills a catalogue of its own.
 const FORMATS: [(&str, Family); 12] = [

@@ -3,8 +3,6 @@
 //!
 //! What a client sees of a limit is in `bad_input.rs` and `api.rs`, limit by limit.
 
-mod support;
-
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -13,7 +11,8 @@ use std::{
 use penstock_api::{DIALECTS, Requests, rate_limits};
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_model::{Chunk, Chunking, Decimal, Grammar, Status, limits};
-use support::{Stack, adds_up};
+
+use crate::support::{Stack, adds_up};
 
 const PRINTED: &str = include_str!("../shared/model/LIMITS.md");
 

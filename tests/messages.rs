@@ -1,8 +1,6 @@
 //! What is said to people: files, and the exact sentences that `penstock check` says of them, with flags of the command
 //! where the API names options.
 
-mod support;
-
 use std::{
     io::Write,
     path::Path,
@@ -17,7 +15,8 @@ use penstock_model::{
 };
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook};
 use serde_json::{Value, json};
-use support::{Stack, TOKEN};
+
+use crate::support::{Stack, TOKEN};
 
 /// A file, and what is said of it.
 struct Case {

@@ -1,12 +1,11 @@
 //! Every name is registered: whatever the product stores, the registry of names knows what it begins with, and so the
 //! removal of an account finds it.
 
-mod support;
-
 use std::{collections::BTreeSet, time::Duration};
 
 use penstock_store::names::{Folder, Own, Partition, of_record};
-use support::{
+
+use crate::support::{
     Stack,
     tables::{import_items, key, objects, record_items},
     tenant::Tenant,

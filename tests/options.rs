@@ -1,8 +1,6 @@
 //! The options that say how a file is read, and kinds as they are published: what they do, what is refused, and that
 //! what was decided when an upload was accepted stays decided.
 
-mod support;
-
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
@@ -11,7 +9,8 @@ use std::{
 use penstock_client::{Import, NewImport};
 use penstock_model::{ImportOptions, ReadOptions, Status, limits};
 use serde_json::{Value, json};
-use support::{Stack, TOKEN, adds_up, http, upload};
+
+use crate::support::{Stack, TOKEN, adds_up, http, upload};
 
 fn read(options: Value) -> ImportOptions {
     let reading: ReadOptions = serde_json::from_value(options).expect("options");

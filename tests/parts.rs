@@ -1,7 +1,5 @@
 //! Uploads in parts: one object, whoever asks twice, gives up, comes late, or dies.
 
-mod support;
-
 use std::{
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -12,8 +10,9 @@ use penstock_client::{Bytes, Client, Import, PartUrl, TakenPart};
 use penstock_model::{ImportOptions, Status, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
-    OTHER_TOKEN, Stack, TOKEN,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     http::{client, send},
     refused,

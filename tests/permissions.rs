@@ -2,8 +2,6 @@
 //! `template.yaml` allow, are the same. Each function signs with a key of its own; the proxy before the services tells
 //! what was asked for in the words of IAM.
 
-mod support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -20,7 +18,9 @@ use penstock_model::{
 use penstock_webhooks::Secret;
 use reqwest::Method;
 use serde_json::json;
-use support::{
+use yaml_serde::Value;
+
+use crate::support::{
     Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
     files, http,
@@ -29,7 +29,6 @@ use support::{
     tenant::key_of,
     until, upload,
 };
-use yaml_serde::Value;
 
 /// What Lambda does in a function's name: it polls the queues, writes logs and traces, and hands over what failed.
 const OF_LAMBDA: [&str; 7] = [

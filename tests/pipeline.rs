@@ -1,11 +1,10 @@
 //! The main job, end to end, over the real function processes.
 
-mod support;
-
 use penstock_client::Import;
 use penstock_model::{QueueName, Status};
-use support::{
-    Stack, files,
+
+use crate::support::{
+    self, Stack, files,
     held::{HELD, held_and},
     reference::{self, Catalogue, Expected},
 };

@@ -1,19 +1,18 @@
 //! Schedules that once broke a promise, and must not again.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_model::{Abort, ImportOptions, QueueName, Status, limits};
 use penstock_store::removals::Deleted;
-use support::{
-    Stack,
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{
+    self, Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     files,
     held::{HELD, half_done, held, held_and},
     http::post_form,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_posted_again_while_a_split_is_handed_on_changes_nothing() {

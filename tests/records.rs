@@ -1,15 +1,14 @@
 //! The catalogue can be read: the records of a kind are listed each exactly once, by whom they were changed, and every
 //! value tells where it comes from.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_client::{Client, ListedRecord, NewImport, Origin, RecordFilter};
 use penstock_model::{EmptyCells, ImportOptions, Status, limits};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{OTHER_TOKEN, Stack, TOKEN, files, http::send, refused, upload};
+
+use crate::support::{OTHER_TOKEN, Stack, TOKEN, files, http::send, refused, upload};
 
 /// Every page of a list.
 async fn pages(client: &Client, kind: &str, filter: &RecordFilter, limit: usize) -> Vec<Vec<ListedRecord>> {

@@ -1,10 +1,9 @@
 //! What an import asks of the services: the requests and units that are its cost. They depend on the rows, never on the
 //! clock.
 
-mod support;
-
 use penstock_model::{ImportOptions, Status};
-use support::Stack;
+
+use crate::support::Stack;
 
 /// Rows of the file; the budgets are for a million, and are held in proportion.
 const ROWS: u64 = 40_000;

@@ -1,8 +1,6 @@
 //! An import is kept for its days from its end on, and goes then as its owner's deletion would have it go; nothing of
 //! an import that has not ended does, nor of its neighbours, and what it changed tells its id ever after.
 
-mod support;
-
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use penstock_client::{Client, Import, NewExport, NewImport, RecordFilter};
@@ -13,7 +11,8 @@ use penstock_model::{
 use penstock_store::{errors::ErrorCursor, uploads::upload_key};
 use reqwest::Method;
 use serde_json::Value;
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed, stack_with_crashes_and},
     files,

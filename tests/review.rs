@@ -1,8 +1,6 @@
 //! A review says what an import of its file would do, and has it done when that is confirmed: once, whoever asks twice,
 //! cancels, or dies.
 
-mod support;
-
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use penstock_client::{Confirm, Import, NewImport, NewKey};
@@ -11,8 +9,9 @@ use penstock_model::{ImportOptions, Mode, Scope, Status, rfc3339};
 use penstock_store::crash::DIRECTORY;
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{
-    OTHER_TOKEN, Stack, TOKEN, adds_up,
+
+use crate::support::{
+    self, OTHER_TOKEN, Stack, TOKEN, adds_up,
     crashes::{arm, armed, stack_with_crashes_and},
     files,
     held::{HELD, half_done, held},

@@ -1,12 +1,11 @@
 //! Every import ends: what the sweeper finds, resumes and settles, case by case.
 
-mod support;
-
 use std::{io::Write, time::Duration};
 
 use penstock_local::Usage;
 use penstock_model::{Abort, ImportOptions, QueueName, Status};
-use support::{
+
+use crate::support::{
     Stack,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
     files, storage, upload,

@@ -1,15 +1,14 @@
 //! Rows that change nothing cost no write, and leave nothing behind that others need.
 
-mod support;
-
 use std::time::Duration;
 
 use penstock_client::NewImport;
 use penstock_local::Faults;
 use penstock_model::{ImportOptions, Mode, Record, Status};
 use penstock_store::conditions::Condition;
-use support::{
-    Stack, files,
+
+use crate::support::{
+    self, Stack, files,
     rules::{is_needed, switch_off},
     upload,
 };

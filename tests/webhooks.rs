@@ -1,9 +1,7 @@
 //! Whoever waits is told: every event, at least once, by whatever way receivers fail and senders die.
 //!
-//! `PENSTOCK_WEBHOOK_SEEDS=1000..1200 cargo test --test webhooks long -- --nocapture` runs as many schedules as one
+//! `PENSTOCK_WEBHOOK_SEEDS=1000..1200 cargo test --workspace --test suite webhooks::long -- --nocapture` runs as many schedules as one
 //! likes; the ordinary run takes a small fixed set.
-
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +22,8 @@ use penstock_store::{
 };
 use penstock_webhooks::{Secret, signature};
 use reqwest::header::{HeaderName, HeaderValue};
-use support::{
+
+use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
     crashes::{arm, armed},
     files,

@@ -3,8 +3,6 @@
 //!
 //! One test, so that nothing else in the process takes memory meanwhile.
 
-mod support;
-
 use std::{
     io::{Cursor, Write},
     path::Path,
@@ -13,8 +11,9 @@ use std::{
 
 use penstock_model::{ImportOptions, limits};
 use serde_json::Value;
-use support::Stack;
 use zip::{ZipWriter, write::SimpleFileOptions};
+
+use crate::support::Stack;
 
 const MIB: u64 = 1 << 20;
 

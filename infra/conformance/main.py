@@ -87,7 +87,7 @@ def resources(cloud):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cloud", choices=CLOUDS)
-    parser.add_argument("suite", help="the executable of tests/conformance")
+    parser.add_argument("suite", help="the executable of tests/suite.rs")
     arguments = parser.parse_args()
     name = arguments.cloud
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"penstock-{name}-"))
@@ -100,7 +100,7 @@ def main():
             variables = {"PENSTOCK_CONFORMANCE": f"{name} {importlib.metadata.version(name)}", **resources(cloud)}
             # A difference that is listed fails inside its scenario, too.
             variables["RUST_BACKTRACE"] = "0"
-            status = subprocess.run([arguments.suite, "--nocapture"], env={**os.environ, **variables}).returncode
+            status = subprocess.run([arguments.suite, "conformance::", "--nocapture"], env={**os.environ, **variables}).returncode
             assert status == 0, f"the scenarios exit with {status}; the log is {folder / 'log'}"
         except BaseException:
             keep = True

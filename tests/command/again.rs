@@ -1,6 +1,6 @@
 //! `penstock import --from`: what was uploaded to an import is imported again, and nothing is sent.
 
-use crate::{Dev, folder_with, import_of, names, penstock, run, stderr, stdout};
+use super::{Dev, folder_with, import_of, names, penstock, run, stderr, stdout};
 
 const TOKEN: &str = "local:secret";
 

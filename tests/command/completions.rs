@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{run, stderr, stdout, text};
+use super::{run, stderr, stdout, text};
 
 /// A folder with a shell's script in a file of this name.
 fn script(shell: &str, name: &str) -> TempDir {

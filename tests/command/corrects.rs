@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Dev, folder_with, import_of, run, stderr, stdout};
+use super::{Dev, folder_with, import_of, run, stderr, stdout};
 
 const TOKEN: &str = "local:secret";
 

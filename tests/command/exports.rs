@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Dev, GOOD, folder_with, import_of, names, stderr, stdout, text};
+use super::{Dev, GOOD, folder_with, import_of, names, stderr, stdout, text};
 
 const TOKEN: &str = "local.secret";
 

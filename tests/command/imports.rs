@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{GOOD, HOPELESS, Running, SOME_BAD, folder_with, import_of, names, penstock, run, stderr, stdout, text};
+use super::{GOOD, HOPELESS, Running, SOME_BAD, folder_with, import_of, names, penstock, run, stderr, stdout, text};
 
 #[test]
 fn an_import_of_good_rows_exits_with_0() {

@@ -13,7 +13,7 @@ use penstock_model::{ImportOptions, Status};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     Dev, GOOD, Running, SOME_BAD,
     gate::{Fate, Gate},
     import_of, names, penstock, run, signal as send_signal, stderr, stdout,

@@ -11,7 +11,7 @@ use penstock_webhooks::{VerifyKey, signature};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, support::lines::Lines, until};
+use super::{Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, signal, stderr, support::lines::Lines, until};
 
 #[test]
 fn every_change_is_printed_and_forwarded_once() {
@@ -165,10 +165,10 @@ fn a_person_reads_a_line_an_event() {
 
 #[test]
 fn it_ends_when_its_reader_is_gone() {
-    let dev = crate::Dev::start(&[]);
-    let (_folder, file) = crate::folder_with("good.csv", crate::GOOD);
+    let dev = super::Dev::start(&[]);
+    let (_folder, file) = super::folder_with("good.csv", super::GOOD);
     let arguments = ["listen", "--json", "--every", "0.1", "--url", &dev.url, "--token", "local.secret"];
-    let mut running = crate::Running::start(crate::penstock(&arguments));
+    let mut running = super::Running::start(super::penstock(&arguments));
     running.says("listening to the imports");
     assert_eq!(dev.run("local.secret", &["import", &file]).status.code(), Some(0));
     // As `head -1`: nothing more happens afterwards.

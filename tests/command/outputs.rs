@@ -12,7 +12,7 @@ use std::{
 use penstock_model::Status;
 use reqwest::Method;
 
-use crate::{
+use super::{
     Dev, GOOD, Running, SOME_BAD,
     gate::{Fate, Gate},
     names, penstock, run, stderr, stdout,

@@ -5,7 +5,7 @@ use penstock_model::{Status, limits};
 use reqwest::Method;
 use tempfile::TempDir;
 
-use crate::{
+use super::{
     Running, folder_with,
     gate::{Fate, Gate},
     line::Line,

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{Dev, GOOD, folder_with, names, penstock, run, stderr, stdout};
+use super::{Dev, GOOD, folder_with, names, penstock, run, stderr, stdout};
 
 /// The command with profiles of its own.
 fn with_profiles(home: &Path, arguments: &[&str]) -> Command {

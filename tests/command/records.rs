@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal, text};
+use super::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal, text};
 
 const TOKEN: &str = "local:secret";
 

@@ -1,7 +1,7 @@
 //! A file that is all there is: what `import --mode replace`, `removals`, `confirm` and `records delete --all` say and
 //! do.
 
-use crate::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal};
+use super::{Dev, folder_with, import_of, stderr, stdout, terminal::on_terminal};
 
 const TOKEN: &str = "local:secret";
 

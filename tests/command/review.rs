@@ -1,6 +1,6 @@
 //! What would happen: what `import --review` and `confirm` say and do.
 
-use crate::{Dev, folder_with, import_of, names, run, stderr, stdout};
+use super::{Dev, folder_with, import_of, names, run, stderr, stdout};
 
 const TOKEN: &str = "local:secret";
 

@@ -6,7 +6,7 @@ use penstock_client::Client;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     Dev, GOOD, SOME_BAD, folder_with, import_of, penstock, run, stderr, stdout,
     support::http::{self, send},
     text,

@@ -10,7 +10,7 @@ use penstock_client::Import;
 use penstock_model::Status;
 use reqwest::Method;
 
-use crate::{
+use super::{
     Dev, GOOD, Running, SOME_BAD, descendants, folder_with,
     gate::{Fate, Gate},
     names, penstock, signal as send_signal, stderr, still_there,
@@ -101,7 +101,7 @@ fn who_has_hangups_ignored_is_not_ended_by_one() {
     send_signal(&child, "HUP");
     // A process gets its signals in the order of their numbers: what comes after the first has been dealt with comes
     // after it.
-    let output = crate::run(&["list", "--url", &url, "--token", "local.secret"]);
+    let output = super::run(&["list", "--url", &url, "--token", "local.secret"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     send_signal(&child, "TERM");
     assert_eq!(until("the end", || child.try_wait().expect("a child")).code(), Some(0));

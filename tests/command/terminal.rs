@@ -8,7 +8,7 @@ use pty_process::{
     blocking::{Command, Pty},
 };
 
-use crate::{CLEAN, Dev, GOOD, descendants, folder_with, import_of, names, stderr, stdout, still_there, until};
+use super::{CLEAN, Dev, GOOD, descendants, folder_with, import_of, names, stderr, stdout, still_there, until};
 
 /// A terminal with the command on it.
 struct Terminal {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Dev, GOOD, folder_with, import_of, stderr, stdout};
+use super::{Dev, GOOD, folder_with, import_of, stderr, stdout};
 
 const TOKEN: &str = "local.secret";
 
@@ -61,7 +61,7 @@ fn deliveries_are_shown_and_ordered_again() {
     assert_eq!((&import["metadata"]["batch"], &import["metadata"]["a"]), (&"7".into(), &"b=c".into()));
     assert_eq!(import["webhook"].as_str(), Some(id));
     // Until an attempt of each of its two events has ended.
-    let deliveries = crate::until("two attempts", || {
+    let deliveries = super::until("two attempts", || {
         let found = lines(&dev, &["webhooks", "deliveries", id, "--json"]);
         let tried = found.iter().filter(|delivery| !delivery["attempts"][0]["error"].is_null()).count();
         (tried == 2).then_some(found)

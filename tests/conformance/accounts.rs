@@ -6,10 +6,10 @@ use penstock_store::{
     Store, account_removals::Stepped, errors::Extent, keys::NewKey, records::Write, uploads::upload_key,
 };
 
-use crate::{
+use super::{
     bench::{Bench, KIND, account},
     files::{post, stored},
-    s3_client,
+    support::s3_client,
 };
 
 fn new_key(account: &AccountId) -> NewKey {

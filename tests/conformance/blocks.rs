@@ -7,7 +7,7 @@ use penstock_store::{
     errors::{ErrorCursor, Extent},
 };
 
-use crate::bench::{Bench, at_once, chunk, job, rows};
+use super::bench::{Bench, at_once, chunk, job, rows};
 
 fn tally(created: u64, failed: u64) -> Tally {
     Tally { created, failed, errors: failed, ..Tally::default() }

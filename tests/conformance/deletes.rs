@@ -6,7 +6,7 @@ use penstock_engine::key::RecordName;
 use penstock_model::{KindName, Record, Stamp};
 use penstock_store::{deletes::Deleted, records::Written};
 
-use crate::{
+use super::{
     bench::{Bench, KIND, at_once},
     records::{name_of, named, write},
 };

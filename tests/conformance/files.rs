@@ -7,7 +7,7 @@ use penstock_store::{
 };
 use reqwest::StatusCode;
 
-use crate::{
+use super::{
     bench::{Bench, at_once, bytes, http},
     removals,
 };

@@ -14,7 +14,7 @@ use penstock_store::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::bench::{Bench, account, at_once, object};
+use super::bench::{Bench, account, at_once, object};
 
 fn place(acceptance: Acceptance) -> u64 {
     match acceptance {

@@ -8,7 +8,7 @@ use penstock_store::{
     rate::{Judgement, Rate, Subject, Window},
 };
 
-use crate::bench::{Bench, account, at_once};
+use super::bench::{Bench, account, at_once};
 
 fn new_key(bench: &Bench, id: &str, secret: &str) -> NewKey {
     NewKey {
@@ -85,7 +85,7 @@ pub(crate) async fn a_kind_keeps_every_version(bench: Bench) {
     }
     assert_eq!(store.list_kinds(account, None, 10).await.expect("answers").len(), 1);
     assert_eq!(store.list_kind_versions(account, &name, Some(3), 10).await.expect("answers").len(), 2);
-    assert!(store.kind(&crate::bench::account(), &name).await.expect("answers").is_none(), "another account's");
+    assert!(store.kind(&super::bench::account(), &name).await.expect("answers").is_none(), "another account's");
 }
 
 pub(crate) async fn versions_registered_at_once_are_all_kept(bench: Bench) {

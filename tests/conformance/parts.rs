@@ -3,7 +3,7 @@
 use penstock_model::{Closed, Import, Part, PartsFault, PartsUpload, limits, parts::Beginning};
 use penstock_store::parts::Completion;
 
-use crate::bench::{Bench, at_once, bytes, http};
+use super::bench::{Bench, at_once, bytes, http};
 
 async fn begin(bench: &Bench, import: &Import) -> PartsUpload {
     match bench.store.begin_parts(&import.account, &import.id).await.expect("answers") {

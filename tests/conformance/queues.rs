@@ -2,7 +2,7 @@
 
 use penstock_model::{Body, Checkpoint, ChunkMessage, Order, QueueName, RecordFlaw};
 
-use crate::bench::{Bench, message};
+use super::bench::{Bench, message};
 
 fn chunk(body: &str) -> ChunkMessage {
     match Order::decode(body).expect("an order") {

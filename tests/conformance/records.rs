@@ -9,7 +9,7 @@ use penstock_store::{
     records::{READ_BATCH, WRITE_BATCH, Write, Written},
 };
 
-use crate::bench::{Bench, KIND, at_once};
+use super::bench::{Bench, KIND, at_once};
 
 fn record(rev: u64, row: u64, fields: BTreeMap<String, Value>) -> Record {
     let stamp = Stamp { order: 1, row };

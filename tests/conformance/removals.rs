@@ -13,10 +13,10 @@ use penstock_store::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{
+use super::{
     bench::{Bench, object},
     files::{post, stored},
-    s3_client,
+    support::s3_client,
 };
 
 /// The versions and delete markers under the import's key, the newest first.

@@ -9,7 +9,7 @@ use penstock_store::{
     replace::{Confirmation, Pass, ShardTally},
 };
 
-use crate::{
+use super::{
     bench::{Bench, KIND, object},
     records::{name_of, named, write},
 };

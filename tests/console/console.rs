@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use penstock_client::Import;
 use serde_json::json;
 
-use crate::{
+use super::{
     browser::Page,
     support::{Stack, TOKEN},
 };

@@ -4,7 +4,7 @@ use penstock_client::{NewImport, NewKey, NewWebhook};
 use penstock_model::{ImportOptions, Mode, Scope};
 use serde_json::json;
 
-use crate::{
+use super::{
     browser::Page,
     shop::named,
     support::{Stack, upload},

@@ -9,7 +9,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::browser::Page;
+use super::browser::Page;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'";
 

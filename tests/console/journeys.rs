@@ -4,7 +4,7 @@ use penstock_client::NewImport;
 use penstock_model::{ImportOptions, Status};
 use serde_json::json;
 
-use crate::{
+use super::{
     browser::Page,
     shop::{catalogue, named},
     support::{Stack, TOKEN, held, http::send, until},

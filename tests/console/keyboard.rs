@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     browser::{DOWN, ENTER, ESCAPE, Page, TAB, UP},
     support::{Stack, TOKEN},
 };

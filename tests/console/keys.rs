@@ -4,7 +4,7 @@ use penstock_client::NewKey;
 use penstock_model::Scope;
 use serde_json::json;
 
-use crate::{
+use super::{
     browser::{ESCAPE, Page},
     shop::catalogue,
     support::{OTHER_TOKEN, Stack, TOKEN},

@@ -11,7 +11,7 @@ use std::{
 use penstock_model::Status;
 use serde_json::{Value, json};
 
-use crate::{browser::Page, support::Stack};
+use super::{browser::Page, support::Stack};
 
 /// How much a page may hold, in bytes, whatever the size of the file.
 const MOST_HEAP: u64 = 50_000_000;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     browser::Page,
     shop::{Shop, catalogue_with_errors},
     support::{Stack, programs::left_out},
@@ -206,7 +206,7 @@ return [document.querySelector('nav').checkVisibility(), backgroundColor, color]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_printed_without_what_only_a_screen_needs() {
     let stack = Stack::start().await;
-    let import = stack.import_as(crate::shop::named("bad.csv"), catalogue_with_errors(60).as_bytes()).await;
+    let import = stack.import_as(super::shop::named("bad.csv"), catalogue_with_errors(60).as_bytes()).await;
     let Some(page) = Page::signed_in(&stack).await else { return };
     page.visit(&format!("import?id={}", import.id)).await;
     let media = json!({ "media": "print", "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });

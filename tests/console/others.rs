@@ -3,7 +3,7 @@
 use penstock_model::DeliveryState;
 use reqwest::Method;
 
-use crate::{
+use super::{
     browser::{ESCAPE, Page},
     support::{
         Stack,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::{Asking, compare, support::Stack};
+use super::{Asking, compare, support::Stack};
 
-/// `PENSTOCK_RENEW=1 cargo test --test contract` renews the examples; then the documents are to be renewed.
+/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be renewed.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_dialects_are_what_their_documents_say() {
     let stack = Stack::start().await;

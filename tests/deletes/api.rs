@@ -11,7 +11,7 @@ use penstock_store::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     ask_table,
     support::{
         OTHER_TOKEN, Stack, TOKEN, files,

@@ -2,7 +2,7 @@
 //! held to a catalogue that takes one event after the other. What a replace removes stands behind its last row, or
 //! where it was confirmed.
 //!
-//! `PENSTOCK_REPLACES_SEEDS=1000..1200 cargo test --test deletes replaces::long -- --nocapture` runs as many schedules
+//! `PENSTOCK_REPLACES_SEEDS=1000..1200 cargo test --workspace --test suite deletes::replaces::long -- --nocapture` runs as many schedules
 //! as one likes. Faults and deletes are those of the schedules without replaces.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use penstock_client::Import;
 use penstock_model::{EmptyCells, ImportOptions, Mode, Stamp, Status};
 
-use crate::{
+use super::{
     schedules::{Deletes, KEYS, answered, compare, count, delete, faults, late_deviations, stack_with, upload},
     support::{
         Stack, begun, files,

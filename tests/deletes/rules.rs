@@ -10,7 +10,7 @@ use penstock_store::{
 };
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     ask_table,
     support::{
         Stack,

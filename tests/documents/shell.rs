@@ -12,7 +12,7 @@ use std::{
 use regex::Regex;
 use tempfile::TempDir;
 
-use crate::markdown::{Document, Mark};
+use super::markdown::{Document, Mark};
 
 /// How the documents call the command in a checkout. Here it is built already.
 pub(crate) const CARGO: &str = "cargo run -- ";

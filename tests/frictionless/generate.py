@@ -4,7 +4,7 @@
     python3.11 -m venv target/frictionless
     target/frictionless/bin/pip install -r tests/frictionless/requirements.txt
     target/frictionless/bin/python tests/frictionless/generate.py --seed 1 --tables 10000 > target/frictionless.jsonl
-    PENSTOCK_FRICTIONLESS=target/frictionless.jsonl cargo test --workspace --test frictionless -- --nocapture
+    PENSTOCK_FRICTIONLESS=target/frictionless.jsonl cargo test --workspace --test suite frictionless:: -- --nocapture
 
 Each line is `{"seed", "table", "schema", "cells": [[field, text, verdict], …]}`; the schema is one of Penstock's, the verdict `true`,
 `false`, or `null` where frictionless raises instead of answering. The committed sample is made with `--seed 1 --tables 200`; table n of a seed is the

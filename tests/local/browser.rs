@@ -18,7 +18,7 @@ use penstock_model::{ImportOptions, Status};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::{
+use super::{
     products,
     support::{
         Stack, TOKEN,

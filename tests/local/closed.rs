@@ -6,7 +6,7 @@ use std::path::Path;
 use penstock_local::LocalCloud;
 use reqwest::RequestBuilder;
 
-use crate::{
+use super::{
     products,
     support::{
         Stack,

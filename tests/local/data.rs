@@ -2,7 +2,7 @@
 
 use penstock_model::{ImportOptions, Scope, Status};
 
-use crate::{
+use super::{
     products,
     support::{OTHER_TOKEN, Stack, TOKEN, refused, until, upload},
 };

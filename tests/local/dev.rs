@@ -10,7 +10,7 @@ use std::{
 use penstock_client::{Client, NewImport};
 use serde_json::Value;
 
-use crate::{
+use super::{
     closed::rights,
     products,
     support::{

@@ -9,7 +9,7 @@ use penstock_model::{ImportOptions, Status};
 use regex::Regex;
 use reqwest::Method;
 
-use crate::{
+use super::{
     products,
     support::{
         Stack, TOKEN,

@@ -10,7 +10,7 @@ use tokio::{
 };
 use yaml_serde::Value;
 
-use crate::{
+use super::{
     products,
     support::{
         Stack,

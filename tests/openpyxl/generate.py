@@ -4,7 +4,7 @@
     python3.11 -m venv target/openpyxl
     target/openpyxl/bin/pip install -r tests/openpyxl/requirements.txt
     target/openpyxl/bin/python tests/openpyxl/generate.py --seed 1 --workbooks 10000 > target/openpyxl.jsonl
-    PENSTOCK_OPENPYXL=target/openpyxl.jsonl cargo test --test openpyxl -- --nocapture
+    PENSTOCK_OPENPYXL=target/openpyxl.jsonl cargo test --workspace --test suite openpyxl:: -- --nocapture
 
 Each line is `{"seed", "workbook", "parts": {name: text}, "utf16": [name, …], "sheets": {name: [[row, column, type, value], …]}}`: the parts of
 the workbook, those of them that are encoded as UTF-16, and the cells that openpyxl finds, rows and columns from 0. Types are `text`,

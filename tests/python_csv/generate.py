@@ -2,7 +2,7 @@
 """Delimited files from a seed, as odd as people send them, and the records that Python's csv module reads in them.
 
     python3 tests/python_csv/generate.py --seed 1 --files 20000 > target/python_csv.jsonl
-    PENSTOCK_PYTHON_CSV=target/python_csv.jsonl cargo test --test python_csv -- --nocapture
+    PENSTOCK_PYTHON_CSV=target/python_csv.jsonl cargo test --workspace --test suite python_csv:: -- --nocapture
 
 It needs Python 3.11 or later and nothing else. Each line is `{"seed", "file", "text", "delimiter", "quoting", "escape", "header_line",
 "records": [[cell, …], …]}`: a file, the options with which it is read, and its records with the header, empty lines left out. The committed

@@ -2,7 +2,7 @@
 
 use penstock_model::{ImportOptions, Status};
 
-use crate::{
+use super::{
     file_of, now, removals, set, skus,
     support::{Stack, held::held, refused, upload},
     there,

@@ -4,7 +4,7 @@ use penstock_client::NewImport;
 use penstock_model::{ImportOptions, Mode};
 use serde_json::json;
 
-use crate::{
+use super::{
     file_of, removals, replace, set, skus,
     support::{OTHER_TOKEN, Stack, TOKEN, refused},
 };

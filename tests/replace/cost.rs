@@ -3,7 +3,7 @@
 use penstock_local::Usage;
 use penstock_model::{ImportOptions, Status};
 
-use crate::{file_of, replace, skus, support::Stack};
+use super::{file_of, replace, skus, support::Stack};
 
 const RECORDS: u64 = 10_000;
 const REMOVED: u64 = 100;

@@ -3,7 +3,7 @@
 use penstock_model::{ImportOptions, Status};
 use penstock_store::crash::POINTS;
 
-use crate::{
+use super::{
     file_of, now, removals, replace, set, skus,
     support::{
         Stack,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use penstock_client::Import;
 use penstock_model::{ImportOptions, Status};
 
-use crate::{
+use super::{
     file_of, now, replace, set, skus,
     support::{Stack, held::held, upload},
     there,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use penstock_client::{Client, Import, NewKey};
 use penstock_model::{ImportOptions, Scope, Status};
 
-use crate::{
+use super::{
     file_of, now, removals, replace, set, skus,
     support::{Stack, refused, upload},
     there,

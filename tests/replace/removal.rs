@@ -4,7 +4,7 @@ use penstock_client::NewImport;
 use penstock_engine::key::RecordName;
 use penstock_model::Status;
 
-use crate::{file_of, removals, replace, set, skus, support::Stack, there};
+use super::{file_of, removals, replace, set, skus, support::Stack, there};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_file_does_not_name_goes_and_is_counted_and_listed() {
@@ -126,7 +126,7 @@ async fn the_next_removal_of_a_kind_has_the_tombstones_expire_that_were_left() {
     assert_eq!(lasting(&stack).await, 1);
     let held = stack.create(replace(0)).await;
     assert_eq!(crate::support::upload(&held, &file_of(&skus(2..10))).await, 200);
-    assert_eq!(crate::now(&stack, &held.id).await.status, Status::AwaitingConfirmation);
+    assert_eq!(super::now(&stack, &held.id).await.status, Status::AwaitingConfirmation);
     // One that is held has made its pass, and nobody older ran.
     assert_eq!(lasting(&stack).await, 0);
     // A record that is made anew does not expire, and its next tombstone stays again.

@@ -13,7 +13,7 @@ use penstock_store::{
 };
 use serde_json::Value;
 
-use crate::{
+use super::{
     file_of, now, replace, skus,
     support::{
         Stack,

@@ -7,7 +7,7 @@ use penstock_model::{FunctionName, QueueName};
 use penstock_runtime::metrics;
 use yaml_serde::Value;
 
-use crate::{Template, entries, id, json, list, shown};
+use super::{Template, entries, id, json, list, shown};
 
 #[test]
 fn the_api_is_throttled_and_traced() {

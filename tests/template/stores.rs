@@ -6,7 +6,7 @@ use penstock_model::{AccountId, Export, ExportId, ImportId, limits};
 use penstock_store::{export_files::export_file_key, uploads};
 use yaml_serde::Value;
 
-use crate::{Template, json, list, shown};
+use super::{Template, json, list, shown};
 
 #[test]
 fn buckets_are_private_encrypted_and_empty_themselves() {

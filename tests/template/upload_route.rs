@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use penstock_model::limits;
 use yaml_serde::Value;
 
-use crate::{Template, entries, json, list, shown};
+use super::{Template, entries, json, list, shown};
 
 fn route(template: &Template) -> &Value {
     let paths = &template.properties("RestApi")["DefinitionBody"]["paths"];

@@ -1,8 +1,5 @@
 //! The dialects, as the clients of their documents speak them: transcripts against the local cloud.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod algure;
 mod betterdata;
 mod clients;
@@ -20,6 +17,8 @@ mod uploads;
 use documents::Document;
 use penstock_client::NewKey;
 use penstock_model::Scope;
+
+use crate::support;
 
 /// The document of every dialect: the tests of all dialects go through this table.
 static DOCUMENTS: &[&Document] =

@@ -17,9 +17,6 @@ mod queues;
 mod records;
 mod removals;
 mod replaces;
-#[allow(unreachable_pub)]
-#[path = "../support/s3_client.rs"]
-mod s3_client;
 
 use std::{
     any::Any,
@@ -32,6 +29,8 @@ use bench::{Bench, Cloud};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::timeout;
+
+use crate::support;
 
 /// What a scenario may take, on the slowest of the clouds.
 const LONGEST: Duration = Duration::from_secs(120);

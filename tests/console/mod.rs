@@ -11,5 +11,5 @@ mod large;
 mod look;
 mod others;
 mod shop;
-#[path = "../support/mod.rs"]
-mod support;
+
+use crate::support;

@@ -5,7 +5,5 @@ mod api;
 mod replaces;
 mod rules;
 mod schedules;
-#[path = "../support/mod.rs"]
-mod support;
 
-use support::tables::ask_table;
+use crate::support::{self, tables::ask_table};

@@ -17,8 +17,6 @@ mod replace;
 mod review;
 mod service;
 mod signals;
-#[path = "../support/mod.rs"]
-mod support;
 mod terminal;
 mod webhooks;
 
@@ -30,8 +28,9 @@ use std::{
 };
 
 use serde_json::Value;
-use support::lines::Lines;
 use tempfile::TempDir;
+
+use crate::support::{self, lines::Lines};
 
 /// Within this time something that has to happen has happened, or never will.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -188,7 +187,7 @@ impl Dev {
 
     /// Sends it a signal and waits for its end.
     fn end(&mut self, signal: &str) -> ExitStatus {
-        crate::signal(&self.child, signal);
+        self::signal(&self.child, signal);
         until("the end", || self.child.try_wait().expect("a child"))
     }
 }

@@ -2,9 +2,6 @@
 //! imports, newer uploads wait for it, and it is carried out once wherever a process dies. What is too much waits to be
 //! confirmed.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod all;
 mod api;
 mod cost;
@@ -18,7 +15,8 @@ use std::collections::BTreeSet;
 
 use penstock_client::Import;
 use penstock_model::{ImportOptions, Mode};
-use support::Stack;
+
+use crate::support::{self, Stack};
 
 /// The options of a replace with this guard.
 fn replace(most_removed_percent: u8) -> ImportOptions {

@@ -7,8 +7,8 @@ mod dev;
 mod port;
 mod slow;
 mod strict;
-#[path = "../support/mod.rs"]
-mod support;
+
+use crate::support;
 
 /// A file of so many good rows.
 fn products(rows: u64) -> Vec<u8> {

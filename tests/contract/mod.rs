@@ -3,8 +3,6 @@
 
 mod dialects;
 mod schema;
-#[path = "../support/mod.rs"]
-mod support;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -13,8 +11,9 @@ use penstock_client::NewImport;
 use regex::Regex;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use support::{
-    Stack, held,
+
+use crate::support::{
+    self, Stack, held,
     http::{Answer, send},
     receiver::Receiver,
     upload,
@@ -159,7 +158,7 @@ fn settled_text(text: &str) -> String {
     moment.replace_all(&with_id, "2026-11-28T08:39:12Z").into_owned()
 }
 
-/// `PENSTOCK_RENEW=1 cargo test --test contract` renews the examples; then the documents are to be renewed.
+/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be renewed.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_what_the_document_says() {
     let stack = Stack::start().await;
