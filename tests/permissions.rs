@@ -65,9 +65,13 @@ fn local(resource: &str) -> Option<String> {
         return Some(queue.to_string());
     }
     let name = match resource {
-        "!GetAtt ImportsTable.Arn" => "penstock-imports".to_owned(),
-        "!Sub ${ImportsTable.Arn}/index/due" => "penstock-imports/index/due".to_owned(),
-        "!GetAtt RecordsTable.Arn" => "penstock-records".to_owned(),
+        index if index.contains(":table/${Table}/index/due\n") => "penstock-imports/index/due".to_owned(),
+        imports if imports.contains(":table/${Table}\n") && imports.ends_with("!Ref ImportsTable") => {
+            "penstock-imports".to_owned()
+        }
+        records if records.contains(":table/${Table}\n") && records.ends_with("!Ref RecordsTable") => {
+            "penstock-records".to_owned()
+        }
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
         "!Sub ${UploadsBucket.Arn}/refused/*" => uploads("/refused"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),

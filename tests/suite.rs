@@ -45,6 +45,7 @@ mod races;
 mod records;
 mod replace;
 mod requests;
+mod restore;
 mod retention;
 mod review;
 mod support;
