@@ -13,6 +13,7 @@ mod check;
 mod command;
 mod conformance;
 mod console;
+mod container;
 mod contract;
 mod corrects;
 mod cost;

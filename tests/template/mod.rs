@@ -2,6 +2,7 @@
 //!
 //! cfn-lint (`.ci/run`) says that the template is valid; this says that it is Penstock.
 
+mod container;
 mod front;
 mod operations;
 mod role;
