@@ -18,6 +18,7 @@ mod contract;
 mod corrects;
 mod cost;
 mod course;
+mod credentials;
 mod deletes;
 mod deletion;
 mod dialects;

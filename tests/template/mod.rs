@@ -25,7 +25,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 29] = [
+const ACTIONS: [&str; 30] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:DeleteItem",
@@ -53,6 +53,7 @@ const ACTIONS: [&str; 29] = [
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
     "sqs:SendMessage",
+    "sts:AssumeRole",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 ];
@@ -376,6 +377,7 @@ fn defaults_of_parameters_are_those_of_the_settings() {
     let default = |name: &str| parameters[name]["Default"].as_u64();
     assert_eq!(default("UploadTtlSeconds"), Some(settings.upload_ttl_seconds));
     assert_eq!(default("UploadTtlSeconds"), Some(limits::UPLOAD_TTL_SECONDS));
+    assert_eq!(parameters["UploadTtlSeconds"]["MaxValue"].as_u64(), Some(limits::UPLOAD_TTL_MOST_SECONDS));
     assert_eq!(default("StallSeconds"), Some(settings.stall_seconds));
     assert_eq!(default("AccountImports"), Some(settings.account_imports as u64));
     assert_eq!(parameters["AccountImports"]["MaxValue"].as_u64(), Some(limits::ACCOUNT_IMPORTS_MOST as u64));
@@ -457,8 +459,30 @@ fn roles_name_their_actions_and_what_they_act_on() {
             assert!(!writes_records || may_write, "{role} writes records");
         }
     }
-    // And the one in which API Gateway stores uploads.
-    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 1);
+    // And the one in which API Gateway stores uploads, and the one as which the api signs.
+    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 2);
+}
+
+/// What it may do, `tests/permissions.rs` holds to what is signed.
+#[test]
+fn urls_are_signed_as_a_role_that_the_api_alone_assumes() {
+    let template = Template::read();
+    let role = template.properties("SignerRole");
+    let [trust] = &list(&role["AssumeRolePolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    assert_eq!(shown(&trust["Principal"]), "AWS: !GetAtt ApiRole.Arn");
+    assert_eq!((&trust["Effect"], &trust["Action"]), (&"Allow".into(), &"sts:AssumeRole".into()));
+    assert_eq!(role["MaxSessionDuration"].as_u64(), Some(limits::SIGNER_SECONDS));
+    assert!(role["ManagedPolicyArns"].is_null());
+    let may = template.properties("ApiSigns");
+    assert_eq!(shown(&may["Roles"]), "- !Ref ApiRole");
+    let [statement] = &list(&may["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    assert_eq!((&statement["Effect"], &statement["Action"]), (&"Allow".into(), &"sts:AssumeRole".into()));
+    assert_eq!(shown(&statement["Resource"]), "!GetAtt SignerRole.Arn");
+    for function in FunctionName::ALL {
+        let environment = template.environment(&id(function));
+        let told = environment.get("PENSTOCK_SIGNER_ROLE").map(String::as_str);
+        assert_eq!(told, (function == FunctionName::Api).then_some("!GetAtt SignerRole.Arn"), "{function}");
+    }
 }
 
 #[test]
