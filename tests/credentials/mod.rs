@@ -1,5 +1,7 @@
 //! Credentials: whose requests the command sends on AWS, and what signs URLs for clients.
 
+mod chain;
+mod providers;
 mod signer;
 
 use std::{
