@@ -8,6 +8,7 @@ mod journeys;
 mod keyboard;
 mod keys;
 mod large;
+mod line;
 mod look;
 mod others;
 mod shop;

@@ -18,12 +18,13 @@ export function forget() {
   }
 }
 
-/** What the API refuses: its own sentence, its code, and what else it tells. */
+/** What the API or the storage refuses: its own sentence and its code, and whether it may be otherwise later. */
 export class Refusal extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.message ?? `the API answered ${status}`);
     this.status = status;
     this.code = problem.code ?? "";
+    this.passes = status === 0 || status === 429 || status >= 500;
   }
 }
 
@@ -73,12 +74,15 @@ export const post = async (to, json) => body(await ask("POST", to, { json }));
 /** Removes something. */
 export const remove = async (to) => body(await ask("DELETE", to));
 
-/** Reads something whose numbers keep every digit that the API wrote, where the browser can: see `value`. */
-export async function exact(to, query) {
-  const text = await (await ask("GET", to, { query })).text();
+/** An answer whose numbers keep every digit that the API wrote, where the browser can: see `value`. */
+export async function digits(answer) {
   const isKept = (value, context) => typeof value === "number" && JSON.rawJSON && String(value) !== context.source;
-  return JSON.parse(text, (_, value, context) => (isKept(value, context) ? JSON.rawJSON(context.source) : value));
+  const kept = (_, value, context) => (isKept(value, context) ? JSON.rawJSON(context.source) : value);
+  return JSON.parse(await answer.text(), kept);
 }
+
+/** Reads something with every digit. */
+export const exact = async (to, query) => digits(await ask("GET", to, { query }));
 
 /** Every page of a list, up to so many items. */
 export async function all(to, name, most = 500) {

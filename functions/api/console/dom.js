@@ -44,11 +44,19 @@ export function show(node, isShown = true) {
   return node;
 }
 
-/** Puts rows into the body of a table, whose box is hidden while it has none. */
+/** Puts children into an element. Where the same stand there already they stay, with the focus and what is selected. */
+export function put(node, ...children) {
+  const next = node.cloneNode();
+  next.append(...children);
+  if (!next.isEqualNode(node)) node.replaceChildren(...next.childNodes);
+}
+
+/** Puts rows into the body of a table, whose box is hidden while it has none; then what is said of that is shown. */
 export function fill(id, rows) {
-  const table = $(id);
-  table.tBodies[0].replaceChildren(...rows);
+  const [table, none] = [$(id), $(`${id}-none`)];
+  put(table.tBodies[0], ...rows);
   show(table.parentElement, rows.length > 0);
+  if (none) show(none, rows.length === 0);
 }
 
 /** Names the columns of a table. */
@@ -72,6 +80,8 @@ export function options(select, list, chosen) {
  */
 export function files(box, input, take) {
   input.addEventListener("change", () => input.files[0] && take(input.files[0]));
+  // The same file, mended in its place, is chosen anew.
+  input.addEventListener("click", () => (input.value = ""));
   const marked = (isOver) => (event) => {
     event.preventDefault();
     box.classList.toggle("over", isOver);

@@ -1,17 +1,17 @@
 // One import: its course as it goes on, what went wrong, and what can be done.
 
-import { Refusal, ask, get, path, post, remove } from "./api.js";
+import { ask, get, path, post, remove } from "./api.js";
 import { draw, note } from "./chart.js";
-import { $, copy, detail, files, fill, make, set, show } from "./dom.js";
+import { $, copy, detail, files, fill, make, put, set, show } from "./dom.js";
 import { errors } from "./errors.js";
 import { complain, confirmed, link, on, progress, query, run, say, prose, start } from "./page.js";
-import { sending } from "./sending.js";
-import { drop, interrupted, isSame } from "./upload.js";
+import { drop, interrupted, isSame, isSent, sending } from "./upload.js";
 import { bytes, number, several, span, status, time, when } from "./words.js";
 
 /** Seconds that a request waits for a change, and milliseconds between two requests at least. */
 const WAIT = 20;
 const PAUSE_MS = 1000;
+const MOST_PAUSE_MS = 30_000;
 
 /** How much of the past the rate is of, and how often errors are summed up while rows go on. */
 const RATE_MS = 10_000;
@@ -25,6 +25,8 @@ const its = path("imports", id ?? "");
 let shown = null;
 let summedAt = 0;
 let summed = 0;
+/** Whether another tab sends its file. */
+let isElsewhere = false;
 /** Whether a review was refused since the catalogue has moved. */
 let hasMoved = false;
 /** Whether no other import corrects this one. */
@@ -43,6 +45,8 @@ start(async () => {
 async function look(how) {
   const answer = await ask("GET", its, { query: how });
   const found = await answer.json();
+  const isHeld = found.status === "awaiting_upload" && (await isSent(id));
+  isElsewhere = isHeld && $("sending").hidden;
   await showImport(found);
   return FINAL.includes(found.status) && !answer.headers.has("retry-after");
 }
@@ -53,15 +57,18 @@ let following = false;
 async function follow() {
   if (following) return;
   following = true;
+  let pause = PAUSE_MS;
   for (let isOver = false; !isOver; ) {
-    await new Promise((done) => setTimeout(done, document.hidden ? 5 * PAUSE_MS : PAUSE_MS));
+    await new Promise((done) => setTimeout(done, document.hidden ? 5 * pause : pause));
     try {
-      isOver = await look({ wait: WAIT });
+      isOver = await look({ wait: isElsewhere ? 0 : WAIT });
+      pause = PAUSE_MS;
     } catch (refusal) {
-      if (refusal instanceof Refusal && ![0, 429, 500, 502, 503, 504].includes(refusal.status)) {
+      if (!refusal.passes) {
         complain(refusal);
         break;
       }
+      pause = Math.min(2 * pause, MOST_PAUSE_MS);
       progress("The API does not answer. Trying again.");
     }
   }
@@ -73,6 +80,7 @@ async function showImport(found) {
   shown = found;
   const { status: word } = found;
   const isFinal = FINAL.includes(word);
+  if (isFinal) drop(id);
   document.documentElement.dataset.import = word;
   const name = found.filename ?? found.id;
   document.title = `${name} – Penstock`;
@@ -103,30 +111,35 @@ function about({ kind, kind_version, options, from, corrects }) {
   if (from) parts.push(", from ", to(from, "what was uploaded before"));
   if (corrects) parts.push(", which corrects ", to(corrects, "an import"));
   if (options.dry_run || options.review) parts.push(". It writes nothing");
-  $("about").replaceChildren(...parts, ".");
+  put($("about"), ...parts, ".");
 }
 
 /** Says loudly what is not as it was wanted. */
-function outcome({ status: word, rows, failure, options, waiting_for, ending }) {
+function outcome({ kind, status: word, rows, failure, options, waiting_for, ending }) {
   const said = [];
   const dry = options.dry_run || options.review;
   if (word === "completed_with_errors") {
-    const good = rows.created + rows.updated + rows.unchanged + rows.skipped;
+    const good = rows.created + rows.updated + rows.unchanged;
     const done = dry ? "would be imported" : good === 1 ? "was imported" : "were imported";
-    said.push(make("p", {}, make("strong", {}, `${several(rows.failed, "row")} of ${number(rows.total)} ${dry ? "would be" : rows.failed === 1 ? "was" : "were"} rejected. `), `${several(good, "row")} ${done}.`));
+    said.push(make("p", {}, make("strong", {}, `${several(rows.failed, "row")} of ${number(rows.total)} ${dry ? "would be" : rows.failed === 1 ? "was" : "were"} rejected. `), `${several(good, "row")} ${done}${rows.skipped ? `, ${number(rows.skipped)} skipped` : ""}.`));
   }
   if (word === "completed" && dry) said.push(make("p", {}, `${several(rows.total, "row")} ${rows.total === 1 ? "is" : "are"} good. Nothing was written.`));
   if (failure) said.push(make("p", {}, make("strong", {}, "The import failed. "), ...prose(failure.message), " ", make("code", {}, failure.code)));
-  if (word === "expired") said.push(make("p", {}, "Nothing was uploaded in time."));
-  if (word === "cancelled") said.push(make("p", {}, `It was cancelled. ${several(rows.created + rows.updated, "row")} had been applied before.`));
+  const anew = () => make("a", { href: link("new", { kind }) }, "Make a new import");
+  if (word === "expired") said.push(make("p", {}, "Nothing was uploaded in time. ", anew(), "."));
+  if (word === "cancelled") said.push(make("p", {}, `It was cancelled. ${several(rows.created + rows.updated, "row")} had been applied before. `, anew(), "."));
+  if (isElsewhere) said.push(make("p", {}, "Its file is being sent by another tab of this browser."));
   if (ending) said.push(make("p", {}, `It is ending, ${ending}: what had begun is finished first.`));
   if (waiting_for) said.push(make("p", {}, "It waits for ", make("a", { href: link("import", { id: waiting_for }) }, "another import of its kind"), "."));
   $("outcome").className = failure || ["completed_with_errors", "expired"].includes(word) ? "loud" : "calm";
-  show($("outcome"), said.length > 0).replaceChildren(...said);
+  put(show($("outcome"), said.length > 0), ...said);
 }
 
-function waiting({ status: word, expires_at, from, filename }) {
-  const isWaiting = word === "awaiting_upload" && !from;
+/** Whether the file has yet to come, and nobody sends it. */
+const isAwaited = (word) => word === "awaiting_upload" && !isElsewhere && $("sending").hidden;
+
+function waiting({ status: word, expires_at, from }) {
+  const isWaiting = isAwaited(word) && !from;
   show($("waiting"), isWaiting);
   if (!isWaiting) return;
   const before = interrupted(id);
@@ -134,7 +147,7 @@ function waiting({ status: word, expires_at, from, filename }) {
   if (before) {
     const parts = Object.keys(before.etags).length;
     $("waiting-title").textContent = "The upload was interrupted";
-    $("waiting-text").textContent = `Choose ${before.name} (${bytes(before.size)}) once more: ${several(parts, "part")} of it ${parts === 1 ? "is" : "are"} here, and the upload goes on behind them. ${until}`;
+    put($("waiting-text"), "Choose ", make("bdi", {}, before.name), ` (${bytes(before.size)}) once more: ${several(parts, "part")} of it ${parts === 1 ? "is" : "are"} here, and the upload goes on behind them. ${until}`);
     $("waiting-label").textContent = "Choose the same file, or drop it here";
   } else {
     $("waiting-text").textContent = `Nothing was uploaded yet. ${until}`;
@@ -147,13 +160,14 @@ async function resume(file) {
   if (before && !isSame(before, file)) {
     const isMeant = await confirmed(
       "This is another file",
-      `The upload began with ${before.name}, ${bytes(before.size)}. This is ${file.name}, ${bytes(file.size)}. What was sent is dropped, and this file is sent from its start.`,
+      ["The upload began with ", make("bdi", {}, before.name), `, ${bytes(before.size)}. This is `, make("bdi", {}, file.name), `, ${bytes(file.size)}. What was sent is dropped, and this file is sent from its start.`],
       "Send this file",
     );
     if (!isMeant) return;
     await remove(`${its}/parts`);
   }
   show($("waiting"), false);
+  show($("cancel"), false);
   await sending(id, file);
 }
 
@@ -255,7 +269,7 @@ async function removals() {
 function actions({ status: word, options, rows, ending }) {
   const isFinal = FINAL.includes(word);
   const hasFile = Boolean(shown.detected);
-  show($("cancel"), (word === "processing" || word === "awaiting_upload") && !ending);
+  show($("cancel"), (word === "processing" || isAwaited(word)) && !ending);
   show($("apply"), options.dry_run && word.startsWith("completed") && rows.total > rows.failed);
   show($("again"), hasFile && word !== "awaiting_confirmation");
   $("again").href = link("new", { from: id });
@@ -301,7 +315,12 @@ on($("download"), "click", async () => {
 
 /** Sends the mended rows, as an import that corrects this one. */
 async function correct(file) {
-  const made = await post("imports", { ...again(shown, {}), corrects: id, filename: file.name.slice(-255), size: file.size });
+  show($("mend"), false);
+  const body = { ...again(shown, {}), corrects: id, filename: file.name.slice(-255), size: file.size };
+  const made = await post("imports", body).catch((refusal) => {
+    mend(shown);
+    throw refusal;
+  });
   history.replaceState(null, "", link("import", { id: made.id }));
   await sending(made.id, file);
 }
@@ -311,10 +330,10 @@ async function chain() {
   const { rounds, sum } = await get(`${its}/history`);
   show($("chain"), rounds.length > 1);
   if (rounds.length < 2) return;
-  const good = sum.created + sum.updated + sum.unchanged + sum.skipped;
+  const good = sum.created + sum.updated + sum.unchanged;
   const open = sum.failed + sum.unprocessed;
   $("chain-sum").textContent =
-    `Of ${several(sum.total, "row")} of the first file${sum.added ? ` and ${number(sum.added)} that came later` : ""}, ${number(good)} ${good === 1 ? "is" : "are"} imported and ${number(open)} ${open === 1 ? "is" : "are"} open.`;
+    `Of ${several(sum.total, "row")} of the first file${sum.added ? ` and ${number(sum.added)} that came later` : ""}, ${number(good)} ${good === 1 ? "is" : "are"} imported${sum.skipped ? `, ${number(sum.skipped)} skipped` : ""} and ${number(open)} ${open === 1 ? "is" : "are"} open.`;
   fill(
     "rounds",
     rounds.map((round, at) =>
@@ -354,8 +373,7 @@ const STAGES = [
 ];
 
 function facts(found) {
-  const list = $("details");
-  list.replaceChildren();
+  const list = make("dl");
   const who = (by) => by && `${by.label ? `${by.label} (${by.key})` : by.key}, ${by.api}${by.client ? `, ${by.client}` : ""}`;
   detail(list, "Id", make("code", {}, found.id));
   detail(list, "Created by", who(found.created_by));
@@ -379,6 +397,7 @@ function facts(found) {
   }
   detail(list, "The file is kept until", found.source_expires_at && when(found.source_expires_at));
   detail(list, "The import is kept until", found.retained_until && when(found.retained_until));
+  put($("details"), ...list.childNodes);
   let last = null;
   const stages = STAGES.map(([name, of]) => [name, of(found)]).filter(([, at]) => at);
   stages.sort(([, a], [, b]) => new Date(a) - new Date(b));
@@ -392,7 +411,7 @@ function facts(found) {
     }),
   );
   const notes = [...(detected?.notes ?? []), ...(found.notes ?? [])];
-  $("notes").replaceChildren(...notes.map((note) => make("li", {}, ...prose(note))));
+  put($("notes"), ...notes.map((note) => make("li", {}, ...prose(note))));
   show($("facts"));
 }
 

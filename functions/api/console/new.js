@@ -6,7 +6,7 @@ import { $, copy, files, fill, head, make, options, show } from "./dom.js";
 import { fit, normalised, required } from "./fields.js";
 import { link, on, query, run, prose, start } from "./page.js";
 import { filled, preview } from "./sample.js";
-import { sending } from "./sending.js";
+import { sending } from "./upload.js";
 import { bytes, several, value } from "./words.js";
 
 /** Kinds of the account that are compared with a header. */
@@ -19,6 +19,9 @@ const schemas = new Map();
 let source = {};
 /** The field of each column for which somebody has chosen one; an empty text is no field. */
 let chosen = new Map();
+/** Kinds that are read at once for that. */
+const AT_ONCE = 8;
+
 /** The newest order to read the sample; the answer to an older one is not shown. */
 let order = 0;
 
@@ -34,7 +37,7 @@ function said() {
     const text = input.value;
     if (text === "") continue;
     const { option, type } = input.dataset;
-    found[option] = type === "boolean" ? text === "true" : type === "number" ? Number(text) : text;
+    found[option] = type === "boolean" ? text === "true" : type === "number" && Number(text) >= 0 ? Number(text) : text;
   }
   if (found.mode === "upsert") delete found.mode;
   if (chosen.size) found.mapping = Object.fromEntries(chosen);
@@ -64,11 +67,14 @@ function modes() {
 
 /** Takes a file: finds the kind whose fields its header names, and shows how it is read. */
 async function take(from) {
+  order += 1;
+  const mine = order;
   source = from;
   chosen = new Map();
   if (source.file) $("chosen").textContent = bytes(source.file.size);
   show($("settings"), false);
-  if (!query.kind && !query.from) await find();
+  if (!query.kind && !query.from) await find(mine);
+  if (mine !== order) return;
   await read();
   $("kind").focus();
 }
@@ -80,7 +86,10 @@ async function takeAgain(id) {
   $("drop").after(make("p", {}, "The file that was uploaded to ", make("a", { href: link("import", { id }) }, its.filename ?? id), "."));
   for (const input of document.querySelectorAll("[data-option]")) {
     const before = its.options[input.dataset.option];
-    if (before !== null && before !== undefined && before !== "keep") input.value = String(before);
+    if (before === null || before === undefined || before === "keep") continue;
+    input.value = String(before);
+    // What no select offers was said to the API.
+    if (!input.value) input.append(make("option", { selected: true }, String(before)));
   }
   $("format").value = its.format ?? "";
   $("kind").value = its.kind;
@@ -91,13 +100,14 @@ async function takeAgain(id) {
 }
 
 /** Chooses the kind that the header fits best, if one does as a whole. */
-async function find() {
+async function find(mine) {
   const { columns } = await preview($("kind").value, source, { format: $("format").value, options: {} });
   const names = columns.map(({ column }) => column);
   const fits = [];
-  await Promise.all(
-    kinds.slice(-COMPARED).map(async ({ name, version }) => fits.push({ name, isOwn: Boolean(version), ...fit(await schema(name), names) })),
-  );
+  const compared = kinds.slice(-COMPARED);
+  const compare = async ({ name, version }) => fits.push({ name, isOwn: Boolean(version), ...fit(await schema(name), names) });
+  while (compared.length) await Promise.all(compared.splice(0, AT_ONCE).map(compare));
+  if (mine !== order) return;
   fits.sort((a, b) => b.isWhole - a.isWhole || b.fields - a.fields || b.isOwn - a.isOwn || a.name.localeCompare(b.name));
   const [best] = fits;
   if (best?.fields) $("kind").value = best.name;

@@ -83,11 +83,11 @@ export function progress(text) {
   say(text);
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks before something that cannot be undone; `text` is one or a list of texts and nodes. */
 export function confirmed(title, text, yes) {
   const dialog = $("confirm");
   $("confirm-title").textContent = title;
-  $("confirm-text").textContent = text;
+  $("confirm-text").replaceChildren(...[text].flat());
   $("confirm-yes").textContent = yes;
   $("confirm-yes").onclick = () => dialog.close("yes");
   $("confirm-no").onclick = () => dialog.close("no");
@@ -114,25 +114,17 @@ export function once(secret) {
   $("close-once").onclick = () => dialog.close();
   dialog.showModal();
   input.select();
-  return new Promise((told) =>
-    dialog.addEventListener(
-      "close",
-      () => {
-        input.value = "";
-        told();
-      },
-      { once: true },
-    ),
-  );
+  return new Promise((told) => dialog.addEventListener("close", () => told((input.value = "")), { once: true }));
 }
 
-/** The links to the first page of a list and to its next one. */
-export function pages(page, about, cursor) {
+/** The links to the first page of a list and to its next one, behind the `count` that is shown. */
+export function pages(page, about, cursor, count) {
   const [first, next] = [$("first-page"), $("next-page")];
   first.href = link(page, { ...about, cursor: "" });
   show(first, Boolean(about.cursor));
   next.href = link(page, { ...about, cursor: cursor ?? "" });
   show(next, Boolean(cursor));
+  if (count === 0) next.textContent = "None among those that were looked through. Look further";
 }
 
 // A page that the browser kept while it was left would go on with what was under way then.

@@ -1,7 +1,11 @@
 // Sends a file to the bucket, in parts. What has arrived is noted in the browser, so that the upload of the same file
-// goes on after a reload. No more of the file is held than the browser needs to send a part from disk.
+// goes on after a reload. No more of the file is held than the browser needs to send a part from disk. And how it goes,
+// as the page shows it.
 
 import { Refusal, path, post } from "./api.js";
+import { $, show } from "./dom.js";
+import { confirmed, link, progress, run } from "./page.js";
+import { bytes, span } from "./words.js";
 
 /** Bytes of a part; all are so long but the last one. Ten thousand of them are more than the largest file. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -12,8 +16,11 @@ const AT_ONCE = 4;
 /** URLs that are asked for at once. */
 const URLS = 20;
 
-/** How often a part is tried; between two tries it waits up to half a minute. */
+/** How often something is tried while the line is up; between two tries it waits up to half a minute. */
 const TRIES = 8;
+
+/** How much of the past the rate is of. */
+const WINDOW_MS = 5000;
 
 const noted = (id) => `penstock.upload.${id}`;
 
@@ -29,23 +36,42 @@ export function interrupted(id) {
 /** Forgets what is noted of the upload to an import. */
 export const drop = (id) => localStorage.removeItem(noted(id));
 
+/** Whether the file of an import is being sent, by whichever tab, as far as the browser tells. */
+export const isSent = async (id) => (await navigator.locks?.query())?.held.some(({ name }) => name === noted(id)) ?? false;
+
 /** Whether a file is the one of which parts have arrived, as far as its name, size and day tell. */
 export const isSame = (before, file) =>
   before.name === file.name && before.size === file.size && before.modified === file.lastModified;
 
 /**
- * Sends the file of an import and gives the import. `told` is called with the bytes that have arrived. `signal` stops
- * it; then what has arrived stays noted.
+ * Sends the file of an import and gives the import. `told` is called with the bytes that have arrived, and with what
+ * fails for the time being. `stop` stops it; then what has arrived stays noted. Tabs send one after the other.
  */
-export async function send(id, file, told, signal) {
+async function send(id, file, told, stop) {
   // What fails in one part ends the others.
   const ended = new AbortController();
-  signal.addEventListener("abort", () => ended.abort(signal.reason), { once: true });
+  const signal = AbortSignal.any([stop, ended.signal]);
+  const work = () => sendParts(id, file, told, signal);
   try {
-    return await sendParts(id, file, told, ended.signal);
+    // The browser has locks where the page comes by HTTPS or from this machine.
+    return await (navigator.locks ? navigator.locks.request(noted(id), { signal }, work) : work());
   } catch (failure) {
     ended.abort(failure);
     throw failure;
+  }
+}
+
+/** Does something that may be repeated, again where it fails for the time being. */
+async function persist(work, failed, signal) {
+  for (let tried = 1; ; tried += 1) {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (failure) {
+      if (signal.aborted || !failure.passes || tried === TRIES) throw failure;
+      failed(failure);
+      if (await rest(Math.min(30, 2 ** (tried - 1)), signal)) tried = 0;
+    }
   }
 }
 
@@ -59,8 +85,14 @@ async function sendParts(id, file, told, signal) {
   const length = (number) => Math.min(PART_BYTES, file.size - (number - 1) * PART_BYTES);
   const onTheirWay = new Map();
   let arrived = Object.keys(course.etags).reduce((sum, number) => sum + length(Number(number)), 0);
-  const tell = () => told(arrived + [...onTheirWay.values()].reduce((sum, sent) => sum + sent, 0));
-  const keep = () => localStorage.setItem(noted(id), JSON.stringify(course));
+  const tell = (failure) => told(arrived + [...onTheirWay.values()].reduce((sum, sent) => sum + sent, 0), failure);
+  const keep = () => {
+    try {
+      localStorage.setItem(noted(id), JSON.stringify(course));
+    } catch {
+      // There is no room left to note it: after a reload it begins anew.
+    }
+  };
   const signed = signer(id, waiting);
   keep();
   tell();
@@ -69,22 +101,18 @@ async function sendParts(id, file, told, signal) {
     for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
       const start = (number - 1) * PART_BYTES;
       const slice = file.slice(start, start + length(number));
-      for (let tried = 1; !course.etags[number]; tried += 1) {
-        signal.throwIfAborted();
-        try {
-          const part = await signed.of(number);
-          course.etags[number] = await put(part, slice, signal, (sent) => {
-            onTheirWay.set(number, sent);
-            tell();
-          });
-        } catch (failure) {
-          if (signal.aborted || failure.isFinal || failure instanceof Refusal || tried === TRIES) throw failure;
-          signed.forget(number);
-          await rest(Math.min(30, 2 ** (tried - 1)), signal);
-        } finally {
-          onTheirWay.delete(number);
-        }
-      }
+      const sending = async () =>
+        put(await signed.of(number), slice, signal, (sent) => {
+          onTheirWay.set(number, sent);
+          tell();
+        });
+      const failed = (failure) => {
+        onTheirWay.delete(number);
+        if ([400, 403].includes(failure.status)) signed.forget();
+        tell(failure);
+      };
+      course.etags[number] = await persist(sending, failed, signal);
+      onTheirWay.delete(number);
       arrived += length(number);
       keep();
       tell();
@@ -92,25 +120,23 @@ async function sendParts(id, file, told, signal) {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const parts = Array.from({ length: count }, (_, at) => ({ number: at + 1, etag: course.etags[at + 1] }));
-  const its = await post(`${path("imports", id)}/complete`, { parts });
+  const its = await persist(() => post(`${path("imports", id)}/complete`, { parts }), tell, signal);
   drop(id);
   return its;
 }
 
-/** The URLs of parts, which are asked for some at a time, and anew once they are old. */
+/** The URLs of parts, which are asked for some at a time. The storage says when they are old, not this clock. */
 function signer(id, waiting) {
   const urls = new Map();
   let asking = null;
-  const isGood = (number) => (urls.get(number)?.until ?? 0) > Date.now();
   return {
-    forget: (number) => urls.delete(number),
+    forget: () => urls.clear(),
     async of(number) {
-      while (!isGood(number)) {
+      while (!urls.has(number)) {
         asking ??= (async () => {
           const numbers = [number, ...waiting.slice(0, URLS - 1)];
-          const { parts, urls_expire_at } = await post(`${path("imports", id)}/parts`, { numbers });
-          const until = new Date(urls_expire_at).getTime() - 60_000;
-          for (const part of parts) urls.set(part.number, { ...part, until });
+          const { parts } = await post(`${path("imports", id)}/parts`, { numbers });
+          for (const part of parts) urls.set(part.number, part);
         })().finally(() => (asking = null));
         await asking;
       }
@@ -130,13 +156,14 @@ function put({ method, url, headers }, slice, signal, told) {
       signal.removeEventListener("abort", stop);
       const etag = request.status === 200 ? request.getResponseHeader("ETag") : null;
       if (etag) return void done(etag);
-      const failure = new Error(
-        request.status === 0
-          ? "The storage did not answer. See whether the line is up; the upload goes on where it was."
-          : `The storage answered ${request.status} to a part of the file.`,
-      );
-      // The parts are gone, or the import takes none any more.
-      failure.isFinal = request.status === 404;
+      const { status } = request;
+      const failure = new Refusal(status, {
+        detail: status
+          ? `The storage answered ${status} to a part of the file.`
+          : "The storage did not answer. See whether the line is up; the upload goes on where it was.",
+      });
+      // At 404 the parts are gone, or the import takes none any more.
+      failure.passes = status !== 404;
       failed(failure);
     };
     request.open(method, url);
@@ -145,11 +172,62 @@ function put({ method, url, headers }, slice, signal, told) {
   });
 }
 
-/** Waits for so many seconds, or until the line is there again. */
+/** Waits for so many seconds, or, where the line is down, until it is up again; gives whether it is. */
 function rest(seconds, signal) {
   return new Promise((done, failed) => {
-    const timer = setTimeout(done, seconds * 1000);
-    window.addEventListener("online", done, { once: true });
-    signal.addEventListener("abort", () => (clearTimeout(timer), failed(signal.reason)), { once: true });
+    if (navigator.onLine) setTimeout(done, seconds * 1000);
+    window.addEventListener("online", done, { once: true, signal });
+    signal.addEventListener("abort", () => failed(signal.reason), { once: true });
   });
+}
+
+/**
+ * Sends the file of an import, shows how it goes, and then goes to the import. Cancelling cancels the import too. What
+ * has failed for good can be begun anew where it was.
+ */
+export async function sending(id, file) {
+  const stop = new AbortController();
+  const seen = [];
+  let drawn = 0;
+  const told = (sent, failure) => {
+    const now = performance.now();
+    seen.push([now, sent]);
+    while (now - seen[0][0] > WINDOW_MS) seen.shift();
+    if (now - drawn < 200 && sent < file.size && !failure) return;
+    drawn = now;
+    const [[since, before]] = seen;
+    const rate = now - since > 500 ? ((sent - before) * 1000) / (now - since) : 0;
+    $("sent").value = file.size ? sent / file.size : 1;
+    const how = rate > 0 ? `, ${bytes(rate)}/s, ${span(((file.size - sent) * 1000) / rate)} left` : "";
+    $("sent-text").textContent = `${bytes(sent)} of ${bytes(file.size)}${failure ? `. ${failure.message}` : how}`;
+    progress(`${bytes(sent)} of ${bytes(file.size)} sent`);
+  };
+  const leave = () => {
+    location.replace(link("import", { id }));
+    return new Promise(() => {});
+  };
+  const cancel = async () => {
+    await post(`${path("imports", id)}/cancel`);
+    drop(id);
+    return leave();
+  };
+  $("stop-sending").onclick = async () => {
+    if (!(await confirmed("Cancel the upload?", "What was sent is dropped, and the import is cancelled.", "Cancel the upload"))) return;
+    if ($("go-on").hidden) stop.abort(new Error("The upload was cancelled."));
+    else run(cancel);
+  };
+  $("go-on").onclick = () => run(() => sending(id, file));
+  show($("go-on"), false);
+  show($("sending"));
+  $("sending-title").focus();
+  try {
+    await send(id, file, told, stop.signal);
+  } catch (failure) {
+    if (failure.code !== "already_uploaded") {
+      show($("go-on"));
+      if (!stop.signal.aborted) throw failure;
+      await cancel();
+    }
+  }
+  return leave();
 }

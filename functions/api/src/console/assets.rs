@@ -62,7 +62,6 @@ assets! {
     "page.js": MODULE,
     "records.js": MODULE,
     "sample.js": MODULE,
-    "sending.js": MODULE,
     "sign-in.js": MODULE,
     "upload.js": MODULE,
     "webhooks.js": MODULE,

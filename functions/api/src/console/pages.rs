@@ -112,7 +112,7 @@ fn shell(page: &Page) -> Markup {
                     ((page.body)())
                     p #status role="status" {}
                 }
-                dialog #confirm aria-labelledby="confirm-title" {
+                dialog #confirm aria-labelledby="confirm-title" aria-describedby="confirm-text" {
                     h2 #confirm-title {}
                     p #confirm-text {}
                     div.actions {

@@ -54,12 +54,13 @@ pub(super) fn body() -> Markup {
                 h2 #kind-title { "Kind" }
                 div.bar {
                     div { label for="kind" { "Kind of records" } select #kind name="kind" {} }
-                    p #kind-note.hint {}
+                    p #kind-note.hint role="status" {}
                 }
+                div #missing role="status" {}
             }
             section aria-labelledby="reading-title" {
                 h2 #reading-title { "How it is read" }
-                p #detected {}
+                p #detected role="status" {}
                 ul #notes.notes {}
                 details #reading {
                     summary { "Change how it is read" }
@@ -132,9 +133,8 @@ pub(super) fn body() -> Markup {
             }
             section aria-labelledby="columns-title" {
                 h2 #columns-title { "Columns" }
-                div #missing {}
                 details #columns {
-                    summary #columns-sum {}
+                    summary { span #columns-sum role="status" {} }
                     (table("mapping", "Columns of the file and the fields that they are", &[
                         "Column", "#Filled", "Field", "Samples",
                     ]))
@@ -185,10 +185,13 @@ pub(super) fn body() -> Markup {
 pub(super) fn sending() -> Markup {
     html! {
         section #sending hidden aria-labelledby="sending-title" {
-            h2 #sending-title { "Upload" }
+            h2 #sending-title tabindex="-1" { "Upload" }
             progress #sent max="1" value="0" aria-label="Bytes sent" {}
             p #sent-text {}
-            div.actions { button #stop-sending type="button" { "Cancel the upload" } }
+            div.actions {
+                button #go-on.primary type="button" hidden { "Go on" }
+                button #stop-sending type="button" { "Cancel the upload" }
+            }
         }
     }
 }
