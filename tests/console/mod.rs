@@ -2,6 +2,7 @@
 
 mod browser;
 mod console;
+mod figures;
 mod hostile;
 mod itself;
 mod journeys;

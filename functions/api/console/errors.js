@@ -30,6 +30,7 @@ function line(id, group) {
   return copy("t-group", {
     code: group.code,
     field: group.field ?? "the row",
+    example: group.examples.slice(0, 1).map(mark),
     errors: number(group.errors),
     rows: number(group.rows),
     ranges: ranges(group.ranges),
@@ -43,38 +44,46 @@ function line(id, group) {
 
 async function openGroup(id, group) {
   opener = document.activeElement;
-  open = { id, group, cursor: "", shown: 0 };
+  const mine = { id, group, cursor: "", shown: group.examples.length };
+  open = mine;
   $("cells-title").textContent = `${group.code}${group.field ? `, ${group.field}` : ""}`;
-  $("cells-list").tBodies[0].replaceChildren();
-  show($("cells-list").parentElement);
+  fill("cells-list", group.examples.map(cell));
   show($("cells"));
-  await more();
   $("cells-title").focus();
+  await more();
 }
 
 /** Adds the next rows of the open group. */
 async function more() {
-  const { id, group } = open;
-  const until = open.shown + SHOWN;
-  for (let asked = 0; open.cursor !== null && open.shown < until && asked < MOST_REQUESTS; asked += 1) {
-    const page = await get(`${path("imports", id)}/errors`, { limit: 100, cursor: open.cursor });
-    open.cursor = page.next_cursor;
-    const its = page.errors.filter((error) => error.code === group.code && plain(error.field) === group.field);
-    open.shown += its.length;
+  const mine = open;
+  const { id, group } = mine;
+  const place = ({ row, field }) => `${row} ${field}`;
+  const there = new Set(group.examples.map(place));
+  const isOther = (error) => error.code === group.code && plain(error.field) === group.field && !there.has(place(error));
+  const until = Math.min(mine.shown + SHOWN, group.errors);
+  for (let asked = 0; mine.cursor !== null && mine.shown < until && asked < MOST_REQUESTS; asked += 1) {
+    const page = await get(`${path("imports", id)}/errors`, { limit: 100, cursor: mine.cursor });
+    // Another group has been opened.
+    if (open !== mine) return;
+    mine.cursor = page.next_cursor;
+    const its = page.errors.filter(isOther);
+    mine.shown += its.length;
     $("cells-list").tBodies[0].append(...its.map(cell));
+    show($("cells-list").parentElement);
   }
-  show($("more-cells"), open.cursor !== null && open.shown < group.errors);
+  show($("more-cells"), mine.cursor !== null && mine.shown < group.errors);
 }
+
+/** What stands in a cell. */
+const mark = ({ value }) => make("mark", { class: value ? null : "none" }, value === null ? "nothing" : value || "empty");
 
 function cell(error) {
   const field = error.field ? [make("span", { class: "field" }, error.field), " "] : [];
-  const mark = make("mark", {}, error.value === null ? "nothing" : error.value === "" ? "empty" : error.value);
-  if (!error.value) mark.className = "none";
   return copy("t-cell", {
     row: number(error.row) + (error.source_row ? `, first ${number(error.source_row)}` : ""),
     line: number(error.line),
     key: error.key ?? "–",
-    cell: [...field, mark],
+    cell: [...field, mark(error)],
     message: prose(error.message),
   });
 }

@@ -1,5 +1,7 @@
 // Fields of kinds: which one a column may be, what may stand in one, and what it would be by its samples.
 
+import { value } from "./words.js";
+
 /** A name without its case, accents, spaces, `_`, `-` and `.`, as the API matches columns. */
 export const normalised = (name) =>
   name
@@ -33,12 +35,12 @@ export function rules(field, schema) {
   if (keyOf(schema).includes(field.name)) said.push("part of the key");
   if (must) said.push("must hold a value");
   if (unique) said.push("each value once");
-  if (minimum !== undefined) said.push(`at least ${minimum}`);
-  if (maximum !== undefined) said.push(`at most ${maximum}`);
-  if (minLength !== undefined) said.push(`at least ${minLength} characters`);
-  if (maxLength !== undefined) said.push(`at most ${maxLength} characters`);
-  if (field.maxScale !== undefined) said.push(`at most ${field.maxScale} digits after the point`);
-  if (words) said.push(`one of ${words.join(", ")}`);
+  if (minimum !== undefined) said.push(`at least ${value(minimum)}`);
+  if (maximum !== undefined) said.push(`at most ${value(maximum)}`);
+  if (minLength !== undefined) said.push(`at least ${value(minLength)} characters`);
+  if (maxLength !== undefined) said.push(`at most ${value(maxLength)} characters`);
+  if (field.maxScale !== undefined) said.push(`at most ${value(field.maxScale)} digits after the point`);
+  if (words) said.push(`one of ${words.map(value).join(", ")}`);
   if (pattern) said.push(`as the pattern ${pattern} says`);
   if (field.format && field.format !== "default") said.push(`in the format ${field.format}`);
   if (field.default !== undefined) said.push(`if it is not there: ${JSON.stringify(field.default)}`);

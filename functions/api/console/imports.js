@@ -27,8 +27,8 @@ start(async () => {
   show($("all"), isFiltered);
   const { found, next } = await look(filter, cursor);
   fill("list", found.map(row));
-  pages("imports", query, next);
-  const isEmpty = found.length === 0 && !cursor;
+  pages("imports", query, next, found.length);
+  const isEmpty = found.length === 0 && next === null && !cursor;
   if (isEmpty) $("empty").replaceChildren(copy(isFiltered ? "t-none-fits" : "t-none"));
   show($("empty"), isEmpty);
 });

@@ -37,6 +37,7 @@ function row(key) {
       if (!(await confirmed("Revoke the key?", text, "Revoke"))) return;
       await remove(path("keys", key.id));
       await list();
+      $("list").parentElement.focus();
       say("The key is revoked.");
     });
   return line;
@@ -46,6 +47,6 @@ on($("make"), "submit", async () => {
   const scopes = [...document.querySelectorAll("[name=scope]:checked")].map(({ value }) => value);
   const made = await post("keys", { account, scopes, label: $("label").value || undefined });
   $("make").reset();
-  await list();
   await once(made.token);
+  await list();
 });

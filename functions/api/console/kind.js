@@ -1,6 +1,6 @@
 // One kind: its fields in words, its versions and what changed between them.
 
-import { all, ask, get, path, remove } from "./api.js";
+import { all, ask, digits, exact, path, remove } from "./api.js";
 import { $, fill, make, options, show } from "./dom.js";
 import { differences, rules } from "./fields.js";
 import { confirmed, link, on, query, start } from "./page.js";
@@ -12,7 +12,7 @@ const its = path("kinds", name ?? "");
 start(async () => {
   const answer = await ask("GET", its);
   const version = Number(answer.headers.get("penstock-kind-version") ?? 0);
-  const schema = await answer.json();
+  const schema = await digits(answer);
   document.title = `${name} – Penstock`;
   $("name").textContent = schema.title ?? name;
   const parts = [make("code", {}, name), version ? `, version ${version}` : ", a bundled kind"];
@@ -49,7 +49,7 @@ async function versions() {
 
 async function compare() {
   const [before, after] = [$("before").value, $("after").value];
-  const [was, is] = await Promise.all([before, after].map((version) => get(`${its}/versions/${path(version)}`)));
+  const [was, is] = await Promise.all([before, after].map((version) => exact(`${its}/versions/${path(version)}`)));
   const changed = differences(was, is);
   const others = ["title", "description", "primaryKey", "additionalFields", "reading", "columnNames", "missingValues"].filter(
     (member) => JSON.stringify(was[member]) !== JSON.stringify(is[member]),

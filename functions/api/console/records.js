@@ -3,7 +3,7 @@
 import { all, exact, get, path, post, remove } from "./api.js";
 import { $, copy, fill, head, make, options, set, show } from "./dom.js";
 import { keyOf } from "./fields.js";
-import { confirmed, link, on, pages, query, run, start } from "./page.js";
+import { confirmed, link, on, pages, query, start } from "./page.js";
 import { number, status, time, value } from "./words.js";
 
 /** Fields that a list has columns for; the record has all. */
@@ -96,7 +96,7 @@ async function list() {
       ),
     ),
   );
-  pages("records", query, page.next_cursor);
+  pages("records", query, page.next_cursor, page.records.length);
   const isEmpty = page.records.length === 0 && page.next_cursor === null && !cursor;
   if (isEmpty) $("empty").replaceChildren(copy("t-none", { new: { href: link("new", { kind }) } }));
   show($("empty"), isEmpty);
@@ -107,11 +107,18 @@ async function list() {
 
 const UNFINISHED = ["pending", "processing"];
 
+let timer = 0;
+
 /** Shows the exports, and looks again while one of them goes on. */
 async function exports() {
   const { exports: found } = await get("exports", { limit: 20 });
   fill("exports-list", found.map(exported));
-  if (found.some(({ status }) => UNFINISHED.includes(status))) setTimeout(() => run(exports), 2000);
+  if (found.some(({ status }) => UNFINISHED.includes(status))) later();
+}
+
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(() => exports().catch(later), 2000);
 }
 
 const exported = (its) => {
@@ -121,9 +128,11 @@ const exported = (its) => {
     status: status(its.status),
     records: number(its.records),
     created: time(its.created_at),
-    link: { href: its.url ?? "", "aria-label": `Download ${its.kind}, ${its.format}` },
+    download: { "aria-label": `Download ${its.kind}, ${its.format}` },
   });
-  if (!its.url) row.querySelector("a").replaceWith(its.failure?.message ?? "");
+  const button = row.querySelector("button");
+  if (its.url) on(button, "click", async () => location.assign((await get(path("exports", its.id))).url));
+  else button.replaceWith(its.failure?.message ?? "");
   return row;
 };
 

@@ -1,6 +1,6 @@
 // How the begin of a file is read, as the API tells it.
 
-import { ask, path } from "./api.js";
+import { ask, digits, path } from "./api.js";
 
 /** Bytes of a file that are looked at; enough for the thousand rows on which the API looks. */
 const SAMPLE_BYTES = 256 * 1024;
@@ -19,13 +19,14 @@ export async function preview(kind, { file, from }, { format, options }) {
   let said = JSON.stringify(options);
   if (said.length > OPTIONS_CHARS) said = JSON.stringify({ ...options, mapping: undefined });
   const query = { from, filename: file?.name, format, options: said === "{}" ? "" : said };
+  let raw;
   if (file) {
     const isArchive = (await file.slice(0, 2).text()) === "PK";
     const bytes = isArchive && file.size <= WHOLE_BYTES ? WHOLE_BYTES : SAMPLE_BYTES;
     query.whole = file.size <= bytes ? "true" : "";
-    return (await ask("POST", `${path("kinds", kind)}/preview`, { query, raw: file.slice(0, bytes) })).json();
+    raw = file.slice(0, bytes);
   }
-  return (await ask("POST", `${path("kinds", kind)}/preview`, { query })).json();
+  return digits(await ask("POST", `${path("kinds", kind)}/preview`, { query, raw }));
 }
 
 /** How many of the rows that were looked at have a value in a column, in percent. */

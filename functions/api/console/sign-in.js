@@ -9,6 +9,7 @@ const to = /^[a-z-]+(\?[^#]*)?$/.test(query.to ?? "") && !query.to.startsWith("s
 
 on($("sign-in"), "submit", async () => {
   const key = $("key").value.trim();
+  if (!/^[!-~]+$/.test(key)) throw new Error("A key has letters, digits and ASCII signs alone. Copy it anew, with nothing around it.");
   try {
     await ask("GET", "imports", { query: { limit: 1 }, as: key });
   } catch (refusal) {

@@ -20,7 +20,6 @@ start(async () => {
 
 async function list() {
   const { webhooks } = await get("webhooks");
-  show($("empty"), webhooks.length === 0);
   fill(
     "list",
     webhooks.map((webhook) =>
@@ -83,6 +82,7 @@ function row(delivery) {
     await post(`${its}/deliveries/${path(delivery.id)}/resend`);
     say("The delivery is ordered again.");
     await deliveries();
+    $("one-title").focus();
   });
   return line;
 }
@@ -102,8 +102,8 @@ on($("rotate"), "click", async () => {
   const text = "The secret before it signs as well for 24 hours.";
   if (!(await confirmed("Make a new secret?", text, "Make a new secret"))) return;
   const { secret } = await post(`${its}/rotate`);
-  await one();
   await once(secret);
+  await one();
 });
 
 on($("delete"), "click", async () => {
@@ -122,6 +122,6 @@ on($("make"), "submit", async () => {
     events: chosen.length ? chosen : undefined,
   });
   $("make").reset();
-  await list();
   if (made.secret) await once(made.secret);
+  await list();
 });

@@ -47,6 +47,7 @@ pub(super) fn records() -> Markup {
                 div.actions { button type="submit" { "Export these records" } }
             }
             (table("exports-list", "Exports, the newest first", &["Kind", "Format", "Status", "#Records", "Ordered", ""]))
+            p #exports-list-none hidden { "No export yet. Order one above." }
         }
         template #t-none {
             h3 { "No record of this kind" }
@@ -59,7 +60,7 @@ pub(super) fn records() -> Markup {
                 td { span.status data-is="status" {} }
                 td.number data-is="records" {}
                 td { time data-is="created" {} }
-                td { a href="" download data-is="link" { "Download" } }
+                td { button type="button" data-is="download" { "Download" } }
             }
         }
     }

@@ -103,7 +103,7 @@ fn wrong() -> Markup {
             h2 #wrong-title { "What went wrong" }
             p #wrong-text {}
             (table("groups", "Errors by code and field", &[
-                "Error", "Field", "#Errors", "#Rows", "Where", "What to do", "",
+                "Error", "Field", "Example", "#Errors", "#Rows", "Where", "What to do", "",
             ]))
             section #cells hidden aria-labelledby="cells-title" {
                 h3 #cells-title tabindex="-1" {}
@@ -169,6 +169,7 @@ fn templates() -> Markup {
             tr {
                 th scope="row" { code data-is="code" {} }
                 td data-is="field" {}
+                td data-is="example" {}
                 td.number data-is="errors" {}
                 td.number data-is="rows" {}
                 td data-is="ranges" {}

@@ -11,7 +11,7 @@ pub(super) fn sign_in() -> Markup {
         form #sign-in {
             div {
                 label for="key" { "API key" }
-                input #key type="password" required autocomplete="current-password" spellcheck="false"
+                input #key type="password" required autocomplete="off" spellcheck="false"
                     aria-describedby="key-hint";
             }
             p #key-hint.hint { "It reads " code { "<id>.<secret>" } ". It is kept for this tab until you sign out or close \
@@ -47,6 +47,7 @@ pub(super) fn keys() -> Markup {
             div.actions { button type="submit" { "Show" } }
         }
         (table("list", "API keys", &["Key", "Label", "Scopes", "Created", "State", ""]))
+        p #list-none hidden { "No key yet. " a href="#make" { "Make one" } "." }
         section aria-labelledby="make-title" {
             h2 #make-title { "New key" }
             form #make {
@@ -109,7 +110,7 @@ pub(super) fn webhooks() -> Markup {
     html! {
         h1 { "Webhooks" }
         p { "An endpoint is told what happens to imports and exports." }
-        div #empty hidden { p { "No endpoint yet. Make one below." } }
+        p #list-none hidden { "No endpoint yet. " a href="#make" { "Make one" } "." }
         (table("list", "Endpoints", &["URL", "Events", "State", "Created", "Description"]))
         section #one hidden aria-labelledby="one-title" {
             h2 #one-title tabindex="-1" {}
@@ -123,6 +124,7 @@ pub(super) fn webhooks() -> Markup {
             (table("deliveries", "Deliveries of the last 30 days, the newest first", &[
                 "Event", "When", "State", "Last attempt", "#Attempts", "",
             ]))
+            p #deliveries-none hidden { "No delivery yet. Send a test event." }
             (pager())
         }
         section aria-labelledby="make-title" {
