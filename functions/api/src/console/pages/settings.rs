@@ -47,9 +47,9 @@ pub(super) fn keys() -> Markup {
             div.actions { button type="submit" { "Show" } }
         }
         (table("list", "API keys", &["Key", "Label", "Scopes", "Created", "State", ""]))
-        p #list-none hidden { "No key yet. " a href="#make" { "Make one" } "." }
         section aria-labelledby="make-title" {
             h2 #make-title { "New key" }
+            p #list-none hidden { "This account has no key yet. Make one here." }
             form #make {
                 div.bar { div { label for="label" { "Label" } input #label maxlength="255" autocomplete="off"; } }
                 fieldset {
