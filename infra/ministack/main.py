@@ -135,6 +135,16 @@ def keys(api, cloud):
     return admin
 
 
+def doctor(cloud, rest_api):
+    """The command finds nothing that differs. It names the API by its path, since its own name is on no network."""
+    url = f"{cloud.url}/_aws/execute-api/{rest_api}/live"
+    environment = {"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url, **CREDENTIALS}
+    command = [ROOT / "target/debug/penstock", "doctor", "--stack", STACK, "--url", url]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"doctor: {done.returncode}: {done.stdout}{done.stderr}"
+    return f"{len(done.stdout.splitlines())} looks, none differs"
+
+
 def native(api):
     """Create, presigned PUT, S3 event, chunks, validation, status, errors, rejected file; once and no second time."""
     rows = b"sku,name,brand,cost\n" + b"".join(b"TV-%05d,Television %d,Acme,%d.99\n" % (n, n, n) for n in range(1, ROWS))
@@ -469,6 +479,8 @@ def run(cloud, gateway, folder):
     api = Api(cloud, outputs["ApiUrl"])
     with step("make the first admin key, and a shop's"):
         admin = keys(api, cloud)
+    with step("penstock doctor"):
+        told(doctor(cloud, resources["RestApi"]))
     sweeper = Sweeper(cloud, resources, folder)
     with step("pages of one other origin"):
         origins(api, cloud, outputs)

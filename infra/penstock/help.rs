@@ -313,3 +313,11 @@ Examples:
 pub(crate) const ACCOUNTS_REMOVAL: &str = "\
 Examples:
   penstock accounts removal shop --json | jq .removed";
+
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  penstock doctor --stack imports            after a deployment, with AWS credentials and no key
+  penstock doctor --profile shop             with a key of import:read, import:write, import:delete, record:delete
+  penstock doctor --stack imports --json | jq -r 'select(.ok | not) | .look'
+
+Exit codes: 0 all is as it should be, 1 it is not.";

@@ -20,6 +20,7 @@ mod check;
 mod cost;
 mod course;
 mod dev;
+mod doctor;
 mod export;
 mod exports;
 mod file;
@@ -258,6 +259,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Examines a service: imports files of its own, looks at everything that follows from them, and removes what it
+    /// made. Exits with 1 if anything is not as it should be.
+    #[command(after_help = help::DOCTOR)]
+    Doctor(doctor::DoctorArgs),
     /// Runs the local cloud until it is interrupted.
     #[command(after_help = help::DEV)]
     Dev(dev::DevArgs),
@@ -373,6 +378,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Accounts { command } => accounts::run(command).await,
         Command::Login(args) => profile::login(args).await,
         Command::Logout { profile, json } => profile::logout(&profile, json),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Cost(args) => cost::run(args).await,

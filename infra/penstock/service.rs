@@ -67,6 +67,11 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 impl Service {
+    /// The URL of `--url`, if it is given.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     /// A client of the service.
     ///
     /// # Errors

@@ -44,6 +44,22 @@ fn outputs_of_variables() -> HashMap<&'static str, String> {
 /// # Errors
 /// There are no credentials, no region, no such stack, or none of this version.
 pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
+    deployed(stack).await.map(|deployed| deployed.settings)
+}
+
+/// A stack as a command sees it.
+pub(crate) struct Deployed {
+    /// Those of its functions, with the operator's credentials and region.
+    pub(crate) settings: Settings,
+    /// Its output `ApiUrl`, if it has one.
+    pub(crate) api_url: Option<String>,
+}
+
+/// As [`settings`], with where the stack is asked.
+///
+/// # Errors
+/// There are no credentials, no region, no such stack, or none of this version.
+pub(crate) async fn deployed(stack: &str) -> anyhow::Result<Deployed> {
     let aws = aws::found().await?;
     let outputs = outputs(stack, &aws).await?;
     let of_variables = outputs_of_variables();
@@ -56,7 +72,7 @@ pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
         None if name == "AWS_REGION" => Some(region.clone()),
         None => variable(name),
     });
-    Ok(settings?)
+    Ok(Deployed { settings: settings?, api_url: outputs.get("ApiUrl").cloned() })
 }
 
 /// The stack's outputs by name, as `DescribeStacks` of CloudFormation's Query API gives them

@@ -3,6 +3,7 @@
 mod again;
 mod completions;
 mod corrects;
+mod doctor;
 mod exports;
 mod gate;
 mod imports;
