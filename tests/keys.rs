@@ -160,11 +160,12 @@ async fn what_is_no_key_is_refused() {
     stack.stop().await;
 }
 
-/// CloudFormation, as far as `keys bootstrap` asks it: the outputs of one stack, for a signed request.
-async fn cloudformation(outputs: String) -> String {
+/// CloudFormation, as far as `keys bootstrap` asks it: the outputs of one stack, for a request signed with a key.
+pub(crate) async fn cloudformation(outputs: String, key: &'static str) -> String {
     let answer = async move |RawQuery(query): RawQuery, headers: HeaderMap| {
         let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        assert!(signed.starts_with("AWS4-HMAC-SHA256 ") && signed.contains("/cloudformation/"), "{signed}");
+        let is_signed = signed.starts_with(&format!("AWS4-HMAC-SHA256 Credential={key}/"));
+        assert!(is_signed && signed.contains("/cloudformation/"), "{signed}");
         if query.is_some_and(|query| query.contains("StackName=imports")) {
             return (StatusCode::OK, outputs);
         }
@@ -178,9 +179,8 @@ async fn cloudformation(outputs: String) -> String {
     url
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_key_of_a_stack_is_made_with_its_outputs() {
-    let stack = Stack::start().await;
+/// What CloudFormation says of a stack.
+pub(crate) fn described(stack: &Stack) -> String {
     let variables = [
         ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName".to_owned()),
         ("PENSTOCK_RECORDS_TABLE", "RecordsTableName".to_owned()),
@@ -194,11 +194,17 @@ async fn the_first_key_of_a_stack_is_made_with_its_outputs() {
         format!("<member><OutputKey>{output}</OutputKey><OutputValue>{}</OutputValue></member>", value(variable))
     };
     let outputs: String = variables.into_iter().chain(queues).map(output).collect();
-    let described = format!(
+    format!(
         "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><Outputs>{outputs}</Outputs></member></Stacks>\
          </DescribeStacksResult></DescribeStacksResponse>"
-    );
-    let endpoint = cloudformation(described).await;
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_key_of_a_stack_is_made_with_its_outputs() {
+    let stack = Stack::start().await;
+    let environment = stack.cloud.environment();
+    let endpoint = cloudformation(described(&stack), "AKIALOCALAPI").await;
     let bootstrap = async |name: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
         command.args(["keys", "bootstrap", "--stack", name]).env("AWS_ENDPOINT_URL_CLOUDFORMATION", &endpoint);

@@ -26,9 +26,13 @@ use crate::support::{
     files, http,
     receiver::{Manner, Receiver},
     storage,
+    sts::Sts,
     tenant::key_of,
     until, upload,
 };
+
+/// As whom the api signs for clients, and the role for that.
+const SIGNER: &str = "signer";
 
 /// What Lambda does in a function's name: it polls the queues, writes logs and traces, and hands over what failed.
 const OF_LAMBDA: [&str; 7] = [
@@ -40,6 +44,9 @@ const OF_LAMBDA: [&str; 7] = [
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 ];
+
+/// What S3, SQS and DynamoDB do in a role's name, where they are given keys.
+const OF_SERVICES: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 /// What is allowed and not done here, and why it is needed all the same.
 const NOT_STAGED: [(&str, &str, &str, &str); 8] = [
@@ -65,15 +72,20 @@ fn local(resource: &str) -> Option<String> {
         return Some(queue.to_string());
     }
     let name = match resource {
-        "!GetAtt ImportsTable.Arn" => "penstock-imports".to_owned(),
-        "!Sub ${ImportsTable.Arn}/index/due" => "penstock-imports/index/due".to_owned(),
-        "!GetAtt RecordsTable.Arn" => "penstock-records".to_owned(),
+        index if index.contains(":table/${Table}/index/due\n") => "penstock-imports/index/due".to_owned(),
+        imports if imports.contains(":table/${Table}\n") && imports.ends_with("!Ref ImportsTable") => {
+            "penstock-imports".to_owned()
+        }
+        records if records.contains(":table/${Table}\n") && records.ends_with("!Ref RecordsTable") => {
+            "penstock-records".to_owned()
+        }
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
         "!Sub ${UploadsBucket.Arn}/refused/*" => uploads("/refused"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
         "!Sub ${ResultsBucket.Arn}/exports/*" => "results/exports".to_owned(),
         "!GetAtt ResultsBucket.Arn" => "results".to_owned(),
+        "!GetAtt SignerRole.Arn" => SIGNER.to_owned(),
         bus if bus.ends_with(":event-bus/${EventBus}") => "penstock".to_owned(),
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
@@ -96,26 +108,33 @@ fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// What each function's role allows.
+/// What each function's role allows, and that which signs for the api.
 fn allowed() -> BTreeSet<Call> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
     let template: Value = yaml_serde::from_str(&std::fs::read_to_string(path).expect("the template")).expect("YAML");
     let mut allowed = BTreeSet::new();
-    for function in FunctionName::ALL {
-        let role = function.logical_id("Role");
-        let policies = &template["Resources"][role.as_str()]["Properties"]["Policies"];
-        let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
-        for statement in statements {
+    let resources = template["Resources"].as_mapping().expect("resources");
+    let roles = FunctionName::ALL.map(|function| (function.to_string(), function.logical_id("Role")));
+    for (function, role) in roles.into_iter().chain([(SIGNER.to_owned(), "SignerRole".to_owned())]) {
+        let policies = list(&template["Resources"][role.as_str()]["Properties"]["Policies"]);
+        // Those that stand apart.
+        let is_of_role = |policy: &&Value| {
+            policy["Type"] == "AWS::IAM::Policy"
+                && list(&policy["Properties"]["Roles"]).iter().any(|of| shown(of) == format!("!Ref {role}"))
+        };
+        let apart = resources.values().filter(is_of_role).map(|policy| &policy["Properties"]);
+        let documents = policies.into_iter().chain(apart).map(|policy| &policy["PolicyDocument"]["Statement"]);
+        for statement in documents.flat_map(list) {
             // One that stands under a condition, as it is where the condition holds.
             let statement = if let Value::Tagged(tagged) = statement { &tagged.value[1] } else { statement };
             for action in list(&statement["Action"]).into_iter().map(|action| action.as_str().expect("an action")) {
                 assert!(!action.contains('*'), "{role}: {action}");
-                if OF_LAMBDA.contains(&action) {
+                if OF_LAMBDA.contains(&action) || OF_SERVICES.contains(&action) {
                     continue;
                 }
                 for resource in list(&statement["Resource"]).into_iter().filter_map(|resource| local(&shown(resource)))
                 {
-                    let (function, action) = (function.to_string(), action.to_owned());
+                    let (function, action) = (function.clone(), action.to_owned());
                     allowed.insert(Call { function, action, resource });
                 }
             }
@@ -410,11 +429,15 @@ async fn run_replaces(stack: &Stack) {
 /// for.
 async fn run_badly(crashes: &Path, calls: &mut BTreeSet<Call>) {
     let with = async |change: fn(&mut Options)| {
-        stack_with_crashes_and(crashes, |options| {
+        let sts = Sts::start().await;
+        let stack = stack_with_crashes_and(crashes, |options| {
             options.proxy = true;
+            sts.signs_for(options);
             change(options);
         })
-        .await
+        .await;
+        sts.knows(&stack);
+        stack
     };
     // An upload of which nobody was told, and an id without one.
     let stack = with(|options| options.faults.event_lost = 1.0).await;
@@ -517,17 +540,21 @@ async fn finish(stack: Stack, calls: &mut BTreeSet<Call>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_allow_what_the_functions_do_and_nothing_else() {
     let crashes = tempfile::tempdir().expect("a folder");
+    let sts = Sts::start().await;
     let stack = stack_with_crashes_and(crashes.path(), |options| {
         options.proxy = true;
         options.bus = true;
+        sts.signs_for(options);
         options.environment.push(("PENSTOCK_RATE_LIMITS".into(), "algure.all.account=1000/60".into()));
     })
     .await;
+    sts.knows(&stack);
     run(&stack, crashes.path()).await;
     run_webhooks(&stack).await;
     stack.cloud.quiet().await;
     let mut made = BTreeSet::new();
     finish(stack, &mut made).await;
+    made.extend(sts.calls());
     run_badly(crashes.path(), &mut made).await;
     let allowed = allowed();
     let is_the_tests = |call: &&Call| {

@@ -73,8 +73,11 @@ class Cloud:
     It and the processes that it starts are one session and process group, and end with it.
     """
 
+    # Below which name each deployed API has its own.
+    domain = "localhost"
+
     def command(self):
-        """The program, which is installed beside this Python, and its arguments."""
+        """The program, which is installed beside this Python if it has no path, and its arguments."""
         raise NotImplementedError
 
     def variables(self):
@@ -84,6 +87,7 @@ class Cloud:
     def __init__(self, folder):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        folder.mkdir(exist_ok=True)
         self.log = open(folder / "log", "wb")
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), **CREDENTIALS, **self.variables()}
         program, *arguments = self.command()
@@ -147,6 +151,83 @@ class Ministack(Cloud):
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
         }
+
+
+class Gateway(Cloud):
+    """API Gateway of LocalStack's core, in front of another cloud's functions and buckets (gateway.py). It starts no other process."""
+
+    domain = "localhost.localstack.cloud"
+
+    def __init__(self, folder, environment, cloud):
+        """`environment` is the virtual environment that LocalStack's core is installed in."""
+        self.python, self.behind, self.folder = environment / "bin" / "python", cloud, folder
+        super().__init__(folder)
+
+    def command(self):
+        return [self.python, ROOT / "infra" / "ministack" / "gateway.py", self.behind.url]
+
+    def variables(self):
+        return {
+            "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
+            "SERVICES": "apigateway,sts",
+            "STRICT_SERVICE_LOADING": "1",
+            # In the time that the other cloud takes to make the stack.
+            "EAGER_SERVICE_LOADING": "1",
+            "FILESYSTEM_ROOT": str(self.folder / "root"),
+            # It listens nowhere else, asks no host of its makers, and tells them nothing.
+            "DNS_ADDRESS": "0",
+            "DISABLE_EVENTS": "1",
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+        }
+
+
+class Resolved:
+    """A value of the stack's template, once SAM has transformed it, as CloudFormation gives it to a resource."""
+
+    def __init__(self, cloud, resources):
+        self.cloud, self.resources = cloud, resources
+        stack = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        self.pseudo = {
+            "AWS::StackId": stack["StackId"],
+            "AWS::StackName": STACK,
+            "AWS::Partition": "aws",
+            "AWS::Region": REGION,
+        }
+
+    def arn(self, resource):
+        """That of a function or a role, the only ones that are asked for."""
+        name = self.resources[resource]
+        if resource.endswith("Function"):
+            return self.cloud.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+        return self.cloud.client("iam").get_role(RoleName=name)["Role"]["Arn"]
+
+    def named(self, name, more):
+        """What stands for a name in `Fn::Sub`, or for a reference."""
+        if name in more:
+            return self.of(more[name])
+        if name.endswith(".Arn"):
+            return self.arn(name.removesuffix(".Arn"))
+        return self.pseudo[name] if name in self.pseudo else self.resources[name]
+
+    def of(self, value):
+        match value:
+            case {"Ref": name}:
+                return self.named(name, {})
+            case {"Fn::GetAtt": [resource, "Arn"]}:
+                return self.arn(resource)
+            case {"Fn::Sub": [text, more]}:
+                return re.sub(r"\$\{([\w:.]+)\}", lambda name: self.named(name[1], more), text)
+            case {"Fn::Sub": text}:
+                return self.of({"Fn::Sub": [text, {}]})
+            case {"Fn::Select": [index, values]}:
+                return self.of(values)[int(index)]
+            case {"Fn::Split": [at, text]}:
+                return self.of(text).split(at)
+            case dict():
+                return {name: self.of(member) for name, member in value.items()}
+            case list():
+                return [self.of(member) for member in value]
+        return value
 
 
 def package(cloud, template):

@@ -20,8 +20,9 @@ import threading
 import time
 import urllib.parse
 
+import algure
 import cloud as ministack
-from cloud import CREDENTIALS, ROOT, STACK, Ministack, interruptible, until
+from cloud import CREDENTIALS, ROOT, STACK, Gateway, Ministack, interruptible, until
 
 ENDED = {"completed", "completed_with_errors", "failed", "cancelled", "expired"}
 
@@ -49,13 +50,17 @@ def told(text):
 class Api:
     """The deployed API, through API Gateway."""
 
-    def __init__(self, cloud, outputs):
-        # https://{id}.execute-api.{region}.amazonaws.com/{stage} on AWS; here the same name, under localhost.
-        url = urllib.parse.urlsplit(outputs["ApiUrl"])
-        self.host = f"{url.hostname.split('.')[0]}.execute-api.localhost:{cloud.port}"
+    def __init__(self, cloud, url, token=None):
+        # https://{id}.execute-api.{region}.amazonaws.com/{stage} on AWS; here the same name, below another one.
+        url = urllib.parse.urlsplit(url)
+        self.host = f"{url.hostname.split('.')[0]}.execute-api.{cloud.domain}:{cloud.port}"
         self.stage = url.path.rstrip("/")
         self.port = cloud.port
-        self.token = None
+        self.token = token
+
+    def at(self, cloud, url):
+        """The same API as another emulator has it."""
+        return Api(cloud, url, self.token)
 
     def ask(self, method, path, body=None, headers=None, token=None):
         """An answer's status, headers and body, which is JSON where it can be."""
@@ -424,13 +429,8 @@ def tenant(api, admin, cloud, resources, sweeper):
     assert len(left) == 1 and "removal" in left[0], left
 
 
-def dialects(api, cloud, resources):
-    """One import by each of the dialects, each with its own way to send a key."""
-    key, secret = api.token.split(".", 1)
-    basic = {"authorization": "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()}
-    feed = b"code,description,stock,warehouseCode,locationCode,costPrice,packagingUnit\nA1,Lamp,3,W,L,1.5,1\n"
-    created = api.want(201, "POST", "/v1/products/import", headers=basic)
-    algure(api, cloud, resources, created["id"], feed, {**basic, "content-type": "text/csv"})
+def dialects(api):
+    """One import by each of the dialects but Algure's, each with its own way to send a key."""
     body, headers = multipart([("update_existing", "true")], "products.csv", b"ean,title\n4006381333931,Pen\n")
     created = api.want(201, "POST", "/api/v1/imports", body, headers)
     completed("ProductsManager", api, created["id"])
@@ -448,46 +448,6 @@ def dialects(api, cloud, resources):
     completed("Better Data", api, created["jobId"])
 
 
-def algure(api, cloud, resources, import_id, feed, headers):
-    """What AuthorizeFunction says of uploads; and an upload, which on AWS goes past Lambda."""
-    path = f"/v1/products/import/{import_id}"
-    wrong = {**headers, "authorization": "Basic " + base64.b64encode(b"key_0:0").decode()}
-    # By the authorizer; the form of the answer is a gateway response, which MiniStack does not read.
-    api.want(401, "PUT", path, feed, wrong)
-    request = {
-        "type": "REQUEST",
-        "methodArn": "arn:aws:execute-api:us-east-1:000000000000:api/live/PUT/v1/products/import/x",
-        "httpMethod": "PUT",
-        "headers": headers,
-        "pathParameters": {"id": import_id},
-        "requestContext": {"requestId": "r-1", "identity": {"sourceIp": "127.0.0.1"}},
-    }
-
-    def judged(**changes):
-        answer = cloud.client("lambda").invoke(FunctionName=resources["AuthorizeFunction"], Payload=json.dumps({**request, **changes}))
-        said = json.loads(answer["Payload"].read())
-        assert "FunctionError" not in answer, said
-        return said["context"]
-
-    accepted = judged()
-    assert (accepted["prefix"], accepted["name"], accepted["status"]) == ("uploads", import_id, "201"), accepted
-    for changes, status in [
-        ({"pathParameters": {"id": "imp_0"}}, "404"),
-        ({"headers": {**headers, "content-type": "image/png"}}, "415"),
-    ]:
-        refused = judged(**changes)
-        assert (refused["prefix"], refused["status"]) == ("refused", status), refused
-        assert "error" in json.loads(refused["body"]), refused
-    told("MiniStack has no REST -> S3 integration: the method PUT is taken from the deployed API, and the upload goes to ApiFunction")
-    gateway = cloud.client("apigateway")
-    rest_api = resources["RestApi"]
-    resource = next(r for r in gateway.get_resources(restApiId=rest_api, limit=500)["items"] if r["path"].endswith("/import/{id}"))
-    gateway.delete_method(restApiId=rest_api, resourceId=resource["id"], httpMethod="PUT")
-    api.want(201, "PUT", path, feed, headers)
-    completed("Algure", api, import_id)
-    assert judged()["status"] == "409", "an import takes one upload"
-
-
 def completed(how, api, import_id, rows=1, done="created"):
     """That an import ends well and has made this many records, or found them unchanged."""
     ended = api.ended(import_id)
@@ -495,7 +455,7 @@ def completed(how, api, import_id, rows=1, done="created"):
     told(f"{how}: {import_id} {ended['status']}, {rows} {done}")
 
 
-def run(cloud, folder):
+def run(cloud, gateway, folder):
     with step("MiniStack answers"):
         cloud.wait()
     with step("package"):
@@ -506,7 +466,7 @@ def run(cloud, folder):
         ministack.any_method(cloud, resources)
         ministack.numbers(cloud)
         ministack.unversioned(cloud, outputs)
-    api = Api(cloud, outputs)
+    api = Api(cloud, outputs["ApiUrl"])
     with step("make the first admin key, and a shop's"):
         admin = keys(api, cloud)
     sweeper = Sweeper(cloud, resources, folder)
@@ -525,7 +485,10 @@ def run(cloud, folder):
     with step("import a file by the form"):
         form(api)
     with step("one call of each dialect"):
-        dialects(api, cloud, resources)
+        dialects(api)
+    with step("Algure's upload past Lambda, through LocalStack's API Gateway"):
+        gateway.wait()
+        completed("Algure", api, algure.run(api, gateway, cloud, resources))
     with step("an expired upload"):
         expiry(api, sweeper)
     with step("a poison chunk is swept"):
@@ -536,24 +499,28 @@ def run(cloud, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep-logs", action="store_true", help="leave MiniStack's log where it is")
-    keep = parser.parse_args().keep_logs
+    parser.add_argument("--localstack", type=pathlib.Path, required=True, help="the virtual environment of LocalStack's core")
+    parser.add_argument("--keep-logs", action="store_true", help="leave the emulators' logs where they are")
+    arguments = parser.parse_args()
+    keep = arguments.keep_logs
     folder = pathlib.Path(tempfile.mkdtemp(prefix="penstock-ministack-"))
     began = time.monotonic()
-    cloud = None
+    clouds = []
     with interruptible() as ending:
         try:
-            cloud = Ministack(folder)
-            run(cloud, folder)
+            clouds.append(cloud := Ministack(folder))
+            # It takes some seconds to start, and is needed late.
+            clouds.append(gateway := Gateway(folder / "gateway", arguments.localstack, cloud))
+            run(cloud, gateway, folder)
         except BaseException:
             keep = True
             raise
         finally:
             ending()
-            if cloud:
+            for cloud in reversed(clouds):
                 cloud.stop()
             if keep:
-                print(f"MiniStack's log: {folder / 'log'}")
+                print(f"the emulators' logs: {folder / 'log'}, {folder / 'gateway' / 'log'}")
             else:
                 shutil.rmtree(folder)
     told(f"everything is as promised, after {time.monotonic() - began:.0f} s; nothing is left running")

@@ -46,7 +46,7 @@ pub(crate) struct DevArgs {
     /// The account whose key it is.
     #[arg(long, default_value = LOCAL_ACCOUNT)]
     account: String,
-    /// How long an upload URL is valid.
+    /// How long an upload URL is valid, in seconds, 2,700 at most.
     #[arg(long, env = "PENSTOCK_UPLOAD_TTL_SECONDS", default_value_t = penstock_model::limits::UPLOAD_TTL_SECONDS)]
     upload_ttl_seconds: u64,
     /// How many unfinished imports an account may have at once, 10,000 at most; a further one is refused with 429.

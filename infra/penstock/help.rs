@@ -267,7 +267,8 @@ Examples:
 
 pub(crate) const KEYS_BOOTSTRAP: &str = "\
 Examples:
-  penstock keys bootstrap --stack penstock";
+  penstock keys bootstrap --stack penstock
+  AWS_PROFILE=production penstock keys bootstrap --stack penstock";
 
 pub(crate) const KEYS_LIST: &str = "\
 Examples:

@@ -38,7 +38,7 @@ pub(crate) enum KeysCommand {
         service: Service,
     },
     /// Makes a deployed stack's first key, before there is one to ask with: writes it to the stack's table, with the
-    /// AWS credentials and the region of the environment, and prints its token, once.
+    /// AWS credentials and the region that the AWS CLI would take, and prints its token, once.
     #[command(after_help = help::KEYS_BOOTSTRAP)]
     Bootstrap {
         /// The stack's name.

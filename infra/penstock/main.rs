@@ -14,6 +14,7 @@ macro_rules! note {
 }
 
 mod accounts;
+mod aws;
 mod change;
 mod check;
 mod cost;
@@ -261,7 +262,7 @@ enum Command {
     #[command(after_help = help::DEV)]
     Dev(dev::DevArgs),
     /// Serves the API of a deployed stack as an ordinary HTTP server, with settings from the environment as a function
-    /// has them.
+    /// has them, and AWS credentials from where the AWS CLI finds them.
     #[command(after_help = help::SERVE)]
     Serve(serve::ServeArgs),
     /// Imports rows through a local cloud and says what that would cost on AWS.

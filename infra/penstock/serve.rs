@@ -10,9 +10,15 @@ use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
 use penstock_api::{BodyLimits, Bounds, CorsOrigins, Server};
+use penstock_store::Settings;
 use tokio::net::TcpListener;
 
-use crate::{interrupt::Interrupts, service::listen_address};
+use crate::{
+    aws::{self, Aws},
+    interrupt::Interrupts,
+    service::listen_address,
+    variable,
+};
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -35,7 +41,12 @@ fn proxy(text: &str) -> Result<IpNet, String> {
 
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::catch()?;
-    let store = penstock_runtime::start().map_err(|error| anyhow::anyhow!(error))?;
+    let Aws { region, credentials } = aws::found().await?;
+    let settings = Settings::with_credentials(credentials, |name| match name {
+        "AWS_REGION" => Some(region.clone()),
+        name => variable(name),
+    });
+    let store = penstock_runtime::start_with(settings?);
     let rate_limits = penstock_api::rate_limits(|name| std::env::var(name).ok())?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr()?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
@@ -19,7 +19,10 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use crate::variable;
+use crate::{
+    aws::{self, Aws},
+    variable,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -35,27 +38,20 @@ fn outputs_of_variables() -> HashMap<&'static str, String> {
     tables_and_buckets.map(|(variable, output)| (variable, output.to_owned())).into_iter().chain(queues).collect()
 }
 
-fn required(name: &str) -> anyhow::Result<String> {
-    variable(name).with_context(|| format!("the environment variable {name} is not set"))
-}
-
-fn region() -> anyhow::Result<String> {
-    variable("AWS_REGION").map_or_else(|| required("AWS_DEFAULT_REGION"), Ok)
-}
-
-/// The settings of a stack's functions, with the credentials, the region and the endpoints of this process's
+/// The settings of a stack's functions, with the operator's credentials and region, and the endpoints of this process's
 /// environment.
 ///
 /// # Errors
-/// A variable is not set, or the stack is not there, or none of this version.
+/// There are no credentials, no region, no such stack, or none of this version.
 pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
-    let region = region()?;
-    let outputs = outputs(stack, &region).await?;
+    let aws = aws::found().await?;
+    let outputs = outputs(stack, &aws).await?;
     let of_variables = outputs_of_variables();
     for output in of_variables.values() {
         anyhow::ensure!(outputs.contains_key(output), "the stack {stack} has no output {output}: is it Penstock's?");
     }
-    let settings = Settings::from_vars(|name| match of_variables.get(name) {
+    let Aws { region, credentials } = aws;
+    let settings = Settings::with_credentials(credentials, |name| match of_variables.get(name) {
         Some(output) => outputs.get(output).cloned(),
         None if name == "AWS_REGION" => Some(region.clone()),
         None => variable(name),
@@ -65,14 +61,15 @@ pub(crate) async fn settings(stack: &str) -> anyhow::Result<Settings> {
 
 /// The stack's outputs by name, as `DescribeStacks` of CloudFormation's Query API gives them
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>). It only reads.
-async fn outputs(stack: &str, region: &str) -> anyhow::Result<HashMap<String, String>> {
+async fn outputs(stack: &str, aws: &Aws) -> anyhow::Result<HashMap<String, String>> {
+    let region = &aws.region;
     let endpoint = variable("AWS_ENDPOINT_URL_CLOUDFORMATION")
         .or_else(|| variable("AWS_ENDPOINT_URL"))
         .unwrap_or_else(|| format!("https://cloudformation.{region}.amazonaws.com"));
     let mut url = Url::parse(&endpoint).with_context(|| format!("the endpoint {endpoint:?} is not a URL"))?;
     url.query_pairs_mut().extend_pairs([("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", stack)]);
     let http = penstock_client::http_to(url.as_str()).timeout(TIMEOUT).build()?;
-    let request = http.get(url.clone()).headers(signed_headers(&url, region)?);
+    let request = http.get(url.clone()).headers(signed_headers(&url, aws).await?);
     let asking = || format!("asking CloudFormation for the stack {stack}");
     let answer = request.send().await.with_context(asking)?;
     let (status, body) = (answer.status(), answer.text().await.with_context(asking)?);
@@ -86,19 +83,12 @@ async fn outputs(stack: &str, region: &str) -> anyhow::Result<HashMap<String, St
     Ok(stacks.flat_map(|stack| stack.outputs.member).map(|output| (output.key, output.value)).collect())
 }
 
-/// The headers that sign a GET of `url` with the environment's credentials.
-fn signed_headers(url: &Url, region: &str) -> anyhow::Result<HeaderMap> {
-    let credentials = Credentials::new(
-        required("AWS_ACCESS_KEY_ID")?,
-        required("AWS_SECRET_ACCESS_KEY")?,
-        variable("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
-    let identity = credentials.into();
+/// The headers that sign a GET of `url` with the operator's credentials.
+async fn signed_headers(url: &Url, aws: &Aws) -> anyhow::Result<HeaderMap> {
+    let identity = aws.credentials.provide_credentials().await?.into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
-        .region(region)
+        .region(&aws.region)
         .name("cloudformation")
         .time(SystemTime::now())
         .settings(SigningSettings::default())

@@ -20,22 +20,28 @@ LEAST_FOR_THE_API = 20
 UNRESERVED = 100
 
 
+def defaults():
+    """The defaults of the template's parameters that are numbers."""
+    return dict(re.findall(r"^  (\w+):\n    Type: Number\n    Default: (\d+)", TEMPLATE.read_text(), re.M))
+
+
 def most(parameters):
     """How many executions the functions behind queues and the schedule take at once, at most."""
-    template = TEMPLATE.read_text()
-    defaults = dict(re.findall(r"^  (\w+):\n    Type: Number\n    Default: (\d+)", template, re.M))
+    template, by_default = TEMPLATE.read_text(), defaults()
     bounds = re.findall(r"MaximumConcurrency: (?:!Ref (\w+)|(\d+))", template)
-    bounded = sum(int(number or parameters.get(name) or defaults[name]) for name, number in bounds)
+    bounded = sum(int(number or parameters.get(name) or by_default[name]) for name, number in bounds)
     return bounded + len(re.findall(r"Type: Schedule$", template, re.M))
 
 
-def advice(quota, taken, reserved):
+def advice(quota, taken, reserved, validators=0):
     """Sentences for who deploys: `quota` executions of the account at once, of which the stack takes `taken` beside
-    its api, for which `reserved` are set aside (0: none)."""
+    its api, for which `reserved` are set aside (0: none), and for the validators `validators`."""
     left = quota - taken
     says = [f"Lambda: {quota} executions at once in this account and region, of which imports and events take up to {taken}."]
     if reserved and quota - reserved < UNRESERVED:
         says.append(f"ApiReservedConcurrency={reserved} fails: Lambda keeps {UNRESERVED} of {quota} unreserved. Leave it at 0.")
+    if validators and quota - reserved - validators < UNRESERVED:
+        says.append(f"ValidatorsReserved=true fails: it sets {validators} aside, and Lambda keeps {UNRESERVED} of {quota} unreserved.")
     if left < LEAST_FOR_THE_API and not reserved:
         says.append(
             f"That leaves {max(left, 0)} for the API while imports run. Ask for a higher quota (Service Quotas, AWS Lambda, "
@@ -67,12 +73,15 @@ def main(stack, *named):
     parameters |= dict(parameter.split("=", 1) for parameter in named)
     print(state)
     reserved = int(parameters.get("ApiReservedConcurrency", 0))
+    validators = 0
+    if parameters.get("ValidatorsReserved") == "true":
+        validators = int(parameters.get("ValidatorConcurrency") or defaults()["ValidatorConcurrency"])
     try:
         quota = boto3.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     except botocore.exceptions.ClientError as error:
         print(f"Lambda: the account's quota is not known: {error}", file=sys.stderr)
         return
-    print(*advice(quota, most(parameters), reserved), sep="\n", file=sys.stderr)
+    print(*advice(quota, most(parameters), reserved, validators), sep="\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

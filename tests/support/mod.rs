@@ -16,6 +16,7 @@ pub mod rules;
 pub mod s3_client;
 pub mod seeds;
 pub mod storage;
+pub mod sts;
 pub mod tables;
 pub mod tenant;
 pub mod weather;

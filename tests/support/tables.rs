@@ -17,7 +17,7 @@ pub async fn ask_table(stack: &Stack, table: &str, operation: &str, mut request:
 }
 
 /// Every item of a table.
-async fn items_of(stack: &Stack, table: &str) -> Vec<Value> {
+pub async fn items_of(stack: &Stack, table: &str) -> Vec<Value> {
     let (mut items, mut start) = (Vec::new(), Value::Null);
     loop {
         let request = if start.is_null() { json!({}) } else { json!({ "ExclusiveStartKey": start }) };

@@ -2,7 +2,10 @@
 //!
 //! cfn-lint (`.ci/run`) says that the template is valid; this says that it is Penstock.
 
+mod container;
+mod front;
 mod operations;
+mod role;
 mod stores;
 mod upload_route;
 
@@ -20,7 +23,7 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 29] = [
+const ACTIONS: [&str; 30] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:DeleteItem",
@@ -48,6 +51,7 @@ const ACTIONS: [&str; 29] = [
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
     "sqs:SendMessage",
+    "sts:AssumeRole",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 ];
@@ -61,6 +65,10 @@ const UPLOADS_NAME: &str = "\
   - !Split
     - /
     - !Ref AWS::StackId";
+
+/// The name of the table of imports, and of that of records: the stack's own, or what was restored in its place.
+const IMPORTS_NAME: &str = "!If\n- HasRestoredImports\n- !Ref RestoredImportsTable\n- !Ref ImportsTable";
+const RECORDS_NAME: &str = "!If\n- HasRestoredRecords\n- !Ref RestoredRecordsTable\n- !Ref RecordsTable";
 
 struct Template(Value);
 
@@ -195,7 +203,6 @@ fn queues_behave_as_the_table_has_them() {
     assert_eq!(queues.len(), 2 * QueueName::ALL.len(), "each queue that is no dead-letter queue has one");
     for (queue, properties) in queues {
         assert_eq!(properties["MaximumMessageSize"].as_u64(), Some(limits::MESSAGE_BYTES as u64), "{queue}");
-        assert_eq!(properties["SqsManagedSseEnabled"].as_bool(), Some(true), "{queue}");
     }
 }
 
@@ -265,6 +272,7 @@ fn the_sender_knows_the_url_of_the_api() {
     let template = Template::read();
     let url = template.environment("NotifyFunction")["PENSTOCK_API_URL"].clone();
     let of_the_stack = shown(&template.0["Outputs"]["ApiUrl"]["Value"]);
+    let of_the_stack = of_the_stack.replace('\n', "\n  ");
     assert_eq!(url, format!("!If\n- HasEventsApiUrl\n- !Ref EventsApiUrl\n- {of_the_stack}"));
 }
 
@@ -321,8 +329,8 @@ fn every_function_gets_the_variables_that_settings_ask_for_and_no_other() {
 
     let template = Template::read();
     let references = [
-        ("PENSTOCK_IMPORTS_TABLE", "!Ref ImportsTable"),
-        ("PENSTOCK_RECORDS_TABLE", "!Ref RecordsTable"),
+        ("PENSTOCK_IMPORTS_TABLE", IMPORTS_NAME),
+        ("PENSTOCK_RECORDS_TABLE", RECORDS_NAME),
         ("PENSTOCK_UPLOADS_BUCKET", UPLOADS_NAME),
         ("PENSTOCK_RESULTS_BUCKET", "!Ref ResultsBucket"),
         ("PENSTOCK_UPLOAD_TTL_SECONDS", "!Ref UploadTtlSeconds"),
@@ -367,6 +375,7 @@ fn defaults_of_parameters_are_those_of_the_settings() {
     let default = |name: &str| parameters[name]["Default"].as_u64();
     assert_eq!(default("UploadTtlSeconds"), Some(settings.upload_ttl_seconds));
     assert_eq!(default("UploadTtlSeconds"), Some(limits::UPLOAD_TTL_SECONDS));
+    assert_eq!(parameters["UploadTtlSeconds"]["MaxValue"].as_u64(), Some(limits::UPLOAD_TTL_MOST_SECONDS));
     assert_eq!(default("StallSeconds"), Some(settings.stall_seconds));
     assert_eq!(default("AccountImports"), Some(settings.account_imports as u64));
     assert_eq!(parameters["AccountImports"]["MaxValue"].as_u64(), Some(limits::ACCOUNT_IMPORTS_MOST as u64));
@@ -434,6 +443,9 @@ fn roles_name_their_actions_and_what_they_act_on() {
                 let is_ours = resource.starts_with("!GetAtt ")
                     || resource.starts_with("!Sub ${")
                     || resource.ends_with("${AWS::AccountId}:event-bus/${EventBus}")
+                    || resource.starts_with(
+                        "!Sub\n- arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}",
+                    )
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
                 assert!(is_ours, "{role}: {resource}");
                 let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*"];
@@ -445,8 +457,30 @@ fn roles_name_their_actions_and_what_they_act_on() {
             assert!(!writes_records || may_write, "{role} writes records");
         }
     }
-    // And the one in which API Gateway stores uploads.
-    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 1);
+    // And the one in which API Gateway stores uploads, and the one as which the api signs.
+    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 2);
+}
+
+/// What it may do, `tests/permissions.rs` holds to what is signed.
+#[test]
+fn urls_are_signed_as_a_role_that_the_api_alone_assumes() {
+    let template = Template::read();
+    let role = template.properties("SignerRole");
+    let [trust] = &list(&role["AssumeRolePolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    assert_eq!(shown(&trust["Principal"]), "AWS: !GetAtt ApiRole.Arn");
+    assert_eq!((&trust["Effect"], &trust["Action"]), (&"Allow".into(), &"sts:AssumeRole".into()));
+    assert_eq!(role["MaxSessionDuration"].as_u64(), Some(limits::SIGNER_SECONDS));
+    assert!(role["ManagedPolicyArns"].is_null());
+    let may = template.properties("ApiSigns");
+    assert_eq!(shown(&may["Roles"]), "- !Ref ApiRole");
+    let [statement] = &list(&may["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    assert_eq!((&statement["Effect"], &statement["Action"]), (&"Allow".into(), &"sts:AssumeRole".into()));
+    assert_eq!(shown(&statement["Resource"]), "!GetAtt SignerRole.Arn");
+    for function in FunctionName::ALL {
+        let environment = template.environment(&id(function));
+        let told = environment.get("PENSTOCK_SIGNER_ROLE").map(String::as_str);
+        assert_eq!(told, (function == FunctionName::Api).then_some("!GetAtt SignerRole.Arn"), "{function}");
+    }
 }
 
 #[test]

@@ -19,12 +19,15 @@ fn the_api_is_throttled_and_traced() {
     assert_eq!(shown(&settings["ThrottlingBurstLimit"]), "!Ref ApiBurstLimit");
     assert_eq!(api["TracingEnabled"].as_bool(), Some(true));
     assert_eq!(template.0["Globals"]["Function"]["Tracing"], "Active");
+    // An idle stack records no traces.
+    assert_eq!(template.properties("SweepFunction")["Tracing"], "PassThrough");
 }
 
 #[test]
-fn executions_are_reserved_for_the_api_when_it_is_asked_for() {
+fn executions_are_reserved_for_the_api_and_the_validators_when_it_is_asked_for() {
     let template = Template::read();
     assert_eq!(template.0["Parameters"]["ApiReservedConcurrency"]["Default"].as_u64(), Some(0));
+    assert_eq!(template.0["Parameters"]["ValidatorsReserved"]["Default"], "false");
     let condition = shown(&template.0["Conditions"]["HasApiReserved"]);
     assert_eq!(condition, "!Not\n- !Equals\n  - !Ref ApiReservedConcurrency\n  - 0");
     for function in FunctionName::ALL {
@@ -33,6 +36,10 @@ fn executions_are_reserved_for_the_api_when_it_is_asked_for() {
             FunctionName::Api => {
                 assert_eq!(shown(reserved), "!If\n- HasApiReserved\n- !Ref ApiReservedConcurrency\n- !Ref AWS::NoValue")
             }
+            FunctionName::Validate => assert_eq!(
+                shown(reserved),
+                "!If\n- HasValidatorsReserved\n- !Ref ValidatorConcurrency\n- !Ref AWS::NoValue"
+            ),
             _ => assert!(reserved.is_null(), "{function}"),
         }
     }
@@ -62,9 +69,9 @@ fn who_deploys_is_told_what_the_accounts_quota_leaves_for_the_api() {
     let template = Template::read();
     let most = most_at_once(&template);
     let program = "import account, json, sys\n\
-                   quota, reserved, *named = sys.argv[1:]\n\
+                   quota, reserved, validators, *named = sys.argv[1:]\n\
                    named = dict(parameter.split('=') for parameter in named)\n\
-                   print(json.dumps(account.advice(int(quota), account.most(named), int(reserved))))";
+                   print(json.dumps(account.advice(int(quota), account.most(named), int(reserved), int(validators))))";
     let told = |arguments: &[&str]| -> Option<Vec<String>> {
         let mut python = std::process::Command::new("python3");
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/release");
@@ -80,22 +87,24 @@ fn who_deploys_is_told_what_the_accounts_quota_leaves_for_the_api() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Some(serde_json::from_slice(&output.stdout).expect("JSON"))
     };
-    let Some(enough) = told(&["1000", "0"]) else { return };
+    let Some(enough) = told(&["1000", "0", "0"]) else { return };
     assert_eq!(enough.len(), 1, "{enough:?}");
     assert!(enough[0].contains("1000 executions") && enough[0].contains(&format!(" {most}.")), "{enough:?}");
     let printed = include_str!("../../infra/OPERATIONS.md");
     assert!(printed.contains(&format!("defaults take up to {most}.")), "{most}");
     assert!(printed.contains(&format!("{} for the others", most - 2 * 10)), "{most}");
     // A new account.
-    let few = told(&["50", "0"]).expect("python3").join(" ");
+    let few = told(&["50", "0", "0"]).expect("python3").join(" ");
     for part in [&format!("leaves {} ", 50_u64.saturating_sub(most)), "ValidatorConcurrency", "Concurrent executions"] {
         assert!(few.contains(part), "{few}");
     }
-    let more = told(&["1000", "0", "ValidatorConcurrency=110", "NotifierConcurrency=10"]).expect("python3");
+    let more = told(&["1000", "0", "0", "ValidatorConcurrency=110", "NotifierConcurrency=10"]).expect("python3");
     assert!(more[0].contains(&format!(" {}.", most + 100)), "{more:?}");
     // Reserved, nothing else takes them; but Lambda keeps a hundred.
-    assert_eq!(told(&["1000", "20", "ValidatorConcurrency=980"]).expect("python3").len(), 1);
-    assert!(told(&["100", "20"]).expect("python3")[1].contains("ApiReservedConcurrency=20 fails"));
+    assert_eq!(told(&["1000", "20", "0", "ValidatorConcurrency=980"]).expect("python3").len(), 1);
+    assert!(told(&["100", "20", "0"]).expect("python3")[1].contains("ApiReservedConcurrency=20 fails"));
+    assert!(told(&["128", "20", "10"]).expect("python3")[1].contains("ValidatorsReserved=true fails"));
+    assert_eq!(told(&["130", "20", "10"]).expect("python3").len(), 1);
 }
 
 /// The metrics of Penstock's own namespace that a text names.
@@ -199,9 +208,10 @@ fn a_report_that_is_missing_is_seen_at_each_look() {
 #[test]
 fn the_dashboard_shows_every_metric_that_the_functions_write() {
     let template = Template::read();
-    let body = shown(&template.properties("Dashboard")["DashboardBody"]);
-    let start = body.find('{').expect("an object");
-    let body: serde_json::Value = serde_json::from_str(&body[start..]).expect("JSON");
+    let Value::Tagged(body) = &template.properties("StackDashboard")["DashboardBody"] else {
+        panic!("it names resources")
+    };
+    let body: serde_json::Value = serde_json::from_str(body.value[0].as_str().expect("a text")).expect("JSON");
     let mut shown = BTreeSet::new();
     for widget in body["widgets"].as_array().expect("widgets") {
         for metric in widget["properties"]["metrics"].as_array().expect("metrics") {
@@ -212,6 +222,60 @@ fn the_dashboard_shows_every_metric_that_the_functions_write() {
         }
     }
     assert_eq!(shown, metrics::NAMES.map(str::to_owned).into());
+}
+
+#[test]
+fn what_an_idle_stack_would_pay_for_without_need_is_there_when_it_is_asked_for() {
+    let template = Template::read();
+    let parameters = &template.0["Parameters"];
+    assert_eq!(
+        (&parameters["Dashboard"]["Default"], &parameters["BudgetEmail"]["Default"]),
+        (&"false".into(), &"".into())
+    );
+    for (resource, condition) in [("StackDashboard", "HasDashboard"), ("Budget", "HasBudget")] {
+        assert_eq!(template.0["Resources"][resource]["Condition"], condition);
+        assert!(!template.0["Conditions"][condition].is_null());
+    }
+    assert_eq!(template.0["Outputs"]["DashboardName"]["Condition"], "HasDashboard");
+}
+
+/// An alarm costs by the metrics that it looks at, a queue by the polls of whoever reads it.
+#[test]
+fn what_an_idle_stack_is_said_to_pay_for_is_in_the_template() {
+    let template = Template::read();
+    let of_alarm = |alarm: &Value| match alarm["Metrics"].as_sequence() {
+        Some(metrics) => metrics.iter().filter(|metric| !metric["MetricStat"].is_null()).count(),
+        None => 1,
+    };
+    let metrics: usize = template.of_type("AWS::CloudWatch::Alarm").into_values().map(of_alarm).sum();
+    let queues: usize =
+        FunctionName::ALL.into_iter().map(|function| template.events(&id(function), "SQS").count()).sum();
+    let printed = include_str!("../../infra/OPERATIONS.md");
+    assert!(printed.contains(&format!("| metrics that alarms look at, at 0.10 | {metrics} |")), "{metrics}");
+    let polls = (queues * 5 * 3 * 60 * 24 * 30).to_string();
+    let polls = format!("{},{},{}", &polls[..1], &polls[1..4], &polls[4..]);
+    assert!(
+        printed.contains(&format!("polls of {queues} empty queues")) && printed.contains(&polls),
+        "{queues}, {polls}"
+    );
+    assert_eq!(template.properties("SweepFunction")["MemorySize"].as_u64(), Some(512));
+}
+
+#[test]
+fn a_budget_tells_of_what_the_stacks_cost_before_it_is_spent() {
+    let template = Template::read();
+    let budget = template.properties("Budget");
+    assert_eq!(shown(&budget["Budget"]["BudgetLimit"]["Amount"]), "!Ref MonthlyBudget");
+    // What is tagged in the template and by `infra/release/deploy`.
+    assert_eq!(json(&budget["Budget"]["CostFilters"]), json!({ "TagKeyValue": ["user:project$penstock"] }));
+    let deploy = include_str!("../../infra/release/deploy");
+    assert!(deploy.contains("--tags project=penstock"));
+    let notifications = list(&budget["NotificationsWithSubscribers"]);
+    let kinds: Vec<_> = notifications.iter().map(|each| &each["Notification"]["NotificationType"]).collect();
+    assert_eq!(kinds, ["ACTUAL", "FORECASTED"]);
+    for notification in notifications {
+        assert_eq!(shown(&notification["Subscribers"][0]["Address"]), "!Ref BudgetEmail");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use penstock_model::{AccountId, Export, ExportId, ImportId, limits};
 use penstock_store::{export_files::export_file_key, uploads};
 use yaml_serde::Value;
 
-use super::{Template, json, list, shown};
+use super::{IMPORTS_NAME, RECORDS_NAME, Template, json, list, shown};
 
 #[test]
 fn buckets_are_private_encrypted_and_empty_themselves() {
@@ -20,7 +20,11 @@ fn buckets_are_private_encrypted_and_empty_themselves() {
         });
         assert_eq!(blocked, all, "{bucket}");
         let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
-        assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256", "{bucket}");
+        let by_default = shown(&encryption["ServerSideEncryptionByDefault"]);
+        assert!(
+            by_default.starts_with("!If\n- HasBucketsKey\n") && by_default.ends_with("- SSEAlgorithm: AES256"),
+            "{by_default}"
+        );
         let policy = template.properties(&format!("{bucket}Policy"));
         assert_eq!(shown(&policy["Bucket"]), format!("!Ref {bucket}"));
         let [statement] = &list(&policy["PolicyDocument"]["Statement"])[..] else { panic!("{bucket}: one statement") };
@@ -144,6 +148,27 @@ fn records_are_written_by_the_validator_and_deleted_by_the_api_and_by_replaces()
     assert_eq!(writers, wanted.into());
 }
 
+/// Nothing but what makes them, and the stream that an output tells of, knows the stack's own tables by themselves.
+#[test]
+fn everything_uses_the_tables_that_were_restored_if_they_are_named() {
+    let template = Template::read();
+    let conditions = &template.0["Conditions"];
+    for (table, name) in [("Imports", IMPORTS_NAME), ("Records", RECORDS_NAME)] {
+        let parameter = format!("Restored{table}Table");
+        assert_eq!(template.0["Parameters"][parameter.as_str()]["Default"], "");
+        let condition = shown(&conditions[format!("HasRestored{table}").as_str()]);
+        assert_eq!(condition, format!("!Not\n- !Equals\n  - !Ref {parameter}\n  - ''"));
+        assert_eq!(shown(&template.0["Outputs"][format!("{table}TableName").as_str()]["Value"]), name);
+        let whole = shown(&template.0);
+        let one_line = whole.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+        let own = format!("!Ref {table}Table");
+        assert_eq!(one_line.matches(&own).count(), one_line.matches(name).count(), "each is under the condition");
+        let arns = if table == "Records" { 1 } else { 0 };
+        assert_eq!(whole.matches(&format!("{table}Table.")).count(), arns);
+        assert!(!whole.contains(&format!("${{{table}Table")));
+    }
+}
+
 #[test]
 fn what_a_deleted_record_leaves_expires() {
     let records = &Template::read().0["Resources"]["RecordsTable"]["Properties"];
@@ -189,7 +214,10 @@ fn the_catalogues_stream_is_there_when_it_is_asked_for_and_shows_both_images() {
         assert!(stream.contains(part), "{stream}");
     }
     let output = &template.0["Outputs"]["RecordsStreamArn"];
-    assert_eq!(output["Condition"], "HasRecordsStream");
+    assert_eq!(output["Condition"], "ShowsRecordsStream");
+    // Of a table that was restored it is another one.
+    let shows = "!And\n- !Condition HasRecordsStream\n- !Equals\n  - !Ref RestoredRecordsTable\n  - ''";
+    assert_eq!(shown(&template.0["Conditions"]["ShowsRecordsStream"]), shows);
     assert_eq!(shown(&output["Value"]), "!GetAtt RecordsTable.StreamArn");
 }
 

@@ -1,5 +1,5 @@
-//! Algure's upload past Lambda: `PUT /v1/products/import/{id}` to S3. No emulator at hand runs this route; these tests
-//! alone hold it.
+//! Algure's upload past Lambda: `PUT /v1/products/import/{id}` to S3. `infra/ministack/algure.py` runs it; the forms of
+//! the gateway's own refusals, its limits and its permissions are held by these tests alone.
 
 use std::collections::BTreeSet;
 

@@ -63,7 +63,10 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let failed = looks.iter().filter(|look| look.is_err()).count();
     let looked_at = looks.len() - failed;
     let report_age = looks.iter().flatten().map(Sight::report_age).max().unwrap_or_default();
-    metrics::write(&[(Metric::ImportsSwept, looks.len() as u64), (Metric::ReportAge, report_age)], &[]);
+    let swept = (Metric::ImportsSwept, looks.len() as u64);
+    // A metric is paid for by the hours in which it is written, and an idle stack sweeps all the time.
+    let age = (report_age > 0).then_some((Metric::ReportAge, report_age));
+    metrics::write(&[swept].into_iter().chain(age).collect::<Vec<_>>(), &[]);
     let events = events::sweep(store, deadline).await?;
     let exports = exports::sweep(store, deadline).await?;
     // Before the removals, which remove what these leave.

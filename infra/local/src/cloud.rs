@@ -83,7 +83,11 @@ impl LocalCloud {
         let meter = Meter::default();
         let queues = Arc::new(queues(&options, &clock, &weather, &activity));
 
-        let tables = Tables { imports: stack::IMPORTS_TABLE, records: stack::RECORDS_TABLE };
+        let table =
+            |variable, name: &str| stack::lookup(&options.environment, variable).unwrap_or_else(|| name.to_owned());
+        let imports_table = table("PENSTOCK_IMPORTS_TABLE", stack::IMPORTS_TABLE);
+        let records_table = table("PENSTOCK_RECORDS_TABLE", stack::RECORDS_TABLE);
+        let tables = Tables { imports: &imports_table, records: &records_table };
         let given_before = folder.given_keys()?;
         let database_file = folder.is_kept().then(|| folder.path().join("dynamodb.sqlite"));
         let database = dynamodb::start(database_file.as_deref(), tables, &pass).await.context("DynamoDB")?;

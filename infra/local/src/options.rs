@@ -32,7 +32,8 @@ pub struct Options {
     pub functions: Functions,
     /// How the queues behave.
     pub queues: Queues,
-    /// More environment variables for the functions and the api.
+    /// More environment variables for the functions and the api. Tables that they name are made, where they are not
+    /// there.
     pub environment: Vec<(String, String)>,
     /// What goes wrong on purpose. Default: nothing.
     pub faults: Faults,

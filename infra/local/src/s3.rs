@@ -47,6 +47,9 @@ pub(crate) struct Setup<'a> {
     pub(crate) secret_access_key: &'a str,
 }
 
+/// Whose key signs for clients where the api assumes a role for that, as the template has it do.
+const SIGNER: &str = "signer";
+
 #[derive(Clone)]
 struct Service {
     s3: S3Service,
@@ -65,8 +68,8 @@ pub(crate) fn router(root: &Path, setup: Setup<'_>, clock: LocalClock, notifier:
     config.presigned_url_max_skew_time_secs = u32::MAX;
     let mut builder = S3ServiceBuilder::new(objects);
     let mut auth = SimpleAuth::from_single(setup.access_key_id, setup.secret_access_key);
-    for function in FunctionName::ALL {
-        auth.register(access_key_id(function.as_str()), setup.secret_access_key.into());
+    for name in FunctionName::ALL.iter().map(|function| function.as_str()).chain([SIGNER]) {
+        auth.register(access_key_id(name), setup.secret_access_key.into());
     }
     builder.set_auth(auth);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));

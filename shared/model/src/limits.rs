@@ -47,6 +47,21 @@ pub const UPLOAD_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// How long an upload URL is valid when the deployment says nothing else, in seconds: 30 minutes.
 pub const UPLOAD_TTL_SECONDS: u64 = 30 * 60;
 
+/// How long an upload URL is valid whatever the deployment says, in seconds, at most: 45 minutes. It works no longer
+/// than the credentials that sign it, and of their hour [`SIGNER_EARLY_SECONDS`] and some time to sign in are left.
+pub const UPLOAD_TTL_MOST_SECONDS: u64 = 45 * 60;
+
+/// How long the credentials live that sign URLs, in seconds: an hour, the most that one role gets of another (AWS IAM
+/// User Guide, "Methods to assume a role", on role chaining).
+pub const SIGNER_SECONDS: u64 = 60 * 60;
+
+/// By how much the credentials that sign URLs outlive the URL that is valid longest, in seconds, at least; with less
+/// they are renewed. So long the service that renews them may fail, and no URL ends early.
+pub const SIGNER_EARLY_SECONDS: u64 = 5 * 60;
+
+/// How long a URL works that ends early since nothing could be renewed, in seconds, at least. None is signed for less.
+pub const SIGNED_LEAST_SECONDS: u64 = 60;
+
 /// How long an upload in parts may take from the creation of its import, in seconds: 24 hours.
 pub const PARTS_SECONDS: u64 = 24 * 60 * 60;
 

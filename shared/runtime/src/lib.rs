@@ -24,14 +24,18 @@ use tracing_subscriber::{
 /// # Errors
 /// The environment variable that is missing, by name.
 pub fn start() -> Result<Store, Error> {
+    Ok(start_with(Settings::from_env()?))
+}
+
+/// The same with settings that are there already.
+pub fn start_with(settings: Settings) -> Store {
     // A second start in one process, as in a test, keeps the first one's logs.
     let _ = tracing_subscriber::registry()
         .with(filter(std::env::var("RUST_LOG").ok().as_deref()))
         .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
         .try_init();
-    let settings = Settings::from_env()?;
     metrics::start(&settings.stack);
-    Ok(Store::new(settings))
+    Store::new(settings)
 }
 
 /// What is logged: a level, or levels of targets (`info,penstock_store=debug`); `info` where there is no such text.

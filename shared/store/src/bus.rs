@@ -22,7 +22,7 @@ impl Store {
             .time(DateTime::from_millis(event.at))
             .detail(serde_json::to_string(&message).expect("an event's members have JSON"))
             .build();
-        let bus = self.inner.bus.get_or_init(|| settings.clients().eventbridge());
+        let bus = self.inner.bus.get_or_init(|| self.clients().eventbridge());
         let sent = bus.put_events().entries(entry).send().await;
         let output = sent.map_err(StoreError::unavailable("events:PutEvents"))?;
         // An entry may be refused though the request is taken.

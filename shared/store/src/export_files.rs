@@ -177,11 +177,11 @@ impl Store {
     }
 
     /// A GET of an export's file, valid for [`limits::EXPORT_URL_SECONDS`], that names the download after the kind; the
-    /// moment until which it is valid, in Unix milliseconds, beside it. Nothing is sent.
+    /// moment until which it is valid, in Unix milliseconds, beside it: earlier where the signer's credentials end.
+    /// Nothing is sent, but where those are renewed.
     pub async fn presign_export(&self, export: &Export) -> Result<(String, i64)> {
-        let valid_until = self.now_ms() + limits::EXPORT_URL_SECONDS * 1000;
-        let presigned = self
-            .inner
+        let (session, valid_until) = self.signing(self.now_ms() + limits::EXPORT_URL_SECONDS * 1000).await?;
+        let presigned = session
             .storage
             .get_object()
             .bucket(&self.settings().results_bucket)

@@ -42,6 +42,7 @@ pub mod replace;
 pub mod retention;
 pub mod review;
 mod settings;
+mod signer;
 pub mod story;
 mod table;
 pub mod text;
@@ -52,13 +53,14 @@ pub mod webhooks;
 
 use std::sync::{Arc, OnceLock};
 
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use sha2::{Digest, Sha256};
 
 pub use backoff::Backoff;
 pub use error::{Result, StoreError};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, https};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, settings::Clients, signer::Signer};
 
 /// The variables that only fault tests set. A build without the feature `faults` does not know them.
 #[cfg(feature = "faults")]
@@ -76,11 +78,12 @@ struct Inner {
     clock: Clock,
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
-    /// S3 as clients reach it: it presigns, and sends nothing.
-    storage: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
+    http: SharedHttpClient,
     /// Made when the first event is put on the bus: one function alone does that.
     bus: OnceLock<aws_sdk_eventbridge::Client>,
+    /// Made when the first URL is signed, which one function alone does.
+    signer: OnceLock<Signer>,
     versions: kinds::Versions,
     noted: end::Noted,
 }
@@ -89,8 +92,9 @@ impl Store {
     /// A store over these settings. Nothing is sent before the first call.
     pub fn new(settings: Settings) -> Self {
         let clock = settings.clock();
-        let clients = settings.clients();
-        let (dynamodb, s3, storage, sqs) = (clients.dynamodb(), clients.s3(), clients.storage(), clients.sqs());
+        let http = settings.http();
+        let clients = Clients { settings: &settings, http: &http };
+        let (dynamodb, s3, sqs) = (clients.dynamodb(), clients.s3(), clients.sqs());
         let (versions, noted) = (kinds::Versions::default(), end::Noted::default());
         Self {
             inner: Arc::new(Inner {
@@ -98,9 +102,10 @@ impl Store {
                 clock,
                 dynamodb,
                 s3,
-                storage,
                 sqs,
+                http,
                 bus: OnceLock::new(),
+                signer: OnceLock::new(),
                 versions,
                 noted,
             }),
@@ -115,6 +120,10 @@ impl Store {
     /// Now, in Unix milliseconds, by the one clock.
     pub fn now_ms(&self) -> i64 {
         self.inner.clock.now_ms()
+    }
+
+    fn clients(&self) -> Clients<'_> {
+        Clients { settings: &self.inner.settings, http: &self.inner.http }
     }
 
     fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {

@@ -112,8 +112,8 @@ impl Store {
     }
 
     /// A PUT that stores a part of an upload, again and again until the upload is closed; the newest counts. Valid as
-    /// long as an upload URL, but not beyond the upload's deadline; the moment is given in Unix milliseconds. Nothing
-    /// is sent.
+    /// long as an upload URL, but not beyond the upload's deadline, nor the signer's credentials; the moment is given in
+    /// Unix milliseconds. Nothing is sent, but where those are renewed.
     pub async fn presign_part(
         &self,
         import: &Import,
@@ -121,9 +121,8 @@ impl Store {
         number: u32,
     ) -> Result<(PresignedRequest, i64)> {
         let valid_until = self.now_ms() + self.settings().upload_ttl_seconds as i64 * 1000;
-        let valid_until = valid_until.min(upload.expires_at);
-        let presigned = self
-            .inner
+        let (session, valid_until) = self.signing(valid_until.min(upload.expires_at)).await?;
+        let presigned = session
             .storage
             .upload_part()
             .bucket(&self.settings().uploads_bucket)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedHttpClient,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
     interceptors::InterceptorContext,
     retry::{ClassifyRetry, RetryAction, RetryConfig},
     timeout::TimeoutConfig,
@@ -23,9 +23,14 @@ use crate::conditions::Conditions;
 pub struct Settings {
     /// `AWS_REGION`.
     pub region: String,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: Lambda keeps them valid for as long as a
-    /// process lives.
-    pub credentials: Credentials,
+    /// Whose requests these are: in a function `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`,
+    /// which Lambda keeps valid for as long as a process lives.
+    pub credentials: SharedCredentialsProvider,
+    /// `PENSTOCK_SIGNER_ROLE`: the role, by its ARN, as which URLs are signed for clients; with the process's own
+    /// credentials if not set.
+    pub signer_role: Option<String>,
+    /// `AWS_ENDPOINT_URL_STS`, or `AWS_ENDPOINT_URL`: STS, if it is not AWS's.
+    pub sts_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_DYNAMODB`, or `AWS_ENDPOINT_URL`: DynamoDB, if it is not AWS's.
     pub dynamodb_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_S3`, or `AWS_ENDPOINT_URL`: S3, if it is not AWS's.
@@ -47,7 +52,8 @@ pub struct Settings {
     pub results_bucket: String,
     /// The URL of every queue, from the variables that the table of queues names ([`QueueName::row`]).
     pub queue_urls: BTreeMap<QueueName, String>,
-    /// `PENSTOCK_UPLOAD_TTL_SECONDS`: how long an upload URL is valid; [`limits::UPLOAD_TTL_SECONDS`] if not set.
+    /// `PENSTOCK_UPLOAD_TTL_SECONDS`: how long an upload URL is valid; [`limits::UPLOAD_TTL_SECONDS`] if not set, and
+    /// never more than [`limits::UPLOAD_TTL_MOST_SECONDS`].
     pub upload_ttl_seconds: u64,
     /// `PENSTOCK_STALL_SECONDS`: how long an import may show no progress before it is examined;
     /// [`limits::STALL_SECONDS`] if not set.
@@ -147,6 +153,26 @@ impl Settings {
     /// The first variable that is missing or malformed, by name.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
+        let own = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            optional("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        Self::with_credentials(SharedCredentialsProvider::new(own), lookup)
+    }
+
+    /// The same with credentials from elsewhere. Whoever provides them renews them.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed, by name.
+    pub fn with_credentials(
+        credentials: SharedCredentialsProvider,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let optional = |name: &str| lookup(name).filter(|value| !value.is_empty());
         // The one for all services counts where a service has none of its own (AWS SDKs and Tools Reference Guide,
         // "Service-specific endpoints").
         let endpoint = |name: &str| optional(name).or_else(|| optional("AWS_ENDPOINT_URL"));
@@ -158,13 +184,9 @@ impl Settings {
         };
         Ok(Self {
             region: required("AWS_REGION")?,
-            credentials: Credentials::new(
-                required("AWS_ACCESS_KEY_ID")?,
-                required("AWS_SECRET_ACCESS_KEY")?,
-                optional("AWS_SESSION_TOKEN"),
-                None,
-                "environment",
-            ),
+            credentials,
+            signer_role: optional("PENSTOCK_SIGNER_ROLE"),
+            sts_endpoint: endpoint("AWS_ENDPOINT_URL_STS"),
             dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
             storage_url: optional("PENSTOCK_STORAGE_URL").or_else(|| endpoint("AWS_ENDPOINT_URL_S3")),
@@ -178,7 +200,8 @@ impl Settings {
                 .iter()
                 .map(|queue| Ok((*queue, required(queue.row().variable)?)))
                 .collect::<Result<_, SettingsError>>()?,
-            upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?,
+            upload_ttl_seconds: number("PENSTOCK_UPLOAD_TTL_SECONDS", limits::UPLOAD_TTL_SECONDS)?
+                .min(limits::UPLOAD_TTL_MOST_SECONDS),
             stall_seconds: number("PENSTOCK_STALL_SECONDS", limits::STALL_SECONDS)?,
             account_imports: number("PENSTOCK_ACCOUNT_IMPORTS", limits::ACCOUNT_IMPORTS as u64)?
                 .min(limits::ACCOUNT_IMPORTS_MOST as u64) as usize,
@@ -248,18 +271,22 @@ impl Settings {
         Clock::system()
     }
 
-    /// What the clients share.
-    pub(crate) fn clients(&self) -> Clients<'_> {
+    /// What the clients share: the connections.
+    pub(crate) fn http(&self) -> SharedHttpClient {
         let endpoints = [&self.dynamodb_endpoint, &self.s3_endpoint, &self.sqs_endpoint, &self.eventbridge_endpoint];
-        let is_plain = |endpoint: &&Option<String>| endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
-        let builder = aws_smithy_http_client::Builder::new();
+        let of_signer = self.signer_role.as_ref().map(|_| &self.sts_endpoint);
+        let is_plain = |endpoint: &Option<String>| endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
         // Reading the machine's root certificates takes longer than all else at the start of a function.
-        let http = match endpoints.iter().all(is_plain) {
-            true => builder.build_http(),
-            false => builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
-        };
-        Clients { settings: self, http }
+        match endpoints.into_iter().chain(of_signer).all(is_plain) {
+            true => aws_smithy_http_client::Builder::new().build_http(),
+            false => https(),
+        }
     }
+}
+
+/// What carries the requests of an AWS client, over TLS by the one provider of this program.
+pub fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// The variable of [`Settings::webhook_ports`].
@@ -276,9 +303,10 @@ fn days_ms(days: u64) -> i64 {
     i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(24 * 60 * 60 * 1000)
 }
 
+/// Makes the clients of the services.
 pub(crate) struct Clients<'a> {
-    settings: &'a Settings,
-    http: SharedHttpClient,
+    pub(crate) settings: &'a Settings,
+    pub(crate) http: &'a SharedHttpClient,
 }
 
 /// The newest defaults that this code was written against; a later SDK does not change them.
@@ -321,7 +349,7 @@ fn timeouts(operation_attempt: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// The three SDKs share no configuration type, so the same lines are written for each of them here, once.
+/// The SDKs share no configuration type, so the same lines are written for each of them here, once.
 macro_rules! client {
     ($self:ident, $sdk:ident, $endpoint:ident, $attempt_seconds:literal) => {{
         let Settings { region, credentials, $endpoint: endpoint, .. } = $self.settings;
@@ -352,18 +380,25 @@ impl Clients<'_> {
         aws_sdk_eventbridge::Client::from_conf(client!(self, aws_sdk_eventbridge, eventbridge_endpoint, 10).build())
     }
 
+    /// A request waits for it, and clients are told to try again: it is tried less often than the others.
+    pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
+        let retries = retries().with_max_attempts(2);
+        aws_sdk_sts::Client::from_conf(client!(self, aws_sdk_sts, sts_endpoint, 5).retry_config(retries).build())
+    }
+
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
-        self.s3_at(self.settings.s3_endpoint.as_deref())
+        self.s3_at(self.settings.s3_endpoint.as_deref(), self.settings.credentials.clone())
     }
 
-    /// S3 as clients reach it: for signing on their behalf.
-    pub(crate) fn storage(&self) -> aws_sdk_s3::Client {
-        self.s3_at(self.settings.storage_url.as_deref())
+    /// S3 as clients reach it: for signing on their behalf, with these credentials.
+    pub(crate) fn storage(&self, credentials: SharedCredentialsProvider) -> aws_sdk_s3::Client {
+        self.s3_at(self.settings.storage_url.as_deref(), credentials)
     }
 
-    fn s3_at(&self, url: Option<&str>) -> aws_sdk_s3::Client {
+    fn s3_at(&self, url: Option<&str>, credentials: SharedCredentialsProvider) -> aws_sdk_s3::Client {
         use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
         let mut config = client!(self, aws_sdk_s3, s3_endpoint, 60)
+            .credentials_provider(credentials)
             // An endpoint that is an address has no name to put a bucket in front of.
             .force_path_style(url.is_some())
             // A presigned URL must not ask its user for a checksum.
@@ -398,5 +433,9 @@ mod tests {
         assert_eq!(error.to_string(), "the environment variable PENSTOCK_RECORDS_TABLE is not set");
         let error = Settings::from_vars(|name| all(name).map(|_| "x".into())).expect_err("x seconds");
         assert!(matches!(error, SettingsError::NotANumber("PENSTOCK_UPLOAD_TTL_SECONDS")));
+        // No longer than what signs it lives.
+        let long = |name: &str| if name == "PENSTOCK_UPLOAD_TTL_SECONDS" { Some("86400".into()) } else { all(name) };
+        let settings = Settings::from_vars(long).expect("complete");
+        assert_eq!(settings.upload_ttl_seconds, limits::UPLOAD_TTL_MOST_SECONDS);
     }
 }

@@ -59,10 +59,13 @@ pub fn rejected_key(account: &AccountId, import: &ImportId) -> String {
 
 impl Store {
     /// A PUT that stores the import's upload, once: `If-None-Match: *` is part of the signature, so S3 answers a second
-    /// one with 412. Valid from now to `expires_at`. Nothing is sent.
+    /// one with 412. Valid from now to `expires_at`. Nothing is sent, but where the signer's credentials are renewed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where there are no credentials that live as long: it can be tried again.
     pub async fn presign_upload(&self, import: &Import) -> Result<PresignedRequest> {
-        let presigned = self
-            .inner
+        let session = self.signing_until(import.expires_at).await?;
+        let presigned = session
             .storage
             .put_object()
             .bucket(&self.settings().uploads_bucket)
@@ -90,23 +93,27 @@ impl Store {
     /// A form that stores the import's upload (Amazon S3 API Reference, "Browser-based uploads using POST"): at least
     /// one byte, at most [`UPLOAD_BYTES`]. Valid to `expires_at`. A second post makes another version of the object,
     /// which no import is about.
+    ///
+    /// # Errors
+    /// As [`Store::presign_upload`].
     pub async fn presign_form(&self, import: &Import) -> Result<PresignedForm> {
         let settings = self.settings();
-        let url = self.uploads_url().await?;
+        let session = self.signing_until(import.expires_at).await?;
+        let url = self.uploads_url(&session.storage).await?;
         let now = OffsetDateTime::from_unix_timestamp(self.now_ms() / 1000)
             .expect("the clock tells a year that dates can write");
         let day = now.format(format_description!("[year][month][day]")).expect("a date");
         let moment = now.format(format_description!("[year][month][day]T[hour][minute][second]Z")).expect("a date");
         let key = upload_key(&import.account, &import.id);
         let region = &settings.region;
-        let credential = format!("{}/{day}/{region}/s3/aws4_request", settings.credentials.access_key_id());
+        let credential = format!("{}/{day}/{region}/s3/aws4_request", session.credentials.access_key_id());
         let mut fields = vec![
             ("key", key),
             ("x-amz-algorithm", "AWS4-HMAC-SHA256".to_owned()),
             ("x-amz-credential", credential),
             ("x-amz-date", moment),
         ];
-        if let Some(token) = settings.credentials.session_token() {
+        if let Some(token) = session.credentials.session_token() {
             fields.push(("x-amz-security-token", token.to_owned()));
         }
         let mut conditions =
@@ -115,7 +122,7 @@ impl Store {
         let expiration = penstock_model::rfc3339(import.expires_at).replace('Z', ".000Z");
         let policy = STANDARD.encode(json!({ "expiration": expiration, "conditions": conditions }).to_string());
         let today = SystemTime::UNIX_EPOCH + Duration::from_secs(now.unix_timestamp().unsigned_abs());
-        let key = generate_signing_key(settings.credentials.secret_access_key(), today, region, "s3");
+        let key = generate_signing_key(session.credentials.secret_access_key(), today, region, "s3");
         let signature = calculate_signature(key, policy.as_bytes());
         fields.push(("policy", policy));
         fields.push(("x-amz-signature", signature));
@@ -124,9 +131,9 @@ impl Store {
 
     /// Where the bucket of uploads is for clients, without a slash at its end. Under which host a bucket is, the SDK
     /// knows: that differs by partition.
-    async fn uploads_url(&self) -> Result<String> {
+    async fn uploads_url(&self, storage: &aws_sdk_s3::Client) -> Result<String> {
         const OBJECT: &str = "object";
-        let object = self.inner.storage.put_object().bucket(&self.settings().uploads_bucket).key(OBJECT);
+        let object = storage.put_object().bucket(&self.settings().uploads_bucket).key(OBJECT);
         let object = object.presigned(self.presigning(self.now_ms())?).await;
         let object = object.map_err(StoreError::unavailable("s3:PutObject"))?;
         // It is where an object is, without its name.
@@ -139,7 +146,9 @@ impl Store {
     /// # Errors
     /// When no URL can be made.
     pub async fn uploads_origin(&self) -> Result<String> {
-        let url = self.uploads_url().await?;
+        // What it signs is not given out: that takes no credentials of the signer.
+        let storage = self.clients().storage(self.settings().credentials.clone());
+        let url = self.uploads_url(&storage).await?;
         let host = url.find("://").map_or(0, |at| at + "://".len());
         let end = url[host..].find('/').map_or(url.len(), |at| host + at);
         Ok(url[..end].to_ascii_lowercase())
@@ -219,15 +228,16 @@ impl Store {
             true => ("text/csv; charset=utf-8", "csv"),
             false => ("application/x-ndjson; charset=utf-8", "ndjson"),
         };
-        let presigned = self
-            .inner
+        let valid_until = self.now_ms() + REJECTED_URL_SECONDS * 1000;
+        let session = self.signing_until(valid_until).await?;
+        let presigned = session
             .storage
             .get_object()
             .bucket(&self.settings().results_bucket)
             .key(key)
             .response_content_type(content_type)
             .response_content_disposition(format!("attachment; filename=\"{}.rejected.{extension}\"", import.id))
-            .presigned(self.presigning(self.now_ms() + REJECTED_URL_SECONDS * 1000)?)
+            .presigned(self.presigning(valid_until)?)
             .await
             .map_err(StoreError::unavailable("s3:GetObject"))?;
         Ok(presigned.uri().to_owned())
@@ -383,7 +393,8 @@ mod tests {
                 "AWS_REGION" => Some(region.to_owned()),
                 "AWS_ENDPOINT_URL_S3" => endpoint.map(str::to_owned),
                 "PENSTOCK_UPLOADS_BUCKET" => Some("files".to_owned()),
-                _ if name.contains("ENDPOINT") || name == "PENSTOCK_STORAGE_URL" => None,
+                "PENSTOCK_STORAGE_URL" | "PENSTOCK_SIGNER_ROLE" => None,
+                _ if name.contains("ENDPOINT") => None,
                 _ => Some("1".to_owned()),
             });
             let store = Store::new(settings.expect("every variable is set"));

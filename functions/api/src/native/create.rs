@@ -106,7 +106,8 @@ pub(super) async fn create(
     let import = Import { kind_version: found.version, format, metadata, webhook, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),
-        None => import,
+        // Its file may be uploaded for as long as a URL for it works.
+        None => Import { expires_at: import.expires_at.min(store.uploads_until().await?), ..import },
     };
     let import = match &corrected {
         Some(of) => import.correcting(of),
