@@ -37,17 +37,6 @@ impl Stack {
         let made = self.client.create(&from(import, options), None).await.expect("an import is made");
         self.ended(&made.id).await
     }
-
-    /// The import as it is stored.
-    async fn stored(&self, id: &str) -> penstock_model::Import {
-        let (account, id) = ("1".parse().expect("valid"), id.parse().expect("valid"));
-        self.cloud.store().import(&account, &id).await.expect("read").expect("there")
-    }
-
-    /// What the records of these keys show.
-    async fn shows(&self, skus: &[String]) -> Catalogue {
-        self.records("1", skus).await.iter().map(|(sku, record)| (sku.clone(), reference::shown(record))).collect()
-    }
 }
 
 fn skus(range: std::ops::Range<u64>) -> Vec<String> {

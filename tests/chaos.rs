@@ -1,8 +1,8 @@
 //! The promises under faults: random schedules from a printed seed, over the real function processes.
 //!
-//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --workspace --test suite chaos::long -- --nocapture` runs as many schedules as one likes;
-//! the ordinary run takes a small fixed set. A seed decides the files, the options, the faults and the crash points;
-//! timing is the machine's.
+//! `PENSTOCK_CHAOS_SEEDS=1000..1200 cargo test --workspace --test suite chaos::long -- --nocapture` runs as many
+//! schedules as one likes; the ordinary run takes a small fixed set. A seed decides the files, the options, the faults
+//! and the crash points; timing is the machine's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -403,7 +403,7 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
         if created != catalogue.len() as u64 {
             deviates(format!("account {account}: {created} rows created {} records", catalogue.len()));
         }
-        let skus: Vec<String> = (0..KEYS).map(|key| format!("K{key}")).collect();
+        let skus = files::keys(KEYS);
         let stored: BTreeMap<String, BTreeMap<String, String>> = stack
             .records(account, &skus)
             .await
@@ -489,7 +489,7 @@ async fn overlapping_imports_of_all_modes_apply_each_row_once() {
         assert_eq!((import.rows.total, import.rows.failed), (Some(expected.total), expected.failed));
         created += import.rows.created;
     }
-    let skus: Vec<String> = (0..KEYS).map(|key| format!("K{key}")).collect();
+    let skus = files::keys(KEYS);
     let stored: BTreeSet<String> = stack.records("1", &skus).await.into_keys().collect();
     assert_eq!(stored, keys);
     assert_eq!(created, keys.len() as u64, "each record was made by one row");

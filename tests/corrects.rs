@@ -489,7 +489,7 @@ async fn weather(seed: u64) {
         last = Some(import);
         stack.cloud.faults().resume();
     }
-    let skus: Vec<String> = (0..keys).map(|key| format!("K{key}")).collect();
+    let skus = files::keys(keys);
     let shown: Catalogue =
         stack.records("1", &skus).await.iter().map(|(sku, record)| (sku.clone(), reference::shown(record))).collect();
     assert_eq!(shown, catalogue, "seed {seed}");

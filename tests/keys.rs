@@ -1,11 +1,13 @@
 //! API keys: scopes, their management, and that a secret is shown once.
 
+use std::time::Duration;
+
 use axum::{
     extract::RawQuery,
     http::{HeaderMap, StatusCode},
 };
 use penstock_client::{Client, NewKey};
-use penstock_model::{QueueName, Scope};
+use penstock_model::{QueueName, Scope, limits};
 use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
@@ -103,6 +105,11 @@ async fn a_key_is_made_listed_and_revoked() {
     let token = key.token.expect("the token, once");
     let (id, secret) = token.split_once('.').expect("an id and a secret");
     assert_eq!((id, secret.len()), (key.id.as_str(), 64));
+    let used = async || {
+        let keys = stack.client.keys(Some("2")).await.expect("answers");
+        keys.into_iter().find(|key| key.id == id).expect("listed").last_used_at
+    };
+    assert_eq!(used().await, None);
     // It works for its account.
     let client = stack.client_of(&token);
     let import = client.create(&penstock_client::NewImport::default(), None).await.expect("created");
@@ -114,6 +121,15 @@ async fn a_key_is_made_listed_and_revoked() {
     let found = keys.iter().find(|key| key.id == id).expect("listed");
     assert_eq!((found.label.as_deref(), found.revoked, &found.token), (Some("Nächtlich"), false, &None));
     assert!(stack.client.keys(None).await.expect("answers").iter().all(|key| key.account == "1"));
+
+    // Its last use is noted, once an hour.
+    let first = used().await.expect("noted");
+    stack.pass(Duration::from_millis(limits::KEY_USE_NOTED_MS as u64 / 2)).await;
+    assert!(client.import(&import.id).await.is_ok());
+    assert_eq!(used().await.as_ref(), Some(&first));
+    stack.pass(Duration::from_millis(limits::KEY_USE_NOTED_MS as u64 / 2)).await;
+    assert!(client.import(&import.id).await.is_ok());
+    assert!(used().await.expect("noted") > first, "after an hour it is noted again");
 
     for _ in 0..2 {
         stack.client.revoke_key(id).await.expect("revoked");

@@ -16,7 +16,7 @@ use crate::support::{
     files,
     held::{HELD, half_done, held},
     http::send,
-    reference::{self, Catalogue, Expected, Rules},
+    reference::{self, Catalogue, Rules},
     refused,
     rng::Rng,
     tables::{import_items, key},
@@ -31,21 +31,6 @@ fn review(mode: Mode) -> ImportOptions {
 }
 
 /// What was counted, in the order of [`expected`].
-fn counted(import: &Import) -> (Option<u64>, u64, u64, u64, u64) {
-    let rows = &import.rows;
-    (rows.total, rows.created, rows.updated + rows.unchanged, rows.skipped, rows.failed)
-}
-
-fn expected(expected: &Expected) -> (Option<u64>, u64, u64, u64, u64) {
-    let Expected { total, created, updated_or_unchanged, skipped, failed, .. } = *expected;
-    (Some(total), created, updated_or_unchanged, skipped, failed)
-}
-
-/// The keys that the files of [`files::clashing`] name.
-fn keys(count: u64) -> Vec<String> {
-    (0..count).map(|key| format!("K{key}")).collect()
-}
-
 /// A stack that cuts files into chunks of twenty rows.
 async fn small_chunks() -> Stack {
     Stack::with(|options| {
@@ -72,17 +57,6 @@ impl Stack {
         let import = self.create(options).await;
         assert_eq!(upload(&import, file).await, 200);
         self.judged(&import.id).await
-    }
-
-    /// The import as it is stored.
-    async fn stored(&self, id: &str) -> penstock_model::Import {
-        let (account, id) = ("1".parse().expect("valid"), id.parse().expect("valid"));
-        self.cloud.store().import(&account, &id).await.expect("read").expect("there")
-    }
-
-    /// What the records of these keys show.
-    async fn shows(&self, keys: &[String]) -> Catalogue {
-        self.records("1", keys).await.iter().map(|(key, record)| (key.clone(), reference::shown(record))).collect()
     }
 
     /// How many claims there are.
@@ -112,18 +86,18 @@ async fn a_review_says_what_the_import_then_does() {
         let file = files::clashing(&mut rng, 300, 100);
         let reviewed = stack.reviewed(&file, review(mode)).await;
         assert!(reviewed.confirm_until.is_some() && reviewed.completed_at.is_none() && reviewed.to_remove.is_none());
-        assert_eq!(stack.shows(&keys(100)).await, catalogue, "{mode:?}: nothing is written");
+        assert_eq!(stack.shows(&files::keys(100)).await, catalogue, "{mode:?}: nothing is written");
         assert_eq!(stack.stored(&reviewed.id).await.order, 0, "{mode:?}: it takes no place");
-        let expected = expected(&reference::apply(&file, &mut catalogue, Rules { mode, ..Rules::default() }, |_| true));
-        assert_eq!(counted(&reviewed), expected, "{mode:?}");
+        let expected = reference::apply(&file, &mut catalogue, Rules { mode, ..Rules::default() }, |_| true).counts();
+        assert_eq!(reference::counts(&reviewed), expected, "{mode:?}");
         let (errors, rejected) = (stack.errors(&reviewed.id).await, stack.rejected(&reviewed).await);
         let made = stack.client.confirm(&reviewed.id).await.expect("confirmed");
         assert_eq!(made.from.as_ref(), Some(&reviewed.id));
         assert_eq!(made.options, ImportOptions { mode, ..ImportOptions::default() });
         let applied = stack.ended(&made.id).await;
         adds_up(&applied);
-        assert_eq!(counted(&applied), expected, "{mode:?}");
-        assert_eq!(stack.shows(&keys(100)).await, catalogue, "{mode:?}");
+        assert_eq!(reference::counts(&applied), expected, "{mode:?}");
+        assert_eq!(stack.shows(&files::keys(100)).await, catalogue, "{mode:?}");
         assert_eq!((stack.errors(&applied.id).await, stack.rejected(&applied).await), (errors, rejected), "{mode:?}");
         let ended = stack.ended(&reviewed.id).await;
         assert_eq!((ended.status, ended.confirmed_as.as_ref()), (applied.status, Some(&applied.id)), "{mode:?}");
@@ -185,7 +159,7 @@ async fn an_import_that_ran_when_a_review_began_has_moved_the_catalogue() {
     let again = stack.judged(&again.id).await;
     assert_eq!((again.rows.created, again.rows.unchanged), (10, 50));
     let made = stack.client.confirm(&again.id).await.expect("nothing has moved");
-    assert_eq!(counted(&stack.ended(&made.id).await), counted(&again));
+    assert_eq!(reference::counts(&stack.ended(&made.id).await), reference::counts(&again));
     stack.stop().await;
 }
 
@@ -230,7 +204,7 @@ async fn a_cancelled_review_has_written_nothing() {
     let reviewed = stack.reviewed(b"sku,name,brand\nA,a,x\nB,,x\n", review(Mode::Upsert)).await;
     assert_eq!(refused(stack.client.delete(&reviewed.id).await), (409, "import_runs".into()));
     let cancelled = stack.client.cancel(&reviewed.id).await.expect("cancelled");
-    assert_eq!((cancelled.status, counted(&cancelled)), (Status::Cancelled, (Some(2), 1, 0, 0, 1)));
+    assert_eq!((cancelled.status, reference::counts(&cancelled)), (Status::Cancelled, (Some(2), 1, 0, 0, 1)));
     assert_eq!(refused(stack.client.confirm(&reviewed.id).await), (409, "not_held".into()));
     assert!(stack.rejected(&cancelled).await.contains("B,,x"));
     assert_eq!(stack.records("1", &["A".to_owned()]).await.len(), 0);
@@ -364,7 +338,7 @@ async fn a_review_of_a_stored_upload_hands_it_on() {
     assert_eq!(refused(stack.client.delete(&first.id).await), (409, "upload_read".into()), "it is reviewed");
     let made = stack.client.confirm(&reviewed.id).await.expect("confirmed");
     let applied = stack.ended(&made.id).await;
-    assert_eq!((counted(&applied), applied.from.as_ref()), ((Some(2), 1, 0, 0, 1), Some(&reviewed.id)));
+    assert_eq!((reference::counts(&applied), applied.from.as_ref()), ((Some(2), 1, 0, 0, 1), Some(&reviewed.id)));
     assert_eq!(stack.stored(&first.id).await.readers.len(), 0);
     // So it is where nobody confirms it.
     let second = stack.judged(&stack.client.create(&again, None).await.expect("made").id).await;
@@ -424,7 +398,7 @@ async fn a_death_at_any_step_changes_nothing() {
             arm(folder.path(), point);
         }
         let reviewed = stack.reviewed(&file, review(Mode::Upsert)).await;
-        assert_eq!(counted(&reviewed), (Some(452), 450, 1, 0, 1), "{point}");
+        assert_eq!(reference::counts(&reviewed), (Some(452), 450, 1, 0, 1), "{point}");
         assert_eq!(reviewed.rejected.as_ref().map(|rejected| rejected.rows), Some(1), "{point}");
         if dies_in_the_api {
             arm(folder.path(), point);
@@ -436,7 +410,7 @@ async fn a_death_at_any_step_changes_nothing() {
             false => stack.ended(&reviewed.id).await.confirmed_as.expect("it is confirmed"),
         };
         let applied = stack.ended(&applies).await;
-        assert_eq!(counted(&applied), (Some(452), 450, 1, 0, 1), "{point}");
+        assert_eq!(reference::counts(&applied), (Some(452), 450, 1, 0, 1), "{point}");
         assert_eq!(applied.rejected.as_ref().map(|rejected| rejected.rows), Some(1), "{point}");
         let ended = stack.ended(&reviewed.id).await;
         assert_eq!((ended.status, ended.confirmed_as), (Status::CompletedWithErrors, Some(applies)), "{point}");
@@ -496,8 +470,8 @@ async fn weather(seed: u64) {
         stack.cloud.faults().resume();
         upload_through(seed, &import, &file).await;
         let reviewed = stack.judged(&import.id).await;
-        let expected = expected(&reference::apply(&file, &mut catalogue, Rules { mode, ..Rules::default() }, |_| true));
-        assert_eq!(counted(&reviewed), expected, "seed {seed}, {mode:?}\n{}", stack.logs());
+        let expected = reference::apply(&file, &mut catalogue, Rules { mode, ..Rules::default() }, |_| true).counts();
+        assert_eq!(reference::counts(&reviewed), expected, "seed {seed}, {mode:?}\n{}", stack.logs());
         let mut made = BTreeSet::new();
         for _ in 0..50 {
             // A confirmation that was not answered is asked for again, as a client would.
@@ -511,9 +485,9 @@ async fn weather(seed: u64) {
         let applies = stack.ended(&reviewed.id).await.confirmed_as.expect("it is confirmed");
         assert_eq!(made, [applies.clone()].into(), "seed {seed}");
         let applied = stack.ended(&applies).await;
-        assert_eq!(counted(&applied), expected, "seed {seed}, {mode:?}\n{}", stack.logs());
+        assert_eq!(reference::counts(&applied), expected, "seed {seed}, {mode:?}\n{}", stack.logs());
         adds_up(&applied);
-        assert_eq!(stack.shows(&keys(120)).await, catalogue, "seed {seed}, {mode:?}");
+        assert_eq!(stack.shows(&files::keys(120)).await, catalogue, "seed {seed}, {mode:?}");
     }
     stack.cloud.faults().clear();
     let nothing_is_left = async || stack.claims().await == 0 && stack.unfinished().await.is_empty();

@@ -1,5 +1,5 @@
-//! Penstock's tests, as one program: building and linking one takes a fraction of the time that one for each file takes,
-//! and all of them run side by side. `cargo test --workspace --test suite races::` runs those of one file.
+//! Penstock's tests, as one program: building and linking one takes a fraction of the time that one for each file
+//! takes, and all of them run side by side. `cargo test --workspace --test suite races::` runs those of one file.
 
 mod accounts;
 mod again;
@@ -28,6 +28,7 @@ mod endpoints;
 mod exports;
 mod fair;
 mod faults;
+mod first_loads;
 mod formats;
 mod frictionless;
 mod functions;

@@ -1,7 +1,7 @@
 //! Whoever waits is told: every event, at least once, by whatever way receivers fail and senders die.
 //!
-//! `PENSTOCK_WEBHOOK_SEEDS=1000..1200 cargo test --workspace --test suite webhooks::long -- --nocapture` runs as many schedules as one
-//! likes; the ordinary run takes a small fixed set.
+//! `PENSTOCK_WEBHOOK_SEEDS=1000..1200 cargo test --workspace --test suite webhooks::long -- --nocapture` runs as many
+//! schedules as one likes; the ordinary run takes a small fixed set.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

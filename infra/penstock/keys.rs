@@ -120,8 +120,10 @@ pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
                 }
                 let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
                 let state = if key.revoked { "revoked" } else { "active" };
+                let used = key.last_used_at.as_deref().unwrap_or("never used");
                 let label = key.label.as_deref().unwrap_or("");
-                say!("{}  {}  {}  {state:<7}  {}  {label}", key.id, key.account, key.created_at, scopes.join(","));
+                let scopes = scopes.join(",");
+                say!("{}  {}  {}  {used:<20}  {state:<7}  {scopes}  {label}", key.id, key.account, key.created_at);
             }
         }
         KeysCommand::Revoke { id, account, force, json, service } => {

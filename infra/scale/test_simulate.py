@@ -77,6 +77,20 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(prediction.bound_seconds["table writes"], 0)
         self.assertAlmostEqual(prediction.seconds, 10, delta=1.1)
 
+    def test_the_least_setting_is_enough_and_a_smaller_one_is_not(self):
+        row, rows = of(writes=1.0, validate_seconds=2e-4), 1_000_000
+        least = simulate.least_setting(rows, row, 120, LIMITS, SHARDS)
+        takes = lambda **changes: simulate.simulate(rows, row, dataclasses.replace(least, **changes), LIMITS, SHARDS).seconds
+        self.assertLessEqual(takes(), 120)
+        self.assertGreater(takes(warm_writes=least.warm_writes - 500), 120)
+        self.assertGreater(takes(validators=least.validators - 1), 120)
+        self.assertIsNone(simulate.least_setting(rows, row, 1, LIMITS, SHARDS))
+
+    def test_the_document_is_what_was_measured(self):
+        read = lambda path: json.loads(path.read_text())
+        files = simulate.COST / "measured.json", simulate.COST / "prices.json", simulate.HERE / "limits.json"
+        self.assertEqual(simulate.document(*map(read, files)), (simulate.HERE / "SCALE.md").read_text())
+
     def test_a_run_becomes_what_a_row_needs(self):
         used = lambda **of: {"service": "", "name": "", "function": "", "resource": "", "milliseconds": 0, "write_units": 0, "read_units": 0, **of}
         run = {

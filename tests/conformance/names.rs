@@ -28,6 +28,13 @@ pub(crate) async fn a_key_is_taken_until_it_is_revoked(bench: Bench) {
     assert_eq!(store.authenticate(&id, "other").await.expect("answers"), None);
     assert_eq!(store.authenticate("key_none", "secret").await.expect("answers"), None);
     assert_eq!(store.keys(account).await.expect("answers"), std::slice::from_ref(&key));
+    store.note_use(&key).await.expect("answers");
+    let used = store.authenticate(&id, "secret").await.expect("answers").expect("the key is there");
+    assert!(used.last_used_at.is_some_and(|at| at >= key.created_at), "{used:?}");
+    // Whoever read the key before notes nothing a second time.
+    store.note_use(&key).await.expect("answers");
+    assert_eq!(store.keys(account).await.expect("answers"), std::slice::from_ref(&used));
+    let key = used;
     for _ in 0..2 {
         let revoked = store.revoke_key(&id).await.expect("answers").expect("the key is there");
         assert_eq!(revoked, Key { revoked: true, ..key.clone() });

@@ -293,6 +293,15 @@ impl Page {
         self.with("give a file to", selector, async |element| element.send_keys(&path).await).await;
     }
 
+    /// Drops a file on the page.
+    pub(crate) async fn drop(&self, file: &Path) {
+        let drag = json!({ "items": [], "files": [file], "dragOperationsMask": 1 });
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let event = json!({ "type": kind, "x": 200, "y": 200, "data": drag });
+            self.devtools("Input.dispatchDragEvent", event).await;
+        }
+    }
+
     /// Presses a key, as somebody does who has the keyboard alone.
     pub(crate) async fn press(&self, key: char) {
         let keys = KeyActions::new("keyboard".to_owned());

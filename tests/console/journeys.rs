@@ -51,6 +51,20 @@ async fn a_good_file_goes_from_the_first_page_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_can_be_dropped_anywhere_on_the_page() {
+    let stack = Stack::start().await;
+    let Some(page) = Page::signed_in(&stack).await else { return };
+    page.visit("new").await;
+    page.drop(&page.file("dropped.csv", catalogue(20))).await;
+    page.is_ready().await;
+    page.click("#import-now").await;
+    let import = stack.ended(&page.import_is("completed").await).await;
+    assert_eq!((import.filename.as_deref(), import.rows.created), (Some("dropped.csv"), 20));
+    page.close().await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_is_mended_and_sent_again_and_is_one_story() {
     let stack = Stack::start().await;
     let Some(page) = Page::signed_in(&stack).await else { return };

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Asking, compare, support::Stack};
 
-/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be renewed.
+/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be
+/// renewed.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_dialects_are_what_their_documents_say() {
     let stack = Stack::start().await;

@@ -158,7 +158,8 @@ fn settled_text(text: &str) -> String {
     moment.replace_all(&with_id, "2026-11-28T08:39:12Z").into_owned()
 }
 
-/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be renewed.
+/// `PENSTOCK_RENEW=1 cargo test --workspace --test suite contract::` renews the examples; then the documents are to be
+/// renewed.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_what_the_document_says() {
     let stack = Stack::start().await;

@@ -2,8 +2,8 @@
 //! held to a catalogue that takes one event after the other. What a replace removes stands behind its last row, or
 //! where it was confirmed.
 //!
-//! `PENSTOCK_REPLACES_SEEDS=1000..1200 cargo test --workspace --test suite deletes::replaces::long -- --nocapture` runs as many schedules
-//! as one likes. Faults and deletes are those of the schedules without replaces.
+//! `PENSTOCK_REPLACES_SEEDS=1000..1200 cargo test --workspace --test suite deletes::replaces::long -- --nocapture` runs
+//! as many schedules as one likes. Faults and deletes are those of the schedules without replaces.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,10 +2,10 @@
 //! that takes one event after the other: imports and deletes by their places in the order, rows in the order of the
 //! file.
 //!
-//! `PENSTOCK_DELETES_SEEDS=1000..1200 cargo test --workspace --test suite deletes::schedules::long -- --nocapture` runs as many
-//! schedules as one likes; the ordinary run takes a small fixed set. A seed decides the files, the deletes and the
-//! faults; timing is the machine's. A write that comes late (`WireFaults::write_late`) is that of a validator, or of
-//! a delete, that read before and stood still.
+//! `PENSTOCK_DELETES_SEEDS=1000..1200 cargo test --workspace --test suite deletes::schedules::long -- --nocapture` runs
+//! as many schedules as one likes; the ordinary run takes a small fixed set. A seed decides the files, the deletes and
+//! the faults; timing is the machine's. A write that comes late (`WireFaults::write_late`) is that of a validator, or
+//! of a delete, that read before and stood still.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

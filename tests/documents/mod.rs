@@ -22,8 +22,6 @@ use penstock_engine::kinds;
 use regex::Regex;
 use shell::Checkout;
 
-use crate::support;
-
 /// Bytes of the README, at most.
 const README_BYTES: usize = 9_000;
 

@@ -108,6 +108,11 @@ pub fn clashing(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {
     file.into_bytes()
 }
 
+/// The keys that such files name.
+pub fn keys(count: u64) -> Vec<String> {
+    (0..count).map(|key| format!("K{key}")).collect()
+}
+
 /// A file in whose rows little ever changes: of the records that they name over and over, and of what they say of each,
 /// there are few.
 pub fn steady(rng: &mut Rng, rows: u64, keys: u64) -> Vec<u8> {

@@ -1,7 +1,6 @@
 //! What the tests share: a stack of their own, files made from a seed, and a straightforward reference to compare with.
 
-// Each test file uses its own part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(unreachable_pub)]
 
 pub mod begun;
 pub mod crashes;
@@ -31,6 +30,8 @@ use penstock_client::{Client, ClientError, Import, NewImport};
 use penstock_engine::key::RecordName;
 use penstock_local::{LocalCloud, Options, Usage};
 use penstock_model::{ImportOptions, Record, RowError};
+
+use self::reference::Catalogue;
 
 /// The key of account `1` on every stack.
 pub const TOKEN: &str = "test.secret";
@@ -223,6 +224,17 @@ impl Stack {
             records.extend(names.iter().zip(group).filter_map(|(name, sku)| Some((sku.clone(), found.remove(name)?))));
         }
         records
+    }
+
+    /// What account 1's records of kind `products` show, by their SKUs.
+    pub async fn shows(&self, skus: &[String]) -> Catalogue {
+        self.records("1", skus).await.iter().map(|(sku, record)| (sku.clone(), reference::shown(record))).collect()
+    }
+
+    /// Account 1's import as it is stored.
+    pub async fn stored(&self, id: &str) -> penstock_model::Import {
+        let (account, id) = ("1".parse().expect("valid"), id.parse().expect("valid"));
+        self.cloud.store().import(&account, &id).await.expect("read").expect("there")
     }
 
     /// What the functions logged last.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use penstock_client::Import;
 use penstock_model::{EmptyCells, Mode};
 
 /// What an import of a file into a catalogue gives.
@@ -15,6 +16,21 @@ pub struct Expected {
     pub failed: u64,
     /// Row, line, field, code of every error in the order of the file.
     pub errors: Vec<(u64, u64, Option<String>, String)>,
+}
+
+/// How many rows a file has, and of these are created, updated or unchanged, skipped, and failed.
+pub type RowCounts = (Option<u64>, u64, u64, u64, u64);
+
+impl Expected {
+    pub fn counts(&self) -> RowCounts {
+        (Some(self.total), self.created, self.updated_or_unchanged, self.skipped, self.failed)
+    }
+}
+
+/// The same as an import says it.
+pub fn counts(import: &Import) -> RowCounts {
+    let rows = &import.rows;
+    (rows.total, rows.created, rows.updated + rows.unchanged, rows.skipped, rows.failed)
 }
 
 /// What records show, by SKU: fields as text.

@@ -17,8 +17,6 @@ use penstock_store::{FAULT_VARIABLES, Settings};
 use serde_json::json;
 use yaml_serde::Value;
 
-use crate::support;
-
 /// What Lambda gives every function without being told (AWS Lambda Developer Guide, "Defined runtime environment
 /// variables").
 const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

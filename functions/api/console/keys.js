@@ -26,6 +26,7 @@ function row(key) {
     label: key.label ?? "–",
     scopes: key.scopes.join(", "),
     created: time(key.created_at),
+    used: key.last_used_at ? time(key.last_used_at) : "never",
     state: key.revoked ? "revoked" : "valid",
     revoke: { "aria-label": `Revoke ${key.label ?? key.id}` },
   });

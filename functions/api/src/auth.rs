@@ -132,7 +132,13 @@ impl<T: Operation> FromRequestParts<Api> for Caller<T> {
         let dialect = *parts.extensions.get().expect("the outermost layer tells the dialect");
         let network = client_address::network(&parts.extensions);
         match authorize::<T>(api, dialect, &parts.headers, network).await {
-            Ok(Key { id, account, scopes, label, .. }) => {
+            Ok(key) => {
+                // What is only told does not decide whether the request is served. The authorizer notes nothing: the
+                // key of an upload made the import before.
+                if let Err(error) = api.store.note_use(&key).await {
+                    tracing::warn!(error = %error, key.id, "a key's use is not noted");
+                }
+                let Key { id, account, scopes, label, .. } = key;
                 let client = parts.headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok());
                 let by = Actor::new(id, label, client, dialect.name);
                 Ok(Self { account, by, scopes, dialect, operation: PhantomData })

@@ -267,7 +267,8 @@ impl Sender<'_> {
         self.job.columns = names;
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.
-        self.seen = may_leave_out_writes(&self.job, self.store.conditions()).then(|| Seen::new(&plan));
+        let asks = may_leave_out_writes(&self.job, self.store.conditions()) || may_leave_out_reads(&self.job);
+        self.seen = asks.then(|| Seen::new(&plan));
         Ok(())
     }
 
@@ -288,6 +289,11 @@ impl Sender<'_> {
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
 fn may_leave_out_writes(job: &Job, needed: Conditions) -> bool {
     (job.no_older_running || !needed.no_older_running) && job.options.mode == Mode::Upsert && job.options.writes()
+}
+
+/// Whether records that no earlier row names are made without being read, see there as well.
+fn may_leave_out_reads(job: &Job) -> bool {
+    job.kind_was_empty && job.options.writes()
 }
 
 fn made(step: Step) -> Result<(), Stop> {

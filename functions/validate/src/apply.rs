@@ -13,6 +13,11 @@
 //! - *equal*: merging the row changes no value of the record.
 //! - *consistent*: the record was read consistently. An older state may have the row's values although the present one
 //!   does not.
+//!
+//! **The first load of a kind reads nothing.** Where no record of the kind was known when the import was accepted, a
+//! record is merged as one that does not exist, and written on the condition that it does not. That is a hint, not a
+//! promise: whoever meets a record all the same reads it, and so does a row that writes nothing, since no condition
+//! has told that its record is missing.
 
 use std::collections::HashMap;
 
@@ -103,10 +108,14 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
     let mut applied = Applied::default();
     let mut pending: Vec<&Fold<'_>> = group.iter().collect();
     let mut pause = Backoff::default();
+    let mut is_first = true;
     while !pending.is_empty() {
+        let is_assumed_missing = |fold: &Fold<'_>| is_first && is_likely_missing(rules, fold);
         let turn = reading.lock().await;
-        let names: Vec<&RecordName> = pending.iter().map(|fold| fold.name).collect();
-        let Page { mut records, unread } = store.records_page(&names).await?;
+        let names: Vec<&RecordName> =
+            pending.iter().filter(|fold| !is_assumed_missing(fold)).map(|fold| fold.name).collect();
+        let Page { mut records, unread } =
+            if names.is_empty() { Page::default() } else { store.records_page(&names).await? };
         let large = records.values().map(Record::bytes).sum::<usize>() > LARGE_PAGE_BYTES;
         let _turn = large.then_some(turn);
         let (read, mut left): (Vec<&Fold<'_>>, Vec<&Fold<'_>>) =
@@ -119,7 +128,9 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
                 claim(store, rules, &mut merged).await?;
             }
             let (to_write, done): (Vec<_>, Vec<_>) = merged.into_iter().partition(|merged| merged.has_to_be_written);
-            done.iter().for_each(|merged| merged.count(&mut applied));
+            for merged in done {
+                if is_assumed_missing(merged.fold) { left.push(merged.fold) } else { merged.count(&mut applied) }
+            }
             let writes: Vec<Write<'_>> = to_write.iter().filter_map(Merged::write).collect();
             let written = if writes.is_empty() { Vec::new() } else { store.write_records(&writes).await? };
             for (merged, written) in to_write.iter().zip(written) {
@@ -133,11 +144,18 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
             }
         }
         pending = left;
+        is_first = false;
         if met_others {
             pause.wait("dynamodb:BatchExecuteStatement").await?;
         }
     }
     Ok(applied)
+}
+
+/// Whether a fold's record is not expected to exist, in an import that writes: its kind had none, and no earlier row of
+/// the file may have made it.
+fn is_likely_missing(Rules { job, repeats, .. }: Rules<'_>, fold: &Fold<'_>) -> bool {
+    job.kind_was_empty && job.options.writes() && !fold.rows.iter().any(|row| repeats.may_be(row.row))
 }
 
 /// A record with a fold's rows in it, not written yet.

@@ -415,6 +415,9 @@ pub struct Import {
     /// later and belongs before one of its rows is a row of this import too.
     #[serde(default)]
     pub no_older_running: bool,
+    /// Whether no record of its kind was known when this one was accepted.
+    #[serde(default)]
+    pub kind_was_empty: bool,
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -578,6 +581,7 @@ impl Import {
             options: ImportOptions::default(),
             order: 0,
             no_older_running: false,
+            kind_was_empty: false,
             object: None,
             layout: None,
             columns: None,
@@ -676,6 +680,7 @@ impl Import {
             import: self.id.clone(),
             order: if self.is_review() { Stamp::LAST_ORDER } else { self.order },
             no_older_running: self.no_older_running,
+            kind_was_empty: self.kind_was_empty,
             kind: self.kind.clone(),
             kind_version: self.kind_version,
             options: ImportOptions {

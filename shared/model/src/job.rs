@@ -17,6 +17,10 @@ pub struct Job {
     /// Whether no older import of the account and kind ran when this one was accepted.
     #[serde(default)]
     pub no_older_running: bool,
+    /// Whether no record of the kind was known when the import was accepted: one that has to be made is made without
+    /// being read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kind_was_empty: bool,
     /// The kind of its records.
     pub kind: KindName,
     /// The version of an account's own kind, from 1; 0 for a bundled kind.
@@ -48,6 +52,7 @@ impl Job {
             import: ImportId::new(0, [0; 10]),
             order: 1,
             no_older_running: true,
+            kind_was_empty: false,
             kind,
             kind_version: 0,
             options: ImportOptions { mode: Mode::Upsert, dry_run: true, abort: None, ..options.clone() },

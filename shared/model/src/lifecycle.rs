@@ -223,6 +223,11 @@ impl Transition {
         matches!(self, Self::End { rows: Some(rows), .. } if rows.failed > 0)
     }
 
+    /// Whether the import ends by it with records made, or that would have been.
+    pub fn has_created_rows(&self) -> bool {
+        matches!(self, Self::End { rows: Some(rows), .. } if rows.created > 0)
+    }
+
     /// Whether the import ends by it.
     pub fn ends(&self) -> bool {
         matches!(self, Self::End { .. })

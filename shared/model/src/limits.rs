@@ -480,6 +480,10 @@ pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
 /// Characters of an API key's label, at most.
 pub const KEY_LABEL_CHARS: usize = 255;
 
+/// How long the last use of a key stays as it was noted, in milliseconds: 1 hour. A key that is used all the time costs
+/// one note in that time.
+pub const KEY_USE_NOTED_MS: i64 = 60 * 60 * 1000;
+
 /// Characters of what a client calls itself (`User-Agent`) that an import keeps of whoever asked for something.
 pub const CLIENT_CHARS: usize = 200;
 

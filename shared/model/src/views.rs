@@ -562,6 +562,9 @@ pub struct Key {
     pub scopes: Vec<Scope>,
     /// When it was made, in RFC 3339.
     pub created_at: String,
+    /// When it was used last, in RFC 3339, to within an hour; missing while it has not been used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
     /// What its maker called it.
     pub label: Option<String>,
     /// Whether it is no longer taken.

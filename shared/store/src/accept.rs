@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, builders::UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, builders::UpdateBuilder,
+};
 use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded};
 use serde::Deserialize;
 
@@ -40,6 +42,9 @@ pub(crate) struct KindOrder {
     pub(crate) next: u64,
     #[serde(default)]
     pub(crate) running: BTreeSet<String>,
+    /// Whether an import that has ended made records of the kind.
+    #[serde(default)]
+    pub(crate) has_records: bool,
     /// The replace that keeps other uploads from being accepted.
     #[serde(default)]
     pub(crate) gate: Option<ImportId>,
@@ -53,7 +58,16 @@ pub(crate) struct KindOrder {
 
 impl Default for KindOrder {
     fn default() -> Self {
-        Self { next: 1, running: BTreeSet::new(), gate: None, held: BTreeSet::new(), waiting: BTreeSet::new() }
+        let (running, held) = (BTreeSet::new(), BTreeSet::new());
+        Self { next: 1, running, has_records: false, gate: None, held, waiting: BTreeSet::new() }
+    }
+}
+
+impl KindOrder {
+    /// Whether no import is known to have made a record of the kind, or to be making one. It is a hint: records that
+    /// are there all the same cost a write that is refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty() && !self.has_records
     }
 }
 
@@ -110,6 +124,7 @@ impl Store {
                 }
                 continue;
             }
+            let kind_was_empty = kind_order.is_empty();
             let KindOrder { next: order, running, gate, .. } = kind_order;
             if let Some(gate) = gate.filter(|_| conditions.gate) {
                 let waits = import.waiting_for.as_ref() == Some(&gate);
@@ -122,6 +137,7 @@ impl Store {
             let no_older_running = running.is_empty();
             let accepted = Transition::Accept { object: object.cloned(), order, no_older_running };
             let accepted = Change::by(&import, &accepted, self.now_ms())?
+                .set("kind_was_empty", AttributeValue::Bool(kind_was_empty))
                 .set("due_at", n(self.next_look()))
                 .set("due_shard", s(due_shard(id)))
                 .in_action(self.update_action(import_key(account, id)));

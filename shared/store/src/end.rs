@@ -204,13 +204,14 @@ impl Store {
             None => ended,
         };
         let ended = ended.in_action(self.update_action(import_key(&import.account, &import.id)));
+        let made_records = end.has_created_rows() && import.options.writes();
         let mut gate = import.at_gate().then(|| import.id.clone());
         let mut pause = Backoff::default();
         loop {
             let leave_place = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
             let mut actions = vec![ended.clone(), leave_place];
             if import.is_in_order() {
-                actions.push(self.leave_kind_action(&import, gate.as_ref()));
+                actions.push(self.leave_kind_action(&import, gate.as_ref(), made_records));
             }
             if !end.has_rejected_rows() || import.report.is_some() {
                 actions.extend(self.leave_upload_action(&import).await?);

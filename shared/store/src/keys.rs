@@ -3,14 +3,14 @@
 //! A key has an item of its own, where authentication finds it. What may be shown of it stands beside its account's
 //! other keys, written in the same transaction, so that an account's keys are one query.
 
-use penstock_model::{AccountId, Scope};
+use penstock_model::{AccountId, Scope, limits};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
-    dynamo::{Item, deleting, from_item, items, putting, s},
+    dynamo::{Item, deleting, from_item, items, n, putting, s},
     names::Own,
     table::{account_pk, api_key, listed_api_key},
 };
@@ -26,6 +26,9 @@ pub struct Key {
     pub scopes: Vec<Scope>,
     /// When it was made, in Unix milliseconds.
     pub created_at: i64,
+    /// When it was used last, in Unix milliseconds, as [`Store::note_use`] notes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<i64>,
     /// What its maker called it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -55,6 +58,8 @@ struct StoredKey {
     created_at: i64,
     scopes: Vec<Scope>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(default)]
     revoked: bool,
@@ -62,8 +67,8 @@ struct StoredKey {
 
 impl StoredKey {
     fn shown(self, id: &str) -> Key {
-        let Self { account, created_at, scopes, label, revoked, .. } = self;
-        Key { id: id.to_owned(), account, scopes, created_at, label, revoked }
+        let Self { account, created_at, scopes, last_used_at, label, revoked, .. } = self;
+        Key { id: id.to_owned(), account, scopes, created_at, last_used_at, label, revoked }
     }
 }
 
@@ -92,6 +97,7 @@ impl Store {
             secret_sha256: crate::sha256_hex(key.secret.as_bytes()),
             created_at,
             scopes: key.scopes.clone(),
+            last_used_at: None,
             label: key.label.clone(),
             revoked: false,
         };
@@ -143,6 +149,27 @@ impl Store {
         let padded = format!("{wanted:64}");
         let right: bool = offered.as_bytes().ct_eq(padded.as_bytes()).into();
         Ok(stored.filter(|key| right && !key.revoked).map(|key| key.shown(id)))
+    }
+
+    /// Notes that a key is used, where the last use noted is [`limits::KEY_USE_NOTED_MS`] ago or longer. A repeat finds
+    /// it noted. Where another request is at the key, nothing is noted: that request is a use as well, or it takes the
+    /// key back.
+    pub async fn note_use(&self, key: &Key) -> Result<()> {
+        let now = self.now_ms();
+        let long_ago = now - limits::KEY_USE_NOTED_MS;
+        if key.last_used_at.is_some_and(|used| used > long_ago) {
+            return Ok(());
+        }
+        let used = || {
+            Change::of_existing()
+                .only_if("account = :account")
+                .value("account", s(key.account.as_str()))
+                .only_if("(attribute_not_exists(last_used_at) OR last_used_at <= :long_ago)")
+                .value("long_ago", n(long_ago))
+                .set("last_used_at", n(now))
+        };
+        let of = |item| used().in_action(self.update_action(item));
+        self.transact(vec![of(api_key(&key.id)), of(listed_api_key(&key.account, &key.id))]).await.map(drop)
     }
 
     /// An account's keys in the order of their ids, revoked ones too.

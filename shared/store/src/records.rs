@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The records that one request read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Page {
     /// The records that exist among those that were read.
     pub records: HashMap<RecordName, Record>,

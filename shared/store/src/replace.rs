@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use penstock_model::{
     AccountId, Actor, Event, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
@@ -178,7 +178,12 @@ impl Store {
 
     /// That an import which has ended is no more among those of its kind that run, are held or wait; where it is at the
     /// gate, the gate is free. The condition is that this import is at the gate, or none.
-    pub(crate) fn leave_kind_action(&self, import: &Import, gate: Option<&ImportId>) -> TransactWriteItem {
+    pub(crate) fn leave_kind_action(
+        &self,
+        import: &Import,
+        gate: Option<&ImportId>,
+        made_records: bool,
+    ) -> TransactWriteItem {
         let mut left = self
             .update_action(kind_order_key(&import.account, &import.kind))
             .expression_attribute_names("#gate", "gate")
@@ -198,7 +203,11 @@ impl Store {
             }
         };
         let free = if is_mine { "REMOVE #gate " } else { "" };
-        updating(left.update_expression(format!("{free}DELETE {sets}")))
+        let made = if made_records { "SET has_records = :true " } else { "" };
+        if made_records {
+            left = left.expression_attribute_values(":true", AttributeValue::Bool(true));
+        }
+        updating(left.update_expression(format!("{made}{free}DELETE {sets}")))
     }
 
     /// Has the `remove` function tell whoever waits for the end of an import, or for the gate that it has left. A

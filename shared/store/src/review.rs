@@ -213,13 +213,15 @@ impl Store {
             if self.end_held(&review).await? {
                 return Ok(Reviewed::NotHeld);
             }
-            let KindOrder { next, running, gate, .. } = self.kind_order(&review).await?;
+            let kind_order = self.kind_order(&review).await?;
+            let kind_was_empty = kind_order.is_empty();
+            let KindOrder { next, running, gate, .. } = kind_order;
             let (now, kept_ms) = (self.now_ms(), self.settings().upload_retention_ms());
             let applies = review.applying(new.clone(), now, kept_ms, next, running.is_empty());
             let (Some(applies), Some(confirm)) = (applies, review.confirm_as(&new)) else {
                 return Ok(Reviewed::NotHeld);
             };
-            let applies = Import { created_by: Some(by.clone()), ..applies };
+            let applies = Import { created_by: Some(by.clone()), kind_was_empty, ..applies };
             if let Some(gate) = gate {
                 return Ok(Reviewed::GateTaken(gate));
             }

@@ -35,9 +35,9 @@ impl JsonShape for KeyRequest {
 
 /// The JSON of a key.
 fn view(key: Key) -> views::Key {
-    let Key { id, account, scopes, created_at, label, revoked } = key;
-    let (account, created_at) = (account.to_string(), rfc3339(created_at));
-    views::Key { id, account, scopes, created_at, label, revoked, token: None, secret: None }
+    let Key { id, account, scopes, created_at, last_used_at, label, revoked } = key;
+    let (account, created_at, last_used_at) = (account.to_string(), rfc3339(created_at), last_used_at.map(rfc3339));
+    views::Key { id, account, scopes, created_at, last_used_at, label, revoked, token: None, secret: None }
 }
 
 /// A repeat makes another key. An account that had none exists from then on.

@@ -46,7 +46,7 @@ pub(super) fn keys() -> Markup {
             }
             div.actions { button type="submit" { "Show" } }
         }
-        (table("list", "API keys", &["Key", "Label", "Scopes", "Created", "State", ""]))
+        (table("list", "API keys", &["Key", "Label", "Scopes", "Created", "Last used", "State", ""]))
         section aria-labelledby="make-title" {
             h2 #make-title { "New key" }
             p #list-none hidden { "This account has no key yet. Make one here." }
@@ -68,6 +68,7 @@ pub(super) fn keys() -> Markup {
                 td data-is="label" {}
                 td data-is="scopes" {}
                 td { time data-is="created" {} }
+                td { time data-is="used" {} }
                 td data-is="state" {}
                 td { button type="button" data-is="revoke" { "Revoke" } }
             }
