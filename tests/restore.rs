@@ -15,7 +15,7 @@ use crate::support::{
     held::{half_done, held_and},
     refused,
     tables::{ask_table, import_items, items_of, record_items},
-    upload,
+    until, upload,
 };
 
 const ROWS: u64 = 100;
@@ -57,8 +57,10 @@ pub(crate) async fn put(stack: &Stack, table: &str, items: &[Value]) {
 /// The message of a chunk of an import that only another stack knows.
 async fn strange_message() -> String {
     let stack = Stack::with(|options| options.mapped = false).await;
-    stack.uploaded(&file("strange")).await;
-    stack.cloud.quiet().await;
+    let import = stack.uploaded(&file("strange")).await;
+    // Nobody takes its chunks, so this cloud has no rest.
+    let is_split = async || stack.client.import(&import.id).await.expect("it is there").rows.total.is_some();
+    until("it is split", is_split).await;
     let chunks = stack.cloud.queue(QueueName::Chunks.as_str()).expect("there is one");
     let message = chunks.take(1, None).pop().expect("a chunk");
     stack.stop().await;
