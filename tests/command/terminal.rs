@@ -22,7 +22,9 @@ impl Terminal {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let (pty, its_end) = pty_process::blocking::open().expect("a terminal");
         pty.resize(Size::new(40, 200)).expect("a size");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_penstock")).args(arguments);
+        // As `penstock` in the parent does.
+        let command = Command::new("env").args(["--default-signal=HUP", env!("CARGO_BIN_EXE_penstock")]);
+        let mut command = command.args(arguments);
         for (name, value) in CLEAN {
             command = match value {
                 Some(value) => command.env(name, value),
