@@ -1,5 +1,5 @@
-//! `infra/container`: `penstock serve` as a container. There is no engine here: each step of the Dockerfile is done in a
-//! folder, but for what the base images bring, and for compiling, in whose place the tests' own build is taken.
+//! `infra/container`: `penstock serve` as a container. There is no engine here: each step of the Dockerfile is done in
+//! a folder, but for what the base images bring, and for compiling, in whose place the tests' own build is taken.
 
 use std::{
     collections::BTreeMap,

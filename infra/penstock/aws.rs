@@ -1,5 +1,5 @@
-//! AWS credentials and region as the AWS SDKs and the AWS CLI find them (AWS SDKs and Tools Reference Guide, "Standardized
-//! credential providers").
+//! AWS credentials and region as the AWS SDKs and the AWS CLI find them (AWS SDKs and Tools Reference Guide,
+//! "Standardized credential providers").
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region};

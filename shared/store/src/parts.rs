@@ -112,8 +112,8 @@ impl Store {
     }
 
     /// A PUT that stores a part of an upload, again and again until the upload is closed; the newest counts. Valid as
-    /// long as an upload URL, but not beyond the upload's deadline, nor the signer's credentials; the moment is given in
-    /// Unix milliseconds. Nothing is sent, but where those are renewed.
+    /// long as an upload URL, but not beyond the upload's deadline, nor the signer's credentials; the moment is given
+    /// in Unix milliseconds. Nothing is sent, but where those are renewed.
     pub async fn presign_part(
         &self,
         import: &Import,

@@ -12,8 +12,8 @@
 //!                         └ STS fails: they sign on ┴ and URLs end early, with them
 //! ```
 //!
-//! Requests at the same time share one renewal, and how it went. Credentials that a process has for itself sign where no
-//! role is named, by the same rules, as far as they tell when they end.
+//! Requests at the same time share one renewal, and how it went. Credentials that a process has for itself sign where
+//! no role is named, by the same rules, as far as they tell when they end.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
