@@ -1,7 +1,6 @@
 //! The console in a real browser: what people do with it, and what must not happen to them.
 
 mod browser;
-mod console;
 mod figures;
 mod hostile;
 mod itself;
@@ -13,5 +12,6 @@ mod line;
 mod look;
 mod others;
 mod shop;
+mod words;
 
 use crate::support;
