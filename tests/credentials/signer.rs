@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use penstock_client::{Bytes, Client, Import, NewExport, NewImport};
 use penstock_local::Options;
 use penstock_model::{ImportOptions, Status, limits, unix_ms};
@@ -120,19 +120,25 @@ async fn at_once(store: &Store, times: usize) -> Vec<Result<i64, String>> {
     asked.into_iter().map(|until| until.map_err(|error| error.to_string())).collect()
 }
 
+/// The same, where STS answers nobody before each of them has asked.
+async fn waiting_at_once(sts: &Sts, store: &Store, times: usize) -> Vec<Result<i64, String>> {
+    let held = sts.hold().await;
+    join(at_once(store, times), async move { drop(held) }).await.0
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_at_the_same_time_share_a_renewal_and_how_it_went() {
     let (sts, stack) = signed(|options| options.scheduled = false).await;
     let store = stack.cloud.store();
-    assert!(at_once(store, 20).await.iter().all(Result::is_ok));
+    assert!(waiting_at_once(&sts, store, 20).await.iter().all(Result::is_ok));
     assert_eq!(sts.asked().len(), 1);
     stack.pass(Duration::from_secs(3600)).await;
     sts.set(Manner::Refuses);
-    let refused = at_once(store, 20).await;
+    let refused = waiting_at_once(&sts, store, 20).await;
     assert!(refused.iter().all(|refused| *refused == Err("sts:AssumeRole: AccessDenied".to_owned())), "{refused:?}");
     assert_eq!(sts.asked().len(), 2);
     sts.set(Manner::Gives);
-    assert!(at_once(store, 20).await.iter().all(Result::is_ok));
+    assert!(waiting_at_once(&sts, store, 20).await.iter().all(Result::is_ok));
     assert_eq!(sts.asked().len(), 3);
     // While it is renewed, the present one signs for those that need not wait.
     stack.pass(Duration::from_millis(SIGNS_MS as u64) + Duration::from_secs(1)).await;
