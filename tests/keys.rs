@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::RawQuery,
-    http::{HeaderMap, StatusCode},
-};
 use penstock_client::{Client, NewKey};
-use penstock_model::{QueueName, Scope, limits};
+use penstock_model::{Scope, limits};
 use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
 
 use crate::support::{
     OTHER_TOKEN, Stack, TOKEN,
+    cloudformation::{self, described},
     http::{Answer, send},
     refused,
 };
@@ -160,51 +157,11 @@ async fn what_is_no_key_is_refused() {
     stack.stop().await;
 }
 
-/// CloudFormation, as far as `keys bootstrap` asks it: the outputs of one stack, for a request signed with a key.
-pub(crate) async fn cloudformation(outputs: String, key: &'static str) -> String {
-    let answer = async move |RawQuery(query): RawQuery, headers: HeaderMap| {
-        let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_signed = signed.starts_with(&format!("AWS4-HMAC-SHA256 Credential={key}/"));
-        assert!(is_signed && signed.contains("/cloudformation/"), "{signed}");
-        if query.is_some_and(|query| query.contains("StackName=imports")) {
-            return (StatusCode::OK, outputs);
-        }
-        let refused = "<ErrorResponse><Error><Code>ValidationError</Code><Message>no such stack</Message></Error></ErrorResponse>";
-        (StatusCode::BAD_REQUEST, refused.to_owned())
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = axum::Router::new().fallback(answer);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
-}
-
-/// What CloudFormation says of a stack.
-pub(crate) fn described(stack: &Stack) -> String {
-    let variables = [
-        ("PENSTOCK_IMPORTS_TABLE", "ImportsTableName".to_owned()),
-        ("PENSTOCK_RECORDS_TABLE", "RecordsTableName".to_owned()),
-        ("PENSTOCK_UPLOADS_BUCKET", "UploadsBucketName".to_owned()),
-        ("PENSTOCK_RESULTS_BUCKET", "ResultsBucketName".to_owned()),
-    ];
-    let queues = QueueName::ALL.iter().map(|queue| (queue.row().variable, format!("{}Url", queue.logical_id())));
-    let environment = stack.cloud.environment();
-    let value = |name: &str| environment.iter().find(|(found, _)| found == name).map(|(_, value)| value).expect("set");
-    let output = |(variable, output): (&str, String)| {
-        format!("<member><OutputKey>{output}</OutputKey><OutputValue>{}</OutputValue></member>", value(variable))
-    };
-    let outputs: String = variables.into_iter().chain(queues).map(output).collect();
-    format!(
-        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><Outputs>{outputs}</Outputs></member></Stacks>\
-         </DescribeStacksResult></DescribeStacksResponse>"
-    )
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_key_of_a_stack_is_made_with_its_outputs() {
     let stack = Stack::start().await;
     let environment = stack.cloud.environment();
-    let endpoint = cloudformation(described(&stack), "AKIALOCALAPI").await;
+    let endpoint = cloudformation::start(described(&stack), "AKIALOCALAPI").await;
     let bootstrap = async |name: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
         command.args(["keys", "bootstrap", "--stack", name]).env("AWS_ENDPOINT_URL_CLOUDFORMATION", &endpoint);

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +26,7 @@ use crate::support::{
     receiver::{Manner, Receiver},
     storage,
     sts::Sts,
+    template::{self, as_allowed, list, shown},
     tenant::key_of,
     until, upload,
 };
@@ -96,22 +96,9 @@ fn local(resource: &str) -> Option<String> {
     Some(name)
 }
 
-fn shown(value: &Value) -> String {
-    yaml_serde::to_string(value).expect("a value that was read can be written").trim_end().to_owned()
-}
-
-/// A list, or a single value, such as a `!Sub` of a list, as a list of one.
-fn list(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Sequence(values) => values.iter().collect(),
-        value => vec![value],
-    }
-}
-
 /// What each function's role allows, and that which signs for the api.
 fn allowed() -> BTreeSet<Call> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
-    let template: Value = yaml_serde::from_str(&std::fs::read_to_string(path).expect("the template")).expect("YAML");
+    let template = template::read("template.yaml");
     let mut allowed = BTreeSet::new();
     let resources = template["Resources"].as_mapping().expect("resources");
     let roles = FunctionName::ALL.map(|function| (function.to_string(), function.logical_id("Role")));
@@ -125,8 +112,7 @@ fn allowed() -> BTreeSet<Call> {
         let apart = resources.values().filter(is_of_role).map(|policy| &policy["Properties"]);
         let documents = policies.into_iter().chain(apart).map(|policy| &policy["PolicyDocument"]["Statement"]);
         for statement in documents.flat_map(list) {
-            // One that stands under a condition, as it is where the condition holds.
-            let statement = if let Value::Tagged(tagged) = statement { &tagged.value[1] } else { statement };
+            let statement = as_allowed(statement);
             for action in list(&statement["Action"]).into_iter().map(|action| action.as_str().expect("an action")) {
                 assert!(!action.contains('*'), "{role}: {action}");
                 if OF_LAMBDA.contains(&action) || OF_SERVICES.contains(&action) {

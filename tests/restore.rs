@@ -46,7 +46,7 @@ async fn pointed(data: &Path, change: impl FnOnce(&mut Options)) -> Stack {
 }
 
 /// Puts items into a table. A repeat puts the same ones there.
-pub(crate) async fn put(stack: &Stack, table: &str, items: &[Value]) {
+async fn put(stack: &Stack, table: &str, items: &[Value]) {
     for some in items.chunks(25) {
         let puts: Vec<_> = some.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
         let answer = ask_table(stack, table, "BatchWriteItem", json!({ "RequestItems": { table: puts } })).await;

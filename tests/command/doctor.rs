@@ -7,9 +7,9 @@ use penstock_model::Scope;
 use serde_json::Value;
 
 use super::{Dev, penstock, run, stderr, stdout, support::Stack};
-use crate::{
-    keys::{cloudformation, described},
-    support::TOKEN,
+use crate::support::{
+    TOKEN,
+    cloudformation::{self, described},
 };
 
 /// What differs, of what was looked at.
@@ -70,7 +70,8 @@ async fn a_stack_is_examined_with_a_key_that_is_revoked() {
     .await;
     let api = format!("<member><OutputKey>ApiUrl</OutputKey><OutputValue>{}</OutputValue></member>", stack.cloud.url());
     let endpoint =
-        cloudformation(described(&stack).replace("</Outputs>", &format!("{api}</Outputs>")), "AKIALOCALAPI").await;
+        cloudformation::start(described(&stack).replace("</Outputs>", &format!("{api}</Outputs>")), "AKIALOCALAPI")
+            .await;
     let mut command = penstock(&["doctor", "--stack", "imports"]);
     command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", &endpoint);
     // What the stack's outputs say is asked of nobody else.

@@ -6,9 +6,11 @@ use penstock_client::{Client, NewImport};
 use penstock_model::unix_ms;
 
 use super::{OWN, Served, penstock, providers::Provider, variables, without};
-use crate::{
-    keys::{cloudformation, described},
-    support::{Stack, TOKEN, sts::Sts, until, upload},
+use crate::support::{
+    Stack, TOKEN,
+    cloudformation::{self, described},
+    sts::Sts,
+    until, upload,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -89,7 +91,7 @@ async fn serve_takes_a_web_identity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_key_is_made_with_a_profile_and_its_region() {
     let stack = Stack::start().await;
-    let endpoint = cloudformation(described(&stack), "AKIAPROFILE").await;
+    let endpoint = cloudformation::start(described(&stack), "AKIAPROFILE").await;
     let home = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(home.path().join(".aws")).expect("a folder");
     let keys = "[ops]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n";

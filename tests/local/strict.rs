@@ -8,14 +8,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use yaml_serde::Value;
 
 use super::{
     products,
     support::{
         Stack,
         http::{Answer, client, post_form, send},
-        upload,
+        template, upload,
     },
 };
 
@@ -156,8 +155,7 @@ async fn pages_of_other_origins_may_what_the_bucket_allows() {
 
 #[test]
 fn the_bucket_allows_pages_what_the_templates_allows() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
-    let template: Value = yaml_serde::from_str(&std::fs::read_to_string(path).expect("text")).expect("YAML");
+    let template = template::read("template.yaml");
     let cors = &template["Resources"]["UploadsBucket"]["Properties"]["CorsConfiguration"]["CorsRules"];
     assert_eq!(cors.as_sequence().map(Vec::len), Some(1), "{cors:?}");
     let rule = &cors[0];

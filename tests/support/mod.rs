@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 pub mod begun;
+pub mod cloudformation;
 pub mod crashes;
 pub mod files;
 pub mod held;
@@ -18,6 +19,7 @@ pub mod seeds;
 pub mod storage;
 pub mod sts;
 pub mod tables;
+pub mod template;
 pub mod tenant;
 pub mod weather;
 

@@ -1,15 +1,14 @@
 //! `infra/container/template.yaml`: the API on Fargate, beside the stack.
 
-use std::{collections::BTreeMap, collections::BTreeSet, path::Path};
+use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_model::QueueName;
 use penstock_store::Settings;
 
-use super::{OF_LAMBDA, Template, a_value, entries, json, list, shown};
+use super::{OF_LAMBDA, Template, a_value, entries, json, list, shown, template};
 
 fn container() -> Template {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/container/template.yaml");
-    Template(yaml_serde::from_str(&std::fs::read_to_string(path).expect("it is there")).expect("it is YAML"))
+    Template(template::read("infra/container/template.yaml"))
 }
 
 fn dockerfile() -> &'static str {

@@ -9,13 +9,15 @@ mod role;
 mod stores;
 mod upload_route;
 
-use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::Path, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::PathBuf};
 
 use penstock_local::{Options, QueueOptions};
 use penstock_model::{EventId, FunctionName, Order, QueueName, VISIBILITY_PER_TIMEOUT, WebhookId, limits};
 use penstock_store::{FAULT_VARIABLES, Settings};
 use serde_json::json;
 use yaml_serde::Value;
+
+use crate::support::template::{self, as_allowed, list, shown};
 
 /// What Lambda gives every function without being told (AWS Lambda Developer Guide, "Defined runtime environment
 /// variables").
@@ -74,9 +76,7 @@ struct Template(Value);
 
 impl Template {
     fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
-        let text = std::fs::read_to_string(path).expect("template.yaml is there");
-        Self(yaml_serde::from_str(&text).expect("template.yaml is YAML"))
+        Self(template::read("template.yaml"))
     }
 
     /// A resource's properties.
@@ -113,30 +113,9 @@ impl Template {
     }
 }
 
-/// A statement that stands under a condition, as it is where the condition holds; any other as it is.
-fn as_allowed(statement: &Value) -> &Value {
-    match statement {
-        Value::Tagged(tagged) => &tagged.value[1],
-        statement => statement,
-    }
-}
-
 fn entries(mapping: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let entries = mapping.as_mapping().expect("a mapping").iter();
     entries.map(|(key, value)| (key.as_str().expect("keys are strings"), value))
-}
-
-/// A value as it is written in the template, tags included.
-fn shown(value: &Value) -> String {
-    yaml_serde::to_string(value).expect("a value that was read can be written").trim_end().to_owned()
-}
-
-/// A list, or a single value, such as a `!Sub` of a list, as a list of one.
-fn list(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Sequence(values) => values.iter().collect(),
-        value => vec![value],
-    }
 }
 
 fn json(value: &Value) -> serde_json::Value {

@@ -1,14 +1,13 @@
 //! `infra/release/role.yaml`: who deploys, and as what.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use yaml_serde::Value;
 
-use super::{Template, entries, json, list, shown};
+use super::{Template, entries, json, list, shown, template};
 
 fn role() -> Template {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/release/role.yaml");
-    Template(yaml_serde::from_str(&std::fs::read_to_string(path).expect("it is there")).expect("it is YAML"))
+    Template(template::read("infra/release/role.yaml"))
 }
 
 /// The actions of statements that allow.

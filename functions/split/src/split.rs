@@ -267,7 +267,7 @@ impl Sender<'_> {
         self.job.columns = names;
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.
-        let asks = may_leave_out_writes(&self.job, self.store.conditions()) || may_leave_out_reads(&self.job);
+        let asks = may_leave_out_writes(&self.job, self.store.conditions()) || self.job.is_first_load();
         self.seen = asks.then(|| Seen::new(&plan));
         Ok(())
     }
@@ -289,11 +289,6 @@ impl Sender<'_> {
 /// Whether rows that change nothing may cost no write, see the validator's `apply`.
 fn may_leave_out_writes(job: &Job, needed: Conditions) -> bool {
     (job.no_older_running || !needed.no_older_running) && job.options.mode == Mode::Upsert && job.options.writes()
-}
-
-/// Whether records that no earlier row names are made without being read, see there as well.
-fn may_leave_out_reads(job: &Job) -> bool {
-    job.kind_was_empty && job.options.writes()
 }
 
 fn made(step: Step) -> Result<(), Stop> {

@@ -108,9 +108,12 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
     let mut applied = Applied::default();
     let mut pending: Vec<&Fold<'_>> = group.iter().collect();
     let mut pause = Backoff::default();
-    let mut is_first = true;
+    // In the first load of a kind, a record that no earlier row of the file may name is taken to be missing, until it has
+    // been met.
+    let mut assumes = rules.job.is_first_load();
     while !pending.is_empty() {
-        let is_assumed_missing = |fold: &Fold<'_>| is_first && is_likely_missing(rules, fold);
+        let is_assumed_missing =
+            |fold: &Fold<'_>| assumes && !fold.rows.iter().any(|row| rules.repeats.may_be(row.row));
         let turn = reading.lock().await;
         let names: Vec<&RecordName> =
             pending.iter().filter(|fold| !is_assumed_missing(fold)).map(|fold| fold.name).collect();
@@ -144,18 +147,12 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
             }
         }
         pending = left;
-        is_first = false;
+        assumes = false;
         if met_others {
             pause.wait("dynamodb:BatchExecuteStatement").await?;
         }
     }
     Ok(applied)
-}
-
-/// Whether a fold's record is not expected to exist, in an import that writes: its kind had none, and no earlier row of
-/// the file may have made it.
-fn is_likely_missing(Rules { job, repeats, .. }: Rules<'_>, fold: &Fold<'_>) -> bool {
-    job.kind_was_empty && job.options.writes() && !fold.rows.iter().any(|row| repeats.may_be(row.row))
 }
 
 /// A record with a fold's rows in it, not written yet.

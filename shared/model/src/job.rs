@@ -63,6 +63,12 @@ impl Job {
         }
     }
 
+    /// Whether the import is the first that makes records of its kind: a record that no earlier row of the file names
+    /// does not exist.
+    pub fn is_first_load(&self) -> bool {
+        self.kind_was_empty && self.options.writes()
+    }
+
     /// The stamp of a row of this import.
     pub fn stamp(&self, row: u64) -> Stamp {
         Stamp { order: self.order, row }
