@@ -108,8 +108,8 @@ async fn apply_group(store: &Store, rules: Rules<'_>, group: &[Fold<'_>], readin
     let mut applied = Applied::default();
     let mut pending: Vec<&Fold<'_>> = group.iter().collect();
     let mut pause = Backoff::default();
-    // In the first load of a kind, a record that no earlier row of the file may name is taken to be missing, until it has
-    // been met.
+    // In the first load of a kind, a record that no earlier row of the file may name is taken to be missing, until it
+    // has been met.
     let mut assumes = rules.job.is_first_load();
     while !pending.is_empty() {
         let is_assumed_missing =
