@@ -119,7 +119,7 @@ impl Files {
     fn new(grammar: Grammar, columns: &[&str], rules: Rules) -> Self {
         let kind = br#"{ "name": "t", "primaryKey": "k", "additionalFields": "keep", "fields": [
             { "name": "k" }, { "name": "a" }, { "name": "b", "type": "number" }, { "name": "c", "type": "boolean" },
-            { "name": "d", "default": { "from": "a" } } ] }"#;
+            { "name": "d", "default": "D" } ] }"#;
         let schema = Kind::parse_as(kind, &"t".parse().expect("valid")).expect("a schema");
         let kind = Kind::compile(&schema, &"1".parse().expect("valid")).expect("a kind");
         let columns = owned(columns);
