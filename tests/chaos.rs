@@ -95,15 +95,45 @@ impl Schedule {
             waves.push(vec![planned(&mut rng, "1", Mode::Upsert, false)]);
         }
         build_on_earlier(&mut rng, &mut waves);
-        let crash_points = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
+        let crash_points: Vec<&str> = crash::POINTS.iter().copied().filter(|_| rng.once_in(4)).collect();
         let faults = faults(&mut rng, seed);
         let rounds = 4 + rng.below(6) as u32;
         if rng.once_in(2) {
             let reviewed = Planned { reviewed: true, ..planned(&mut rng, "1", Mode::Upsert, false) };
             waves.last_mut().expect("a wave").push(reviewed);
         }
+        if rng.once_in(2) {
+            waves.extend(nights(&mut rng));
+        }
         Self { seed, waves, faults, crash_points, in_turn: false, rounds }
     }
+}
+
+/// A file that comes each night, in which little has changed; now and then in the order of another night, or with a row
+/// less.
+fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
+    let say = |rng: &mut Rng, key: u64| {
+        let (description, cost) = (*rng.pick(&["red", "", "green"]), *rng.pick(&["1", "2.50", ""]));
+        format!("K{key},N,B,{description},{cost},true\n")
+    };
+    let mut rows: Vec<String> = (0..KEYS).map(|key| say(rng, key)).collect();
+    let empty_cells = if rng.once_in(3) { EmptyCells::Clear } else { EmptyCells::Keep };
+    let mut night = |rng: &mut Rng| {
+        for (key, row) in rows.iter_mut().enumerate() {
+            if rng.once_in(30) {
+                *row = say(rng, key as u64);
+            }
+        }
+        let mut rows = rows.clone();
+        if rng.once_in(3) {
+            rows.swap_remove(rng.below(KEYS) as usize);
+            rows.reverse();
+        }
+        let file = format!("sku,name,brand,description,cost,active\n{}", rows.concat()).into_bytes();
+        let options = ImportOptions { empty_cells, ..ImportOptions::default() };
+        vec![Planned { account: "1", file, options, cancelled: false, from: None, corrects: None, reviewed: false }]
+    };
+    (0..3).map(|_| night(rng)).collect()
 }
 
 /// Has some imports read the upload of an earlier one, and some correct one.
@@ -176,6 +206,11 @@ struct Ended<'a> {
 
 /// Runs a schedule; what deviates from the promises, in words.
 async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
+    run_and_count(schedule, environment).await.0
+}
+
+/// The same, and how many rows splitters have dropped.
+async fn run_and_count(schedule: &Schedule, environment: &[(&str, &str)]) -> (Vec<String>, u64) {
     let folder = tempfile::tempdir().expect("a folder for crash points");
     for point in &schedule.crash_points {
         std::fs::write(folder.path().join(point), []).expect("a crash point is set");
@@ -219,13 +254,20 @@ async fn run(schedule: &Schedule, environment: &[(&str, &str)]) -> Vec<String> {
         }
     }
     deviations.extend(check(&stack, &ended).await.into_iter().map(|deviation| format!("later: {deviation}")));
+    let dropped = rows_dropped(&stack.cloud.logs("split"));
     let pids: BTreeSet<u32> = stack.cloud.processes().iter().map(|process| process.pid).collect();
     if !deviations.is_empty() {
         eprintln!("{}", stack.logs());
     }
     stack.stop().await;
     deviations.extend(stack_children(&pids).into_iter().map(|pid| format!("process {pid} is left")));
-    deviations
+    (deviations, dropped)
+}
+
+/// The rows that splitters say they have dropped.
+fn rows_dropped(log: &str) -> u64 {
+    let dropped = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["dropped"].as_u64();
+    log.lines().filter_map(dropped).sum()
 }
 
 /// Those of these processes that are still this process's children, ended ones that nobody has reaped among them.
@@ -459,6 +501,22 @@ async fn long() {
     support::seeds::each("PENSTOCK_CHAOS_SEEDS", "9..10", "schedules", holds).await;
 }
 
+/// Dropped rows are applied all the same, in the same schedules: each leaves its record as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_rows_that_are_applied_change_nothing() {
+    let mut dropped = 0;
+    for seed in 11..14 {
+        println!("seed {seed}");
+        let mut schedule = Schedule::new(seed);
+        schedule.waves.extend(nights(&mut Rng::new(seed)));
+        let (deviations, drops) = run_and_count(&schedule, &[(SABOTAGE, Condition::DigestDrops.name())]).await;
+        assert_eq!(deviations, Vec::<String>::new(), "seed {seed}");
+        dropped += drops;
+    }
+    println!("{dropped} rows that would have been dropped");
+    assert!(dropped > 300, "{dropped}");
+}
+
 /// Which of overlapping imports goes first is open where one creates or fills; that each row is applied once is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn overlapping_imports_of_all_modes_apply_each_row_once() {
@@ -515,7 +573,8 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
     let mut planned = || Planned {
         account: "1",
         file: files::steady(&mut rng, ROWS, KEYS),
-        options: ImportOptions::default(),
+        // What a digest drops is not applied, and shows nothing of how rows are.
+        options: ImportOptions { force: true, ..ImportOptions::default() },
         cancelled: false,
         from: None,
         corrects: None,

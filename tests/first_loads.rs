@@ -40,7 +40,8 @@ async fn a_kind_without_records_is_loaded_without_reading_any() {
     assert_eq!(used.total(|operation| operation.resource == *records).read_units, 0.0);
     assert_eq!(noted(&stack).await.len(), 1);
 
-    let (import, used) = stack.used(ImportOptions::default(), &files::plain(0, 5_000, "1")).await;
+    let force = ImportOptions { force: true, ..ImportOptions::default() };
+    let (import, used) = stack.used(force, &files::plain(0, 5_000, "1")).await;
     assert_eq!(import.rows.unchanged, 5_000);
     assert!(used.total(|operation| operation.resource == *records).read_units >= 2_500.0, "every record is read");
     stack.stop().await;

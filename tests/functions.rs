@@ -11,8 +11,8 @@ use penstock_client::Import;
 use penstock_engine::split::{Piece, SplitOptions, Splitter};
 use penstock_local::FunctionError;
 use penstock_model::{
-    AccountId, Body, Checkpoint, Chunk, ChunkMessage, EventId, FunctionName, Grammar, ImportId, ImportOptions, Job,
-    Order, QueueName, Repeats, Status, StoredObject,
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Dropped, EventId, FunctionName, Grammar, ImportId, ImportOptions,
+    Job, Order, QueueName, Repeats, Status, StoredObject,
 };
 use penstock_store::uploads::upload_key;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -237,7 +237,15 @@ async fn chunk_messages(stack: &Stack, import: &Import, file: &[u8]) -> Vec<Stri
     });
     chunks
         .map(|chunk| {
-            ChunkMessage { job: job.clone(), chunk, repeats: Repeats::Any, last_try: false }.encode().expect("small")
+            ChunkMessage {
+                job: job.clone(),
+                chunk,
+                repeats: Repeats::Any,
+                dropped: Dropped::default(),
+                last_try: false,
+            }
+            .encode()
+            .expect("small")
         })
         .collect()
 }
@@ -430,7 +438,7 @@ fn orders() -> Vec<Order> {
     let body = Body::Rows(b"A,a,b\n".to_vec());
     let chunk = Chunk { index: 0, first_row: 1, first_line: 2, offset: 15, bytes: 6, rows: 1, body };
     let job = Job { import: import(), ..job };
-    let chunk = ChunkMessage { job, chunk, repeats: Repeats::Any, last_try: false };
+    let chunk = ChunkMessage { job, chunk, repeats: Repeats::Any, dropped: Dropped::default(), last_try: false };
     // The one that follows each, so that a new order does not compile here until it has its place.
     let next = |order: &Order| match order {
         Order::Chunk(_) => Some(Order::Continue { account: account(), import: import(), died_at: None }),
@@ -489,10 +497,15 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     let (header, rows) = good.split_once('\n').expect("a header line");
     let decoded = chunk_of(&good);
     let unknown_kind = Job { kind: "unicorns".parse().expect("valid"), ..decoded.job.clone() };
-    let unknown_kind =
-        ChunkMessage { job: unknown_kind, chunk: decoded.chunk.clone(), repeats: Repeats::Any, last_try: false }
-            .encode()
-            .expect("small");
+    let unknown_kind = ChunkMessage {
+        job: unknown_kind,
+        chunk: decoded.chunk.clone(),
+        repeats: Repeats::Any,
+        dropped: Dropped::default(),
+        last_try: false,
+    }
+    .encode()
+    .expect("small");
     for corrupt in [
         String::new(),
         "no header".to_owned(),
@@ -510,9 +523,15 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     assert_eq!(stack.client.import(&import.id).await.expect("is there").rows.processed, 0);
     // A chunk of an import that nobody knows is nothing to do, and nothing to try again.
     let nobody = Job { import: "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id"), ..decoded.job.clone() };
-    let nobody = ChunkMessage { job: nobody, chunk: decoded.chunk.clone(), repeats: Repeats::Any, last_try: false }
-        .encode()
-        .expect("small");
+    let nobody = ChunkMessage {
+        job: nobody,
+        chunk: decoded.chunk.clone(),
+        repeats: Repeats::Any,
+        dropped: Dropped::default(),
+        last_try: false,
+    }
+    .encode()
+    .expect("small");
     // The bad one first, and the good one twice, the second time with its rows in base64.
     let answer = invoke(&stack, "validate", messages("chunks", "bad", &good)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));

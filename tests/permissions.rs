@@ -50,7 +50,8 @@ const OF_LAMBDA: [&str; 7] = [
 const OF_SERVICES: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 /// What is allowed and not done here, and why it is needed all the same.
-const NOT_STAGED: [(&str, &str, &str, &str); 8] = [
+const NOT_STAGED: [(&str, &str, &str, &str); 9] = [
+    ("split", "s3:AbortMultipartUpload", "results/digest", "a digest of several parts that breaks off"),
     ("api", "s3:ListBucket", "uploads", "a preview of an upload that is gone is told so, not forbidden"),
     ("report", "s3:ListBucket", "uploads", "an upload that is gone before its report is told so, not forbidden"),
     ("report", "s3:AbortMultipartUpload", "results/rejected", "a file of several parts that breaks off"),
@@ -85,6 +86,7 @@ fn local(resource: &str) -> Option<String> {
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
         "!Sub ${ResultsBucket.Arn}/exports/*" => "results/exports".to_owned(),
+        "!Sub ${ResultsBucket.Arn}/digest/*" => "results/digest".to_owned(),
         "!GetAtt ResultsBucket.Arn" => "results".to_owned(),
         "!GetAtt SignerRole.Arn" => SIGNER.to_owned(),
         bus if bus.ends_with(":event-bus/${EventBus}") => "penstock".to_owned(),

@@ -35,7 +35,7 @@ fn within(what: &str, used: f64, for_a_million: f64, fixed: f64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_record() {
+async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_reads_no_record() {
     let stack = Stack::counted().await;
     let file = export(0, "12.50");
     assert!(file.len() as u64 / ROWS >= 250, "rows of the size that the budgets are for: {}", file.len() as u64 / ROWS);
@@ -48,18 +48,30 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_writes_no_re
     within("new rows: read units", tables.read_units, 10_000.0, 100.0);
     within("new rows: billing units of queues", new.of_service("sqs").queue_units as f64, 10_000.0, 40.0);
 
+    // The same file again: nothing of it is sent.
+    let records = &stack.cloud.store().settings().records_table;
     let (import, unchanged) = stack.used(ImportOptions::default(), &file).await;
     assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
     let tables = unchanged.of_service("dynamodb");
-    within("unchanged rows: requests", tables.requests as f64, 15_000.0, 40.0);
-    let writes = unchanged.total(|operation| operation.name == "BatchExecuteStatement");
-    assert_eq!(writes.requests, 0, "no record is written");
+    within("unchanged rows: requests", tables.requests as f64, 2_500.0, 40.0);
+    within("unchanged rows: write units", tables.write_units, 10_000.0, 60.0);
+    within("unchanged rows: requests to S3", unchanged.of_service("s3").requests as f64, 20.0, 10.0);
+    assert_eq!(unchanged.total(|operation| operation.resource == *records).requests, 0, "no record is read");
+    assert_eq!(unchanged.total(|operation| operation.name == "SendMessageBatch").requests, 0, "no chunk is sent");
 
     // One row in a hundred has another price.
     let (import, nightly) = stack.used(ImportOptions::default(), &export(0, "12.75")).await;
     assert_eq!((import.rows.updated, import.rows.unchanged), (ROWS / 100, ROWS - ROWS / 100));
+    let reads = nightly.total(|operation| operation.resource == *records && operation.name == "BatchGetItem");
     let writes = nightly.total(|operation| operation.name == "BatchExecuteStatement");
-    assert_eq!(writes.items, ROWS / 100, "a write for each row that changes its record");
+    assert_eq!((reads.items, writes.items), (ROWS / 100, ROWS / 100), "a read and a write for each row that changes");
+
+    // Where its owner wants every row applied, each is read, and what changes nothing is not written.
+    let force = ImportOptions { force: true, ..ImportOptions::default() };
+    let (import, forced) = stack.used(force, &export(0, "12.75")).await;
+    assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
+    within("forced rows: requests", forced.of_service("dynamodb").requests as f64, 15_000.0, 40.0);
+    assert_eq!(forced.total(|operation| operation.name == "BatchExecuteStatement").requests, 0, "no record is written");
     stack.stop().await;
 }
 

@@ -22,6 +22,7 @@ mod credentials;
 mod deletes;
 mod deletion;
 mod dialects;
+mod digest;
 mod documents;
 mod encodings;
 mod endpoints;

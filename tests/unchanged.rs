@@ -1,4 +1,5 @@
-//! Rows that change nothing cost no write, and leave nothing behind that others need.
+//! Rows that change nothing cost no write, and leave nothing behind that others need. What no digest drops is applied:
+//! the imports here force that, where one would.
 
 use std::time::Duration;
 
@@ -13,6 +14,11 @@ use crate::support::{
     upload,
 };
 
+/// That every row is applied.
+fn force() -> ImportOptions {
+    ImportOptions { force: true, ..ImportOptions::default() }
+}
+
 /// The revision of each record, which every write raises by one.
 async fn revisions(stack: &Stack, rows: u64) -> Vec<u64> {
     let skus: Vec<String> = (0..rows).map(|row| format!("SKU-{row}")).collect();
@@ -26,7 +32,7 @@ async fn an_export_that_comes_again_writes_what_has_changed_and_nothing_else() {
     let rows = 2_000;
     stack.import(&files::plain(0, rows, "1")).await;
     let made = revisions(&stack, rows).await;
-    let again = stack.import(&files::plain(0, rows, "1.00")).await;
+    let again = stack.import_with(&files::plain(0, rows, "1.00"), force()).await;
     assert_eq!((again.status, again.rows.unchanged), (Status::Completed, rows));
     assert_eq!(revisions(&stack, rows).await, made);
     // A column that no record has had, and cells that would clear what is not there.
@@ -58,8 +64,8 @@ async fn beside_an_older_import_every_row_is_written() {
     .await;
     stack.import(&files::plain(0, 50, "1")).await;
     let made = revisions(&stack, 50).await;
-    let older = stack.create(ImportOptions::default()).await;
-    let newer = stack.create(ImportOptions::default()).await;
+    let older = stack.create(force()).await;
+    let newer = stack.create(force()).await;
     for import in [&older, &newer] {
         assert_eq!(upload(import, &files::plain(0, 50, "1")).await, 200);
         // It is accepted, and its rows are on their way.
@@ -136,7 +142,7 @@ async fn a_splitter_that_goes_on_elsewhere_takes_every_row_for_one_that_may_come
     stack.import(&files::plain(0, rows, "1")).await;
     let made = revisions(&stack, rows).await;
     support::crashes::arm(folder.path(), "split.checkpoint");
-    let import = stack.import(&files::plain(0, rows, "1")).await;
+    let import = stack.import_with(&files::plain(0, rows, "1"), force()).await;
     assert_eq!((import.rows.unchanged, import.status), (rows, Status::Completed));
     let writes: Vec<u64> = revisions(&stack, rows).await.iter().zip(&made).map(|(now, made)| now - made).collect();
     assert_eq!((writes[0], writes[rows as usize - 1]), (0, 1));

@@ -60,6 +60,10 @@ pub(crate) struct ImportArgs {
     /// nothing, clear is keep.
     #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]), default_value = "keep")]
     empty_cells: EmptyCells,
+    /// Reads and applies every row, also one that says again what was said last of its record: for records that were
+    /// written by other means than imports.
+    #[arg(long)]
+    force: bool,
     /// Fails an import once more than PERCENT of its first ROWS rows are rejected, such as 1000:5.
     #[arg(long, value_name = "ROWS:PERCENT", value_parser = abort)]
     abort: Option<Abort>,
@@ -164,6 +168,7 @@ impl ImportArgs {
             empty_cells: self.empty_cells,
             abort: self.abort,
             most_removed_percent: self.most_removed_percent,
+            force: self.force,
             dry_run: self.dry_run,
             review: self.review,
             ..self.reading.options()

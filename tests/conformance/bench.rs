@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use penstock_local::{Faults, LocalCloud, Options};
 use penstock_model::{
-    AccountId, Body, Chunk, ChunkMessage, Chunking, Import, ImportId, Job, QueueName, Repeats, StoredObject,
+    AccountId, Body, Chunk, ChunkMessage, Chunking, Dropped, Import, ImportId, Job, QueueName, Repeats, StoredObject,
 };
 use penstock_store::{Settings, Store, accept::Acceptance, uploads::PresignedRequest};
 use reqwest::{Response, redirect::Policy};
@@ -204,7 +204,13 @@ pub(crate) fn rows() -> Body {
 }
 
 pub(crate) fn message(import: &Import, index: u32, body: Body) -> ChunkMessage {
-    ChunkMessage { job: job(import), chunk: chunk(index, body), repeats: Repeats::Rows(vec![3]), last_try: false }
+    ChunkMessage {
+        job: job(import),
+        chunk: chunk(index, body),
+        repeats: Repeats::Rows(vec![3]),
+        dropped: Dropped::default(),
+        last_try: false,
+    }
 }
 
 /// Runs a call as often as this at the same time.

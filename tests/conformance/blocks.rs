@@ -122,7 +122,7 @@ pub(crate) async fn an_import_ends_once_with_the_sums_of_its_blocks(bench: Bench
     let Bench { store, account, .. } = &bench;
     let import = half_done(&bench, 3).await;
     store.size_block(&import, 0, 2).await.expect("answers");
-    assert_eq!(store.set_total(&import, 20).await.expect("answers"), Step::Made);
+    assert_eq!(store.set_total(&import, 20, None).await.expect("answers"), Step::Made);
     let running = store.settle(account, &import.id).await.expect("answers").expect("the import is there");
     assert_eq!(running.status, Status::Processing);
     assert_eq!(store.rows(&running).await.expect("answers").processed, 10);

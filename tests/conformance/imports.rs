@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use penstock_model::{Checkpoint, Halt, Import, ImportId, Layout, Order, QueueName, Status, limits};
+use penstock_model::{Checkpoint, Halt, Import, ImportId, Layout, Order, QueueName, Status, digest::Source, limits};
 use penstock_store::{
     Store,
     accept::{Acceptance, Step},
@@ -40,13 +40,17 @@ pub(crate) async fn an_import_is_stored_once_and_is_its_accounts_alone(bench: Be
     assert_eq!(store.import(&account(), &import.id).await.expect("answers"), None);
     let layout = Layout::csv();
     let columns = ["sku".to_owned(), "Größe".to_owned()];
-    assert_eq!(store.set_layout(&import, &layout, &columns, &columns[1..]).await.expect("answers"), Step::Made);
+    let source = Source { id: "0123456789abcdef".to_owned(), fields: Some(vec![7]) };
+    assert_eq!(
+        store.set_layout(&import, &layout, &columns, &columns[1..], &source).await.expect("answers"),
+        Step::Made
+    );
     let now = bench.now(&import).await;
     assert_eq!(
-        (now.layout, now.columns.as_deref(), &now.ignored_columns[..]),
-        (Some(layout.clone()), Some(&columns[..]), &columns[1..])
+        (now.layout, now.columns.as_deref(), &now.ignored_columns[..], now.source.as_ref()),
+        (Some(layout.clone()), Some(&columns[..]), &columns[1..], Some(&source))
     );
-    assert_eq!(store.set_layout(&bench.import(), &layout, &[], &[]).await.expect("answers"), Step::Overtaken);
+    assert_eq!(store.set_layout(&bench.import(), &layout, &[], &[], &source).await.expect("answers"), Step::Overtaken);
 }
 
 pub(crate) async fn an_idempotency_key_stands_for_one_request(bench: Bench) {
@@ -169,9 +173,9 @@ pub(crate) async fn a_checkpoint_moves_once(bench: Bench) {
     assert_eq!(store.checkpoint(&import, Checkpoint::START, to(4)).await.expect("answers"), Step::Overtaken);
     assert_eq!(bench.now(&import).await.checkpoint, to(3));
     assert_eq!(store.checkpoint(&import, to(3), to(5)).await.expect("answers"), Step::Made);
-    assert_eq!(store.set_total(&import, 50).await.expect("answers"), Step::Made);
-    assert_eq!(store.set_total(&import, 50).await.expect("answers"), Step::Made, "a repeat");
-    assert_eq!(store.set_total(&import, 51).await.expect("answers"), Step::Overtaken, "another total");
+    assert_eq!(store.set_total(&import, 50, None).await.expect("answers"), Step::Made);
+    assert_eq!(store.set_total(&import, 50, None).await.expect("answers"), Step::Made, "a repeat");
+    assert_eq!(store.set_total(&import, 51, None).await.expect("answers"), Step::Overtaken, "another total");
     assert_eq!(store.checkpoint(&import, to(5), to(6)).await.expect("answers"), Step::Overtaken, "it has been split");
     assert_eq!(
         store.checkpoint(&bench.import(), to(5), to(6)).await.expect("answers"),
@@ -191,7 +195,7 @@ pub(crate) async fn an_order_to_end_stops_the_splitter(bench: Bench) {
     let now = bench.now(&import).await;
     assert_eq!((now.status, now.halt), (Status::Processing, Some(order(Status::Cancelled))), "the first order counts");
     assert_eq!(store.open_block(&import, 0).await.expect("answers"), Step::Overtaken);
-    assert_eq!(store.set_total(&import, 5).await.expect("answers"), Step::Overtaken);
+    assert_eq!(store.set_total(&import, 5, None).await.expect("answers"), Step::Overtaken);
     let to = Checkpoint { chunk: 1, ..Checkpoint::START };
     assert_eq!(store.checkpoint(&import, Checkpoint::START, to).await.expect("answers"), Step::Overtaken);
 }

@@ -32,7 +32,7 @@ async fn accept(bench: &Bench, import: &Import) -> Option<Import> {
 /// A replace at the gate, of a file without rows.
 async fn at_gate(bench: &Bench) -> Import {
     let import = accept(bench, &created(bench).await).await.expect("accepted");
-    bench.store.set_total(&import, 0).await.expect("answers");
+    bench.store.set_total(&import, 0, None).await.expect("answers");
     bench.now(&import).await
 }
 

@@ -431,7 +431,7 @@ fn roles_name_their_actions_and_what_they_act_on() {
                     )
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
                 assert!(is_ours, "{role}: {resource}");
-                let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*"];
+                let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*", "/digest/*"];
                 let exact = folders.iter().fold(resource.clone(), |exact, folder| exact.replace(folder, ""));
                 assert!(!exact.contains('*'), "{role}: {resource}");
             }

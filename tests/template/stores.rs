@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use penstock_model::{AccountId, Export, ExportId, ImportId, limits};
-use penstock_store::{export_files::export_file_key, uploads};
+use penstock_store::{export_files::export_file_key, names::Folder, uploads};
 use yaml_serde::Value;
 
 use super::{IMPORTS_NAME, RECORDS_NAME, Template, json, list, shown};
@@ -50,6 +50,7 @@ fn files_lie_where_the_buckets_rules_look_for_them() {
         ("UploadsBucket", uploads::upload_key(&account, &import), "!Ref UploadRetentionDays"),
         ("ResultsBucket", uploads::rejected_key(&account, &import), "!Ref ImportRetentionDays"),
         ("ResultsBucket", export_file_key(&export), "!Ref ExportRetentionDays"),
+        ("ResultsBucket", Folder::Digests.of_account(&account) + "products/0", "35"),
     ] {
         let rules = list(&template.properties(bucket)["LifecycleConfiguration"]["Rules"]);
         let holds = |rule: &&Value| rule["Prefix"].as_str().is_some_and(|prefix| key.starts_with(prefix));

@@ -2,7 +2,8 @@
 
 use penstock_engine::reading::{Part, Reading};
 use penstock_model::{
-    AccountId, Block, Checkpoint, Chunk, ChunkMessage, Failure, Halt, Import, ImportId, Job, Order, Repeats, Stage,
+    AccountId, Block, Checkpoint, Chunk, ChunkMessage, Dropped, Failure, Halt, Import, ImportId, Job, Order, Repeats,
+    Stage,
 };
 use penstock_runtime::Deadline;
 use penstock_store::{Result, Store, StoreError, text::TextError};
@@ -84,7 +85,8 @@ impl Missing<'_> {
         // up.
         let last_try = block.was_resent(chunk.index);
         if !block.is_tallied(chunk.index) && (begun || !halted) {
-            let message = ChunkMessage { job: self.job.clone(), chunk, repeats: Repeats::Any, last_try };
+            let (repeats, dropped) = (Repeats::Any, Dropped::default());
+            let message = ChunkMessage { job: self.job.clone(), chunk, repeats, dropped, last_try };
             self.store.send_chunks(&[message]).await?;
         }
         Ok(Some(next))

@@ -1,17 +1,28 @@
 //! Splitting one import.
+//!
+//! A splitter that reads a file from its first byte knows which rows say again what was said last of their records
+//! ([`penstock_engine::digest`]): those it drops. A chunk's message says which they are, and the validator counts them
+//! as unchanged without reading a record. A chunk of which every row is dropped is not sent: the splitter begins and
+//! tallies it itself. Behind the last row it writes the digest of what the file says.
+//!
+//! A splitter that goes on elsewhere does neither: it does not know what the rows before have said.
+
+use std::time::{Duration, Instant};
 
 use penstock_engine::{
+    digest::{self, Look, Rules, Said},
     kind::Kind,
+    plan::Plan,
     reading::{self, Columns, Hints, Part, Reading},
-    seen::Seen,
     upload::Upload,
 };
 use penstock_model::{
-    AccountId, Checkpoint, ChunkMessage, Chunking, Failure, Halt, Import, ImportId, Job, Layout, Mode, Order, Repeats,
-    Stage, StoredObject,
-    limits::{MESSAGE_BYTES, SPLIT_TRIES},
+    AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Dropped, Failure, Halt, Import, ImportId, Job, Layout,
+    Mode, Order, Repeats, Stage, StoredObject,
+    digest::{Built, Source},
+    limits::{DIGEST_CHUNK_SECONDS, DIGEST_TRIES, MESSAGE_BYTES, SPLIT_TRIES},
 };
-use penstock_runtime::{Deadline, chain};
+use penstock_runtime::{Deadline, chain, chunk_end};
 use penstock_store::{
     Result, Store, StoreError,
     accept::{Acceptance, Step},
@@ -22,6 +33,9 @@ use penstock_store::{
 use tracing::{info, warn};
 
 use crate::hand_on::hand_on;
+
+/// Chunks that one update begins and tallies, at most: its expressions stay within the 4 KB that DynamoDB takes.
+const TALLIED_AT_ONCE: usize = 16;
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the
 /// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end. An upload that the
@@ -183,8 +197,14 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         reached: from,
         next: from,
         waiting: Vec::new(),
-        seen: None,
+        unchanged: Vec::new(),
+        dropped: 0,
+        said: None,
+        source: None,
     };
+    if from != Checkpoint::START && !store.conditions().digest_whole {
+        sender.go_on_with_digest().await?;
+    }
     loop {
         let bytes = match text.next().await {
             Ok(Some(bytes)) => bytes,
@@ -212,7 +232,12 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         sender.take(part).await?;
     }
     sender.send().await?;
-    finish(store, &import, sender.next.chunk, reading.rows()).await
+    let (chunks, rows, dropped) = (sender.next.chunk, reading.rows(), sender.dropped);
+    let digest = sender.write_digest().await;
+    finish(store, &import, chunks, rows, digest.as_ref()).await?;
+    info!(import.id = %import.id, chunks, rows, dropped, "the file is split");
+    store.settle(&import.account, &import.id).await?;
+    Ok(())
 }
 
 /// Sends chunks and keeps the import's checkpoint behind them.
@@ -226,8 +251,14 @@ struct Sender<'a> {
     next: Checkpoint,
     /// Chunks that were taken and not sent.
     waiting: Vec<ChunkMessage>,
-    /// The keys of the rows so far, where it matters whether a row names one of them again.
-    seen: Option<Seen>,
+    /// Chunks that were taken and not tallied, whose rows are dropped one and all; without their rows.
+    unchanged: Vec<Chunk>,
+    /// How many rows were dropped.
+    dropped: u64,
+    /// What the rows so far have said, where it matters whether a row says it again, or names a record again.
+    said: Option<Said>,
+    /// The set of the file's columns, once they have been read.
+    source: Option<Source>,
 }
 
 impl Sender<'_> {
@@ -239,14 +270,31 @@ impl Sender<'_> {
         if chunk.index.is_multiple_of(self.job.chunking.per_block) {
             made(self.store.open_block(self.import, self.job.chunking.block_of(chunk.index)).await?)?;
         }
-        let repeats = self.seen.as_mut().map_or(Repeats::Any, |seen| seen.look(&self.job, &chunk));
-        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk, repeats, last_try: false });
+        let Look { repeats, dropped } = self.look(&chunk);
         self.next = next;
+        self.dropped += dropped.len();
+        if dropped.len() == chunk.rows && self.store.conditions().digest_drops {
+            self.unchanged.push(Chunk { body: Body::Rows(Vec::new()), ..chunk });
+            return Ok(());
+        }
+        self.waiting.push(ChunkMessage { job: self.job.clone(), chunk, repeats, dropped, last_try: false });
         let waiting_bytes: u64 = self.waiting.iter().map(|message| message.chunk.bytes).sum();
         if waiting_bytes * 4 >= MESSAGE_BYTES as u64 * 3 {
             self.send().await?;
         }
         Ok(())
+    }
+
+    /// What there is to say of the rows of a chunk. Rows that take long would keep the whole file waiting: then nothing
+    /// is said of them, and of none behind them.
+    fn look(&mut self, chunk: &Chunk) -> Look {
+        let began = Instant::now();
+        let is_over = || began.elapsed() > Duration::from_secs(DIGEST_CHUNK_SECONDS);
+        let look = self.said.as_mut().and_then(|said| said.look(&self.job, chunk, is_over));
+        if look.is_none() && self.said.take().is_some() {
+            info!(import.id = %self.import.id, chunk.index, "rows take long to be read: no further one is dropped");
+        }
+        look.unwrap_or_else(|| Look { repeats: Repeats::Any, dropped: Dropped::default() })
     }
 
     async fn checkpoint_if_due(&mut self) -> Result<(), Stop> {
@@ -263,18 +311,74 @@ impl Sender<'_> {
         // A splitter that starts over finds them noted.
         let new: Vec<String> = notes.into_iter().filter(|note| !layout.notes.contains(note)).collect();
         layout.notes.extend(new);
-        made(self.store.set_layout(self.import, &layout, &names, &ignored).await?)?;
+        let place = self.store.records_place();
+        let source = digest::source(&plan, layout.grammar, self.import.kind_version, &place);
+        made(self.store.set_layout(self.import, &layout, &names, &ignored, &source).await?)?;
         self.job.columns = names;
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.
-        let asks = may_leave_out_writes(&self.job, self.store.conditions()) || self.job.is_first_load();
-        self.seen = asks.then(|| Seen::new(&plan));
+        self.said = match self.goes_by_digest(&plan) {
+            true => Some(self.recall(&plan, &source).await),
+            false => {
+                let asks = may_leave_out_writes(&self.job, self.store.conditions()) || self.job.is_first_load();
+                asks.then(|| Said::keys(&plan))
+            }
+        };
+        self.source = Some(source);
         Ok(())
     }
 
+    /// Whether rows of the file may be dropped, or what they say is kept for the next one. A file whose splits have
+    /// begun here before and were never heard of again may have a row that ends the program: then rows are not read.
+    fn goes_by_digest(&self, plan: &Plan) -> bool {
+        let is_upsert = self.job.options.mode == Mode::Upsert && self.job.options.writes();
+        is_upsert && plan.kind().keeps_digest() && self.import.splits_begun_here() <= DIGEST_TRIES
+    }
+
+    /// What was said before the file: by the digest of its source, unless its owner wants every row applied.
+    async fn recall(&self, plan: &Plan, source: &Source) -> Said {
+        let recalled = match self.import.options.force {
+            true => None,
+            false => self.store.digest(self.import, source).await,
+        };
+        let conditions = self.store.conditions();
+        let rules = Rules {
+            unnamed: conditions.digest_unnamed,
+            last: conditions.digest_last,
+            cleared: conditions.digest_cleared,
+        };
+        Said::rows(plan, recalled, penstock_store::random(), rules)
+    }
+
+    /// Without [`Conditions::digest_whole`]: takes the digest to be what was said before the checkpoint.
+    async fn go_on_with_digest(&mut self) -> Result<(), Stop> {
+        let (Some(layout), Some(source)) = (&self.import.layout, &self.import.source) else { return Ok(()) };
+        let kind = kind(self.store, self.import).await?.read_by(&layout.reading)?;
+        let plan = Plan::compile(kind, layout.grammar, &self.job.columns, &self.job.options.mapping)?;
+        if self.goes_by_digest(&plan) {
+            self.said = Some(self.recall(&plan, source).await);
+            self.source = Some(source.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes the digest of what the file says, if it was read from its first byte to its last.
+    async fn write_digest(self) -> Option<Built> {
+        self.store.write_digest(self.import, &self.source?, self.said?).await
+    }
+
+    /// Sends the chunks that wait, and tallies those that are not to be sent. A repeat sends duplicates, and finds the
+    /// others tallied.
     async fn send(&mut self) -> Result<(), StoreError> {
         self.store.send_chunks(&self.waiting).await?;
         self.waiting.clear();
+        let block_of = |chunk: &Chunk| self.job.chunking.block_of(chunk.index);
+        let unchanged = std::mem::take(&mut self.unchanged);
+        for chunks in unchanged.chunk_by(|chunk, next| block_of(chunk) == block_of(next)) {
+            for chunks in chunks.chunks(TALLIED_AT_ONCE) {
+                chunk_end::unchanged(self.store, &self.job, chunks).await?;
+            }
+        }
         Ok(())
     }
 
@@ -298,9 +402,9 @@ fn made(step: Step) -> Result<(), Stop> {
     }
 }
 
-/// The file has ended: the last block gets its size, the import its total, and either may have been what the end was
-/// waiting for.
-async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Result<(), Stop> {
+/// The file has ended: the last block gets its size, the import its total. Either may have been what the end was waiting
+/// for.
+async fn finish(store: &Store, import: &Import, chunks: u32, total: u64, digest: Option<&Built>) -> Result<(), Stop> {
     let Chunking { per_block, .. } = import.chunking;
     if !chunks.is_multiple_of(per_block) {
         let last = import.chunking.block_of(chunks);
@@ -309,8 +413,5 @@ async fn finish(store: &Store, import: &Import, chunks: u32, total: u64) -> Resu
             store.note(import, last, &block).await?;
         }
     }
-    made(store.set_total(import, total).await?)?;
-    info!(import.id = %import.id, chunks, rows = total, "the file is split");
-    store.settle(&import.account, &import.id).await?;
-    Ok(())
+    made(store.set_total(import, total, digest).await?)
 }

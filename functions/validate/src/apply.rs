@@ -18,6 +18,8 @@
 //! record is merged as one that does not exist, and written on the condition that it does not. That is a hint, not a
 //! promise: whoever meets a record all the same reads it, and so does a row that writes nothing, since no condition
 //! has told that its record is missing.
+//!
+//! **Rows that the splitter dropped** do not come here: they are counted as unchanged.
 
 use std::collections::HashMap;
 
@@ -29,7 +31,7 @@ use penstock_engine::{
     plan::Plan,
     rows::Row,
 };
-use penstock_model::{Job, Mode, Record, Repeats, Stamp, Tally};
+use penstock_model::{Dropped, Job, Mode, Record, Repeats, Stamp, Tally};
 use penstock_store::{
     Backoff, Result, Store,
     conditions::Conditions,
@@ -64,8 +66,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) job: &'a Job,
     /// The number of the chunk.
     pub(crate) chunk: u32,
+    /// The number of its first row.
+    pub(crate) first_row: u64,
     /// The rows that may name a record that an earlier row of the file names.
     pub(crate) repeats: &'a Repeats,
+    /// The rows that the splitter dropped. They come here in a fault test alone.
+    pub(crate) dropped: &'a Dropped,
     /// The conditions for leaving a write out.
     pub(crate) conditions: Conditions,
 }
@@ -178,11 +184,32 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
     let Rules { plan, job, .. } = rules;
     // A tombstone has none: a row makes the record anew, and its write is never left out.
     let newest = stored.record.as_ref().and_then(Record::newest);
+    if !rules.conditions.digest_drops {
+        hold_to_shadow(rules, fold, &stored);
+    }
     let folded = fold::fold(plan, job, fold.name, stored, &fold.rows);
     let mut merged = Merged { fold, folded, has_to_be_written: false };
     merged.has_to_be_written =
         merged.folded.draft.changed && job.options.writes() && !may_be_left_out(rules, &merged, newest);
     merged
+}
+
+/// In a fault test, which has dropped rows applied: ends the program if one is not unchanged where it is applied for the
+/// first time.
+fn hold_to_shadow(rules: Rules<'_>, fold: &Fold<'_>, stored: &Draft) {
+    let Rules { plan, job, first_row, dropped, .. } = rules;
+    for row in fold.rows.iter().filter(|row| dropped.has((row.row - first_row) as usize)) {
+        let stamp = job.stamp(row.row);
+        let was_applied = |record: &Record| {
+            record.made == stamp
+                || record.last.stamp == stamp
+                || record.gone.is_some_and(|gone| stamp < gone)
+                || record.stamps.values().any(|at| *at == stamp || *at == stamp.of_default())
+        };
+        let outcome = stored.clone().apply(plan, job.options.mode, stamp, row);
+        let holds = outcome == Outcome::Unchanged || stored.record.as_ref().is_some_and(was_applied);
+        assert!(holds, "row {} of {} was dropped, and is {outcome:?}", row.row, job.import);
+    }
 }
 
 /// Claims the records that rows of a review would make, and counts those of which another chunk holds the claim as made

@@ -8,8 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use penstock_engine::{notes, plan::Plan, rows};
-use penstock_model::{Begin, Block, Chunk, ChunkMessage, Job, Repeats, Verdict, limits::RECORD_ITEM_BYTES};
+use penstock_engine::{
+    notes,
+    plan::Plan,
+    rows::{self, Row},
+};
+use penstock_model::{Begin, Block, Chunk, ChunkMessage, Dropped, Job, Repeats, Verdict, limits::RECORD_ITEM_BYTES};
 use penstock_runtime::{
     chain,
     chunk_end::{self, GivenUp},
@@ -108,13 +112,13 @@ pub(crate) async fn give_back(store: &Store, turn: Turn) -> StoreError {
 /// # Errors
 /// What may be different next time: the message goes back to its queue.
 pub(crate) async fn run(store: &Store, turn: Turn, time: Arc<Time>) -> Result<()> {
-    let Turn { message: ChunkMessage { job, chunk, repeats, .. }, noted, work_out_for } = turn;
+    let Turn { message: ChunkMessage { job, chunk, repeats, dropped, .. }, noted, work_out_for } = turn;
     let kind = store.compiled_kind(&job.account, &job.kind, job.kind_version).await?;
     let kind = kind.ok_or_else(|| unreadable("the kind is unknown"))?;
     let kind = kind.read_by(&job.reading).map_err(|failure| unreadable(&failure.message))?;
     let plan = Plan::compile(kind, job.grammar, &job.columns, &job.options.mapping);
     let plan = plan.map_err(|failure| unreadable(&failure.code))?;
-    let work = Arc::new(Work { store: store.clone(), job, chunk, repeats, time });
+    let work = Arc::new(Work { store: store.clone(), job, chunk, repeats, dropped, time });
     match work.clone().work_off(plan, work_out_for).await {
         Ok(()) => Ok(()),
         Err(Stop::WorkingOut(error)) => Err(error),
@@ -167,6 +171,7 @@ struct Work {
     job: Job,
     chunk: Chunk,
     repeats: Repeats,
+    dropped: Dropped,
     time: Arc<Time>,
 }
 
@@ -213,7 +218,7 @@ impl Work {
     }
 
     async fn decide_and_apply(&self, plan: &mut Plan, parsed: rows::Parsed<'_>, began: Instant) -> Result<()> {
-        let Self { store, job, chunk, repeats, .. } = self;
+        let Self { store, job, chunk, repeats, dropped, .. } = self;
         let before = match store.decide(job, chunk, Verdict::Begun).await? {
             Begin::Verdict { verdict: Verdict::Begun, before } => before,
             begin => return after_decision(store, job, chunk, begin).await,
@@ -224,8 +229,15 @@ impl Work {
         let refused = if before { store.refused_rows(&job.import, chunk.index).await? } else { Vec::new() };
         let (rows, mut errors) = (parsed.rows, parsed.errors);
         let (rows, refused_before): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| !refused.contains(&row.row));
-        let rules = Rules { plan: &*plan, job, chunk: chunk.index, repeats, conditions: store.conditions() };
-        let applied = apply::apply(store, rules, rows).await?;
+        let conditions = store.conditions();
+        // A chunk that was made again says of no row that it is dropped: then it is applied, and counts the same.
+        let is_dropped = |row: &Row<'_>| dropped.has((row.row - chunk.first_row) as usize);
+        let (dropped_rows, rows): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| conditions.digest_drops && is_dropped(row));
+        let rules =
+            Rules { plan: &*plan, job, chunk: chunk.index, first_row: chunk.first_row, repeats, dropped, conditions };
+        let mut applied = apply::apply(store, rules, rows).await?;
+        applied.tally.unchanged += dropped_rows.len() as u64;
         crash::point("validate.records");
         let refused: Vec<u64> = refused_before.into_iter().map(|row| row.row).chain(applied.refused).collect();
         if !refused.is_empty() {

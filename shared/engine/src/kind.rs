@@ -60,6 +60,7 @@ pub struct Kind {
     fields_match: FieldsMatch,
     missing: Arc<[String]>,
     reading: ReadOptions,
+    keeps_digest: bool,
 }
 
 /// The default of a field.
@@ -122,6 +123,11 @@ impl Kind {
     /// How files of the kind are read, where their imports do not say otherwise.
     pub fn reading(&self) -> &ReadOptions {
         &self.reading
+    }
+
+    /// Whether rows of an import may be dropped that say again what was said last of their records.
+    pub fn keeps_digest(&self) -> bool {
+        self.keeps_digest
     }
 
     /// Whether a column has to have exactly the name of its field.

@@ -9,16 +9,17 @@
 //!
 //! [`options`] checks what an import's creator says of all that. Then [`rows`] turns a chunk into typed rows of
 //! [`cell`]s and row errors, [`merge`] applies a row to a record, [`fold`] a chunk's rows of it, and [`key`] names it.
-//! [`seen`] tells whether a file may have named it before. [`preview`] shows a file's first rows, and [`rejected`]
-//! writes rejected rows to be mended. [`notes`] says what row errors mean for the file. [`export`] writes records as a
-//! file that reads as the same records. [`named`] tells which records a file names, of which a replace keeps only
-//! those.
+//! [`digest`] tells whether a file may have named it before, and whether a row says what was said last. [`preview`]
+//! shows a file's first rows, and [`rejected`] writes rejected rows to be mended. [`notes`] says what row errors mean
+//! for the file. [`export`] writes records as a file that reads as the same records. [`named`] tells which records a
+//! file names, of which a replace keeps only those.
 
 mod archive;
 mod blocks;
 pub mod cell;
 pub mod decode;
 pub mod detect;
+pub mod digest;
 pub mod export;
 pub mod fold;
 pub mod header;
@@ -40,7 +41,6 @@ pub mod reading;
 pub mod rejected;
 pub mod rows;
 mod samples;
-pub mod seen;
 pub mod sheet;
 pub mod split;
 mod strings;

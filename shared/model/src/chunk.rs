@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{JSON_DEPTH, LISTED_REPEATS};
@@ -89,6 +90,46 @@ impl fmt::Display for DocumentFlaw {
             Self::SecondArray => f.write_str("a second array of objects stands beside the one that holds the rows"),
             Self::Trailing => f.write_str("something follows the end of the document"),
         }
+    }
+}
+
+/// The rows of a chunk that are dropped: they say again what was said last of their records, and count as unchanged
+/// without being applied. The place of a row is counted from 0, the chunk's first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropped(Vec<u8>);
+
+impl Dropped {
+    /// Adds the row in this place.
+    pub fn add(&mut self, place: usize) {
+        if self.0.len() <= place / 8 {
+            self.0.resize(place / 8 + 1, 0);
+        }
+        self.0[place / 8] |= 1 << (place % 8);
+    }
+
+    /// Whether the row in this place is one of them.
+    pub fn has(&self, place: usize) -> bool {
+        self.0.get(place / 8).is_some_and(|byte| byte & (1 << (place % 8)) != 0)
+    }
+
+    /// How many they are.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|byte| u64::from(byte.count_ones())).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0)
+    }
+
+    /// As text: a bit for each row, the least of a byte first, in base64. Nothing where there are none.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        (!self.is_empty()).then(|| STANDARD.encode(&self.0))
+    }
+
+    /// Reads what [`Dropped::to_text`] wrote.
+    pub(crate) fn of_text(text: Option<&str>) -> Result<Self, base64::DecodeError> {
+        text.map_or(Ok(Self::default()), |text| STANDARD.decode(text).map(Self))
     }
 }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows,
-    ShortRows, Stamp, Tally, WebhookId,
-    again::Source,
-    codes, limits,
+    ShortRows, Stamp, Tally, WebhookId, again, codes,
+    digest::{Built, Digests, Source},
+    limits,
     replace::{Everything, ToRemove},
     review::JudgedAt,
 };
@@ -195,6 +195,10 @@ pub struct ImportOptions {
     /// 100, [`limits::MOST_REMOVED_PERCENT`] when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_removed_percent: Option<u8>,
+    /// Whether every row is read and applied, also one that says again what was said last of its record: for a table
+    /// that was written by other means. See [`crate::digest`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// How the file is read, where its kind or its content does not say so.
     #[serde(flatten)]
     pub reading: ReadOptions,
@@ -216,6 +220,7 @@ pub(crate) struct AllOptions {
     review: bool,
     abort: Option<Abort>,
     most_removed_percent: Option<u8>,
+    force: bool,
     decimal_char: Option<char>,
     group_char: Option<char>,
     date_format: Option<String>,
@@ -254,6 +259,7 @@ impl From<AllOptions> for ImportOptions {
             review: all.review,
             abort: all.abort,
             most_removed_percent: all.most_removed_percent,
+            force: all.force,
             reading,
         }
     }
@@ -418,6 +424,15 @@ pub struct Import {
     /// Whether no record of its kind was known when this one was accepted.
     #[serde(default)]
     pub kind_was_empty: bool,
+    /// The digests of its kind that held when this one was accepted, until it ends.
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub digests: Digests,
+    /// The set of its file's columns; `None` until they have been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The digest that its splitter has written, if it read the whole file in one go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Built>,
     /// The upload; `None` until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
@@ -512,7 +527,7 @@ pub struct Import {
     pub count_begun: BTreeSet<String>,
     /// The stored upload of another import, where it reads that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Source>,
+    pub from: Option<again::Source>,
     /// The imports that read its upload and may yet do so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub readers: BTreeSet<ImportId>,
@@ -582,6 +597,9 @@ impl Import {
             order: 0,
             no_older_running: false,
             kind_was_empty: false,
+            digests: Digests::new(),
+            source: None,
+            digest: None,
             object: None,
             layout: None,
             columns: None,
@@ -686,6 +704,7 @@ impl Import {
             options: ImportOptions {
                 mode: self.options.mode.of_rows(),
                 most_removed_percent: None,
+                force: false,
                 ..self.options.clone()
             },
             chunking: self.chunking,

@@ -11,6 +11,7 @@ mod chunk;
 pub mod codes;
 pub mod cost;
 mod decimal;
+pub mod digest;
 pub mod event;
 mod export;
 mod id;
@@ -43,7 +44,7 @@ pub mod webhook;
 pub use account_removal::{AccountRemoval, AccountRemovalStage, PurgePlace, PurgeStep, Purged, RemovedCounts};
 pub use actor::Actor;
 pub use block::{Begin, Block, Fate, Verdict};
-pub use chunk::{Body, Chunk, DocumentFlaw, RecordFlaw, Repeats};
+pub use chunk::{Body, Chunk, DocumentFlaw, Dropped, RecordFlaw, Repeats};
 pub use decimal::{Decimal, DecimalError};
 pub use event::{Event, EventMessage, EventType, Listener, Listeners, Subject};
 pub use export::{

@@ -12,9 +12,28 @@ pub const CHUNK_BYTES: usize = 248 * 1024;
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
 
-/// Keys of one file that its splitter remembers, at most: some 40 MB of them. Rows after that many are written even
-/// where they change nothing.
+/// Keys that a splitter remembers, those of the digest that it goes by among them, at most. Its map has 17 bytes a place
+/// and 71 MB of them, a sixty-fourth more while it grows: a function of 1,024 MB has room for that. Rows of further keys
+/// are never dropped, and are written even where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
+
+/// Digests of a kind, each of files with another set of columns, at most. Of more the first by their names stay.
+pub const DIGESTS: usize = 4;
+
+/// Fields of a file that are compared with those of another one to tell whether they share one, at most: a file with
+/// more may set any.
+pub const DIGEST_FIELDS: usize = 100;
+
+/// Records that are deleted one by one, at most, before the digests of their kind are no more.
+pub const DIGEST_HOLES: usize = 100;
+
+/// How many splits of a file go by a digest that get no further than where they began: the next ones read every row's
+/// key alone, since a row may be what ended them.
+pub const DIGEST_TRIES: usize = 2;
+
+/// How long a splitter reads the rows of one chunk, in seconds, at most: of a file whose rows take longer it goes on to
+/// tell nothing.
+pub const DIGEST_CHUNK_SECONDS: u64 = 2;
 
 /// Keys that a replace holds at once to tell the records that its file names, at most. Their table has 17 bytes a place
 /// and some 300 MB of them, a half more while it grows: of a function of 1,024 MB the rest is room for the file and for

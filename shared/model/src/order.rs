@@ -27,8 +27,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Body, Checkpoint, Chunk, Delivery, Event, EventId, Export, ExportId, Import, ImportId, Job, QueueName,
-    RecordFlaw, Repeats, WebhookId, limits::MESSAGE_BYTES,
+    AccountId, Body, Checkpoint, Chunk, Delivery, Dropped, Event, EventId, Export, ExportId, Import, ImportId, Job,
+    QueueName, RecordFlaw, Repeats, WebhookId, limits::MESSAGE_BYTES,
 };
 
 /// What a message on a queue orders.
@@ -111,7 +111,7 @@ pub enum MessageError {
     /// Something follows the first line of an order that has nothing to carry.
     #[error("the message carries rows that its order does not announce")]
     Rows,
-    /// The rows are not the base64 that the first line announces.
+    /// The rows are not the base64 that the first line announces, or what it says of dropped rows is none.
     #[error("the chunk message's rows are not base64")]
     Base64(#[source] base64::DecodeError),
     /// The rows are not as long as the first line says.
@@ -273,6 +273,8 @@ pub struct ChunkMessage {
     pub chunk: Chunk,
     /// Its rows that may name a record again.
     pub repeats: Repeats,
+    /// Its rows that are dropped. A chunk that is made again has none.
+    pub dropped: Dropped,
     /// Whether the chunk is given up if this message is dead-lettered before it has begun: it was, once, before.
     pub last_try: bool,
 }
@@ -290,6 +292,9 @@ struct Header<'a> {
     /// [`Repeats::Rows`], if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeats: Option<Cow<'a, [u64]>>,
+    /// [`Dropped`], if there are any. A version that does not know it applies the rows, which comes to the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dropped: Option<String>,
     #[serde(default)]
     last_try: bool,
     carried: Carried,
@@ -331,6 +336,7 @@ impl ChunkMessage {
                 Repeats::Any => None,
                 Repeats::Rows(rows) => Some(Cow::Borrowed(rows)),
             },
+            dropped: self.dropped.to_text(),
             last_try: self.last_try,
             carried,
         })));
@@ -344,9 +350,21 @@ impl ChunkMessage {
     }
 
     fn read(header: Header<'_>, rows: &str) -> Result<Self, MessageError> {
-        let Header { job, index, first_row, first_line, offset, bytes, rows: count, repeats, last_try, carried } =
-            header;
+        let Header {
+            job,
+            index,
+            first_row,
+            first_line,
+            offset,
+            bytes,
+            rows: count,
+            repeats,
+            dropped,
+            last_try,
+            carried,
+        } = header;
         let repeats = repeats.map_or(Repeats::Any, |rows| Repeats::Rows(rows.into_owned()));
+        let dropped = Dropped::of_text(dropped.as_deref()).map_err(MessageError::Base64)?;
         // Half the range, so that sums of two stay inside it.
         let most = u64::MAX / 2;
         for (what, number, least) in [
@@ -374,7 +392,7 @@ impl ChunkMessage {
             return Err(MessageError::Length { stated, found });
         }
         let chunk = Chunk { index, first_row, first_line, offset, bytes, rows: count, body };
-        Ok(Self { job: job.into_owned(), chunk, repeats, last_try })
+        Ok(Self { job: job.into_owned(), chunk, repeats, dropped, last_try })
     }
 }
 
@@ -404,6 +422,7 @@ mod tests {
             job: Job::dry(account, kind, &ImportOptions::default(), Grammar::CSV, columns),
             chunk: Chunk { index: 2, first_row: 10, first_line: 12, offset: 99, bytes, rows: 1, body },
             repeats: Repeats::Rows(vec![10]),
+            dropped: Dropped::default(),
             last_try: false,
         }
     }
@@ -441,6 +460,26 @@ mod tests {
             assert!(wire.chars().all(is_carried));
             assert_eq!(Order::decode(&wire).expect("as written"), sent);
         }
+    }
+
+    #[test]
+    fn a_message_says_which_rows_are_dropped_and_one_of_before_says_none() {
+        let mut sent = message(Body::Rows(b"a,b\n".to_vec()));
+        let before = sent.encode().expect("small");
+        assert!(!before.contains("dropped"));
+        for place in [0, 9, 4_095] {
+            sent.dropped.add(place);
+        }
+        let wire = sent.encode().expect("small");
+        assert!(wire.len() - before.len() < 720, "{}", wire.len() - before.len());
+        let Ok(Order::Chunk(read)) = Order::decode(&wire) else { panic!("a chunk") };
+        assert_eq!(*read, sent);
+        assert_eq!(
+            (read.dropped.len(), read.dropped.has(9), read.dropped.has(8), read.dropped.has(9_000)),
+            (3, true, false, false)
+        );
+        let Ok(Order::Chunk(read)) = Order::decode(&before) else { panic!("a chunk") };
+        assert!(read.dropped.is_empty() && !read.dropped.has(0));
     }
 
     #[test]

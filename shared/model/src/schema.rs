@@ -56,6 +56,10 @@ pub struct Schema {
     /// names that an import's options have. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "ReadOptions::is_empty")]
     pub reading: ReadOptions,
+    /// `false` where records of the kind are also written by other means than imports: then every row of an import is
+    /// read and applied, also one that says again what was said last of its record. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<bool>,
     /// Members that mean nothing here.
     #[serde(flatten, skip_serializing)]
     pub others: Others,
@@ -457,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_document_comes_back_as_it_was_with_every_digit() {
-        let text = r#"{"name":"things","fields":[{"name":"a","type":"string","default":{"from":"b","as":"isoWeek"},"scope":"account"},{"name":"b","type":"number","constraints":{"minimum":0.00001,"maximum":123456789012345678901234567.5,"enum":["1,5",2,true]},"decimalChar":","},{"name":"c","type":"array","itemSchema":{"fields":[{"name":"d","type":"any","default":false}]}}],"primaryKey":["a","b"],"missingValues":["","-"],"additionalFields":"keep","columnNames":"exact"}"#;
+        let text = r#"{"name":"things","fields":[{"name":"a","type":"string","default":{"from":"b","as":"isoWeek"},"scope":"account"},{"name":"b","type":"number","constraints":{"minimum":0.00001,"maximum":123456789012345678901234567.5,"enum":["1,5",2,true]},"decimalChar":","},{"name":"c","type":"array","itemSchema":{"fields":[{"name":"d","type":"any","default":false}]}}],"primaryKey":["a","b"],"missingValues":["","-"],"additionalFields":"keep","columnNames":"exact","digest":false}"#;
         let schema: Schema = serde_json::from_str(text).expect("reads");
         assert_eq!(serde_json::to_string(&schema).expect("writes"), text);
         let single = text.replace(r#"["a","b"]"#, r#""a""#);

@@ -1,7 +1,7 @@
 //! The end of a chunk: its errors, its tally, and what either may have been the last condition of.
 //!
-//! The validator ends the chunks that it has applied, the sweeper those that it gives up. Each step finds what was done
-//! before, so that whoever comes second carries on.
+//! The validator ends the chunks that it has applied, the sweeper those that it gives up, the splitter those whose rows
+//! are dropped one and all. Each step finds what was done before, so that whoever comes second carries on.
 
 use penstock_engine::rows;
 use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally, limits};
@@ -79,6 +79,38 @@ pub async fn finish(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, error
         ..tally
     };
     let tallied = store.tally(job, chunk.index, &tally).await?;
+    tell(store, job, chunk, &tally).await?;
+    match tallied {
+        Some(block) => after_tally(store, job, chunk, &block).await,
+        None => Ok(()),
+    }
+}
+
+/// Begins and tallies chunks of one block whose rows are dropped one and all, and does what may follow. One that has
+/// begun, or must not begin any more, is left to whoever decided that. A repeat changes nothing.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn unchanged(store: &Store, job: &Job, chunks: &[Chunk]) -> Result<()> {
+    let Some((mut block, is_made)) = store.tally_unchanged(job, chunks).await? else { return Ok(()) };
+    if !is_made {
+        for chunk in chunks.iter().filter(|_| chunks.len() > 1) {
+            let Some((now, _)) = store.tally_unchanged(job, std::slice::from_ref(chunk)).await? else { return Ok(()) };
+            block = now;
+        }
+    }
+    for chunk in chunks.iter().filter(|chunk| block.is_tallied(chunk.index)) {
+        tell(store, job, chunk, &Tally { unchanged: chunk.rows, ..Tally::default() }).await?;
+    }
+    // What the block is like is the same for each of them, and the first has the first rows.
+    match chunks.iter().find(|chunk| block.is_tallied(chunk.index)) {
+        Some(first) => after_tally(store, job, first, &block).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes a chunk's counts to the metrics, and of the file's first one how long it took. A repeat writes them again.
+async fn tell(store: &Store, job: &Job, chunk: &Chunk, tally: &Tally) -> Result<()> {
     let rows = [
         (Metric::RowsCreated, tally.created),
         (Metric::RowsUpdated, tally.updated),
@@ -92,10 +124,7 @@ pub async fn finish(store: &Store, job: &Job, chunk: &Chunk, tally: Tally, error
     {
         lag(Metric::FirstRowLag, &import, store.now_ms());
     }
-    match tallied {
-        Some(block) => after_tally(store, job, chunk, &block).await,
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn lag(metric: Metric, import: &Import, until_ms: i64) {

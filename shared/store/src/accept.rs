@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, builders::UpdateBuilder,
 };
-use penstock_model::{AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded};
+use penstock_model::{
+    AccountId, Checkpoint, Import, ImportId, Layout, Stage, StoredObject, Transition, Uploaded,
+    digest::{Built, Digests, Source},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -37,7 +40,7 @@ pub enum Step {
 
 /// The order of an account and kind, in which imports and deletes take their places: the next place, the imports that
 /// run, and what [`crate::replace`] says of the gate.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct KindOrder {
     pub(crate) next: u64,
     #[serde(default)]
@@ -54,12 +57,16 @@ pub(crate) struct KindOrder {
     /// The imports whose uploads wait for the gate.
     #[serde(default)]
     pub(crate) waiting: BTreeSet<ImportId>,
+    /// The digests of the kind; some hold no more.
+    #[serde(default)]
+    pub(crate) digests: Digests,
 }
 
 impl Default for KindOrder {
     fn default() -> Self {
         let (running, held) = (BTreeSet::new(), BTreeSet::new());
-        Self { next: 1, running, has_records: false, gate: None, held, waiting: BTreeSet::new() }
+        let (waiting, digests) = (BTreeSet::new(), Digests::new());
+        Self { next: 1, running, has_records: false, gate: None, held, waiting, digests }
     }
 }
 
@@ -74,7 +81,8 @@ impl KindOrder {
 impl Store {
     /// Accepts an upload: the import turns from awaiting to processing, pinned to this object, and takes its place in
     /// the order of its account and kind, in one transaction, which also records whether an older import runs, notes
-    /// whose place it is, and counts the upload's bytes for the day.
+    /// whose place it is, and counts the upload's bytes for the day. It pins the digests of the kind that hold at that
+    /// place.
     ///
     /// A review takes no place and waits for nobody: it notes what the order of the kind is like.
     ///
@@ -125,6 +133,7 @@ impl Store {
                 continue;
             }
             let kind_was_empty = kind_order.is_empty();
+            let digests = kind_order.digests_now(conditions);
             let KindOrder { next: order, running, gate, .. } = kind_order;
             if let Some(gate) = gate.filter(|_| conditions.gate) {
                 let waits = import.waiting_for.as_ref() == Some(&gate);
@@ -139,8 +148,10 @@ impl Store {
             let accepted = Change::by(&import, &accepted, self.now_ms())?
                 .set("kind_was_empty", AttributeValue::Bool(kind_was_empty))
                 .set("due_at", n(self.next_look()))
-                .set("due_shard", s(due_shard(id)))
-                .in_action(self.update_action(import_key(account, id)));
+                .set("due_shard", s(due_shard(id)));
+            let accepted =
+                if digests.is_empty() { accepted } else { accepted.set("digests", value("digests", &digests)?) };
+            let accepted = accepted.in_action(self.update_action(import_key(account, id)));
             let counted = self.count_bytes_action(account, object.map_or(0, |object| object.bytes));
             let placed = putting(self.put_action(place(account, &import.kind, order, id)));
             let taken = updating(self.take_order_place(&import, order, no_older_running));
@@ -226,16 +237,19 @@ impl Store {
         is_made(update).await.map(drop)
     }
 
-    /// Records what an accepted import's upload is, and its columns where it names them. A repeat writes the same.
+    /// Records what an accepted import's upload is, its columns where it names them, and its source. A repeat writes the
+    /// same.
     pub async fn set_layout(
         &self,
         import: &Import,
         layout: &Layout,
         columns: &[String],
         ignored: &[String],
+        source: &Source,
     ) -> Result<Step> {
         let change = Change::of_existing()
             .set("layout", value("a layout", layout)?)
+            .set("source", value("a source", source)?)
             .set("columns", value("columns", &columns)?)
             .set("ignored_columns", value("columns", &ignored)?);
         let made = is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
@@ -258,12 +272,17 @@ impl Store {
         Ok(step)
     }
 
-    /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them.
+    /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them. Where the splitter has
+    /// written a digest, that is noted with it.
     ///
-    /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has another
-    /// total.
-    pub async fn set_total(&self, import: &Import, total: u64) -> Result<Step> {
+    /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has a total: of
+    /// two splitters the digest of the first is noted, if that has one.
+    pub async fn set_total(&self, import: &Import, total: u64, digest: Option<&Built>) -> Result<Step> {
         let change = Change::by(import, &Transition::Split { total }, self.now_ms())?;
+        let change = match digest {
+            Some(built) => change.set("digest", value("a digest", built)?),
+            None => change,
+        };
         let step = self.step(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
         crash::point("split.total");
         Ok(step)

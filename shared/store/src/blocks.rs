@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! splitter   open_block ──▶ send chunks ──▶ checkpoint … size_block(last) ──▶ set_total ──▶ settle
+//!                 └── tally_unchanged (chunks of dropped rows alone) ──▶ note (if the block is full)
 //! validator                     begin ──▶ records, errors ──▶ tally ──▶ note (if the block is full) ──▶ settle
 //! halt                     order_halt ──▶ close every block ──▶ settle
 //! ```
@@ -158,6 +159,45 @@ impl Store {
         let (Updated::Made(block) | Updated::Unmet(block)) = send(update).await?;
         crash::point("validate.tally");
         if block.is_empty() { Ok(None) } else { from_item("a block", block).map(Some) }
+    }
+
+    /// Begins chunks of one block and tallies them in the same update, under the conditions of both: each of their rows is
+    /// dropped, and counts as unchanged. Gives the block as it is, and whether the update was made; `None` if the import
+    /// is gone.
+    ///
+    /// It is made for all of the chunks or for none. It is not where one of them has a fate, such as by a call before
+    /// whose answer was lost, or the block is closed.
+    pub async fn tally_unchanged(&self, job: &Job, chunks: &[Chunk]) -> Result<Option<(Block, bool)>> {
+        let Some(first) = chunks.first() else { return Ok(None) };
+        let mut change = Change::of_existing()
+            .only_if("closed = :open")
+            .value("open", AttributeValue::Bool(false))
+            .set_to("tallied_from = if_not_exists(tallied_from, :now)")
+            .value("now", n(self.now_ms()));
+        for chunk in chunks {
+            let index = chunk.index;
+            let fate = Fate { verdict: Verdict::Begun, last_row: chunk.first_row + chunk.rows - 1 };
+            let tally = Tally { unchanged: chunk.rows, ..Tally::default() };
+            change = change
+                .named(&format!("c{index}"), index.to_string())
+                .named(&format!("t{index}"), self.tally_name(index))
+                .only_if(format!("attribute_not_exists(fates.#c{index})"))
+                .only_if(format!("attribute_not_exists(tallies.#t{index})"))
+                .set_to(format!("fates.#c{index} = :f{index}"))
+                .value(format!("f{index}"), value("a fate", &fate)?)
+                .set_to(format!("tallies.#t{index} = :t{index}"))
+                .value(format!("t{index}"), value("a tally", &tally)?);
+        }
+        let update = change
+            .in_update(self.update(block_key(&job.import, job.chunking.block_of(first.index))))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let (block, is_made) = match send(update).await? {
+            Updated::Made(block) => (block, true),
+            Updated::Unmet(block) => (block, false),
+        };
+        crash::point("split.unchanged");
+        if block.is_empty() { Ok(None) } else { Ok(Some((from_item("a block", block)?, is_made))) }
     }
 
     /// Closes the blocks of an import, [`BLOCKS_CLOSED_AT_ONCE`] side by side: no chunk of them begins any more. Gives

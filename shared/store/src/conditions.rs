@@ -56,12 +56,36 @@ pub enum Condition {
     Sparing,
     /// [`Conditions::outbox`].
     Outbox,
+    /// [`Conditions::digest_epoch`].
+    DigestEpoch,
+    /// [`Conditions::digest_unnamed`].
+    DigestUnnamed,
+    /// [`Conditions::digest_last`].
+    DigestLast,
+    /// [`Conditions::digest_cleared`].
+    DigestCleared,
+    /// [`Conditions::digest_holes`].
+    DigestHoles,
+    /// [`Conditions::digest_whole`].
+    DigestWhole,
+    /// [`Conditions::digest_named`].
+    DigestNamed,
+    /// [`Conditions::digest_status`].
+    DigestStatus,
+    /// [`Conditions::digest_failed`].
+    DigestFailed,
+    /// [`Conditions::digest_next`].
+    DigestNext,
+    /// [`Conditions::digest_apart`].
+    DigestApart,
+    /// [`Conditions::digest_drops`].
+    DigestDrops,
 }
 
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 34] = [
         Self::NoOlderRunning,
         Self::First,
         Self::Newest,
@@ -84,6 +108,18 @@ impl Condition {
         Self::ConfirmGate,
         Self::Sparing,
         Self::Outbox,
+        Self::DigestEpoch,
+        Self::DigestUnnamed,
+        Self::DigestLast,
+        Self::DigestCleared,
+        Self::DigestHoles,
+        Self::DigestWhole,
+        Self::DigestNamed,
+        Self::DigestStatus,
+        Self::DigestFailed,
+        Self::DigestNext,
+        Self::DigestApart,
+        Self::DigestDrops,
     ];
 
     /// What [`SABOTAGE`] holds to switch it off.
@@ -111,6 +147,18 @@ impl Condition {
             Self::ConfirmGate => "confirm_gate",
             Self::Sparing => "sparing",
             Self::Outbox => "outbox",
+            Self::DigestEpoch => "digest_epoch",
+            Self::DigestUnnamed => "digest_unnamed",
+            Self::DigestLast => "digest_last",
+            Self::DigestCleared => "digest_cleared",
+            Self::DigestHoles => "digest_holes",
+            Self::DigestWhole => "digest_whole",
+            Self::DigestNamed => "digest_named",
+            Self::DigestStatus => "digest_status",
+            Self::DigestFailed => "digest_failed",
+            Self::DigestNext => "digest_next",
+            Self::DigestApart => "digest_apart",
+            Self::DigestDrops => "digest_drops",
         }
     }
 }
@@ -119,7 +167,7 @@ impl Condition {
 ///
 /// Under the first five a row that changes nothing costs no write: the validator's `apply` explains them. Those of
 /// deletes and tombstones are explained in [`crate::deletes`] and in the engine's `merge`, those of replaces in
-/// [`crate::replace`].
+/// [`crate::replace`], those of digests in `SEMANTICS.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conditions {
     /// No older import of the kind ran when this one was accepted.
@@ -166,6 +214,30 @@ pub struct Conditions {
     pub sparing: bool,
     /// An event is stored in the transaction that makes what it tells of.
     pub outbox: bool,
+    /// A digest is used only at the place in the order for which it holds.
+    pub digest_epoch: bool,
+    /// A row is compared with a digest only if its file has not named its record before.
+    pub digest_unnamed: bool,
+    /// A digest has what the last row said that named a record.
+    pub digest_last: bool,
+    /// What a row clears is part of what it says.
+    pub digest_cleared: bool,
+    /// A deleted record leaves a hole in the digests that hold behind its delete.
+    pub digest_holes: bool,
+    /// A splitter that goes on elsewhere than at the start of a file has no digest, and makes none.
+    pub digest_whole: bool,
+    /// The digest behind a replace has what its file names, and nothing else.
+    pub digest_named: bool,
+    /// An import that is cancelled or fails leaves no digest.
+    pub digest_status: bool,
+    /// An import leaves no digest if more rows have failed than its splitter saw rejected.
+    pub digest_failed: bool,
+    /// An import leaves no digest if anything has taken a place in the order since it did.
+    pub digest_next: bool,
+    /// The digest of other columns holds behind an import only if it has no field in common with them.
+    pub digest_apart: bool,
+    /// Rows that are dropped are not applied. Without it they are, and one that is not unchanged ends its validator.
+    pub digest_drops: bool,
 }
 
 impl Conditions {
@@ -193,6 +265,18 @@ impl Conditions {
         confirm_gate: true,
         sparing: true,
         outbox: true,
+        digest_epoch: true,
+        digest_unnamed: true,
+        digest_last: true,
+        digest_cleared: true,
+        digest_holes: true,
+        digest_whole: true,
+        digest_named: true,
+        digest_status: true,
+        digest_failed: true,
+        digest_next: true,
+        digest_apart: true,
+        digest_drops: true,
     };
 
     /// All but the one that [`SABOTAGE`] names in this process's environment.
@@ -233,6 +317,18 @@ impl Conditions {
             Condition::ConfirmGate => &mut conditions.confirm_gate,
             Condition::Sparing => &mut conditions.sparing,
             Condition::Outbox => &mut conditions.outbox,
+            Condition::DigestEpoch => &mut conditions.digest_epoch,
+            Condition::DigestUnnamed => &mut conditions.digest_unnamed,
+            Condition::DigestLast => &mut conditions.digest_last,
+            Condition::DigestCleared => &mut conditions.digest_cleared,
+            Condition::DigestHoles => &mut conditions.digest_holes,
+            Condition::DigestWhole => &mut conditions.digest_whole,
+            Condition::DigestNamed => &mut conditions.digest_named,
+            Condition::DigestStatus => &mut conditions.digest_status,
+            Condition::DigestFailed => &mut conditions.digest_failed,
+            Condition::DigestNext => &mut conditions.digest_next,
+            Condition::DigestApart => &mut conditions.digest_apart,
+            Condition::DigestDrops => &mut conditions.digest_drops,
         };
         *switched_off = false;
         conditions

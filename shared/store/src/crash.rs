@@ -29,6 +29,8 @@ pub const POINTS: &[&str] = &[
     "split.columns",
     "split.block_opened",
     "split.chunks_sent",
+    "split.unchanged",
+    "split.digest",
     "split.checkpoint",
     "split.last_block_sized",
     "split.total",

@@ -17,6 +17,9 @@
 //! Without the condition on `next` the tombstone (n, 0) would stand below a row that left no stamp, and the record that
 //! this row wants would be missing.
 //!
+//! The digests of the kind that hold at the place of the delete hold behind it, too, but for the deleted records: each
+//! gets a hole for each of them, in the same transaction.
+//!
 //! **A tombstone may go** when no import of an earlier place can write any more: then it has nothing to keep out. If no
 //! import runs at the delete, which the same transaction checks, that is so when the processes of ended imports are
 //! gone: it expires after [`TOMBSTONE_SECONDS`], far more than a function lives. Otherwise it stays. A record that is
@@ -38,7 +41,7 @@ use crate::{
     Backoff, Result, Store,
     accept::KindOrder,
     change::Change,
-    dynamo::n,
+    dynamo::{n, value},
     records::{Page, RecordName, item},
     table::kind_order_key,
 };
@@ -63,9 +66,8 @@ pub struct Sighting {
     pub absent: Vec<RecordName>,
     account: AccountId,
     kind: KindName,
-    next: u64,
-    /// No import of the kind runs.
-    idle: bool,
+    /// The order of the kind.
+    order: KindOrder,
 }
 
 /// Whether there are records of a kind.
@@ -148,8 +150,7 @@ impl Store {
     /// Looks at records that are to be deleted, and at the order of their kind, both consistently. Changes nothing.
     pub async fn sight_records(&self, account: &AccountId, kind: &KindName, names: &[&RecordName]) -> Result<Sighting> {
         let Page { records: mut found, unread } = self.records_page(names).await?;
-        let KindOrder { next, running, .. } =
-            self.get_item("an order", kind_order_key(account, kind)).await?.unwrap_or_default();
+        let order: KindOrder = self.get_item("an order", kind_order_key(account, kind)).await?.unwrap_or_default();
         let (mut records, mut absent, mut bytes) = (Vec::new(), Vec::new(), 0);
         for name in names.iter().copied().filter(|name| !unread.contains(*name)) {
             match found.remove(name).filter(|record| !record.is_gone()) {
@@ -163,7 +164,7 @@ impl Store {
             }
         }
         let (account, kind) = (account.clone(), kind.clone());
-        Ok(Sighting { records, absent, account, kind, next, idle: running.is_empty() })
+        Ok(Sighting { records, absent, account, kind, order })
     }
 
     /// Deletes the records that were sighted, in one transaction that takes the next place in the order; whether it was
@@ -171,15 +172,21 @@ impl Store {
     ///
     /// A repeat of one that was made is not made: the records have another `rev`.
     pub async fn delete_sighted(&self, sighting: &Sighting) -> Result<bool> {
-        let Sighting { records, account, kind, next, idle, .. } = sighting;
-        let conditions = self.conditions();
+        let Sighting { records, account, kind, order: sighted, .. } = sighting;
+        let (conditions, next, idle) = (self.conditions(), sighted.next, sighted.running.is_empty());
         let order = Change::default().named("next", "next").set("next", n(next + 1));
         let expires_at =
-            (*idle || !conditions.tombstone_while_running).then(|| self.now_ms() / 1000 + TOMBSTONE_SECONDS as i64);
+            (idle || !conditions.tombstone_while_running).then(|| self.now_ms() / 1000 + TOMBSTONE_SECONDS as i64);
         let order = match (conditions.delete_ordered, expires_at.is_some() && conditions.tombstone_while_running) {
             (false, _) => order,
             (true, false) => order.only_if("#next = :read").value("read", n(next)),
             (true, true) => order.only_if("#next = :read AND attribute_not_exists(running)").value("read", n(next)),
+        };
+        // An import that ends meanwhile may say of other digests that they hold. They are lost, which costs reads.
+        let order = match sighted.digests_behind_delete(conditions, records.iter().map(|(name, _)| name)) {
+            None => order,
+            Some(behind) if behind.is_empty() => order.remove("digests"),
+            Some(behind) => order.set("digests", value("digests", &behind)?),
         };
         let mut actions = vec![order.in_action(self.update_action(kind_order_key(account, kind)))];
         for (name, record) in records {
@@ -191,7 +198,7 @@ impl Store {
                 actions.push(as_read.in_deletion(table, key));
                 continue;
             }
-            let gone = Stamp::of_delete(*next);
+            let gone = Stamp::of_delete(next);
             let mut tombstone = record.deleted(gone);
             if !conditions.tombstone_bookkeeping {
                 let never = Stamp { order: 0, row: 0 };

@@ -11,6 +11,7 @@ use penstock_model::{
 
 use crate::{
     Backoff, Result, Store,
+    accept::KindOrder,
     change::Change,
     crash,
     dynamo::{is_made, n, set_of, value},
@@ -193,7 +194,8 @@ impl Store {
 
     /// Ends an import that runs, and takes it from those of its kind that run, in one transaction; if it is at the gate
     /// of its kind, the gate is free in the same one, and so is the upload that it reads if that is another import's
-    /// and no rejected rows are to be read from it. Whoever waits for the gate is told.
+    /// and no rejected rows are to be read from it. Whoever waits for the gate is told. Where nothing has taken a place
+    /// in the order of the kind since the import did, that transaction says which digests hold from now on.
     pub(crate) async fn end(&self, import: Import, end: &Transition) -> Result<Option<Import>> {
         let now = self.now_ms();
         let event = self.heard(import.event(end, now)).await?;
@@ -203,7 +205,15 @@ impl Store {
             Some(at) => ended.set("rows_began_at", n(at)),
             None => ended,
         };
+        let ended = if import.digests.is_empty() { ended } else { ended.remove("digests") };
         let ended = ended.in_action(self.update_action(import_key(&import.account, &import.id)));
+        let mut digests = Some(self.digests_behind(&import, end)).filter(|digests| !digests.is_empty());
+        if !self.conditions().digest_next
+            && let Some(digests) = &mut digests
+        {
+            let KindOrder { next, .. } = self.kind_order(&import).await?;
+            digests.values_mut().for_each(|digest| digest.epoch = next);
+        }
         let made_records = end.has_created_rows() && import.options.writes();
         let mut gate = import.at_gate().then(|| import.id.clone());
         let mut pause = Backoff::default();
@@ -211,7 +221,7 @@ impl Store {
             let leave_place = self.leave_place_action(&import.account, self.account_quota(), IMPORTS, &import.id);
             let mut actions = vec![ended.clone(), leave_place];
             if import.is_in_order() {
-                actions.push(self.leave_kind_action(&import, gate.as_ref(), made_records));
+                actions.push(self.leave_kind_action(&import, gate.as_ref(), made_records, digests.as_ref())?);
             }
             if !end.has_rejected_rows() || import.report.is_some() {
                 actions.extend(self.leave_upload_action(&import).await?);
@@ -230,7 +240,9 @@ impl Store {
                 break;
             }
             if import.is_in_order() && reasons[2] == "ConditionalCheckFailed" {
-                gate = self.kind_order(&import).await?.gate;
+                let order = self.kind_order(&import).await?;
+                gate = order.gate;
+                digests = digests.filter(|_| order.next == import.order + 1 || !self.conditions().digest_next);
             }
             // An import of the same kind is being accepted or ended at this moment.
             pause.wait("dynamodb:TransactWriteItems").await?;

@@ -16,6 +16,7 @@ pub mod conditions;
 pub mod crash;
 pub mod deletes;
 pub mod deliveries;
+pub mod digests;
 pub mod due;
 mod dynamo;
 mod end;

@@ -121,6 +121,8 @@ beginnings! {
         Rejected = "rejected",
         /// Files of exports.
         Exports = "exports",
+        /// Digests of what files said.
+        Digests = "digest",
     }
 }
 
@@ -193,7 +195,7 @@ impl Folder {
     pub fn bucket(self) -> Bucket {
         match self {
             Self::Uploads | Self::Refused => Bucket::Uploads,
-            Self::Rejected | Self::Exports => Bucket::Results,
+            Self::Rejected | Self::Exports | Self::Digests => Bucket::Results,
         }
     }
 
@@ -265,5 +267,6 @@ mod tests {
             assert_eq!(of_record(foreign), None, "{foreign}");
         }
         assert_eq!(Folder::Exports.of_account(&account), "exports/shop/");
+        assert_eq!(Folder::of("digest/shop/products/0"), Some((Folder::Digests, account)));
     }
 }

@@ -129,6 +129,8 @@ impl Store {
             match folder {
                 Folder::Uploads | Folder::Refused => counts.uploads += removed,
                 Folder::Rejected | Folder::Exports => counts.files += removed,
+                // Nobody has been shown one.
+                Folder::Digests => {}
             }
             is_all &= is_whole;
         }

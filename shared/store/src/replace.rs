@@ -38,6 +38,7 @@ use aws_sdk_dynamodb::{
 };
 use penstock_model::{
     AccountId, Actor, Event, Halt, Import, ImportId, Order, Stage, StoredObject, Transition,
+    digest::Digests,
     limits::{READ_BATCH, RECORD_SHARDS},
     replace::ToRemove,
 };
@@ -177,13 +178,15 @@ impl Store {
     }
 
     /// That an import which has ended is no more among those of its kind that run, are held or wait; where it is at the
-    /// gate, the gate is free. The condition is that this import is at the gate, or none.
+    /// gate, the gate is free. The condition is that this import is at the gate, or none; and where digests are given,
+    /// which are then those of the kind, that nothing has taken a place since this import did. A repeat writes the same.
     pub(crate) fn leave_kind_action(
         &self,
         import: &Import,
         gate: Option<&ImportId>,
         made_records: bool,
-    ) -> TransactWriteItem {
+        digests: Option<&Digests>,
+    ) -> Result<TransactWriteItem> {
         let mut left = self
             .update_action(kind_order_key(&import.account, &import.kind))
             .expression_attribute_names("#gate", "gate")
@@ -196,18 +199,28 @@ impl Store {
             }
         }
         let is_mine = gate == Some(&import.id);
-        left = match gate {
-            None => left.condition_expression("attribute_not_exists(#gate)"),
-            Some(gate) => {
-                left.condition_expression("#gate = :gate").expression_attribute_values(":gate", s(gate.as_str()))
-            }
-        };
+        let mut condition = if gate.is_some() { "#gate = :gate" } else { "attribute_not_exists(#gate)" }.to_owned();
+        if let Some(gate) = gate {
+            left = left.expression_attribute_values(":gate", s(gate.as_str()));
+        }
         let free = if is_mine { "REMOVE #gate " } else { "" };
-        let made = if made_records { "SET has_records = :true " } else { "" };
+        let mut made = Vec::new();
         if made_records {
+            made.push("has_records = :true");
             left = left.expression_attribute_values(":true", AttributeValue::Bool(true));
         }
-        updating(left.update_expression(format!("{made}{free}DELETE {sets}")))
+        if let Some(digests) = digests {
+            made.push("digests = :digests");
+            left = left.expression_attribute_values(":digests", value("digests", digests)?);
+            if self.conditions().digest_next {
+                condition.push_str(" AND #next = :next");
+                left = left
+                    .expression_attribute_names("#next", "next")
+                    .expression_attribute_values(":next", n(import.order + 1));
+            }
+        }
+        let made = if made.is_empty() { String::new() } else { format!("SET {} ", made.join(", ")) };
+        Ok(updating(left.condition_expression(condition).update_expression(format!("{made}{free}DELETE {sets}"))))
     }
 
     /// Has the `remove` function tell whoever waits for the end of an import, or for the gate that it has left. A

@@ -16,7 +16,7 @@ use penstock_engine::{
     rows, sheet,
     split::{Piece, SplitOptions, Splitter},
 };
-use penstock_model::{Chunk, ChunkMessage, Chunking, Grammar, ImportOptions, Job, Mode, Repeats};
+use penstock_model::{Chunk, ChunkMessage, Chunking, Dropped, Grammar, ImportOptions, Job, Mode, Repeats};
 
 /// S3 streams come in pieces of about this size.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -85,7 +85,10 @@ pub(crate) fn prepare(name: &str, rows: u64) -> Work {
         }
         "csv/encode" => {
             let (_, job) = planned(grammar, &file);
-            let message = |chunk| ChunkMessage { job: job.clone(), chunk, repeats: Repeats::Any, last_try: false };
+            let message = |chunk| {
+                let (job, dropped) = (job.clone(), Dropped::default());
+                ChunkMessage { job, chunk, repeats: Repeats::Any, dropped, last_try: false }
+            };
             let messages: Vec<ChunkMessage> = chunks(grammar, &file).into_iter().map(message).collect();
             Box::new(move || messages.iter().map(|message| message.encode().expect("fits").len() as u64).sum())
         }

@@ -202,6 +202,7 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         fields_match: schema.fields_match.unwrap_or(FieldsMatch::Partial),
         missing: common.missing,
         reading: schema.reading.clone(),
+        keeps_digest: schema.digest != Some(false),
     };
     // Bounds, enumerations and defaults are written as the fields themselves say.
     kind.preset(&schema.fields).map_err(|error| root.then("reading").then(error.option).error(error.rule))?;

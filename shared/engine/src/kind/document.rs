@@ -9,7 +9,7 @@ use super::{SchemaError, compile::At};
 use crate::{mapping::normalised, members::Members};
 
 /// The members that a schema, a field, constraints and the schema of items have.
-const OF_SCHEMA: [&str; 11] = [
+const OF_SCHEMA: [&str; 12] = [
     "name",
     "title",
     "description",
@@ -21,6 +21,7 @@ const OF_SCHEMA: [&str; 11] = [
     "additionalFields",
     "columnNames",
     "reading",
+    "digest",
 ];
 const OF_FIELD: [&str; 18] = [
     "name",
