@@ -31,8 +31,8 @@ pub const DIGEST_HOLES: usize = 100;
 /// key alone, since a row may be what ended them.
 pub const DIGEST_TRIES: usize = 2;
 
-/// How long a splitter reads the rows of one chunk, in seconds, at most: of a file whose rows take longer it goes on to
-/// tell nothing.
+/// How long a splitter reads the rows of one chunk, in seconds of processor time, at most: of a file whose rows take
+/// longer it goes on to tell nothing.
 pub const DIGEST_CHUNK_SECONDS: u64 = 2;
 
 /// Keys that a replace holds at once to tell the records that its file names, at most. Their table has 17 bytes a place
