@@ -76,8 +76,8 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         assert!((invoked - 0.2).abs() < 1e-9 && dollars["logs"].as_f64() > Some(0.0), "{request}");
         assert!(dollars["dynamodb_reads"].as_f64() > Some(0.0), "{request}");
     }
-    let writes = |request: &Value| request["dollars_per_million"]["dynamodb_writes"].as_f64().expect("a number");
-    assert!(writes(created) > 0.0 && writes(looked_at) < writes(created), "{created}, {looked_at}");
+    let written = |request: &Value| request["dollars_per_million"]["dynamodb_writes"].as_f64().expect("a number");
+    assert!(written(created) > 0.0 && written(looked_at) < written(created), "{created}, {looked_at}");
     let idle = &measured["idle"];
     let invoked = idle["sweeps_per_million"]["lambda_requests"].as_f64().expect("a number");
     assert!((invoked - 0.2).abs() < 1e-9 && idle["sweeps_per_million"]["logs"].as_f64() > Some(0.0), "{idle}");

@@ -3,8 +3,8 @@
 //! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
 //! and all bad. Before they are imported they are reviewed. Before they change, the records are listed and exported,
 //! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]), and in the
-//! functions' logs, and turned into dollars for a million rows by `infra/cost/prices.json`. Requests to the API and sweeps
-//! are counted apart, since they do not grow with the rows: [`asked`] and [`idle`].
+//! functions' logs, and turned into dollars for a million rows by `infra/cost/prices.json`. Requests to the API and
+//! sweeps are counted apart, since they do not grow with the rows: [`asked`] and [`idle`].
 
 mod asked;
 mod idle;
@@ -82,7 +82,7 @@ impl Table {
 }
 
 /// Dollars by what they are paid for.
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Dollars {
     dynamodb_writes: f64,
     dynamodb_reads: f64,
@@ -124,8 +124,8 @@ fn is_put(name: &str) -> bool {
 /// What CloudWatch Logs adds to the bytes of a line (Amazon CloudWatch Logs API Reference, "PutLogEvents").
 const LINE_MORE: u64 = 26;
 
-/// The lines that Lambda itself writes of an invocation (AWS Lambda Developer Guide, "Viewing CloudWatch logs for Lambda
-/// functions").
+/// The lines that Lambda itself writes of an invocation (AWS Lambda Developer Guide, "Viewing CloudWatch logs for
+/// Lambda functions").
 const OF_LAMBDA: [&str; 3] = [
     "START RequestId: 3f8c3f7f-2b1a-4b0e-9d52-0a6c6f1f8a11 Version: 12",
     "END RequestId: 3f8c3f7f-2b1a-4b0e-9d52-0a6c6f1f8a11",

@@ -297,8 +297,8 @@ impl LocalCloud {
         self.meter.read()
     }
 
-    /// What the functions' processes have printed so far, by function: lines, as requests, and their bytes. Empty if they
-    /// print to standard error. The api that listens here is no process of its own, and prints nothing of this.
+    /// What the functions' processes have printed so far, by function: lines, as requests, and their bytes. Empty if
+    /// they print to standard error. The api that listens here is no process of its own, and prints nothing of this.
     #[must_use]
     pub fn logged(&self) -> Usage {
         let of = |function: FunctionName| {
