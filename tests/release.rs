@@ -361,7 +361,9 @@ async fn started_on(kept: &Kept, data: &std::path::Path) -> Stack {
     let stack = stack_of(data, |_| {}).await;
     for message in &kept.messages {
         let text = |name: &str| message[name].as_str().expect("a text").to_owned();
-        let queue = stack.cloud.queue(&text("queue")).expect("there is one");
+        let order = Order::decode(&text("body")).expect("an order of then");
+        let queue = stack.cloud.queue(order.queue().as_str()).expect("there is one");
+        assert_eq!(text("queue"), order.queue().as_str());
         queue.send(text("body"), None, Duration::ZERO);
     }
     stack
