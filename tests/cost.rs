@@ -54,7 +54,7 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         assert_eq!(messages("ReceiveMessage") >= 1.0, is_sent, "{name}");
         assert_eq!(messages("ReceiveMessage"), messages("DeleteMessageBatch"), "{name}");
         // What the functions print is counted as well.
-        let printed = [("service", "logs"), ("function", "validate")];
+        let printed = [("service", "logs"), ("function", "split")];
         assert!(sum(run, "bytes", &printed) > 100.0 && sum(run, "requests", &printed) >= 1.0, "{name}");
         assert!(run["dollars_per_million"]["logs"].as_f64() > Some(0.0), "{name}");
         let dollars = run["dollars_per_million"].as_object().expect("dollars");

@@ -398,7 +398,8 @@ async fn the_digest_behind_a_replace_has_what_its_file_names() {
     is_needed(Condition::DigestNamed, removed_in_between).await;
 }
 
-/// An import is cancelled when its file has been split and none of its rows has been applied; then the file comes again.
+/// An import is cancelled when its file has been split and none of its rows has been applied; then the file comes
+/// again.
 async fn cancelled(without: Option<Condition>) -> Vec<String> {
     let stack = held_and(|options| switch_off(options, without)).await;
     stack.import(&files::plain(0, ROWS, "1")).await;

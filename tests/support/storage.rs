@@ -63,6 +63,6 @@ pub async fn put_versions(stack: &Stack, key: &str, count: usize) {
 /// The keys of the rejected rows files that there are.
 pub async fn rejected_files(stack: &Stack) -> Vec<String> {
     let bucket = &stack.cloud.store().settings().results_bucket;
-    let page = s3(stack).list_objects_v2().bucket(bucket).send().await.expect("S3 lists them");
+    let page = s3(stack).list_objects_v2().bucket(bucket).prefix("rejected/").send().await.expect("S3 lists them");
     page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
 }

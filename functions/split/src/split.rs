@@ -410,8 +410,8 @@ fn made(step: Step) -> Result<(), Stop> {
     }
 }
 
-/// The file has ended: the last block gets its size, the import its total. Either may have been what the end was waiting
-/// for.
+/// The file has ended: the last block gets its size, the import its total. Either may have been what the end was
+/// waiting for.
 async fn finish(store: &Store, import: &Import, chunks: u32, total: u64, digest: Option<&Built>) -> Result<(), Stop> {
     let Chunking { per_block, .. } = import.chunking;
     if !chunks.is_multiple_of(per_block) {

@@ -194,8 +194,8 @@ fn merge<'a>(rules: Rules<'_>, fold: &'a Fold<'a>, stored: Draft) -> Merged<'a> 
     merged
 }
 
-/// In a fault test, which has dropped rows applied: ends the program if one is not unchanged where it is applied for the
-/// first time.
+/// In a fault test, which has dropped rows applied: ends the program if one is not unchanged where it is applied for
+/// the first time.
 fn hold_to_shadow(rules: Rules<'_>, fold: &Fold<'_>, stored: &Draft) {
     let Rules { plan, job, first_row, dropped, .. } = rules;
     for row in fold.rows.iter().filter(|row| dropped.has((row.row - first_row) as usize)) {

@@ -7,9 +7,9 @@
 //! file has named may be named again, and so may one for which there was no room.
 //!
 //! The hash of a row covers its key and every cell as it is read: field, type, and value or that it clears. It is keyed
-//! with what a digest is made with once, so that nobody can write a row that has another one's hash. Two rows of one key
-//! with one hash are one in 2^63. The hash of a key has no secret, since deletes give it, and two keys with one hash do
-//! no harm: the rows' hashes tell them apart.
+//! with what a digest is made with once, so that nobody can write a row that has another one's hash. Two rows of one
+//! key with one hash are one in 2^63. The hash of a key has no secret, since deletes give it, and two keys with one
+//! hash do no harm: the rows' hashes tell them apart.
 //!
 //! The object of a digest, numbers little-endian:
 //!
@@ -57,8 +57,8 @@ pub fn key_hash(canonical: &str) -> u64 {
 /// The source of a file that is read by this plan: the fields of its columns, of this version of its kind. Where rows
 /// name their own members, any field may be among them.
 ///
-/// `place` names where the records are stored. Another place has other digests, so that none holds for records that were
-/// brought back from an earlier moment.
+/// `place` names where the records are stored. Another place has other digests, so that none holds for records that
+/// were brought back from an earlier moment.
 pub fn source(plan: &Plan, grammar: Grammar, kind_version: u32, place: &str) -> Source {
     let kind = plan.kind();
     let set = |at: &usize| !kind.key_fields().contains(at) || is_told_by_its_text(kind, *at);

@@ -42,8 +42,9 @@ pub struct Digest {
 pub struct Source {
     /// A name of the set, 16 hexadecimal digits.
     pub id: String,
-    /// Hashes of the fields that such a file may set, the key's aside, in order; `None` where it may set any. Two fields
-    /// with one hash make two sources look as if they had a field in common, which costs reads and changes nothing.
+    /// Hashes of the fields that such a file may set, the key's aside, in order; `None` where it may set any. Two
+    /// fields with one hash make two sources look as if they had a field in common, which costs reads and changes
+    /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<u32>>,
 }

@@ -12,9 +12,9 @@ pub const CHUNK_BYTES: usize = 248 * 1024;
 /// Rows in one chunk, at most, so that a chunk of very short rows stays a bounded amount of work.
 pub const CHUNK_ROWS: u64 = 4_096;
 
-/// Keys that a splitter remembers, those of the digest that it goes by among them, at most. Its map has 17 bytes a place
-/// and 71 MB of them, a sixty-fourth more while it grows: a function of 1,024 MB has room for that. Rows of further keys
-/// are never dropped, and are written even where they change nothing.
+/// Keys that a splitter remembers, those of the digest that it goes by among them, at most. Its map has 17 bytes a
+/// place and 71 MB of them, a sixty-fourth more while it grows: a function of 1,024 MB has room for that. Rows of
+/// further keys are never dropped, and are written even where they change nothing.
 pub const REMEMBERED_KEYS: usize = 3_500_000;
 
 /// Digests of a kind, each of files with another set of columns, at most. Of more the first by their names stay.

@@ -237,8 +237,8 @@ impl Store {
         is_made(update).await.map(drop)
     }
 
-    /// Records what an accepted import's upload is, its columns where it names them, and its source. A repeat writes the
-    /// same.
+    /// Records what an accepted import's upload is, its columns where it names them, and its source. A repeat writes
+    /// the same.
     pub async fn set_layout(
         &self,
         import: &Import,
@@ -272,8 +272,8 @@ impl Store {
         Ok(step)
     }
 
-    /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them. Where the splitter has
-    /// written a digest, that is noted with it.
+    /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them. Where the splitter
+    /// has written a digest, that is noted with it.
     ///
     /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has a total: of
     /// two splitters the digest of the first is noted, if that has one.

@@ -161,9 +161,9 @@ impl Store {
         if block.is_empty() { Ok(None) } else { from_item("a block", block).map(Some) }
     }
 
-    /// Begins chunks of one block and tallies them in the same update, under the conditions of both: each of their rows is
-    /// dropped, and counts as unchanged. Gives the block as it is, and whether the update was made; `None` if the import
-    /// is gone.
+    /// Begins chunks of one block and tallies them in the same update, under the conditions of both: each of their rows
+    /// is dropped, and counts as unchanged. Gives the block as it is, and whether the update was made; `None` if the
+    /// import is gone.
     ///
     /// It is made for all of the chunks or for none. It is not where one of them has a fate, such as by a call before
     /// whose answer was lost, or the block is closed.

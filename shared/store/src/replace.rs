@@ -179,7 +179,8 @@ impl Store {
 
     /// That an import which has ended is no more among those of its kind that run, are held or wait; where it is at the
     /// gate, the gate is free. The condition is that this import is at the gate, or none; and where digests are given,
-    /// which are then those of the kind, that nothing has taken a place since this import did. A repeat writes the same.
+    /// which are then those of the kind, that nothing has taken a place since this import did. A repeat writes the
+    /// same.
     pub(crate) fn leave_kind_action(
         &self,
         import: &Import,
