@@ -265,14 +265,14 @@ def poison(api, cloud, resources):
     name = resources["ValidateFunction"]
     environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     told("ValidateFunction looks for a table that is not there; ChunksQueue gives a message up after 5 receives instead of 1,000")
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**environment, "PENSTOCK_IMPORTS_TABLE": "absent"}})
+    ministack.reconfigure(functions, name, {**environment, "PENSTOCK_IMPORTS_TABLE": "absent"})
     queue = resources["ChunksQueue"]
     dead = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
     sooner = json.dumps({**json.loads(dead), "maxReceiveCount": 5})
     queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1", "RedrivePolicy": sooner})
     created = upload(api, b"sku,name,brand\nP-1,One,Acme\nP-2,Two,Acme\n")
     ended = api.ended(created["id"], 180)
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+    ministack.reconfigure(functions, name, environment)
     queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60", "RedrivePolicy": dead})
     errors = api.want(200, "GET", f"/v1/imports/{created['id']}/errors")["errors"]
     assert ended["status"] == "completed_with_errors" and ended["rows"]["failed"] == 2, ended
@@ -342,8 +342,7 @@ def webhook(api, cloud, resources):
     told("ApiFunction and NotifyFunction may send events to this machine, which no deployed stack does")
     for name in (resources["ApiFunction"], resources["NotifyFunction"]):
         environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables = {**environment, "PENSTOCK_WEBHOOK_LOOPBACK": "true"}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        ministack.reconfigure(functions, name, {**environment, "PENSTOCK_WEBHOOK_LOOPBACK": "true"})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.received = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -387,15 +386,14 @@ class Sweeper:
         environment = self.functions.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
         self.clock.write_text(str(seconds * 1000))
         told(f"SweepFunction's clock is {seconds // 3600} h ahead")
-        shifted = {"Variables": {**environment, "PENSTOCK_CLOCK": str(self.clock)}}
-        self.functions.update_function_configuration(FunctionName=self.name, Environment=shifted)
+        ministack.reconfigure(self.functions, self.name, {**environment, "PENSTOCK_CLOCK": str(self.clock)})
         try:
             yield
         finally:
-            self.functions.update_function_configuration(FunctionName=self.name, Environment={"Variables": environment})
+            ministack.reconfigure(self.functions, self.name, environment)
 
     def sweep(self):
-        answer = self.functions.invoke(FunctionName=self.name, Payload=json.dumps({"detail-type": "Scheduled Event"}))
+        answer = self.functions.invoke(FunctionName=self.name, Qualifier=ministack.ALIAS, Payload=json.dumps({"detail-type": "Scheduled Event"}))
         assert "FunctionError" not in answer, answer["Payload"].read()
 
 

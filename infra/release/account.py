@@ -2,11 +2,13 @@
 
     python3 infra/release/account.py STACK [Parameter=value]...
 
-Prints `new` where there is no such stack, else `known`. A stack whose creation was rolled back holds nothing; it is
-removed, since CloudFormation cannot update it. On standard error it says what the account's Lambda concurrency leaves
-for the api, and what to set where that is not much.
+Prints `new` where there is no such stack, else `known`, and the revision of what is deployed to it. A stack whose
+creation was rolled back holds nothing; it is removed, since CloudFormation cannot update it. On standard error it says
+what the account's Lambda concurrency leaves for the api, and what to set where that is not much.
 """
 
+import hashlib
+import json
 import pathlib
 import re
 import sys
@@ -19,10 +21,31 @@ LEAST_FOR_THE_API = 20
 # What must stay unreserved (AWS Lambda Developer Guide, "Configuring reserved concurrency for a function").
 UNRESERVED = 100
 
+# Of these no version of a function knows: whether tables can be deleted, which a first deployment changes on its way;
+# how work comes to new versions; and what the archives are for, which they say themselves.
+APART = ("Architecture", "DeletionProtection", "GradualRelease")
+
 
 def defaults():
-    """The defaults of the template's parameters that are numbers."""
-    return dict(re.findall(r"^  (\w+):\n    Type: Number\n    Default: (\d+)", TEMPLATE.read_text(), re.M))
+    """The defaults of the template's parameters."""
+    return dict(re.findall(r'^  (\w+):\n    Type: \w+\n    Default: "?(.*?)"?$', TEMPLATE.read_text(), re.M))
+
+
+def revision(archives, parameters):
+    """What stands for everything that makes the functions what they are: the archives, the template, and the values of its
+    parameters, those that are named and those that the stack has, over the defaults. Another revision makes another
+    version of each function; SAM itself sees no value of a parameter (aws/serverless-application-model#3820).
+    """
+    values = defaults() | {name: value.strip('"') for name, value in parameters.items()}
+    known = {name: value for name, value in values.items() if name not in APART}
+    parts = [TEMPLATE.read_bytes(), json.dumps(known, sort_keys=True).encode(), *archives]
+    digests = [hashlib.sha256(part).digest() for part in parts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
+
+
+def archives():
+    """The functions' archives, as infra/release/build has made them."""
+    return [archive.read_bytes() for archive in sorted((TEMPLATE.parent / "target/lambda").glob("*/bootstrap.zip"))]
 
 
 def most(parameters):
@@ -71,7 +94,7 @@ def main(stack, *named):
             state = "known"
             parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
     parameters |= dict(parameter.split("=", 1) for parameter in named)
-    print(state)
+    print(state, revision(archives(), parameters))
     reserved = int(parameters.get("ApiReservedConcurrency", 0))
     validators = 0
     if parameters.get("ValidatorsReserved") == "true":

@@ -5,6 +5,7 @@
 mod container;
 mod front;
 mod operations;
+mod releases;
 mod role;
 mod stores;
 mod upload_route;
@@ -142,6 +143,24 @@ fn local() -> Options {
     Options::new(PathBuf::from("penstock"))
 }
 
+/// What a Python program says that imports the modules of `infra/release`, with these arguments; nothing where there is
+/// no Python, but in `.ci/run`.
+fn release_says(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut python = std::process::Command::new("python3");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/release");
+    python.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1").args(["-c", program]).args(arguments);
+    let output = match python.output() {
+        Ok(output) => output,
+        Err(error) if std::env::var_os("CI").is_none() => {
+            println!("no python3, so nothing is told: {error}");
+            return None;
+        }
+        Err(error) => panic!("python3 is needed: {error}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("text"))
+}
+
 /// A function's logical id.
 fn id(function: FunctionName) -> String {
     function.logical_id("Function")
@@ -272,12 +291,12 @@ fn a_storage_event_reaches_split_or_the_dead_letters() {
     let notifications = &template.properties("UploadsBucket")["NotificationConfiguration"]["LambdaConfigurations"];
     let [notification] = &list(notifications)[..] else { panic!("one notification") };
     assert_eq!(notification["Event"], "s3:ObjectCreated:*");
-    assert_eq!(shown(&notification["Function"]), "!GetAtt SplitFunction.Arn");
+    assert_eq!(shown(&notification["Function"]), "!Ref SplitFunction.Alias");
     let rules = json(&notification["Filter"]["S3Key"]["Rules"]);
     assert_eq!(rules, json!([{ "Name": "prefix", "Value": "uploads/" }]));
 
     let permission = template.properties("UploadsInvokeSplit");
-    assert_eq!(shown(&permission["FunctionName"]), "!Ref SplitFunction");
+    assert_eq!(shown(&permission["FunctionName"]), "!Ref SplitFunction.Alias");
     assert_eq!(shown(&permission["SourceAccount"]), "!Ref AWS::AccountId");
     let arn = UPLOADS_NAME.replace("penstock-", "arn:${AWS::Partition}:s3:::penstock-");
     assert_eq!(shown(&permission["SourceArn"]), arn);
@@ -436,8 +455,8 @@ fn roles_name_their_actions_and_what_they_act_on() {
             assert!(!writes_records || may_write, "{role} writes records");
         }
     }
-    // And the one in which API Gateway stores uploads, and the one as which the api signs.
-    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 2);
+    // And the ones in which API Gateway stores uploads, the api signs, and CodeDeploy releases.
+    assert_eq!(template.of_type("AWS::IAM::Role").len(), FunctionName::ALL.len() + 3);
 }
 
 /// What it may do, `tests/permissions.rs` holds to what is signed.
@@ -524,7 +543,8 @@ fn every_path_reaches_the_api() {
         let [("x-amazon-apigateway-any-method", method)] = methods[..] else { panic!("{path}: any method") };
         let integration = &method["x-amazon-apigateway-integration"];
         assert_eq!((&integration["type"], &integration["httpMethod"]), (&"aws_proxy".into(), &"POST".into()), "{path}");
-        assert!(shown(&integration["uri"]).contains("${ApiFunction.Arn}/invocations"), "{path}");
+        let uri = shown(&integration["uri"]);
+        assert!(uri.contains("${Function}/invocations\n- Function: !Ref ApiFunction.Alias"), "{path}: {uri}");
         assert!(method["security"].is_null(), "{path}: anybody may read the documents and the pages");
     }
     assert!(api["DefinitionBody"]["security"].is_null() && api["Auth"].is_null());

@@ -66,11 +66,20 @@ fn makes(resource: &str) -> &'static [&'static str] {
         "AWS::Serverless::Function" => &[
             "events:PutRule",
             "events:PutTargets",
+            "codedeploy:CreateApplication",
+            "codedeploy:CreateDeployment",
+            "codedeploy:CreateDeploymentGroup",
+            "codedeploy:GetDeployment",
+            "codedeploy:GetDeploymentConfig",
+            "codedeploy:RegisterApplicationRevision",
+            "lambda:CreateAlias",
             "lambda:CreateEventSourceMapping",
             "lambda:CreateFunction",
+            "lambda:PublishVersion",
             "lambda:PutFunctionConcurrency",
             "lambda:PutFunctionEventInvokeConfig",
             "lambda:PutFunctionRecursionConfig",
+            "lambda:UpdateAlias",
         ],
         "AWS::WAFv2::WebACLAssociation" => &["apigateway:SetWebACL", "wafv2:AssociateWebACL"],
         other => panic!("which actions make {other}? infra/release/role.yaml has to allow them"),
@@ -113,7 +122,7 @@ fn who_deploys_gets_no_permission_but_by_the_boundary() {
         // A role that could be taken by whoever its maker likes is passed to these alone.
         if actions.contains("iam:PassRole") {
             let to = json(&statement["Condition"]["StringEquals"]["iam:PassedToService"]);
-            assert_eq!(to, json!(["apigateway.amazonaws.com", "lambda.amazonaws.com"]));
+            assert_eq!(to, json!(["apigateway.amazonaws.com", "codedeploy.amazonaws.com", "lambda.amazonaws.com"]));
         }
         assert!(!actions.contains("iam:DeleteRolePermissionsBoundary") && !actions.contains("iam:AttachRolePolicy"));
     }

@@ -51,9 +51,9 @@ fn every_request_is_asked_about() {
     assert_eq!(authorizer["type"], "request");
     assert!(authorizer["identitySource"].is_null());
     assert_eq!(authorizer["authorizerResultTtlInSeconds"].as_u64(), Some(0));
-    assert!(shown(&authorizer["authorizerUri"]).contains("${AuthorizeFunction.Arn}/invocations"));
+    assert!(shown(&authorizer["authorizerUri"]).contains("Function: !Ref AuthorizeFunction.Alias"));
     let permission = template.properties("AuthorizeInvoke");
-    assert_eq!(shown(&permission["FunctionName"]), "!Ref AuthorizeFunction");
+    assert_eq!(shown(&permission["FunctionName"]), "!Ref AuthorizeFunction.Alias");
     assert_eq!(permission["Principal"], "apigateway.amazonaws.com");
     assert!(shown(&permission["SourceArn"]).ends_with(":${RestApi}/authorizers/*"));
 }
