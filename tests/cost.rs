@@ -51,12 +51,36 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         let messages = |name| sum(run, "items", &[("name", name), ("resource", "chunks")]);
         assert!(messages("ReceiveMessage") >= 1.0, "{name}");
         assert_eq!(messages("ReceiveMessage"), messages("DeleteMessageBatch"), "{name}");
+        // What the functions print is counted as well.
+        let printed = [("service", "logs"), ("function", "validate")];
+        assert!(sum(run, "bytes", &printed) > 100.0 && sum(run, "requests", &printed) >= 1.0, "{name}");
+        assert!(run["dollars_per_million"]["logs"].as_f64() > Some(0.0), "{name}");
         let dollars = run["dollars_per_million"].as_object().expect("dollars");
         let all: f64 = dollars.values().filter_map(Value::as_f64).sum();
         assert!(text.contains(&format!("| {all:.2} |")), "{name}: {all} is not in\n{text}");
         let paid_for_writes = dollars["dynamodb_writes"].as_f64().expect("a number");
         let units = sum(run, "write_units", &[("service", "dynamodb")]);
         assert!((paid_for_writes - units / rows * 0.625).abs() < 1e-9, "{name}: {paid_for_writes} for {units}");
+    }
+
+    let [created, looked_at] = measured["asked"].as_array().expect("requests").as_slice() else {
+        panic!("two requests: {measured}");
+    };
+    for request in [created, looked_at] {
+        let dollars = &request["dollars_per_million"];
+        assert_eq!(request["api_gateway_per_million"], 3.5, "{request}");
+        // A million invocations cost as much, and each prints a line.
+        let invoked = dollars["lambda_requests"].as_f64().expect("a number");
+        assert!((invoked - 0.2).abs() < 1e-9 && dollars["logs"].as_f64() > Some(0.0), "{request}");
+        assert!(dollars["dynamodb_reads"].as_f64() > Some(0.0), "{request}");
+    }
+    let written = |request: &Value| request["dollars_per_million"]["dynamodb_writes"].as_f64().expect("a number");
+    assert!(written(created) > 0.0 && written(looked_at) < written(created), "{created}, {looked_at}");
+    let idle = &measured["idle"];
+    let invoked = idle["sweeps_per_million"]["lambda_requests"].as_f64().expect("a number");
+    assert!((invoked - 0.2).abs() < 1e-9 && idle["sweeps_per_million"]["logs"].as_f64() > Some(0.0), "{idle}");
+    for heading in ["## Requests to the API", "## What an idle stack costs a month", "## Prices"] {
+        assert!(text.contains(heading), "{heading} is not in\n{text}");
     }
 
     let [reviewed, listed, exported, again] = measured["catalogue"].as_array().expect("the records").as_slice() else {

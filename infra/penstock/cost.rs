@@ -2,8 +2,12 @@
 //!
 //! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
 //! and all bad. Before they are imported they are reviewed. Before they change, the records are listed and exported,
-//! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]) and turned into
-//! dollars for a million rows by `infra/cost/prices.json`.
+//! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]), and in the
+//! functions' logs, and turned into dollars for a million rows by `infra/cost/prices.json`. Requests to the API and
+//! sweeps are counted apart, since they do not grow with the rows: [`asked`] and [`idle`].
+
+mod asked;
+mod idle;
 
 use std::{
     collections::BTreeMap,
@@ -54,6 +58,7 @@ struct Table {
     prices: BTreeMap<String, Price>,
     /// The memory of each function, as `template.yaml` has it, in MiB.
     memory_mb: BTreeMap<String, u32>,
+    idle: idle::Stack,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +82,7 @@ impl Table {
 }
 
 /// Dollars by what they are paid for.
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Dollars {
     dynamodb_writes: f64,
     dynamodb_reads: f64,
@@ -85,6 +90,7 @@ struct Dollars {
     s3: f64,
     lambda_requests: f64,
     lambda_compute: f64,
+    logs: f64,
     step_functions: f64,
 }
 
@@ -96,6 +102,7 @@ impl Dollars {
             + self.s3
             + self.lambda_requests
             + self.lambda_compute
+            + self.logs
             + self.step_functions
     }
 }
@@ -112,6 +119,26 @@ fn is_put(name: &str) -> bool {
             | "ListObjectVersions"
             | "ListObjectsV2"
     )
+}
+
+/// What CloudWatch Logs adds to the bytes of a line (Amazon CloudWatch Logs API Reference, "PutLogEvents").
+const LINE_MORE: u64 = 26;
+
+/// The lines that Lambda itself writes of an invocation (AWS Lambda Developer Guide, "Viewing CloudWatch logs for
+/// Lambda functions").
+const OF_LAMBDA: [&str; 3] = [
+    "START RequestId: 3f8c3f7f-2b1a-4b0e-9d52-0a6c6f1f8a11 Version: 12",
+    "END RequestId: 3f8c3f7f-2b1a-4b0e-9d52-0a6c6f1f8a11",
+    "REPORT RequestId: 3f8c3f7f-2b1a-4b0e-9d52-0a6c6f1f8a11\tDuration: 1234.56 ms\tBilled Duration: 1235 ms\t\
+     Memory Size: 1024 MB\tMax Memory Used: 100 MB\tXRAY TraceId: 1-5e34a614-10bdxxxx1fb44f07bc535a1\t\
+     SegmentId: 07f022ca6cb51e5e\tSampled: true",
+];
+
+/// Bytes that CloudWatch Logs takes in: of what functions print, and of what Lambda says of their invocations.
+fn logged_bytes(usage: &Usage) -> u64 {
+    let (printed, invoked) = (usage.of_service("logs"), usage.of_service("lambda"));
+    let of_lambda: u64 = OF_LAMBDA.iter().map(|line| line.len() as u64 + LINE_MORE).sum();
+    printed.bytes + printed.requests * LINE_MORE + invoked.requests * of_lambda
 }
 
 /// What a usage costs for each of `rows` rows, told of a million.
@@ -140,6 +167,7 @@ fn dollars(table: &Table, usage: &Usage, rows: u64) -> anyhow::Result<Dollars> {
         s3: table.of("s3_put", puts)? + table.of("s3_get", gets)?,
         lambda_requests: table.of("lambda_request", sum(requests, &service("lambda")))?,
         lambda_compute: compute,
+        logs: table.of("logs_gb", logged_bytes(usage) as f64 / 1e9 * scale)?,
         step_functions: 0.0,
     })
 }
@@ -224,6 +252,9 @@ struct Measured<'a> {
     runs: Vec<Run>,
     /// What was done with the records between them.
     catalogue: Vec<Run>,
+    /// Requests to the API, each made by itself.
+    asked: Vec<asked::Request>,
+    idle: idle::Month,
     alternatives: Vec<Alternative>,
 }
 
@@ -241,12 +272,18 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let cloud = LocalCloud::start(options).await?;
     let client = Client::new(cloud.url(), &key.token())?;
     let bench = Bench { cloud: &cloud, client, table: &table, rows: args.rows };
-    let runs = tokio::select! {
-        runs = runs(&bench) => runs,
+    let measure = async {
+        let (runs, catalogue) = runs(&bench).await?;
+        let asked = asked::requests(&bench, &key.token()).await?;
+        let idle = idle::month(&bench).await?;
+        anyhow::Ok((runs, catalogue, asked, idle))
+    };
+    let counted = tokio::select! {
+        counted = measure => counted,
         () = interrupts.next() => Err(anyhow::anyhow!("interrupted; the local cloud ends with it")),
     };
     cloud.stop().await;
-    let (runs, catalogue) = runs?;
+    let (runs, catalogue, asked, idle) = counted?;
     let alternatives = alternatives(&table, &runs[0])?;
     let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let measured = Measured {
@@ -257,6 +294,8 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
         memory_mb: &table.memory_mb,
         runs,
         catalogue,
+        asked,
+        idle,
         alternatives,
     };
     if let Some(file) = file {
@@ -282,15 +321,21 @@ struct Bench<'a> {
 type Came = (u64, Option<penstock_model::Rows>);
 
 impl Bench<'_> {
+    /// What has been used so far, with what was printed.
+    fn used(&self) -> Usage {
+        let (asked, printed) = (self.cloud.usage(), self.cloud.logged());
+        asked.iter().chain(printed.iter()).map(|(operation, counts)| (operation.clone(), *counts)).collect()
+    }
+
     /// Counts what a piece of work uses until nothing of it is left to do.
     async fn count(&self, name: &'static str, work: impl Future<Output = anyhow::Result<Came>>) -> anyhow::Result<Run> {
         note!("{name}: {} rows", self.rows);
-        let before = self.cloud.usage();
+        let before = self.used();
         let started = Instant::now();
         let (bytes, outcome) = work.await?;
         let seconds = started.elapsed().as_secs_f64();
         self.cloud.idle().await;
-        let usage = self.cloud.usage().since(&before);
+        let usage = self.used().since(&before);
         let used = |(operation, counts): (&Operation, &Counts)| Used { operation: operation.clone(), counts: *counts };
         let dollars_per_million = dollars(self.table, &usage, self.rows)?;
         let usage = usage.iter().map(used).collect();
@@ -448,9 +493,9 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
     )?;
     writeln!(
         text,
-        "| rows | DynamoDB requests | write units | read units | SQS requests billed | S3 requests | invocations | GB-seconds |"
+        "| rows | DynamoDB requests | write units | read units | SQS requests billed | S3 requests | invocations | GB-seconds | MB of logs |"
     )?;
-    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for run in measured.runs.iter().chain(&measured.catalogue) {
         let scale = MILLION / run.rows as f64;
         let sum = |service: &str, count: fn(&Counts) -> f64| {
@@ -470,9 +515,11 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
                 used.counts.milliseconds as f64 / 1e3 * f64::from(memory) / 1024.0 * scale
             })
             .fold(0.0, f64::add);
+        let usage: Usage = run.usage.iter().map(|used| (used.operation.clone(), used.counts)).collect();
+        let logs_mb = logged_bytes(&usage) as f64 / 1e6 * scale;
         writeln!(
             text,
-            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {gb_seconds:.0} |",
+            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {gb_seconds:.0} | {logs_mb:.1} |",
             run.name,
             sum("dynamodb", |counts| counts.requests as f64),
             sum("dynamodb", |counts| counts.write_units),
@@ -484,27 +531,31 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
     }
     writeln!(
         text,
-        "\n| dollars | DynamoDB writes | reads | SQS | S3 | Lambda requests | Lambda time | Step Functions | all |"
+        "\n| dollars | DynamoDB writes | reads | SQS | S3 | Lambda requests | Lambda time | logs | Step Functions | all |"
     )?;
-    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     let runs = measured.runs.iter().chain(&measured.catalogue).map(|run| (run.name, &run.dollars_per_million));
     for (name, dollars) in
         runs.chain(measured.alternatives.iter().map(|other| (other.name, &other.dollars_per_million)))
     {
-        let Dollars { dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, step_functions } =
+        let Dollars { dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, logs, step_functions } =
             dollars;
-        let cells = [dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, step_functions];
+        let cells = [dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, logs, step_functions];
         let cells: Vec<String> = cells.into_iter().map(|dollars| format!("{dollars:.4}")).collect();
         writeln!(text, "| {name} | {} | {:.2} |", cells.join(" | "), dollars.total())?;
     }
     writeln!(
         text,
-        "\nA list is read by pages of {PAGE_MAX} records. The last four lines write as many new records of the same size. They leave out the time of functions, retries and\n\
-         reads, so they cost more than this. None of them accounts for rows or merges them. Lambda's time was measured on this\n\
-         machine, {} cores shared with the local cloud. All lines leave out storage, backups, logs, requests to the API, and\n\
-         polls of empty queues.\n",
+        "\nA list is read by pages of {PAGE_MAX} records. The last four lines write as many new records of the same size. They leave\n\
+         out the time of functions, retries, reads and logs, so they cost more than this. None of them accounts for rows or\n\
+         merges them. Lambda's time was measured on this machine, {} cores shared with the local cloud. All lines leave out\n\
+         storage, backups and traces. Logs are what the functions print at the level `info`, and what Lambda says of each\n\
+         invocation.\n",
         measured.cores
     )?;
+    text.push_str(&asked::section(&measured.asked)?);
+    text.push_str(&idle::section(table, &measured.idle, &measured.runs[0])?);
+    writeln!(text, "## Prices\n")?;
     writeln!(text, "| price | dollars | source |")?;
     writeln!(text, "| --- | --- | --- |")?;
     for Price { dollars, per, what, source, source_date } in table.prices.values() {
@@ -569,6 +620,7 @@ mod tests {
             (operation("s3", "DeleteObject", "api"), requests(100)),
             (operation("lambda", "Invoke", "validate"), Counts { milliseconds: 2500, ..requests(4) }),
             (operation("lambda", "Invoke", "report"), Counts { milliseconds: 1000, ..requests(1) }),
+            (operation("logs", "PutLogEvents", "validate"), Counts { bytes: 900, ..requests(4) }),
         ]);
         let price = |dollars| Price {
             dollars,
@@ -586,12 +638,14 @@ mod tests {
             ("s3_get", 0.1),
             ("lambda_request", 0.25),
             ("lambda_gb_second", 4.0),
+            ("logs_gb", 1e9),
         ];
         let table = Table {
             region: String::new(),
             date: String::new(),
             prices: prices.map(|(name, dollars)| (name.to_owned(), price(dollars))).into(),
             memory_mb: [("validate".to_owned(), 1024), ("report".to_owned(), 512)].into(),
+            idle: Table::read().expect("a price table").idle,
         };
         // Of two million rows, told of one.
         let dollars = dollars(&table, &usage, 2_000_000).expect("every price is there");
@@ -600,7 +654,11 @@ mod tests {
             assert!((told * 2.0 - wanted).abs() < 1e-9, "{told} is not half of {wanted}");
         }
         assert!((dollars.lambda_compute * 2.0 - 4.0 * (2.5 + 0.5)).abs() < 1e-9, "{}", dollars.lambda_compute);
-        assert!((dollars.total() * 2.0 - (3.0 + 4.0 + 15.0 + 21.0 + 1.25 + 12.0)).abs() < 1e-9);
+        // Four lines of its own, and those of Lambda for each of five invocations.
+        let of_lambda: usize = OF_LAMBDA.iter().map(|line| line.len() + 26).sum();
+        let logs = (900 + 4 * 26 + 5 * of_lambda) as f64;
+        assert!((dollars.logs * 2.0 - logs).abs() < 1e-6, "{} is not half of {logs}", dollars.logs);
+        assert!((dollars.total() * 2.0 - (3.0 + 4.0 + 15.0 + 21.0 + 1.25 + 12.0 + logs)).abs() < 1e-6);
     }
 
     #[test]

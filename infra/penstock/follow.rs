@@ -18,7 +18,7 @@ use crate::{
 
 /// How long to wait between two looks at what is followed: at first, and when it takes long.
 const POLL: Duration = Duration::from_millis(200);
-const SLOW_POLL: Duration = Duration::from_secs(2);
+pub(crate) const SLOW_POLL: Duration = Duration::from_secs(2);
 
 /// How long a service may be out of reach before nobody waits for it any more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -30,7 +30,7 @@ use crate::pulse::Pulse;
 use crate::queue::{Depth, Queue, QueueSettings};
 use crate::stack::{self, Endpoints};
 use crate::stages::Stages;
-use crate::usage::{Meter, Usage};
+use crate::usage::{self, Meter, Usage};
 use crate::{private, runtime, s3, schedule, sqs};
 
 /// How much of a log [`LocalCloud::logs`] gives, in bytes.
@@ -295,6 +295,17 @@ impl LocalCloud {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.meter.read()
+    }
+
+    /// What the functions' processes have printed so far, by function: lines, as requests, and their bytes. Empty if
+    /// they print to standard error. The api that listens here is no process of its own, and prints nothing of this.
+    #[must_use]
+    pub fn logged(&self) -> Usage {
+        let of = |function: FunctionName| {
+            let log = self.host.launcher().log(function.as_str())?;
+            Some(usage::printed(function.as_str(), &log))
+        };
+        FunctionName::ALL.into_iter().filter_map(of).collect()
     }
 
     /// What each function has asked of which resource, in the words of IAM. Empty without [`Options::proxy`].

@@ -91,6 +91,11 @@ impl Launcher {
         read_tail(&self.log_path(function), bytes).unwrap_or_default()
     }
 
+    /// All that the instances of `function` have printed, if that goes to files, and there is one.
+    pub(crate) fn log(&self, function: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.log_path(function)).ok()
+    }
+
     fn open_log(&self, function: &str) -> io::Result<File> {
         OpenOptions::new().create(true).append(true).open(self.log_path(function))
     }

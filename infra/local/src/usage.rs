@@ -25,7 +25,7 @@ const DELETE_BATCH: usize = 10;
 /// What was asked for, by whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Operation {
-    /// `dynamodb`, `s3`, `sqs` or `lambda`.
+    /// `dynamodb`, `s3`, `sqs` or `lambda`; `logs` of what was printed.
     pub service: String,
     /// As its API reference has it, such as `BatchGetItem`; `Invoke` of Lambda.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct Operation {
 /// How much of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counts {
-    /// Requests that arrived, refused ones included; invocations of Lambda.
+    /// Requests that arrived, refused ones included; invocations of Lambda; lines of logs.
     pub requests: u64,
     /// Members of batches and transactions; 1 for any other request.
     pub items: u64,
@@ -52,6 +52,8 @@ pub struct Counts {
     /// How long invocations took, from when they were handed to an instance, a fresh one's start included, to their
     /// answers.
     pub milliseconds: u64,
+    /// Bytes of lines of logs.
+    pub bytes: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -62,6 +64,7 @@ impl std::ops::AddAssign for Counts {
         self.write_units += more.write_units;
         self.queue_units += more.queue_units;
         self.milliseconds += more.milliseconds;
+        self.bytes += more.bytes;
     }
 }
 
@@ -74,6 +77,7 @@ impl Counts {
             write_units: self.write_units - earlier.write_units,
             queue_units: self.queue_units - earlier.queue_units,
             milliseconds: self.milliseconds - earlier.milliseconds,
+            bytes: self.bytes - earlier.bytes,
         }
     }
 }
@@ -131,6 +135,13 @@ impl FromIterator<(Operation, Counts)> for Usage {
         }
         usage
     }
+}
+
+/// What a function has printed so far.
+pub(crate) fn printed(function: &str, log: &[u8]) -> (Operation, Counts) {
+    let lines = log.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let counts = Counts { requests: lines, items: lines, bytes: log.len() as u64 - lines, ..Counts::default() };
+    (of("logs", "PutLogEvents", function, function), counts)
 }
 
 /// Where usage is added up. Cheap to clone; all clones are one meter.
@@ -366,6 +377,13 @@ mod tests {
         let reasons = json!([{ "Code": "None" }, { "Code": "ConditionalCheckFailed", "Item": large }]);
         let answer = json!({ "__type": "x#TransactionCanceledException", "CancellationReasons": reasons });
         assert_eq!(told("TransactWriteItems", answer), 3.0);
+    }
+
+    #[test]
+    fn a_log_is_counted_by_its_lines_and_their_bytes() {
+        let (operation, counts) = printed("split", b"{\"a\":1}\n{}\n");
+        assert_eq!((&*operation.service, &*operation.function), ("logs", "split"));
+        assert_eq!(counts, Counts { requests: 2, items: 2, bytes: 9, ..Counts::default() });
     }
 
     #[test]
