@@ -10,7 +10,11 @@ mod role;
 mod stores;
 mod upload_route;
 
-use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use penstock_local::{Options, QueueOptions};
 use penstock_model::{EventId, FunctionName, Order, QueueName, VISIBILITY_PER_TIMEOUT, WebhookId, limits};
