@@ -46,6 +46,7 @@ mod pipeline;
 mod python_csv;
 mod races;
 mod records;
+mod release;
 mod replace;
 mod requests;
 mod restore;
