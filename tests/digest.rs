@@ -381,21 +381,17 @@ async fn a_splitter_that_goes_on_elsewhere_makes_no_digest() {
     is_needed(Condition::DigestWhole, gone_on_elsewhere).await;
 }
 
-/// A replace removes records, and the file that made them comes again.
-async fn removed_in_between(without: Option<Condition>) -> Vec<String> {
-    let stack = stack_without(without).await;
+/// Between two times of a file a replace removes records.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replace_drops_nothing_and_leaves_no_digest() {
+    let stack = stack_without(None).await;
     stack.import(&files::plain(0, ROWS, "1")).await;
     let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(100), ..ImportOptions::default() };
     assert_eq!(stack.import_with(&files::plain(10, ROWS - 10, "1"), replace).await.removed, 10);
-    stack.import(&files::plain(0, ROWS, "1")).await;
-    let deviations = costs(&stack, Some("1")).await;
+    let again = stack.import(&files::plain(0, ROWS, "1")).await;
+    assert_eq!((again.rows.created, again.rows.unchanged), (10, ROWS - 10));
+    assert_eq!(costs(&stack, Some("1")).await, [""; 0]);
     stack.stop().await;
-    deviations
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_digest_behind_a_replace_has_what_its_file_names() {
-    is_needed(Condition::DigestNamed, removed_in_between).await;
 }
 
 /// An import is cancelled when its file has been split and none of its rows has been applied; then the file comes

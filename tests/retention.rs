@@ -74,12 +74,13 @@ async fn versions(stack: &Stack, account: &str, import: &str) -> usize {
     storage::versions(stack, &upload_key(&account, &id)).await.len()
 }
 
-/// What is left of an import anywhere, but for the place that it took and the order to remove the rest.
+/// What is left of an import anywhere, but for the place that it took, the order to remove the rest, and the order of its
+/// kind, which names it as long as its digest holds.
 async fn traces(stack: &Stack, import: &str) -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
     for item in import_items(stack).await {
         let (pk, sk) = (key(&item, "pk"), key(&item, "sk"));
-        let outlives = ["taken#", "order#", "removal#"].iter().any(|own| sk.starts_with(own));
+        let outlives = ["taken#", "order#", "removal#", "kind#"].iter().any(|own| sk.starts_with(own));
         if !outlives && item.to_string().contains(import) {
             traces.insert(format!("{pk} / {sk}"));
         }

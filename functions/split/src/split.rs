@@ -330,11 +330,14 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Whether rows of the file may be dropped, or what they say is kept for the next one. A file whose splits have
+    /// Whether rows of the file may be dropped, or what they say is kept for the next one: those of an upsert. A file whose splits have
     /// begun here before and were never heard of again may have a row that ends the program: then rows are not read.
     fn goes_by_digest(&self, plan: &Plan) -> bool {
-        let is_upsert = self.job.options.mode == Mode::Upsert && self.job.options.writes();
-        is_upsert && plan.kind().keeps_digest() && self.import.splits_begun_here() <= DIGEST_TRIES
+        let Import { options, .. } = self.import;
+        options.mode == Mode::Upsert
+            && options.writes()
+            && plan.kind().keeps_digest()
+            && self.import.splits_begun_here() <= DIGEST_TRIES
     }
 
     /// What was said before the file: by the digest of its source, unless its owner wants every row applied.
