@@ -372,8 +372,8 @@ async fn started_on(kept: &Kept, data: &std::path::Path) -> Stack {
     stack
 }
 
-/// Imports a file of account 1, and waits for the end. It is stored with the credentials of the stack: a URL is signed at
-/// the moment of then, and the storage asks the machine's clock, too, whether it has ended.
+/// Imports a file of account 1, and waits for the end. It is stored with the credentials of the stack: a URL is signed
+/// at the moment of then, and the storage asks the machine's clock, too, whether it has ended.
 async fn imported(stack: &Stack, file: &[u8]) -> Import {
     let created = stack.create(ImportOptions::default()).await;
     let (account, id) = ("1".parse().expect("an account"), created.id.parse().expect("an id"));

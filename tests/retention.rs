@@ -74,8 +74,8 @@ async fn versions(stack: &Stack, account: &str, import: &str) -> usize {
     storage::versions(stack, &upload_key(&account, &id)).await.len()
 }
 
-/// What is left of an import anywhere, but for the place that it took, the order to remove the rest, and the order of its
-/// kind, which names it as long as its digest holds.
+/// What is left of an import anywhere, but for the place that it took, the order to remove the rest, and the order of
+/// its kind, which names it as long as its digest holds.
 async fn traces(stack: &Stack, import: &str) -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
     for item in import_items(stack).await {
