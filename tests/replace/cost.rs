@@ -14,7 +14,8 @@ async fn a_removal_reads_the_kind_once_and_writes_what_goes() {
     let stack = Stack::counted().await;
     stack.import(&file_of(&skus(0..RECORDS))).await;
     let file = file_of(&skus(REMOVED..RECORDS));
-    let (_, upsert) = stack.used(ImportOptions::default(), &file).await;
+    // One that reads every record, as a replace does.
+    let (_, upsert) = stack.used(ImportOptions { force: true, ..ImportOptions::default() }, &file).await;
     let (replaced, replace) = stack.used(replace(20), &file).await;
     assert_eq!((replaced.status, replaced.removed), (Status::Completed, REMOVED));
     let of = |usage: &Usage, name: &str| usage.total(|operation| operation.name == name);

@@ -331,8 +331,8 @@ impl Sender<'_> {
     }
 
     /// Whether rows of the file may be dropped, or what they say is kept for the next one: those of an upsert. A file
-    /// whose splits have begun here before and were never heard of again may have a row that ends the program: then rows
-    /// are not read.
+    /// whose splits have begun here before and were never heard of again may have a row that ends the program: then
+    /// rows are not read.
     fn goes_by_digest(&self, plan: &Plan) -> bool {
         let Import { options, .. } = self.import;
         options.mode == Mode::Upsert
