@@ -18,7 +18,7 @@ use crate::support::{
     http::send,
     refused, storage,
     tables::{import_items, key, objects, record_items},
-    tenant::{ALL_BUT_ADMIN, Tenant, key_of},
+    tenant::{ALL_BUT_ADMIN, Tenant, key_of, removed},
     upload,
 };
 
@@ -64,22 +64,6 @@ async fn of(stack: &Stack, tenant: &Tenant) -> Vec<String> {
     let names = [format!("{account}\""), format!("{account}#"), format!("/{account}/"), tenant.word.clone()];
     let names: Vec<&str> = names.iter().map(String::as_str).chain(tenant.ids.iter().map(String::as_str)).collect();
     naming(stack, &names).await
-}
-
-/// Lets time pass until an account is removed.
-async fn removed(stack: &Stack, account: &str) -> AccountRemoval {
-    let mut last = None;
-    for _ in 0..40 {
-        stack.cloud.quiet().await;
-        let removal = stack.client.account_removal(account).await.expect("it is there");
-        if removal.status == AccountRemovalStage::Removed {
-            return removal;
-        }
-        let waits = removal.status == AccountRemovalStage::Waiting;
-        last = Some(removal);
-        stack.pass(if waits { DAY + Duration::from_secs(61) } else { Duration::from_secs(301) }).await;
-    }
-    panic!("{last:?}\n{}", stack.logs());
 }
 
 /// Lets enough time pass that nothing is due any more of what has happened.

@@ -18,7 +18,7 @@ use penstock_store::{
 };
 
 use crate::support::{
-    self, OTHER_TOKEN, Stack, TOKEN, files,
+    self, OTHER_TOKEN, Stack, TOKEN, files, force,
     reference::{self, Catalogue, Rules},
     rng::Rng,
     weather::upload_through,
@@ -574,7 +574,7 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
         account: "1",
         file: files::steady(&mut rng, ROWS, KEYS),
         // What a digest drops is not applied, and shows nothing of how rows are.
-        options: ImportOptions { force: true, ..ImportOptions::default() },
+        options: force(),
         cancelled: false,
         from: None,
         corrects: None,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{
     Stack, TOKEN, adds_up,
     crashes::{arm, armed, stack_with_crashes, stack_with_crashes_and},
-    files,
+    files, force,
     held::held_and,
     http,
     reference::shown,
@@ -27,10 +27,6 @@ const ROWS: u64 = 50;
 
 fn skus(rows: u64) -> Vec<String> {
     (0..rows).map(|row| format!("SKU-{row}")).collect()
-}
-
-fn force() -> ImportOptions {
-    ImportOptions { force: true, ..ImportOptions::default() }
 }
 
 /// How many records an import of a file has read, on a [`Stack::counted`].

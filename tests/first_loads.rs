@@ -4,7 +4,7 @@ use penstock_model::{ImportOptions, Mode, Status};
 use serde_json::json;
 
 use crate::support::{
-    Stack, adds_up, files,
+    Stack, adds_up, files, force,
     reference::{self, Catalogue, Rules},
     rng::Rng,
     tables::{ask_table, import_items},
@@ -40,8 +40,7 @@ async fn a_kind_without_records_is_loaded_without_reading_any() {
     assert_eq!(used.total(|operation| operation.resource == *records).read_units, 0.0);
     assert_eq!(noted(&stack).await.len(), 1);
 
-    let force = ImportOptions { force: true, ..ImportOptions::default() };
-    let (import, used) = stack.used(force, &files::plain(0, 5_000, "1")).await;
+    let (import, used) = stack.used(force(), &files::plain(0, 5_000, "1")).await;
     assert_eq!(import.rows.unchanged, 5_000);
     assert!(used.total(|operation| operation.resource == *records).read_units >= 2_500.0, "every record is read");
     stack.stop().await;

@@ -496,16 +496,11 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     let good = chunk_messages(&stack, &import, FILE).await.remove(0);
     let (header, rows) = good.split_once('\n').expect("a header line");
     let decoded = chunk_of(&good);
+    let message_of = |job: Job| {
+        let (chunk, dropped) = (decoded.chunk.clone(), Dropped::default());
+        ChunkMessage { job, chunk, repeats: Repeats::Any, dropped, last_try: false }.encode().expect("small")
+    };
     let unknown_kind = Job { kind: "unicorns".parse().expect("valid"), ..decoded.job.clone() };
-    let unknown_kind = ChunkMessage {
-        job: unknown_kind,
-        chunk: decoded.chunk.clone(),
-        repeats: Repeats::Any,
-        dropped: Dropped::default(),
-        last_try: false,
-    }
-    .encode()
-    .expect("small");
     for corrupt in [
         String::new(),
         "no header".to_owned(),
@@ -513,7 +508,7 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
         good[..good.len() - 1].to_owned(),
         format!("{header}\n{rows}more,rows,here\n"),
         header.replace("\"carried\":\"text\"", "\"carried\":\"base64\"") + "\n" + rows,
-        unknown_kind,
+        message_of(unknown_kind),
     ] {
         assert_ne!(corrupt, good);
         let answer = invoke(&stack, "validate", messages("chunks", &corrupt, &corrupt)).await;
@@ -523,19 +518,10 @@ async fn one_bad_message_does_not_hold_up_the_rest_of_its_batch() {
     assert_eq!(stack.client.import(&import.id).await.expect("is there").rows.processed, 0);
     // A chunk of an import that nobody knows is nothing to do, and nothing to try again.
     let nobody = Job { import: "imp_01JD8ZC4S2G9QJ7V5N3M1K0H6F".parse().expect("an id"), ..decoded.job.clone() };
-    let nobody = ChunkMessage {
-        job: nobody,
-        chunk: decoded.chunk.clone(),
-        repeats: Repeats::Any,
-        dropped: Dropped::default(),
-        last_try: false,
-    }
-    .encode()
-    .expect("small");
     // The bad one first, and the good one twice, the second time with its rows in base64.
     let answer = invoke(&stack, "validate", messages("chunks", "bad", &good)).await;
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": MESSAGES[0] }] }));
-    let again = invoke(&stack, "validate", messages("chunks", &good, &nobody)).await;
+    let again = invoke(&stack, "validate", messages("chunks", &good, &message_of(nobody))).await;
     assert_eq!(again, json!({ "batchItemFailures": [] }));
     let import = stack.ended(&import.id).await;
     assert_eq!((import.status, import.rows.created, import.rows.failed), (Status::CompletedWithErrors, 3, 1));

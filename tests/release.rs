@@ -12,8 +12,8 @@ use std::{
 
 use penstock_client::{Client, Import, NewExport, NewImport, NewKey, RecordFilter};
 use penstock_model::{
-    AccountRemovalStage, Body, Checkpoint, Chunk, ChunkMessage, DocumentFlaw, Dropped, EventId, ExportId, ExportStatus,
-    Grammar, ImportId, ImportOptions, Job, Order, QueueName, RecordFlaw, Repeats, Scope, Status, WebhookId,
+    Body, Checkpoint, Chunk, ChunkMessage, DocumentFlaw, Dropped, EventId, ExportId, ExportStatus, Grammar, ImportId,
+    ImportOptions, Job, Order, QueueName, RecordFlaw, Repeats, Scope, Status, WebhookId,
 };
 use penstock_store::{
     names::{Own, Partition},
@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack, adds_up, storage,
-    tables::{ask_table, import_items, key, record_items},
-    tenant::{Tenant, key_of},
+    tables::{import_items, key, put_items, record_items},
+    tenant::{Tenant, key_of, removed},
     until, upload,
 };
 
@@ -327,15 +327,6 @@ fn thinned(mut items: Vec<Value>) -> Vec<Value> {
     items
 }
 
-/// Puts items into a table. A repeat puts the same ones there.
-async fn put(stack: &Stack, table: &str, items: &[Value]) {
-    for some in items.chunks(25) {
-        let puts: Vec<_> = some.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
-        let answer = ask_table(stack, table, "BatchWriteItem", json!({ "RequestItems": { table: puts } })).await;
-        assert_eq!(answer["UnprocessedItems"], json!({}), "{table}");
-    }
-}
-
 /// A stack that holds what was kept, at that moment by its clock, with the messages on their queues.
 async fn started_on(kept: &Kept, data: &std::path::Path) -> Stack {
     // Nothing looks at it yet.
@@ -354,8 +345,8 @@ async fn started_on(kept: &Kept, data: &std::path::Path) -> Stack {
         versions.push((text("version"), stored.version_id().expect("a version").to_owned()));
     }
     let kept = kept.with_versions(&versions);
-    put(&still, &settings.imports_table, &kept.imports).await;
-    put(&still, &settings.records_table, &kept.records).await;
+    put_items(&still, &settings.imports_table, &kept.imports).await;
+    put_items(&still, &settings.records_table, &kept.records).await;
     still.stop().await;
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
     let taken_ms = kept.about["taken_ms"].as_i64().expect("a moment");
@@ -389,20 +380,6 @@ async fn rejected(stack: &Stack, import: &Import) -> String {
     let get = storage::s3(stack).get_object().bucket(bucket).key(format!("rejected/1/{}.csv", import.id));
     let bytes = get.send().await.expect("it is there").body.collect().await.expect("read");
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
-
-/// Lets time pass until an account is removed.
-async fn removed(stack: &Stack, account: &str) {
-    for _ in 0..40 {
-        stack.cloud.quiet().await;
-        let removal = stack.client.account_removal(account).await.expect("it is there");
-        match removal.status {
-            AccountRemovalStage::Removed => return,
-            AccountRemovalStage::Waiting => stack.pass(Duration::from_secs(24 * 3600 + 61)).await,
-            _ => stack.pass(Duration::from_secs(301)).await,
-        }
-    }
-    panic!("{account} is not removed\n{}", stack.logs());
 }
 
 /// Reads all that the API shows of the tenant, and goes on with its review.

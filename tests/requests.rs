@@ -3,7 +3,7 @@
 
 use penstock_model::{ImportOptions, Status};
 
-use crate::support::Stack;
+use crate::support::{Stack, force};
 
 /// Rows of the file; the budgets are for a million, and are held in proportion.
 const ROWS: u64 = 40_000;
@@ -67,8 +67,7 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_reads_no_rec
     assert_eq!((reads.items, writes.items), (ROWS / 100, ROWS / 100), "a read and a write for each row that changes");
 
     // Where its owner wants every row applied, each is read, and what changes nothing is not written.
-    let force = ImportOptions { force: true, ..ImportOptions::default() };
-    let (import, forced) = stack.used(force, &export(0, "12.75")).await;
+    let (import, forced) = stack.used(force(), &export(0, "12.75")).await;
     assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
     within("forced rows: requests", forced.of_service("dynamodb").requests as f64, 15_000.0, 40.0);
     assert_eq!(forced.total(|operation| operation.name == "BatchExecuteStatement").requests, 0, "no record is written");

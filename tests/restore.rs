@@ -8,13 +8,12 @@ use std::path::Path;
 use penstock_client::NewKey;
 use penstock_local::Options;
 use penstock_model::{QueueName, Scope, Status};
-use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
     held::{half_done, held_and},
     refused,
-    tables::{ask_table, import_items, items_of, record_items},
+    tables::{import_items, items_of, put_items, record_items},
     until, upload,
 };
 
@@ -43,15 +42,6 @@ async fn pointed(data: &Path, change: impl FnOnce(&mut Options)) -> Stack {
         change(options);
     })
     .await
-}
-
-/// Puts items into a table. A repeat puts the same ones there.
-async fn put(stack: &Stack, table: &str, items: &[Value]) {
-    for some in items.chunks(25) {
-        let puts: Vec<_> = some.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
-        let answer = ask_table(stack, table, "BatchWriteItem", json!({ "RequestItems": { table: puts } })).await;
-        assert_eq!(answer["UnprocessedItems"], json!({}), "{table}");
-    }
 }
 
 /// The message of a chunk of an import that only another stack knows.
@@ -96,8 +86,8 @@ async fn a_stack_is_pointed_at_tables_of_an_earlier_moment_and_goes_on_from_ther
 
     // Nothing runs while the tables are restored, and the queues are purged.
     let stopped = pointed(folder.path(), |options| (options.scheduled, options.mapped) = (false, false)).await;
-    put(&stopped, RESTORED[0].1, &imports).await;
-    put(&stopped, RESTORED[1].1, &records).await;
+    put_items(&stopped, RESTORED[0].1, &imports).await;
+    put_items(&stopped, RESTORED[1].1, &records).await;
     stopped.stop().await;
 
     let stack = pointed(folder.path(), |_| {}).await;

@@ -9,15 +9,10 @@ use penstock_model::{ImportOptions, Mode, Record, Status};
 use penstock_store::conditions::Condition;
 
 use crate::support::{
-    self, Stack, files,
+    self, Stack, files, force,
     rules::{is_needed, switch_off},
     upload,
 };
-
-/// That every row is applied.
-fn force() -> ImportOptions {
-    ImportOptions { force: true, ..ImportOptions::default() }
-}
 
 /// The revision of each record, which every write raises by one.
 async fn revisions(stack: &Stack, rows: u64) -> Vec<u64> {

@@ -1,9 +1,12 @@
 //! What the removal of a replace asks of the table, beside what its rows ask as an upsert of the same file.
 
 use penstock_local::Usage;
-use penstock_model::{ImportOptions, Status};
+use penstock_model::Status;
 
-use super::{file_of, replace, skus, support::Stack};
+use super::{
+    file_of, replace, skus,
+    support::{Stack, force},
+};
 
 const RECORDS: u64 = 10_000;
 const REMOVED: u64 = 100;
@@ -15,7 +18,7 @@ async fn a_removal_reads_the_kind_once_and_writes_what_goes() {
     stack.import(&file_of(&skus(0..RECORDS))).await;
     let file = file_of(&skus(REMOVED..RECORDS));
     // One that reads every record, as a replace does.
-    let (_, upsert) = stack.used(ImportOptions { force: true, ..ImportOptions::default() }, &file).await;
+    let (_, upsert) = stack.used(force(), &file).await;
     let (replaced, replace) = stack.used(replace(20), &file).await;
     assert_eq!((replaced.status, replaced.removed), (Status::Completed, REMOVED));
     let of = |usage: &Usage, name: &str| usage.total(|operation| operation.name == name);

@@ -41,6 +41,11 @@ pub const TOKEN: &str = "test.secret";
 /// The key of account `2` on every stack.
 pub const OTHER_TOKEN: &str = "other.secret";
 
+/// The options of an import whose rows are applied one and all, also those that say again what was said last.
+pub fn force() -> ImportOptions {
+    ImportOptions { force: true, ..ImportOptions::default() }
+}
+
 /// A local cloud of a test's own, and a client of it.
 pub struct Stack {
     pub cloud: LocalCloud,

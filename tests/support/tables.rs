@@ -16,6 +16,15 @@ pub async fn ask_table(stack: &Stack, table: &str, operation: &str, mut request:
     serde_json::from_slice(&answer.body).expect("JSON")
 }
 
+/// Puts items into a table. A repeat puts the same ones there.
+pub async fn put_items(stack: &Stack, table: &str, items: &[Value]) {
+    for some in items.chunks(25) {
+        let puts: Vec<_> = some.iter().map(|item| json!({ "PutRequest": { "Item": item } })).collect();
+        let answer = ask_table(stack, table, "BatchWriteItem", json!({ "RequestItems": { table: puts } })).await;
+        assert_eq!(answer["UnprocessedItems"], json!({}), "{table}");
+    }
+}
+
 /// Every item of a table.
 pub async fn items_of(stack: &Stack, table: &str) -> Vec<Value> {
     let (mut items, mut start) = (Vec::new(), Value::Null);

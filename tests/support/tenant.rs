@@ -1,9 +1,11 @@
 //! An account that has used all that the product does: what can be stored of a tenant is stored of this one.
 
-use penstock_client::{Bytes, Client, NewExport, NewImport, NewKey};
+use std::time::Duration;
+
+use penstock_client::{AccountRemoval, Bytes, Client, NewExport, NewImport, NewKey};
 use penstock_model::{
-    Disabled, DisabledFor, ExportCompression, ExportFormat, ExportStatus, ImportOptions, Mode, Scope, Status, Webhook,
-    WebhookId,
+    AccountRemovalStage, Disabled, DisabledFor, ExportCompression, ExportFormat, ExportStatus, ImportOptions, Mode,
+    Scope, Status, Webhook, WebhookId,
 };
 use reqwest::{
     Method,
@@ -37,6 +39,22 @@ pub async fn key_of(stack: &Stack, account: &str) -> (String, String) {
     let new = NewKey { account: Some(account.to_owned()), scopes: ALL_BUT_ADMIN.to_vec(), label: Some("its".into()) };
     let key = stack.client.create_key(&new).await.expect("a key is made");
     (key.id, key.token.expect("a token"))
+}
+
+/// Lets time pass until an account is removed.
+pub async fn removed(stack: &Stack, account: &str) -> AccountRemoval {
+    let mut last = None;
+    for _ in 0..40 {
+        stack.cloud.quiet().await;
+        let removal = stack.client.account_removal(account).await.expect("it is there");
+        if removal.status == AccountRemovalStage::Removed {
+            return removal;
+        }
+        let waits = removal.status == AccountRemovalStage::Waiting;
+        last = Some(removal);
+        stack.pass(if waits { Duration::from_secs(24 * 3600 + 61) } else { Duration::from_secs(301) }).await;
+    }
+    panic!("{last:?}\n{}", stack.logs());
 }
 
 impl Tenant {
