@@ -236,10 +236,17 @@ fn what_an_idle_stack_is_said_to_pay_for_is_in_the_template() {
         Some(metrics) => metrics.iter().filter(|metric| !metric["MetricStat"].is_null()).count(),
         None => 1,
     };
-    let mut alarms = template.of_type("AWS::CloudWatch::Alarm");
-    // By default there are none of these.
-    alarms.retain(|name, _| !releases::is_of_releases(name));
-    let metrics: usize = alarms.into_values().map(of_alarm).sum();
+    let alarms = template.of_type("AWS::CloudWatch::Alarm");
+    let sum = |of_releases: bool| -> usize {
+        let alarms = alarms.iter().filter(|(name, _)| releases::is_of_releases(name) == of_releases);
+        alarms.map(|(_, alarm)| of_alarm(alarm)).sum()
+    };
+    // By default there are none of releases.
+    let (metrics, of_releases) = (sum(false), sum(true));
+    for alarm in alarms.keys() {
+        let is_default = template.0["Resources"][*alarm]["Condition"].is_null();
+        assert_eq!(is_default, !releases::is_of_releases(alarm), "{alarm}");
+    }
     let queues: usize =
         FunctionName::ALL.into_iter().map(|function| template.events(&id(function), "SQS").count()).sum();
     let printed = include_str!("../../infra/OPERATIONS.md");
@@ -251,6 +258,17 @@ fn what_an_idle_stack_is_said_to_pay_for_is_in_the_template() {
         "{queues}, {polls}"
     );
     assert_eq!(template.properties("SweepFunction")["MemorySize"].as_u64(), Some(512));
+    let mut schedules = Vec::new();
+    for function in FunctionName::ALL {
+        schedules.extend(template.events(&id(function), "Schedule").map(|event| shown(&event["Schedule"])));
+    }
+    assert_eq!(schedules, ["rate(1 minute)"]);
+    // What `penstock cost` takes an idle stack to be.
+    let prices: serde_json::Value =
+        serde_json::from_str(include_str!("../../infra/cost/prices.json")).expect("the price table");
+    let idle = |name: &str| prices["idle"][name].as_u64().and_then(|number| usize::try_from(number).ok());
+    assert_eq!((idle("alarm_metrics"), idle("release_alarm_metrics")), (Some(metrics), Some(of_releases)));
+    assert_eq!((idle("queues"), idle("sweeps_a_minute")), (Some(queues), Some(1)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ const DAYS: u64 = 30;
 /// How often the sweeper is invoked to be counted.
 const SWEEPS: u64 = 20;
 
-/// What an idle stack has by `template.yaml`, with the defaults of its parameters; a test holds it to that.
+/// What an idle stack has by `template.yaml`, with the defaults of its parameters; `tests/template` holds it to that.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Stack {
     /// Metrics that alarms look at.
@@ -145,8 +145,6 @@ pub(super) fn section(table: &Table, month: &Month, new: &Run) -> anyhow::Result
 
 #[cfg(test)]
 mod tests {
-    use yaml_serde::Value;
-
     use super::*;
 
     #[test]
@@ -175,31 +173,5 @@ mod tests {
         assert!(text.contains("in the 300 seconds") && text.contains("come to 0.0004 dollars"), "{text}");
         assert!(text.contains("adds 1.00 dollars for its alarms, `Dashboard=true` 3.00."), "{text}");
         assert_eq!([grouped(7), grouped(1_000), grouped(43_200_000)], ["7", "1,000", "43,200,000"]);
-    }
-
-    #[test]
-    fn an_idle_stack_is_that_of_the_template() {
-        let template: Value = yaml_serde::from_str(include_str!("../../../template.yaml")).expect("YAML");
-        let stack = Table::read().expect("a price table").idle;
-        let (mut alarm_metrics, mut release_alarm_metrics, mut queues, mut schedules) = (0, 0, 0, Vec::new());
-        for resource in template["Resources"].as_mapping().expect("resources").values() {
-            let properties = &resource["Properties"];
-            if resource["Type"] == "AWS::CloudWatch::Alarm" {
-                let metrics = properties["Metrics"].as_sequence();
-                let of_alarm = metrics.map_or(1, |metrics| {
-                    metrics.iter().filter(|metric| !metric["MetricStat"].is_null()).count() as u64
-                });
-                let is_default = resource["Condition"].is_null();
-                *if is_default { &mut alarm_metrics } else { &mut release_alarm_metrics } += of_alarm;
-            }
-            let events = properties["Events"].as_mapping().into_iter().flat_map(|events| events.values());
-            for event in events {
-                queues += u64::from(event["Type"] == "SQS");
-                schedules.extend(event["Properties"]["Schedule"].as_str());
-            }
-        }
-        assert_eq!((stack.alarm_metrics, stack.release_alarm_metrics), (alarm_metrics, release_alarm_metrics));
-        assert_eq!(stack.queues, queues);
-        assert_eq!((stack.sweeps_a_minute, schedules), (1, vec!["rate(1 minute)"]));
     }
 }
