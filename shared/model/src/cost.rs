@@ -40,7 +40,7 @@ pub struct CostEstimate {
 /// What rows and removed records cost, estimated by what `penstock cost` has counted of rows of up to 1 KB. A row of a
 /// dry run writes no record, so it costs what one does that changes nothing; so does a skipped one.
 ///
-/// Whatever does not grow with the rows is left out: storage, backups, requests to the API.
+/// Whatever does not grow with the rows is left out: storage, backups, logs, requests to the API.
 pub fn estimate(rows: &Rows, removed: u64, dry_run: bool) -> CostEstimate {
     let written = [(rows.created, NEW), (rows.updated, UPDATED), (removed, UPDATED)];
     let read = [(rows.unchanged, UNCHANGED), (rows.skipped, UNCHANGED), (rows.failed, FAILED)];
