@@ -1,10 +1,11 @@
 //! `penstock cost`: what imports cost on AWS, from what they use of the local cloud.
 //!
-//! A local cloud is started and the same rows go through it four times: as new records, again as they were, changed,
-//! and all bad. Before they are imported they are reviewed. Before they change, the records are listed and exported,
-//! and the exported file is imported. What is used is counted on the wire ([`penstock_local::Usage`]), and in the
-//! functions' logs, and turned into dollars for a million rows by `infra/cost/prices.json`. Requests to the API and
-//! sweeps are counted apart, since they do not grow with the rows: [`asked`] and [`idle`].
+//! A local cloud is started and the same rows go through it five times: as new records, twice as they were (by the
+//! digest, and with every record read), changed, and all bad. Before they are imported they are reviewed. Before they
+//! change, the records are listed and exported, and the exported file is imported. What is used is counted on the wire
+//! ([`penstock_local::Usage`]), and in the functions' logs, and turned into dollars for a million rows by
+//! `infra/cost/prices.json`. Requests to the API and sweeps are counted apart, since they do not grow with the rows:
+//! [`asked`] and [`idle`].
 
 mod asked;
 mod idle;
@@ -344,7 +345,12 @@ impl Bench<'_> {
 
     /// Imports a file whose rows have to end as `expected`: created, updated, unchanged, failed.
     async fn import(&self, file: &Path, expected: [u64; 4]) -> anyhow::Result<Came> {
-        let ended = import(&self.client, file).await?;
+        self.import_with(ImportOptions::default(), file, expected).await
+    }
+
+    /// Imports a file by these options.
+    async fn import_with(&self, options: ImportOptions, file: &Path, expected: [u64; 4]) -> anyhow::Result<Came> {
+        let ended = import(&self.client, options, file).await?;
         let rows = ended.rows;
         let came = [rows.created, rows.updated, rows.unchanged, rows.failed];
         anyhow::ensure!(came == expected, "the import came to {rows:?} and not {expected:?}: {:?}", ended.failure);
@@ -394,7 +400,7 @@ impl Bench<'_> {
     }
 }
 
-/// Imports made rows, four times, and what is done with the records between them.
+/// Imports made rows, five times, and what is done with the records between them.
 async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let folder = tempfile::tempdir()?;
     let (made, exported) = (folder.path().join("products.csv"), folder.path().join("exported.csv"));
@@ -406,6 +412,8 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let reviewed = bench.count("reviewed, all new", bench.review(&made)).await?;
     let new = bench.count("new", bench.import(&made, [rows, 0, 0, 0])).await?;
     let unchanged = bench.count("unchanged", bench.import(&made, [0, 0, rows, 0])).await?;
+    let force = ImportOptions { force: true, ..ImportOptions::default() };
+    let read = bench.count("unchanged, all read", bench.import_with(force, &made, [0, 0, rows, 0])).await?;
     let catalogue = vec![
         reviewed,
         bench.count("listed", bench.list(kind)).await?,
@@ -416,12 +424,15 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let updated = bench.count("updated", bench.import(&made, [0, rows, 0, 0])).await?;
     of(Rows::Bad)?;
     let bad = bench.count("all bad", bench.import(&made, [0, 0, 0, rows])).await?;
-    Ok((vec![new, unchanged, updated, bad], catalogue))
+    Ok((vec![new, unchanged, read, updated, bad], catalogue))
 }
 
-async fn import(client: &Client, file: &Path) -> anyhow::Result<Import> {
+async fn import(client: &Client, options: ImportOptions, file: &Path) -> anyhow::Result<Import> {
     let has_all = |import: &Import| import.rows.failed == 0 || import.rejected.is_some();
-    sent(client, NewImport::default(), file, |import| import.status.is_final() && has_all(import)).await
+    sent(client, NewImport { options, ..NewImport::default() }, file, |import| {
+        import.status.is_final() && has_all(import)
+    })
+    .await
 }
 
 /// Sends a file to a new import, and waits until that is as it is wanted.
@@ -591,9 +602,8 @@ mod tests {
             let parts = run["dollars_per_million"].as_object().expect("dollars");
             parts.values().map(|part| part.as_f64().expect("a number")).sum::<f64>()
         };
-        for (name, figure) in
-            [("new", cost::NEW), ("updated", cost::UPDATED), ("unchanged", cost::UNCHANGED), ("all bad", cost::FAILED)]
-        {
+        let figures = [cost::NEW, cost::UPDATED, cost::READ, cost::FAILED];
+        for (name, figure) in ["new", "updated", "unchanged, all read", "all bad"].into_iter().zip(figures) {
             assert_eq!(figure, (dollars(name) * 1e4).round() as u64, "{name}");
         }
         assert_eq!(

@@ -13,8 +13,8 @@ pub const NEW: u64 = 7_625;
 /// Dollars of a million rows that change their records, in ten-thousandths.
 pub const UPDATED: u64 = 7_654;
 
-/// Dollars of a million rows that leave their records as they were, in ten-thousandths.
-pub const UNCHANGED: u64 = 1_355;
+/// Dollars of a million rows whose records are read and left as they were, in ten-thousandths.
+pub const READ: u64 = 1_355;
 
 /// Dollars of a million rejected rows, in ten-thousandths.
 pub const FAILED: u64 = 1_350;
@@ -38,14 +38,15 @@ pub struct CostEstimate {
 }
 
 /// What rows and removed records cost, estimated by what `penstock cost` has counted of rows of up to 1 KB. A row of a
-/// dry run writes no record, so it costs what one does that changes nothing; so does a skipped one.
+/// dry run writes no record, so it costs what one does that changes nothing; so does a skipped one. An unchanged row is
+/// taken for one whose record was read. One that the digest drops costs a small part of that, and an import does not
+/// count the two apart.
 ///
 /// Whatever does not grow with the rows is left out: storage, backups, logs, requests to the API.
 pub fn estimate(rows: &Rows, removed: u64, dry_run: bool) -> CostEstimate {
     let written = [(rows.created, NEW), (rows.updated, UPDATED), (removed, UPDATED)];
-    let read = [(rows.unchanged, UNCHANGED), (rows.skipped, UNCHANGED), (rows.failed, FAILED)];
-    let of =
-        |(count, price): (u64, u64)| u128::from(count) * u128::from(if dry_run { price.min(UNCHANGED) } else { price });
+    let read = [(rows.unchanged, READ), (rows.skipped, READ), (rows.failed, FAILED)];
+    let of = |(count, price): (u64, u64)| u128::from(count) * u128::from(if dry_run { price.min(READ) } else { price });
     // Ten-thousandths of a dollar for a million rows are ten-billionths for one.
     let ten_billionths: u128 = written.into_iter().chain(read).map(of).sum();
     let millionths = ten_billionths.div_ceil(10_000);
@@ -62,9 +63,9 @@ mod tests {
     fn each_row_is_estimated_by_what_became_of_it() {
         let rows = Rows { created: MILLION, ..Rows::default() };
         assert_eq!(estimate(&rows, 0, false).dollars, NEW as f64 / 1e4);
-        assert_eq!(estimate(&rows, 0, true).dollars, UNCHANGED as f64 / 1e4);
+        assert_eq!(estimate(&rows, 0, true).dollars, READ as f64 / 1e4);
         let mixed = Rows { created: 10, updated: 20, unchanged: 30, skipped: 40, failed: 50, ..Rows::default() };
-        let sum = 10 * NEW + (20 + 5) * UPDATED + (30 + 40) * UNCHANGED + 50 * FAILED;
+        let sum = 10 * NEW + (20 + 5) * UPDATED + (30 + 40) * READ + 50 * FAILED;
         assert_eq!(estimate(&mixed, 5, false).dollars, sum.div_ceil(10_000) as f64 / 1e6);
         // What was not processed cost nothing, and a single row something.
         let none = Rows { unprocessed: MILLION, ..Rows::default() };
