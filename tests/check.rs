@@ -101,6 +101,70 @@ fn objects(rows: u32) -> Vec<String> {
     (0..rows).map(object).collect()
 }
 
+/// A kind of the account's own, with rules across cells.
+fn ruled() -> Value {
+    json!({
+        "name": "ruled", "primaryKey": "sku",
+        "fields": [
+            { "name": "sku" }, { "name": "cost", "type": "number" }, { "name": "msrp", "type": "number" },
+            { "name": "from", "type": "date" }, { "name": "to", "type": "date" }, { "name": "name" },
+        ],
+        "rules": [
+            { "rule": "msrp == null || cost == null || msrp >= cost", "message": "must not be below cost", "fields": ["msrp"] },
+            { "rule": "from == null || to == null || from <= to", "message": "ends before it begins" },
+            { "rule": "name == null || size(name) < 4 || !name.startsWith('x') || cost == 1", "message": "a made-up name" },
+        ],
+    })
+}
+
+/// Random rows of the kind with rules, as texts; a number or a date may be none.
+fn ruled_rows(seed: u64, rows: u32) -> Vec<[String; 6]> {
+    let mut state = seed;
+    let mut of = |texts: &[&str]| {
+        // An LCG (Knuth, MMIX), of which the upper half is taken.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        texts[(state >> 33) as usize % texts.len()].to_owned()
+    };
+    let long = "9".repeat(37);
+    let numbers = ["", "1", "1.00", "0.99", "1.0000000000000000000000000000000000001", "1e1", &*long, "dear"];
+    let days = ["", "2026-01-31", "2026-02-01", "2025-12-31", "2026-02-30"];
+    let names = ["", "a", "xyz", "xyzzy", "äöüß"];
+    (0..rows).map(|row| [format!("S{row}"), of(&numbers), of(&numbers), of(&days), of(&days), of(&names)]).collect()
+}
+
+/// The same rows in every format.
+fn ruled_cases() -> Vec<Case> {
+    const COLUMNS: [&str; 6] = ["sku", "cost", "msrp", "from", "to", "name"];
+    let seed = std::env::var("PENSTOCK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
+    println!("PENSTOCK_SEED={seed}");
+    let rows = ruled_rows(seed, 9000);
+    let lines = std::iter::once(COLUMNS.map(str::to_owned)).chain(rows.iter().cloned()).map(|row| row.join(","));
+    let csv = lines.collect::<Vec<_>>().join("\n");
+    let object = |row: &[String; 6]| {
+        let given = COLUMNS.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+        let member = |(name, cell): (&&str, &String)| {
+            let is_number = serde_json::from_str::<serde_json::Number>(cell).is_ok();
+            format!("\"{name}\":{}", if is_number { cell.clone() } else { json!(cell).to_string() })
+        };
+        format!("{{{}}}", given.map(member).collect::<Vec<_>>().join(","))
+    };
+    let objects: Vec<String> = rows.iter().map(object).collect();
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, cells) in (0..).zip(std::iter::once(COLUMNS.map(str::to_owned)).chain(rows).take(2000)) {
+        for (column, cell) in (0..).zip(cells) {
+            sheet.write(row, column, cell).expect("a cell");
+        }
+    }
+    let of = |name, bytes: Vec<u8>| Case::new(name, bytes).of_kind("ruled");
+    vec![
+        of("ruled.csv", csv.into_bytes()),
+        of("ruled.ndjson", objects.join("\n").into_bytes()),
+        of("ruled.json", format!("[{}]", objects[..3000].join(",")).into_bytes()),
+        of("ruled.xlsx", book.save_to_buffer().expect("a workbook")),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     let hostile = files::hostile(3, 4000);
     let options = ImportOptions::default();
@@ -143,6 +207,7 @@ fn cases() -> Vec<Case> {
     let [(_, mut cut), ..] = packed(&files::plain(0, 60_000, "1"));
     cut.truncate(cut.len() / 2);
     cases.push(Case::new("cut.csv.gz", cut));
+    cases.extend(ruled_cases());
     cases
 }
 
@@ -163,7 +228,11 @@ async fn import(stack: &Stack, case: &Case) -> Import {
 async fn a_check_says_what_an_import_says_on_any_number_of_threads() {
     let stack = Stack::start().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let (mut failures, mut bad_rows) = (0, 0);
+    let (mut failures, mut bad_rows, mut broken) = (0, 0, 0);
+    // A kind of one's own is checked by its file.
+    let own = folder.path().join("ruled.schema.json");
+    std::fs::write(&own, ruled().to_string()).expect("a file");
+    stack.client.put_kind(&ruled()).await.expect("registered");
     for case in cases() {
         let name = case.name;
         let file = folder.path().join(name);
@@ -180,10 +249,12 @@ async fn a_check_says_what_an_import_says_on_any_number_of_threads() {
             .iter()
             .map(|error| serde_json::to_value(error).expect("an error as JSON"))
             .collect();
+        broken += errors.iter().filter(|error| error["code"] == "rule_broken").count();
+        let kind = if case.kind == "ruled" { path(&own) } else { case.kind };
         for threads in ["1", "4"] {
             let rejected = folder.path().join(format!("{name}.{threads}.rejected"));
             let check = |more: &[&str]| {
-                let fixed = ["check", path(&file), "--kind", case.kind, "--threads", threads];
+                let fixed = ["check", path(&file), "--kind", kind, "--threads", threads];
                 run(&[&fixed[..], &case.arguments[..], more].concat())
             };
             let output = check(&["--json", "--rejected", path(&rejected)]);
@@ -233,6 +304,7 @@ async fn a_check_says_what_an_import_says_on_any_number_of_threads() {
     }
     // It was not about nothing.
     assert!(failures >= 6 && bad_rows > 5000, "{failures} failures, {bad_rows} bad rows");
+    assert!(broken > 2000, "{broken} broken rules");
     stack.stop().await;
 }
 

@@ -96,8 +96,10 @@ async fn hostile_names_and_cells_are_never_rendered() {
         { "name": "pattern", "constraints": { "enum": [MARKUP[0], MARKUP[1], TURNED] } },
     ]);
     let (title, description) = (MARKUP[0], MARKUP[1]);
+    let rules = json!([{ "rule": "pattern != \"<b>\"", "message": MARKUP[2], "fields": [MARKUP[0], TURNED] }]);
     let kind = json!({
         "name": "hostile", "title": title, "description": description, "primaryKey": MARKUP[0], "fields": fields,
+        "rules": rules,
     });
     stack.client.put_kind(&kind).await.expect("registered");
     let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(0), ..ImportOptions::default() };

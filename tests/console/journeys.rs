@@ -370,11 +370,15 @@ async fn a_kind_is_made_from_a_sample_and_says_what_changed_since() {
     );
     let mut next = schema.clone();
     next["fields"].as_array_mut().expect("fields").push(json!({ "name": "colour" }));
+    next["rules"] = json!([{ "rule": "weight == null || weight > 0", "message": "must weigh something" }]);
     stack.client.put_kind(&next).await.expect("registered");
     page.visit("kind?name=parts").await;
     page.sees("#fields", "colour").await;
+    page.sees("#rules-list", "weight == null || weight > 0").await;
+    page.sees("#rules-list", "must weigh something").await;
     page.visit("kind?name=parts&before=1&after=2").await;
     page.sees("#changes-list", "colour").await;
+    page.sees("#changes-text", "rules").await;
     page.click("#template").await;
     let template = page.downloaded(|name| name.ends_with(".csv")).await;
     assert_eq!(String::from_utf8(template).expect("UTF-8").trim(), "number,label,weight,stocked,colour");

@@ -33,6 +33,19 @@ start(async () => {
       ),
     ),
   );
+  fill(
+    "rules-list",
+    (schema.rules ?? []).map(({ rule, message, fields }) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, make("code", {}, rule)),
+        make("td", {}, message),
+        make("td", {}, fields?.length ? fields.join(", ") : "those of the rule"),
+      ),
+    ),
+  );
+  show($("rules"), Boolean(schema.rules?.length));
   show($("delete"), version > 0);
   if (version > 0) await versions();
 });
@@ -51,7 +64,7 @@ async function compare() {
   const [before, after] = [$("before").value, $("after").value];
   const [was, is] = await Promise.all([before, after].map((version) => exact(`${its}/versions/${path(version)}`)));
   const changed = differences(was, is);
-  const others = ["title", "description", "primaryKey", "additionalFields", "reading", "columnNames", "missingValues"].filter(
+  const others = ["title", "description", "primaryKey", "additionalFields", "reading", "columnNames", "missingValues", "rules"].filter(
     (member) => JSON.stringify(was[member]) !== JSON.stringify(is[member]),
   );
   const said = [`From version ${before} to ${after}: ${changed.length ? `${several(changed.length, "field")} changed` : "no field changed"}`];

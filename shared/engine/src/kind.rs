@@ -29,6 +29,7 @@ mod nested;
 mod number;
 mod number_style;
 mod reading;
+pub(crate) mod rules;
 mod strptime;
 mod temporal;
 mod text;
@@ -43,6 +44,7 @@ pub use check::FieldCheck;
 pub(crate) use number::Evidence;
 
 use crate::{cell::Cell, key};
+use rules::Rules;
 use strptime::DatePattern;
 
 /// A schema, compiled to check the rows of one account.
@@ -61,6 +63,8 @@ pub struct Kind {
     missing: Arc<[String]>,
     reading: ReadOptions,
     keeps_digest: bool,
+    /// What has to be true of a row; `None` where there is nothing of that sort.
+    rules: Option<Arc<Rules>>,
 }
 
 /// The default of a field.
@@ -128,6 +132,11 @@ impl Kind {
     /// Whether rows of an import may be dropped that say again what was said last of their records.
     pub fn keeps_digest(&self) -> bool {
         self.keeps_digest
+    }
+
+    /// What has to be true of a row as a whole, if there is anything of that sort.
+    pub(crate) fn rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref()
     }
 
     /// Whether a column has to have exactly the name of its field.

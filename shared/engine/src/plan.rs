@@ -137,8 +137,8 @@ impl Plan {
         })
     }
 
-    /// A plan that reads only the cells or members of a row that its record's key is made of. It accepts every row that
-    /// this plan accepts, and gives it the same key.
+    /// A plan that reads only the cells or members of a row that its record's key is made of, and judges no rule across
+    /// cells. It accepts every row that this plan accepts, and gives it the same key.
     pub fn keyed(&self) -> Self {
         let mut keyed = self.clone();
         let of_key = self.kind.fields_of_key();
@@ -153,6 +153,11 @@ impl Plan {
     /// Whether a field is read.
     pub(crate) fn reads(&self, field: usize) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&field))
+    }
+
+    /// Whether every field is read.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.only.is_none()
     }
 
     /// The kind, with the fields that were added for additional columns.

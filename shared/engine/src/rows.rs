@@ -6,7 +6,7 @@ mod json;
 mod keys;
 mod shape;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 pub use cells::RecordCells;
 pub(crate) use cells::is_formula_of_text;
@@ -15,7 +15,8 @@ pub(crate) use json::{Tagged, tagged};
 pub use keys::Unreadable;
 pub(crate) use keys::each_key;
 use penstock_model::{
-    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows, advice::Setting,
+    Body, Chunk, DocumentFlaw, EmptyCells, Grammar, Job, ReadOptions, RecordFlaw, RowError, ShortRows,
+    advice::{Setting, shown},
     codes, limits,
 };
 
@@ -23,7 +24,9 @@ use crate::{
     cell::{Cell, CellError, CellResult, Input},
     detect::encoding,
     invisible::{is_blank, is_blank_record},
-    key, lines,
+    key,
+    kind::rules::Rules,
+    lines,
     mapping::ADDED,
     plan::Plan,
     rejected,
@@ -217,7 +220,8 @@ pub fn parse_unless<'r>(
     Some(Parsed { rows, errors })
 }
 
-/// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted.
+/// Validates every row of a chunk as [`parse`] does, and keeps none: nothing is allocated for a row that is accepted,
+/// if its kind has no rules across cells.
 pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Validated {
     let mut accepted = 0;
     let errors = each_row(plan, job, records, false, || false, |_, _, _| accepted += 1);
@@ -226,8 +230,8 @@ pub fn check(plan: &mut Plan, job: &Job, records: &Records<'_>) -> Validated {
 
 /// Calls `accept` with every row that is accepted, and returns the errors of the others; nothing, if `stopped` said
 /// before a row that it shall stop. `accept` may take the cells;
-/// the next row's go into what it leaves. Unless `keeps_cells`, there are none, and a cell is read only as far as it
-/// takes to know that it is good.
+/// the next row's go into what it leaves. Unless `keeps_cells`, or the kind has rules, there are none, and a cell is
+/// read only as far as it takes to know that it is good.
 fn each_row<'r>(
     plan: &mut Plan,
     job: &Job,
@@ -257,6 +261,8 @@ fn each_that_is_held<'r>(
     mut reject: impl FnMut(&Plan, u64, u64, &Cells<'r>, Faults),
 ) -> Option<()> {
     let mut reader = RowReader::new(plan, job);
+    // Rules are judged of cells.
+    let keeps_cells = keeps_cells || reader.rules.is_some();
     let room = if keeps_cells { reader.plan.columns().len() } else { 0 };
     let mut buffer = RowBuffer { cells: Cells::with_capacity(room), findings: Vec::new(), keeps_cells };
     match &records.places {
@@ -452,6 +458,8 @@ struct RowReader<'a> {
     named_by: Vec<u64>,
     /// Records that have been begun.
     begun: u64,
+    /// What has to be true of a row as a whole, with room for the places of its cells; `None` where nothing has.
+    rules: Option<(Arc<Rules>, Vec<usize>)>,
 }
 
 /// What has been read of the present row: its cells, and what is wrong with it. Its room is used again for the next.
@@ -493,6 +501,8 @@ impl<'a> RowReader<'a> {
             text_keys,
             named_by: Vec::new(),
             begun: 0,
+            // Where fields are left out, rules cannot be judged.
+            rules: kind.rules().filter(|_| plan.reads_all()).map(|rules| (rules.clone(), vec![0; rules.variables()])),
             plan,
         }
     }
@@ -514,7 +524,12 @@ impl<'a> RowReader<'a> {
         bytes: &[u8],
     ) -> Option<Faults> {
         match read {
-            Ok(()) if buffer.findings.is_empty() => None,
+            Ok(())
+                if buffer.findings.is_empty()
+                    && (self.rules.is_none() || self.keeps_to_rules(buffer, content, bytes)) =>
+            {
+                None
+            }
             Ok(()) => {
                 let (key, source_row) = self.names_of(content, bytes);
                 Some(Faults { key, source_row, findings: std::mem::take(&mut buffer.findings) })
@@ -524,6 +539,24 @@ impl<'a> RowReader<'a> {
                 Some(Faults { key: None, source_row: self.source_row_of(content, bytes), findings: vec![found] })
             }
         }
+    }
+
+    /// Whether a row whose cells are good keeps to the rules of its kind; what it breaks is among its findings then.
+    #[inline(never)]
+    fn keeps_to_rules(&mut self, buffer: &mut RowBuffer<'_>, content: Content<'_>, bytes: &[u8]) -> bool {
+        let Some((rules, mut places)) = self.rules.take() else { return true };
+        rules.judge(&buffer.cells, &mut places, |broken| {
+            let name = |field: &usize| self.plan.kind().field(*field).name();
+            let names: Vec<_> = broken.fields.iter().map(|field| shown(name(field))).collect();
+            let message = format!("`{}`: {}", names.join("`, `"), broken.message);
+            let field = Some(name(&broken.fields[0]).to_owned());
+            let cells = self.cells_of(&broken.fields[..1], content, bytes);
+            let value = cells.first().and_then(|cell| cell.as_deref().map(RowError::shown));
+            let code = "rule_broken".to_owned();
+            buffer.findings.push(Finding { field, value, code, message });
+        });
+        self.rules = Some((rules, places));
+        buffer.findings.is_empty()
     }
 
     /// The key of a row that can be read as a whole, and the row of the first file that it was.
@@ -544,14 +577,7 @@ impl<'a> RowReader<'a> {
     /// The key of a row that can be read as a whole, as errors show it.
     fn key_of(&mut self, content: Content<'_>, bytes: &[u8]) -> Option<String> {
         let fields = self.plan.kind().key_fields().to_vec();
-        let cells: Vec<Option<Cow<'_, [u8]>>> = match content {
-            Content::Cells(cells) => {
-                let column = |field| self.plan.columns().iter().position(|column| *column == Some(field));
-                fields.into_iter().map(|field| cells.get(column(field)?).map(Cow::Borrowed)).collect()
-            }
-            Content::Object => self.members_of(&fields, bytes),
-            Content::SheetRow => self.sheet_cells_of(&fields, bytes),
-        };
+        let cells = self.cells_of(&fields, content, bytes);
         let parts: Vec<String> =
             cells.iter().map(|cell| RowError::shown(cell.as_deref().unwrap_or_default())).collect();
         if parts.iter().all(|part| is_blank(part)) {
@@ -565,6 +591,18 @@ impl<'a> RowReader<'a> {
             key::push_text(&mut key, part);
         }
         Some(key)
+    }
+
+    /// The cells of a row that are these fields, as errors show them.
+    fn cells_of<'t>(&mut self, fields: &[usize], content: Content<'t>, bytes: &'t [u8]) -> Vec<Option<Cow<'t, [u8]>>> {
+        match content {
+            Content::Cells(cells) => {
+                let column = |field| self.plan.columns().iter().position(|column| *column == Some(field));
+                fields.iter().map(|field| cells.get(column(*field)?).map(Cow::Borrowed)).collect()
+            }
+            Content::Object => self.members_of(fields, bytes),
+            Content::SheetRow => self.sheet_cells_of(fields, bytes),
+        }
     }
 
     fn delimited<'r>(&self, buffer: &mut RowBuffer<'r>, cells: RecordCells<'r>) -> Result<(), Finding> {

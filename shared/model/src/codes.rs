@@ -84,6 +84,7 @@ pub const ROWS: &[&str] = &[
     "repeated_header",
     "required",
     "row_takes_too_long",
+    "rule_broken",
     "scientific_key",
     "separator_row",
     "too_deep",

@@ -120,6 +120,85 @@ impl Decimal {
         (self.scale == 0).then(|| i64::try_from(self.mantissa).ok())?
     }
 
+    /// The same number with the other sign.
+    #[must_use]
+    pub fn negative(self) -> Self {
+        Self { mantissa: -self.mantissa, scale: self.scale }
+    }
+
+    /// The exact sum; `None` where it needs more than [`Decimal::DIGITS`] digits, before and behind the point together.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let scaled = |number: Self| number.mantissa.checked_mul(power(scale - number.scale));
+        if let Some(sum) = scaled(self).zip(scaled(other)).and_then(|(one, other)| one.checked_add(other)) {
+            return Self::of(sum, scale);
+        }
+        // What stands behind the points is added by itself, and what is over goes to the other part. Each is less than
+        // one, so that taking one away before adding stays within bounds.
+        let ((whole, part), (other_whole, other_part)) = (self.parts(), other.parts());
+        let (mut whole, one) = (whole.checked_add(other_whole)?, power(Self::DIGITS as u8));
+        let mut part = match (part.signum(), other_part.signum()) {
+            (1, 1) => {
+                whole = whole.checked_add(1)?;
+                part - one + other_part
+            }
+            (-1, -1) => {
+                whole = whole.checked_sub(1)?;
+                part + one + other_part
+            }
+            _ => part + other_part,
+        };
+        if whole > 0 && part < 0 {
+            (whole, part) = (whole - 1, part + one);
+        } else if whole < 0 && part > 0 {
+            (whole, part) = (whole + 1, part - one);
+        }
+        let mut scale = Self::DIGITS as u8;
+        while scale > 0 && part % 10 == 0 {
+            (part, scale) = (part / 10, scale - 1);
+        }
+        Self::of(whole.checked_mul(power(scale))?.checked_add(part)?, scale)
+    }
+
+    /// The exact product; `None` where it needs more than [`Decimal::DIGITS`] digits, before and behind the point
+    /// together.
+    #[must_use]
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
+        let (mut one, mut two, mut scale) = (self.mantissa, other.mantissa, self.scale + other.scale);
+        if let Some(product) = one.checked_mul(two) {
+            return Self::of(product, scale);
+        }
+        // Zeros at the product's end come from factors of 10: in one of the numbers, or a 2 in one and a 5 in the
+        // other. Without them it has all the digits that it needs.
+        for (of_one, of_two) in [(10, 1), (1, 10), (2, 5), (5, 2)] {
+            while scale > 0 && one % of_one == 0 && two % of_two == 0 {
+                (one, two, scale) = (one / of_one, two / of_two, scale - 1);
+            }
+        }
+        Self::of(one.checked_mul(two)?, scale)
+    }
+
+    /// What is left of a whole number divided by another one, with the sign of the first; `None` if one of the two is
+    /// no whole number, or the second is 0.
+    #[must_use]
+    pub fn checked_rem(self, other: Self) -> Option<Self> {
+        let is_whole = self.scale == 0 && other.scale == 0;
+        let mantissa = is_whole.then(|| self.mantissa.checked_rem(other.mantissa))??;
+        Some(Self { mantissa, scale: 0 })
+    }
+
+    /// The number of so many digits behind the point, which may end in zeros; `None` where it needs more digits than
+    /// are kept.
+    fn of(mut mantissa: i128, mut scale: u8) -> Option<Self> {
+        while scale > 0 && mantissa % 10 == 0 {
+            (mantissa, scale) = (mantissa / 10, scale - 1);
+        }
+        let most = power(Self::DIGITS as u8).unsigned_abs();
+        let is_kept = scale <= Self::DIGITS as u8 && mantissa.unsigned_abs() < most;
+        is_kept.then_some(Self { mantissa, scale })
+    }
+
     /// What stands before the point, and behind it in units of 10^-38; both have the number's sign.
     fn parts(&self) -> (i128, i128) {
         let one = power(self.scale);
@@ -262,6 +341,117 @@ mod tests {
         assert_eq!(decimal("-9223372036854775808").as_i64(), Some(i64::MIN));
         assert_eq!(decimal("9223372036854775808").as_i64(), None);
         assert_eq!((decimal("9.90").scale(), decimal("9.90").digits(), decimal("0").digits()), (1, 2, 1));
+    }
+
+    /// A number in units of 10^-76, as decimal digits, the last one first.
+    fn long(number: Decimal) -> (bool, Vec<u8>) {
+        let text = number.to_string();
+        let (whole, fraction) =
+            text.trim_start_matches('-').split_once('.').unwrap_or((text.trim_start_matches('-'), ""));
+        let digits = format!("{whole}{fraction:0<76}");
+        (text.starts_with('-'), digits.bytes().rev().map(|digit| digit - b'0').collect())
+    }
+
+    /// The number of these digits, of which so many stand behind the point; `None` where more than 38 are needed.
+    fn short(negative: bool, digits: &[u8], scale: usize) -> Option<Decimal> {
+        let text: String = digits.iter().rev().map(|digit| char::from(digit + b'0')).collect();
+        let text = format!("{text:0>width$}", width = scale + 1);
+        let (whole, fraction) = text.split_at(text.len() - scale);
+        Decimal::parse(&format!("{}{whole}.{fraction}", if negative { "-" } else { "" })).ok()
+    }
+
+    /// The product as it is learned at school.
+    fn product(one: Decimal, two: Decimal) -> Option<Decimal> {
+        let ((negative, one), (other, two)) = (long(one), long(two));
+        let mut digits = vec![0_u32; one.len() + two.len() + 1];
+        for (at, digit) in one.iter().enumerate().filter(|(_, digit)| **digit > 0) {
+            for (place, other) in two.iter().enumerate() {
+                digits[at + place] += u32::from(*digit) * u32::from(*other);
+            }
+        }
+        for at in 1..digits.len() {
+            digits[at] += digits[at - 1] / 10;
+            digits[at - 1] %= 10;
+        }
+        let digits: Vec<u8> = digits.into_iter().map(|digit| digit as u8).collect();
+        short(negative != other, &digits, 152)
+    }
+
+    /// The sum as it is learned at school.
+    fn sum(one: Decimal, two: Decimal) -> Option<Decimal> {
+        let mut total = vec![0_i32; 120];
+        for (negative, digits) in [long(one), long(two)] {
+            for (at, digit) in digits.into_iter().enumerate() {
+                total[at] += if negative { -i32::from(digit) } else { i32::from(digit) };
+            }
+        }
+        let carried = |mut total: Vec<i32>| {
+            let mut carry = 0;
+            for digit in &mut total {
+                (carry, *digit) = ((*digit + carry).div_euclid(10), (*digit + carry).rem_euclid(10));
+            }
+            (carry == 0).then(|| total.into_iter().map(|digit| digit as u8).collect::<Vec<u8>>())
+        };
+        match carried(total.clone()) {
+            Some(digits) => short(false, &digits, 76),
+            None => short(true, &carried(total.into_iter().map(|digit| -digit).collect())?, 76),
+        }
+    }
+
+    /// Numbers of any length, among them those at the bounds and those of which a product is short.
+    fn numbers() -> Vec<Decimal> {
+        let mut texts: Vec<String> =
+            ["0", "1", "0.1", "0.5", "2", "5", "0.3", "19.99", "1200"].map(str::to_owned).into();
+        for scale in [0, 1, 19, 37, 38] {
+            let (two, five) = (2_i128.pow(100).to_string(), 5_i128.pow(54).to_string());
+            for digits in ["9".repeat(38), format!("1{}", "0".repeat(37)), format!("{}1", "9".repeat(37)), two, five] {
+                let digits = format!("{digits:0>39}");
+                let (whole, fraction) = digits.split_at(39 - scale);
+                texts.push(format!("{whole}.{fraction}"));
+            }
+        }
+        let mut state = 7_u64;
+        for _ in 0..15 {
+            let mut random = || {
+                // SplitMix64.
+                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                mixed ^ (mixed >> 27)
+            };
+            let digits = format!("{:020}{:020}", random(), random());
+            let (from, length) = ((random() % 20) as usize, 1 + (random() % 20) as usize);
+            let digits = &digits[from..from + length];
+            let (whole, fraction) = digits.split_at((random() % (length as u64 + 1)) as usize);
+            texts.push(format!("{whole}.{fraction}"));
+        }
+        let signed = |text: &String| [text.clone(), format!("-{text}")];
+        texts.iter().flat_map(signed).filter_map(|text| Decimal::parse(&text).ok()).collect()
+    }
+
+    #[test]
+    fn sums_and_products_are_exact_or_there_are_none() {
+        let (numbers, mut none) = (numbers(), [0, 0]);
+        for one in &numbers {
+            for two in &numbers {
+                assert_eq!(one.checked_add(*two), sum(*one, *two), "{one} + {two}");
+                assert_eq!(one.checked_mul(*two), product(*one, *two), "{one} * {two}");
+                none[0] += usize::from(one.checked_add(*two).is_none());
+                none[1] += usize::from(one.checked_mul(*two).is_none());
+            }
+        }
+        assert!(numbers.len() > 60 && none.iter().all(|none| *none > 100), "{} {none:?}", numbers.len());
+    }
+
+    #[test]
+    fn only_whole_numbers_have_a_remainder() {
+        let decimal = |text: &str| Decimal::parse(text).expect("a number");
+        let rest = |one: &str, two: &str| decimal(one).checked_rem(decimal(two)).map(|rest| rest.to_string());
+        assert_eq!(rest("7", "3").as_deref(), Some("1"));
+        assert_eq!(rest("-7", "3").as_deref(), Some("-1"));
+        assert_eq!(rest("7", "-3").as_deref(), Some("1"));
+        assert_eq!(rest("7", "0"), None);
+        assert_eq!((rest("7.5", "2"), rest("7", "0.5")), (None, None));
+        assert_eq!(decimal("-0.5").negative(), decimal("0.5"));
     }
 
     #[test]

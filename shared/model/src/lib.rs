@@ -70,7 +70,7 @@ pub use retention::Retention;
 pub use row_error::{ErrorCount, ErrorCounts, ErrorCursor, RowError, RowRange, without_places};
 pub use schema::{
     AdditionalFields, ColumnNames, Constraints, Conversion, DefaultFrom, Field, FieldDefault, FieldType, FieldsMatch,
-    ItemSchema, Others, Scalar, Schema, ValueScope,
+    ItemSchema, Others, RowRule, Scalar, Schema, ValueScope,
 };
 pub use scope::Scope;
 pub use tally::{Rows, Tally};

@@ -421,6 +421,29 @@ pub const KIND_VERSIONS: u32 = 1_000;
 /// Patterns of a schema, those of dates and times among them: each is compiled wherever its kind is used.
 pub const SCHEMA_PATTERNS: usize = 50;
 
+/// Rules across cells of a schema, at most: each may add an error to a row.
+pub const KIND_RULES: usize = 50;
+
+/// Bytes of the expression of a rule, at most.
+pub const RULE_BYTES: usize = 1_000;
+
+/// How deep the parts of a rule may stand in one another, at most: it is parsed and evaluated by recursion.
+pub const RULE_DEPTH: usize = 32;
+
+/// Steps that all rules of a schema take for a row, at most: values and operators that are looked at, each once. A step
+/// reads a byte of the row once at most, so that the cells of a chunk, of [`CHUNK_BYTES`] together, take some 250
+/// million such reads.
+pub const RULE_STEPS: usize = 1_000;
+
+/// Fields that a rule names as those that its error is about, at most.
+pub const RULE_FIELDS: usize = 5;
+
+/// Errors of one row that breaks rules, at most. The rules behind them are not judged of it.
+pub const RULE_ERRORS: usize = 10;
+
+/// Characters of the message of a rule, at most.
+pub const RULE_MESSAGE_CHARS: usize = 300;
+
 /// Defaults of a schema that are taken from another field.
 pub const SCHEMA_DERIVED: usize = 100;
 

@@ -3,7 +3,7 @@
 //! Options are named as [`crate::advice`] has them, so that the command says its flags.
 
 /// The sentence of each code.
-const REMEDIES: [(&str, &str); 41] = [
+const REMEDIES: [(&str, &str); 42] = [
     ("broken_document", "Mend the JSON document at the line that the message names, and send the rows from there on."),
     (
         "cell_error",
@@ -52,6 +52,7 @@ const REMEDIES: [(&str, &str); 41] = [
     ("repeated_header", "Take the row out, or leave it rejected: it is the header again."),
     ("required", "Fill in the cells of the field, or map a column to it with the option `mapping`."),
     ("row_takes_too_long", "Shorten the cells of the rows or simplify the kind's patterns, and send the rows again."),
+    ("rule_broken", "Mend the cells that the message names, so that they fit one another as it says."),
     (
         "scientific_key",
         "Format the column as text in the spreadsheet, fill in the whole keys, and save the file again.",

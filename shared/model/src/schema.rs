@@ -60,6 +60,27 @@ pub struct Schema {
     /// read and applied, also one that says again what was said last of its record. An extension of Penstock's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<bool>,
+    /// What has to be true of a row as a whole. An extension of Penstock's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RowRule>,
+    /// Members that mean nothing here.
+    #[serde(flatten, skip_serializing)]
+    pub others: Others,
+}
+
+/// What has to be true of a row as a whole: `{"rule": "msrp == null || msrp >= cost", "message": "must not be below
+/// cost", "fields": ["msrp"]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowRule {
+    /// An expression in CEL (<https://cel.dev>) over the row's fields, of at most [`crate::limits::RULE_BYTES`]. A row
+    /// of which it is not true is rejected.
+    pub rule: String,
+    /// What the row's owner is told, of at most [`crate::limits::RULE_MESSAGE_CHARS`].
+    pub message: String,
+    /// The fields that the error is about, the first of them first; those that the rule reads, if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// Members that mean nothing here.
     #[serde(flatten, skip_serializing)]
     pub others: Others,

@@ -16,7 +16,9 @@ use penstock_engine::{
     rows, sheet,
     split::{Piece, SplitOptions, Splitter},
 };
-use penstock_model::{Chunk, ChunkMessage, Chunking, Dropped, Grammar, ImportOptions, Job, Mode, Repeats};
+use penstock_model::{
+    Chunk, ChunkMessage, Chunking, Dropped, Grammar, ImportOptions, Job, Mode, Others, Repeats, RowRule,
+};
 
 /// S3 streams come in pieces of about this size.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -26,12 +28,16 @@ type Work = Box<dyn FnMut() -> u64>;
 
 /// Everything that is measured, by name. What stands left of `/` is the format, and the first of a format is what
 /// others do.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 23] = [
     "csv/byte records",
     "csv/check by hand",
     "csv/split",
     "csv/parse",
+    "csv/parse by one rule",
+    "csv/parse by five rules",
     "csv/validate",
+    "csv/validate by one rule",
+    "csv/validate by five rules",
     "csv/split and validate",
     "csv/split and parse",
     "csv/merge",
@@ -64,6 +70,16 @@ pub(crate) fn prepare(name: &str, rows: u64) -> Work {
             let chunks = chunks(grammar, &file);
             let (mut plan, job) = planned(grammar, &file);
             Box::new(move || chunks.iter().map(|chunk| parsed(&mut plan, &job, chunk)).sum())
+        }
+        "csv/parse by one rule" | "csv/parse by five rules" => {
+            let chunks = chunks(grammar, &file);
+            let (mut plan, job) = planned_with(grammar, &file, ruled(if name.contains("one") { 1 } else { 5 }));
+            Box::new(move || chunks.iter().map(|chunk| parsed(&mut plan, &job, chunk)).sum())
+        }
+        "csv/validate by one rule" | "csv/validate by five rules" => {
+            let chunks = chunks(grammar, &file);
+            let (mut plan, job) = planned_with(grammar, &file, ruled(if name.contains("one") { 1 } else { 5 }));
+            Box::new(move || chunks.iter().map(|chunk| validated(&mut plan, &job, chunk)).sum())
         }
         "csv/validate" => {
             let chunks = chunks(grammar, &file);
@@ -149,6 +165,10 @@ fn chunks(grammar: Grammar, file: &[u8]) -> Vec<Chunk> {
 
 /// The kind `products`, compiled for the columns of a file.
 fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
+    planned_with(grammar, file, kind())
+}
+
+fn planned_with(grammar: Grammar, file: &[u8], kind: Kind) -> (Plan, Job) {
     let start = &file[..file.len().min(16 * 1024)];
     let columns = match grammar {
         Grammar::Delimited { .. } => {
@@ -157,7 +177,7 @@ fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
         }
         _ => products::COLUMNS.map(str::to_owned).to_vec(),
     };
-    let plan = Plan::compile(kind(), grammar, &columns, &BTreeMap::new()).expect("its own columns");
+    let plan = Plan::compile(kind, grammar, &columns, &BTreeMap::new()).expect("its own columns");
     let job = Job::dry(
         "1".parse().expect("valid"),
         "products".parse().expect("valid"),
@@ -170,6 +190,26 @@ fn planned(grammar: Grammar, file: &[u8]) -> (Plan, Job) {
 
 fn kind() -> Kind {
     Kind::compile(&kinds::all()[0], &"1".parse().expect("valid")).expect("valid")
+}
+
+/// The kind `products` with the first of these rules, to which every row keeps.
+fn ruled(rules: usize) -> Kind {
+    const RULES: [&str; 5] = [
+        "msrp == null || cost == null || msrp * 3000 >= cost",
+        "base_price == null || msrp == null || base_price <= msrp * 3000",
+        "base_units_per_sales_unit == null || base_units_per_sales_unit > 0 && base_units_per_sales_unit % 1 == 0",
+        "active == null || active || category in ['Apparel', 'Kitchen', 'Furniture', 'Outdoor']",
+        "sku.startsWith('SKU-') && size(name) <= 100",
+    ];
+    let mut schema = kinds::all()[0].clone();
+    let rule = |rule: &&str| RowRule {
+        rule: (*rule).to_owned(),
+        message: "does not fit".to_owned(),
+        fields: Vec::new(),
+        others: Others::default(),
+    };
+    schema.rules = RULES.iter().take(rules).map(rule).collect();
+    Kind::compile(&schema, &"1".parse().expect("valid")).expect("valid")
 }
 
 /// Validates a chunk, its rows let go.

@@ -15,6 +15,7 @@ use super::{
     date_format, document,
     nested::Items,
     number::NumberRule,
+    rules::Rules,
     temporal::TemporalRule,
     text::{Length, Pattern, StringFormat, TextRule},
     work::Walk,
@@ -43,7 +44,7 @@ impl At {
         Self(format!("{}/{step}", self.0))
     }
 
-    fn error(&self, message: impl Into<String>) -> SchemaError {
+    pub(super) fn error(&self, message: impl Into<String>) -> SchemaError {
         SchemaError { pointer: self.0.clone(), message: message.into() }
     }
 
@@ -203,9 +204,11 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         missing: common.missing,
         reading: schema.reading.clone(),
         keeps_digest: schema.digest != Some(false),
+        rules: None,
     };
     // Bounds, enumerations and defaults are written as the fields themselves say.
     kind.preset(&schema.fields).map_err(|error| root.then("reading").then(error.option).error(error.rule))?;
+    kind.rules = Rules::compile(&schema.rules, &kind, &root.then("rules"))?.map(Arc::new);
     Ok(kind)
 }
 

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use penstock_model::{Field, KindName, Others, Schema};
+use penstock_model::{Field, KindName, Others, RowRule, Schema};
 use serde_json::value::RawValue;
 
 use super::{SchemaError, compile::At};
 use crate::{mapping::normalised, members::Members};
 
 /// The members that a schema, a field, constraints and the schema of items have.
-const OF_SCHEMA: [&str; 12] = [
+const OF_SCHEMA: [&str; 13] = [
     "name",
     "title",
     "description",
@@ -22,6 +22,7 @@ const OF_SCHEMA: [&str; 12] = [
     "columnNames",
     "reading",
     "digest",
+    "rules",
 ];
 const OF_FIELD: [&str; 18] = [
     "name",
@@ -90,6 +91,11 @@ pub(super) fn spelt(schema: &Schema) -> Result<(), SchemaError> {
     let root = At::root();
     check(&schema.others, &OF_SCHEMA, &root)?;
     fields(&schema.fields, &root.then("fields"))
+}
+
+/// Checks the members of a rule that mean nothing, as those of a schema.
+pub(super) fn rule(rule: &RowRule, at: &At) -> Result<(), SchemaError> {
+    check(&rule.others, &["rule", "message", "fields"], at)
 }
 
 fn fields(all: &[Field], at: &At) -> Result<(), SchemaError> {

@@ -249,3 +249,87 @@ fn a_key_whose_digits_a_spreadsheet_dropped_is_no_key() {
     let row = br#"{"sku":"5.90123E+12","name":"n","brand":"b"}"#;
     assert!(parse_as(Grammar::Lines, row, EmptyCells::Keep).errors.is_empty());
 }
+
+/// A kind whose rules look at several cells, and what a chunk of it comes to: by `parse`, which `check` agrees with.
+fn ruled(grammar: Grammar, text: &[u8], options: &ImportOptions) -> Parsed<'static> {
+    let document = br#"{ "name": "offers", "primaryKey": "sku", "fields": [{ "name": "sku" },
+        { "name": "cost", "type": "number" }, { "name": "msrp", "type": "number", "default": "1" },
+        { "name": "from", "type": "date" }, { "name": "to", "type": "date" }, { "name": "tags", "type": "list" }],
+        "rules": [
+            { "rule": "msrp == null || cost == null || msrp >= cost", "message": "must not be below cost", "fields": ["msrp"] },
+            { "rule": "from == null || to == null || from <= to", "message": "the offer ends before it begins" },
+            { "rule": "cost != null || msrp != null || size(sku) == 1", "message": "one of them is needed" }] }"#;
+    let schema = crate::kind::Kind::parse(document).expect("a schema");
+    let kind = crate::kind::Kind::register(&schema, &"1".parse().expect("valid")).expect("a kind");
+    let columns: Vec<String> = ["sku", "cost", "msrp", "from", "to", "tags"].map(str::to_owned).into();
+    let mut plan = Plan::compile(kind, grammar, &columns, &BTreeMap::new()).expect("columns");
+    let job = Job::dry("1".parse().expect("valid"), "offers".parse().expect("valid"), options, grammar, columns);
+    let bytes = text.len() as u64;
+    let (index, first_row, first_line, offset, rows) = (0, 1, 2, 0, 0);
+    let chunk = Chunk { index, first_row, first_line, offset, bytes, rows, body: Body::Rows(text.to_vec()) };
+    let records = Records::of(&job, &chunk);
+    let mut keys = Vec::new();
+    let all = each_key(&mut plan.keyed(), &job, &records, |key| {
+        keys.push(key.to_owned());
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+    assert!(all.is_ok(), "{all:?}");
+    let checked = check(&mut plan.clone(), &job, &records);
+    let Parsed { rows, errors } = parse(&mut plan, &job, &records);
+    assert_eq!((checked.accepted, &checked.errors), (rows.len() as u64, &errors));
+    let failed = RowError::by_row(&errors).count();
+    assert_eq!(keys.len(), rows.len() + failed, "a row that breaks a rule names its record");
+    let owned = |cells: Cells<'_>| cells.into_iter().map(|(field, cell)| (field, cell.map(Cell::into_owned))).collect();
+    let rows = rows.into_iter().map(|row| Row { row: row.row, key: row.key, cells: owned(row.cells) }).collect();
+    Parsed { rows, errors }
+}
+
+#[test]
+fn a_row_that_breaks_rules_is_rejected_with_their_messages_and_fields_in_every_format() {
+    let csv = "A,5,4.99,2026-02-01,2026-01-01,\nB,5,5,,,x\nC,x,1,,,\nDD,,,2026-02-01,,\nE,,,,,\n\"F,1\",9,\"8\",,,\n";
+    let lines = r#"{"sku":"A","cost":5,"msrp":4.99,"from":"2026-02-01","to":"2026-01-01"}
+{"sku":"B","cost":5,"msrp":"5","tags":["x"]}
+{"sku":"C","cost":"x","msrp":1}
+{"from":"2026-02-01","sku":"DD","cost":null}
+{"sku":"E"}
+{"sku":"F,1","tags":[],"cost":9,"msrp":"\u0038"}
+"#;
+    let sheet = "[\"A\",5,4.99,{\"date\":\"2026-02-01\"},\"2026-01-01\"]\n[\"B\",5,5]\n[\"C\",\"x\",1]\n[\"DD\"]\n[\"E\"]\n\
+                 [\"F,1\",9,\"8\"]\n";
+    for (grammar, text) in [(Grammar::CSV, csv), (Grammar::Lines, lines), (Grammar::Sheet, sheet)] {
+        let Parsed { rows, errors } = ruled(grammar, text.as_bytes(), &ImportOptions::default());
+        assert_eq!(rows.iter().map(|row| &*row.key).collect::<Vec<_>>(), ["B", "E"], "{text}");
+        let found: Vec<_> = errors
+            .iter()
+            .map(|error| (error.row, &*error.code, error.key.as_deref(), error.field.as_deref(), &*error.message))
+            .collect();
+        let [a, f] = [Some("A"), Some("F%2C1")];
+        let below = "`msrp`: must not be below cost";
+        let wanted = [
+            (1, "rule_broken", a, Some("msrp"), below),
+            (1, "rule_broken", a, Some("from"), "`from`, `to`: the offer ends before it begins"),
+            // What has a bad cell is not judged by rules.
+            (3, "invalid_number", Some("C"), Some("cost"), found[2].4),
+            (4, "rule_broken", Some("DD"), Some("cost"), "`cost`, `msrp`, `sku`: one of them is needed"),
+            (6, "rule_broken", f, Some("msrp"), below),
+        ];
+        assert_eq!(found, wanted, "{text}");
+        let values: Vec<_> = errors.iter().map(|error| error.value.as_deref()).collect();
+        assert_eq!(values[0], Some("4.99"), "{text}");
+        assert_eq!((values[1], values[4]), (Some("2026-02-01"), Some("8")), "{text}");
+        assert!(matches!(values[3], None | Some("")), "{text}: {:?}", values[3]);
+    }
+}
+
+#[test]
+fn a_rule_sees_what_the_row_says_whatever_becomes_of_its_cells() {
+    for empty_cells in [EmptyCells::Keep, EmptyCells::Clear] {
+        let options = ImportOptions { empty_cells, ..ImportOptions::default() };
+        // An empty cell is null whether it keeps or clears; the default of `msrp`, 1, is below the cost.
+        let Parsed { rows, errors } = ruled(Grammar::CSV, b"A,5,,,,\nBB,,,,,\n", &options);
+        assert_eq!(rows.iter().map(|row| &*row.key).collect::<Vec<_>>(), ["A"], "{errors:?}");
+    }
+    let text = br#"{"sku":"A","cost":5}
+{"sku":"BB"}"#;
+    assert_eq!(ruled(Grammar::Lines, text, &ImportOptions::default()).rows.len(), 1);
+}

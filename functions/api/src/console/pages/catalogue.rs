@@ -131,6 +131,10 @@ pub(super) fn kind() -> Markup {
             button #delete type="button" hidden { "Delete the kind" }
         }
         (table("fields", "Fields", &["Field", "Type", "What may stand in it", "What it is"]))
+        section #rules hidden aria-labelledby="rules-title" {
+            h2 #rules-title { "Rules across cells" }
+            (table("rules-list", "What has to be true of a row", &["Rule", "What a row that breaks it is told", "Fields"]))
+        }
         section #versions hidden aria-labelledby="versions-title" {
             h2 #versions-title { "Versions" }
             form #compare.bar aria-label="Compare versions" {
