@@ -41,6 +41,10 @@ async fn each_handler_wants_its_scope_and_names_it() {
         // Of a replace it needs another one beside it: `guard::a_replace_and_its_confirmation_need_their_scopes`.
         (Scope::ImportConfirm, Method::POST, confirm.as_str()),
         (Scope::ImportDelete, Method::DELETE, import.as_str()),
+        (Scope::ImportRead, Method::GET, "/v1/presets"),
+        (Scope::ImportRead, Method::GET, "/v1/presets/nightly"),
+        (Scope::ImportWrite, Method::PUT, "/v1/presets/nightly"),
+        (Scope::ImportDelete, Method::DELETE, "/v1/presets/nightly"),
         (Scope::RecordDelete, Method::DELETE, "/v1/records/products"),
         (Scope::RecordDelete, Method::DELETE, "/v1/records/products/B"),
         (Scope::RecordDelete, Method::POST, "/v1/records/products/delete"),

@@ -44,6 +44,7 @@ mod options;
 mod parts;
 mod permissions;
 mod pipeline;
+mod presets;
 mod python_csv;
 mod races;
 mod records;

@@ -186,6 +186,32 @@ Examples:
   penstock kinds show products | jq .fields
   penstock kinds put gadgets.schema.json";
 
+pub(crate) const PRESETS: &str = "\
+Examples:
+  penstock presets put nightly --kind products --delimiter ';' --decimal-char , --map Artikel=sku
+  penstock import stock.csv --preset nightly
+  penstock presets get nightly | jq .options.mapping";
+
+pub(crate) const PRESETS_PUT: &str = "\
+Examples:
+  penstock presets put nightly --kind products --delimiter ';' --map Artikel=sku --map Name=name
+  penstock presets put mirror --kind inventory --mode replace --most-removed-percent 5
+
+What is not given has its default: a preset is put as a whole. One with the mode replace takes a key that has the scope
+record:delete as well.";
+
+pub(crate) const PRESETS_GET: &str = "\
+Examples:
+  penstock presets get nightly | jq .options";
+
+pub(crate) const PRESETS_LIST: &str = "\
+Examples:
+  penstock presets list --json | jq -r .name";
+
+pub(crate) const PRESETS_DELETE: &str = "\
+Examples:
+  penstock presets delete nightly";
+
 pub(crate) const KEYS: &str = "\
 Examples:
   penstock keys create --account shop --label nightly

@@ -6,7 +6,7 @@ mod parts;
 mod rejected;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -48,18 +48,22 @@ pub(crate) struct ImportArgs {
     /// given, `products`, or with --from or --corrects the kind of that import.
     #[arg(long)]
     kind: Option<String>,
+    /// The preset of the service whose kind and options the imports have, but for those that are given here.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["preview", "local"])]
+    preset: Option<String>,
     /// What rows do: upsert sets the fields that they have, create makes new records only, fill sets fields that hold
-    /// nothing, replace is an upsert that then removes every record of the kind that the file does not name.
-    #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill", "replace"]), default_value = "upsert")]
-    mode: Mode,
+    /// nothing, replace is an upsert that then removes every record of the kind that the file does not name;
+    /// upsert if not given.
+    #[arg(long, value_parser = words::<Mode>(&["upsert", "create", "fill", "replace"]))]
+    mode: Option<Mode>,
     /// How many of the records that were there the mode replace may remove without being confirmed, in percent: 20 if
     /// not given; 0 waits to be confirmed whenever a record would go.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     most_removed_percent: Option<u8>,
     /// What an empty cell says: keep leaves the field as it is, clear empties it. With the mode fill, which empties
-    /// nothing, clear is keep.
-    #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]), default_value = "keep")]
-    empty_cells: EmptyCells,
+    /// nothing, clear is keep; keep if not given.
+    #[arg(long, value_parser = words::<EmptyCells>(&["keep", "clear"]))]
+    empty_cells: Option<EmptyCells>,
     /// Reads and applies every row, also one that says again what was said last of its record: for records that were
     /// written by other means than imports.
     #[arg(long)]
@@ -135,9 +139,9 @@ impl ImportArgs {
         if let Some((name, _)) = self.metadata.iter().find(|(name, _)| !names.insert(name)) {
             anyhow::bail!("--metadata names {name} twice: give it once");
         }
-        let replaces = self.mode == Mode::Replace;
+        let replaces = self.mode == Some(Mode::Replace);
         anyhow::ensure!(
-            replaces || self.most_removed_percent.is_none(),
+            replaces || self.preset.is_some() || self.most_removed_percent.is_none(),
             "--most-removed-percent is for --mode replace alone"
         );
         anyhow::ensure!(
@@ -164,8 +168,8 @@ impl ImportArgs {
 
     fn options(&self) -> ImportOptions {
         ImportOptions {
-            mode: self.mode,
-            empty_cells: self.empty_cells,
+            mode: self.mode.unwrap_or_default(),
+            empty_cells: self.empty_cells.unwrap_or_default(),
             abort: self.abort,
             most_removed_percent: self.most_removed_percent,
             force: self.force,
@@ -272,9 +276,16 @@ impl ImportArgs {
         preview::run(&file, self.named_kind(), client.as_deref(), self.json).await
     }
 
-    /// The flag that names an import of a service, if one does.
+    /// The flag that names something at a service which has a kind, if one does.
     fn other(&self) -> Option<&'static str> {
-        self.from.as_ref().map(|_| "--from").or(self.corrects.as_ref().map(|_| "--corrects"))
+        let import = self.from.as_ref().map(|_| "--from").or(self.corrects.as_ref().map(|_| "--corrects"));
+        import.or(self.preset.as_ref().map(|_| "--preset"))
+    }
+
+    /// The options that go before the preset's although they hold their defaults.
+    fn named(&self) -> BTreeSet<&'static str> {
+        let given = [("mode", self.mode.is_some()), ("empty_cells", self.empty_cells.is_some())];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }
 
     fn named_kind(&self) -> &str {
@@ -286,12 +297,14 @@ impl ImportArgs {
             kind: Some(kind.to_owned()).filter(|_| self.other().is_none() || self.kind.is_some()),
             from: self.from.clone(),
             corrects: self.corrects.clone(),
+            preset: self.preset.clone(),
             format: self.reading.format,
             filename: self.filename.clone().or_else(|| origin?.filename()),
             size: None,
             options: self.options(),
             metadata: self.metadata.iter().cloned().collect(),
             webhook: self.webhook.as_ref().map(ToString::to_string),
+            named: self.named(),
         }
     }
 
@@ -321,7 +334,7 @@ impl ImportArgs {
     /// How the rejected rows of an import that is kept are sent again.
     fn how_to_correct(&self, ended: &Ended, to: &Destination) -> Option<String> {
         let path = ended.rejected.path().filter(|path| !output::is_stream(path))?;
-        if !to.is_kept() || self.dry_run {
+        if !to.is_kept() || ended.import.options.dry_run {
             return None;
         }
         let path = quoted(&path.to_string_lossy());
@@ -408,7 +421,8 @@ async fn begin(args: &ImportArgs) -> anyhow::Result<Begun> {
     let (plans, inputs) = args.plans(schema.as_ref().map(SchemaFile::id))?;
     let named = if args.local { None } else { args.service.named()? };
     if let (Some(flag), None) = (args.other(), &named) {
-        anyhow::bail!("{flag} names an import at a service: name that by --url and --token, or by --profile");
+        let what = if flag == "--preset" { "a preset" } else { "an import" };
+        anyhow::bail!("{flag} names {what} at a service: name that by --url and --token, or by --profile");
     }
     anyhow::ensure!(
         !args.review || named.is_some(),
@@ -466,7 +480,9 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    let farewell = farewell(&results, plans.len(), &args.options(), &destination);
+    // A preset may have said more than the command.
+    let made = results.iter().find_map(|result| result.as_ref().ok()).map(|ended| ended.import.options.clone());
+    let farewell = farewell(&results, plans.len(), &made.unwrap_or_else(|| args.options()), &destination);
     destination.end().await;
     let mut tell = |line: &str| {
         let said = if args.json || unprinted { None } else { Some(terminal::say(format_args!("{line}"))) };

@@ -34,6 +34,7 @@ mod keys;
 mod kinds;
 mod listen;
 mod output;
+mod presets;
 mod preview;
 mod printed;
 mod profile;
@@ -233,6 +234,12 @@ enum Command {
         #[command(subcommand)]
         command: kinds::KindsCommand,
     },
+    /// Keeps options for imports of a kind under a name, such as the mapping of a file that comes every night.
+    #[command(after_help = help::PRESETS)]
+    Presets {
+        #[command(subcommand)]
+        command: presets::PresetsCommand,
+    },
     /// Manages API keys, with a key that has the scope admin.
     #[command(after_help = help::KEYS)]
     Keys {
@@ -374,6 +381,7 @@ async fn with_services(command: Command) -> anyhow::Result<ExitCode> {
         Command::Exports { command } => exports::run(command).await,
         Command::Records { command } => records::run(command).await,
         Command::Kinds { command } => kinds::run(command).await,
+        Command::Presets { command } => presets::run(command).await,
         Command::Keys { command } => keys::run(command).await,
         Command::Accounts { command } => accounts::run(command).await,
         Command::Login(args) => profile::login(args).await,

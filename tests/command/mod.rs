@@ -12,6 +12,7 @@ mod line;
 mod listen;
 mod outputs;
 mod parts;
+mod presets;
 mod profiles;
 mod records;
 mod replace;

@@ -144,10 +144,17 @@ async fn columns_are_mapped_and_read_anew_when_an_option_changes() {
             page.is_ready().await;
         }
     }
+    page.fill("#preset", "stock").await;
     page.click("#import-now").await;
     let id = page.import_is("completed").await;
     let import = stack.ended(&id).await;
     assert_eq!((import.rows.created, import.rows.failed), (2, 0));
+    // What was chosen is remembered.
+    let preset = stack.client.preset("stock").await.expect("remembered");
+    let mapping = [("Item no", "sku"), ("Title", "name"), ("Maker", "brand")];
+    let mapping = mapping.map(|(column, field)| (column.to_owned(), field.to_owned()));
+    assert_eq!((preset.kind.as_str(), preset.options.mapping), ("products", mapping.into()));
+    assert_eq!(import.preset.as_deref(), Some("stock"));
     let record = stack.client.record("products", "A-1").await.expect("answers").expect("a record");
     assert_eq!(record["fields"]["name"], "Lamp", "{record}");
     page.close().await;

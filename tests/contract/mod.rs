@@ -230,6 +230,7 @@ async fn answers_are_what_the_document_says() {
     parts(&mut asking).await;
     replace(&mut asking).await;
     kinds(&mut asking).await;
+    presets(&mut asking).await;
     exports(&mut asking).await;
     webhooks(&mut asking).await;
     keys(&mut asking).await;
@@ -328,6 +329,19 @@ async fn records(asking: &mut Asking<'_>, import: &str) {
     );
     assert_eq!(asking.ask("deleteRecord", "/v1/records/products/OK-1", None).await.status, 404);
     assert_eq!(asking.ask("removeAllRecords", "/v1/records/products", Some(json!({ "kind": "x" }))).await.status, 422);
+}
+
+async fn presets(asking: &mut Asking<'_>) {
+    let own = json!({ "kind": "products", "options": { "delimiter": ";", "mapping": { "Artikel": "sku" } } });
+    assert_eq!(asking.ask("putPreset", "/v1/presets/nightly", Some(own.clone())).await.status, 201);
+    assert_eq!(asking.ask("putPreset", "/v1/presets/nightly", Some(own)).await.status, 200);
+    assert_eq!(asking.ask("putPreset", "/v1/presets/nightly", Some(json!({ "kind": "none" }))).await.status, 422);
+    asking.ask("listPresets", "/v1/presets", None).await;
+    asking.ask("getPreset", "/v1/presets/nightly", None).await;
+    let new = json!({ "preset": "none" });
+    assert_eq!(asking.ask("createImport", "/v1/imports", Some(new)).await.status, 422);
+    asking.ask("deletePreset", "/v1/presets/nightly", None).await;
+    assert_eq!(asking.ask("deletePreset", "/v1/presets/nightly", None).await.status, 404);
 }
 
 async fn kinds(asking: &mut Asking<'_>) {

@@ -63,8 +63,8 @@ pub(crate) fn calls(text: &str) -> Vec<Call> {
     let read = |found: regex::Captures<'_>| {
         let words: Vec<&str> = found[1].split_whitespace().collect();
         // `keys list` is a command, `list` one without a second word.
-        let depth =
-            if matches!(words[0], "accounts" | "exports" | "keys" | "kinds" | "records" | "webhooks") { 2 } else { 1 };
+        let groups = ["accounts", "exports", "keys", "kinds", "presets", "records", "webhooks"];
+        let depth = if groups.contains(&words[0]) { 2 } else { 1 };
         Call { command: words[..depth.min(words.len())].join(" "), options: options(&found[0]) }
     };
     call.captures_iter(text).map(read).collect()

@@ -106,6 +106,8 @@ impl Tenant {
         self.ask(stack, Method::DELETE, "/v1/kinds/gadgets/versions/1", String::new()).await;
         self.ask(stack, Method::PUT, "/v1/kinds/gone", kind("")).await;
         self.ask(stack, Method::DELETE, "/v1/kinds/gone", String::new()).await;
+        let preset = json!({ "kind": "gadgets", "options": { "mapping": { (self.word.clone()): "name" } } });
+        self.ask(stack, Method::PUT, "/v1/presets/nightly", preset.to_string()).await;
     }
 
     async fn imported(&mut self, stack: &Stack, new: &NewImport, key: Option<&str>, file: &str) -> String {

@@ -1,7 +1,7 @@
 // A new import: a file is chosen, read as the API would read it, matched to a kind, and sent. With `from` in the address
 // it reads what was uploaded to that import, and nothing is sent.
 
-import { all, get, path, post } from "./api.js";
+import { all, ask, get, path, post } from "./api.js";
 import { $, copy, files, fill, head, make, options, show } from "./dom.js";
 import { fit, normalised, required } from "./fields.js";
 import { link, on, query, run, prose, start } from "./page.js";
@@ -221,8 +221,11 @@ async function begin(how) {
   const options = { ...said(), ...how };
   if (options.mode === "replace") options.most_removed_percent = 0;
   const { file, from } = source;
+  const [kind, preset] = [$("kind").value, $("preset").value || undefined];
+  if (preset) await ask("PUT", path("presets", preset), { json: { kind, options: said() } });
   const its = await post("imports", {
-    kind: $("kind").value,
+    kind,
+    preset,
     format: $("format").value || undefined,
     from,
     filename: file?.name.slice(-255),

@@ -11,6 +11,7 @@ mod imports;
 mod keys;
 mod kinds;
 mod parts;
+mod presets;
 mod preview;
 mod record_deletes;
 mod records;
@@ -70,7 +71,8 @@ routes! {
         post create::create => op("createImport", "Creates an import.")
             .about("The answer says where its file goes: by one PUT, or from a form. A repeat with the same \
                 `Idempotency-Key` gives the same import. With `from` nothing is uploaded: it reads what was uploaded to \
-                that import. With `corrects` its rows are those that were rejected there, mended.")
+                that import. With `corrects` its rows are those that were rejected there, mended. With `preset` it has \
+                the kind and the options of that, but for those that are given here.")
             .needs(Scope::ImportWrite)
             .header("Idempotency-Key", "Names the request, so that a repeat of it within 24 hours makes no other \
                 import.", contract::idempotency_key())
@@ -83,7 +85,7 @@ routes! {
             .refuses(409, &["import_deleted", "nothing_uploaded", "upload_busy", "upload_expires", "upload_gone"])
             .refuses(409, &["already_corrected", "import_runs", "nothing_to_correct", "too_many_corrections"])
             .refuses(409, &["was_dry_run"])
-            .refuses(422, &["another_kind", "idempotency_key_reused", "size_of_stored_file", "unknown_kind"])
+            .refuses(422, &["another_kind", "idempotency_key_reused", "size_of_stored_file", "unknown_kind", "unknown_preset"])
             .refuses(422, &["unknown_format", "filename_too_long", "file_too_large"])
             .refuses(422, &["invalid_metadata", "unknown_webhook"])
             .refuses(422, codes::OPTIONS)
@@ -298,6 +300,36 @@ routes! {
         get kinds::template => op("getTemplate", "Gives a header line with a column for each field of the kind.")
             .needs(Scope::ImportRead)
             .answers_with(200, "The file.", "text/csv", contract::text())
+            .refuses(404, &["not_found"]);
+    }
+    "/v1/presets" => {
+        get presets::list => op("listPresets", "Lists the account's presets by name.")
+            .needs(Scope::ImportRead)
+            .pages()
+            .answers::<views::PresetPage>(200, "A page of them.")
+            .leads(200, &["getPreset", "deletePreset"], "preset", "$response.body#/presets/0/name");
+    }
+    "/v1/presets/{preset}" => {
+        get presets::show => op("getPreset", "Reads a preset.")
+            .needs(Scope::ImportRead)
+            .answers::<views::Preset>(200, "The preset.")
+            .refuses(404, &["not_found"]);
+        put presets::put => op("putPreset", "Keeps options for imports of a kind under a name.")
+            .about("They take the place of those before. A repeat changes nothing more. A preset with the mode \
+                `replace` takes a key that has the scope `record:delete` as well.")
+            .needs(Scope::ImportWrite)
+            .takes::<views::NewPreset>(true)
+            .answers::<views::Preset>(200, "The preset, which was there before.")
+            .leads(200, &["getPreset", "deletePreset"], "preset", "$response.body#/name")
+            .answers::<views::Preset>(201, "The preset, which is new.")
+            .leads(201, &["getPreset", "deletePreset"], "preset", "$response.body#/name")
+            .refuses(409, &["too_many_presets"])
+            .refuses(422, &["invalid_preset_name", "preset_too_large", "unknown_kind"])
+            .refuses(422, codes::OPTIONS)
+            .refuses(429, &["busy"]);
+        delete presets::delete => op("deletePreset", "Deletes a preset. Imports that have its options keep them.")
+            .needs(Scope::ImportDelete)
+            .done(204, "It is gone.")
             .refuses(404, &["not_found"]);
     }
     "/v1/records/{kind}" => {

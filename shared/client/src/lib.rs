@@ -4,6 +4,7 @@ mod accounts;
 mod address;
 mod deletes;
 mod parts;
+mod presets;
 mod removals;
 mod webhooks;
 
@@ -17,9 +18,9 @@ pub use bytes::Bytes;
 pub use penstock_model::views::{
     Account, AccountPage, AccountRemoval, Confirm, Deleted, Delivery, DeliveryAttempt, DeliveryPage, Detected,
     ErrorGroup, ErrorPage, ErrorSummary, Export, ExportPage, Form, History, HistoryRound, Import, ImportFilter,
-    ImportPage, Key, KindLine, ListedRecord, Moved, NewExport, NewImport, NewKey, NewWebhook, Origin, PartUrl,
-    PartUrls, ProblemBody, Provenance, Record, RecordFilter, RecordPage, Rejected, Removal, RemovalPage, ResendRange,
-    Resent, TakenPart, Upload, Webhook, WebhookPatch, WebhookSecretLine,
+    ImportPage, Key, KindLine, ListedRecord, Moved, NewExport, NewImport, NewKey, NewPreset, NewWebhook, Origin,
+    PartUrl, PartUrls, Preset, PresetLine, PresetPage, ProblemBody, Provenance, Record, RecordFilter, RecordPage,
+    Rejected, Removal, RemovalPage, ResendRange, Resent, TakenPart, Upload, Webhook, WebhookPatch, WebhookSecretLine,
 };
 use penstock_model::views::{KeyList, KindList};
 pub use reqwest::Body;
@@ -178,7 +179,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn create(&self, import: &NewImport, idempotency_key: Option<&str>) -> Result<Import> {
-        let mut request = self.request(Method::POST, "/v1/imports").json(import);
+        let mut request = self.request(Method::POST, "/v1/imports").json(&import.body().expect("it is JSON"));
         if let Some(key) = idempotency_key {
             request = request.header("idempotency-key", key);
         }

@@ -106,6 +106,13 @@ name!(
     "a kind is 1 to 64 of a-z, 0-9 and -"
 );
 
+name!(
+    /// A preset of an account: 1 to 64 of `a-z 0-9 -`, such as `nightly-stock`.
+    PresetName,
+    |text| text.parse::<KindName>().is_ok(),
+    "a preset's name is 1 to 64 of a-z, 0-9 and -"
+);
+
 impl ImportId {
     /// The id of an import created at `now_ms` (Unix milliseconds), made unique by 80 random bits.
     pub fn new(now_ms: i64, random: [u8; 10]) -> Self {

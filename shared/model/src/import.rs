@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, ReadOptions, Rows,
-    ShortRows, Stamp, Tally, WebhookId, again, codes,
+    AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, PresetName,
+    ReadOptions, Rows, ShortRows, Stamp, Tally, WebhookId, again, codes,
     digest::{Built, Digests, Source},
     limits,
     replace::{Everything, ToRemove},
@@ -568,6 +568,9 @@ pub struct Import {
     /// The first import of the story that it belongs to, once it corrects another one or is corrected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub story: Option<ImportId>,
+    /// The preset that its options are of, where they were not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<PresetName>,
     /// What its events carry, as its creator chose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -644,6 +647,7 @@ impl Import {
             halted_at: None,
             corrects: None,
             story: None,
+            preset: None,
             metadata: BTreeMap::new(),
             webhook: None,
         }

@@ -24,6 +24,7 @@ mod listed;
 mod order;
 pub mod parts;
 mod pipeline;
+mod preset;
 mod read_options;
 mod record;
 mod remedy;
@@ -51,7 +52,7 @@ pub use export::{
     ChangedAfter, Export, ExportBegin, ExportCheckpoint, ExportCompression, ExportFormat, ExportLook, ExportStatus,
     SHARDS,
 };
-pub use id::{AccountId, EventId, ExportId, ImportId, InvalidId, KindName, WebhookId};
+pub use id::{AccountId, EventId, ExportId, ImportId, InvalidId, KindName, PresetName, WebhookId};
 pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, ReportCheckpoint,
     Status, StoredObject,
@@ -62,6 +63,7 @@ pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition
 pub use order::{ChunkMessage, MessageError, Order};
 pub use parts::{Closed, Part, PartsFault, PartsUpload, StoredPart};
 pub use pipeline::{FunctionName, MOST_RECEIVES, QueueName, QueueRow, VISIBILITY_PER_TIMEOUT};
+pub use preset::Preset;
 pub use read_options::{InvalidOption, ReadOptions, ShortRows, number_char};
 pub use record::{Applied, Record, Stamp, Value};
 pub use remedy::{has_remedy, remedy};

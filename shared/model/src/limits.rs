@@ -415,6 +415,12 @@ pub const ACCOUNT_IMPORTS_MOST: usize = 10_000;
 /// Kinds of an account's own, at most.
 pub const ACCOUNT_KINDS: usize = 200;
 
+/// Presets of an account, at most.
+pub const ACCOUNT_PRESETS: usize = 200;
+
+/// Bytes of a preset's options as JSON, at most: they are copied into each of its imports.
+pub const PRESET_BYTES: usize = 32 * 1024;
+
 /// Versions of a kind, at most.
 pub const KIND_VERSIONS: u32 = 1_000;
 

@@ -2,7 +2,7 @@
 //!
 //! With the feature `schema` each has a JSON Schema, of which the API's document is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -29,6 +29,10 @@ pub struct NewImport {
     /// The id of an import whose rejected rows its file has, mended. The kind is that import's unless one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrects: Option<String>,
+    /// The preset whose kind and options it has, where none are given here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9-]{1,64}$")))]
+    pub preset: Option<String>,
     /// What its file is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -51,6 +55,86 @@ pub struct NewImport {
     /// The id of an endpoint that is told its events, whatever that asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
+    /// The options among [`NewImport::ALWAYS`] that take the place of the preset's although they hold their defaults.
+    #[serde(skip)]
+    pub named: BTreeSet<&'static str>,
+}
+
+impl NewImport {
+    /// The options that are written although they hold their defaults.
+    pub const ALWAYS: [&'static str; 3] = ["mode", "empty_cells", "dry_run"];
+
+    /// The body of the request: without the options that would take the place of its preset's and say nothing.
+    ///
+    /// # Errors
+    /// There is no way to write it.
+    pub fn body(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut body = serde_json::to_value(self)?;
+        let defaults = serde_json::to_value(ImportOptions::default())?;
+        if let (Some(_), Some(options)) = (&self.preset, body["options"].as_object_mut()) {
+            options.retain(|name, value| self.named.contains(name.as_str()) || defaults.get(name) != Some(value));
+        }
+        Ok(body)
+    }
+}
+
+/// What a preset is put as.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewPreset {
+    /// The kind of the records of its imports.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9-]{1,64}$")))]
+    pub kind: String,
+    /// How its imports are done.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::import::AllOptions"))]
+    pub options: ImportOptions,
+}
+
+/// A preset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Preset {
+    /// Its name.
+    pub name: String,
+    /// The kind of the records of its imports.
+    pub kind: String,
+    /// How its imports are done.
+    pub options: ImportOptions,
+    /// When it was put, in RFC 3339.
+    pub put_at: String,
+    /// Who put it.
+    pub put_by: Actor,
+}
+
+impl From<crate::Preset> for Preset {
+    fn from(preset: crate::Preset) -> Self {
+        let crate::Preset { name, kind, options, put_at, put_by } = preset;
+        Self { name: name.into(), kind: kind.into(), options, put_at: crate::rfc3339(put_at), put_by }
+    }
+}
+
+/// One line of the list of presets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PresetLine {
+    /// Its name.
+    pub name: String,
+    /// The kind of the records of its imports.
+    pub kind: String,
+    /// When it was put, in RFC 3339.
+    pub put_at: String,
+}
+
+/// A page of presets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PresetPage {
+    /// The presets, by name.
+    pub presets: Vec<PresetLine>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
 }
 
 /// What an import is confirmed with.
@@ -169,6 +253,9 @@ pub struct Import {
     pub format: Option<Format>,
     /// How it is done.
     pub options: ImportOptions,
+    /// The preset that its options are of, where they were not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// What its events carry, as its creator chose.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,

@@ -33,6 +33,7 @@ mod objects;
 pub mod outbox;
 pub mod parts;
 pub mod places;
+pub mod presets;
 mod purge;
 mod queues;
 pub mod quota;

@@ -95,6 +95,10 @@ beginnings! {
         SchemaNames = "kinds",
         /// That an import uses such a kind.
         SchemaUse = "use#",
+        /// A preset.
+        Preset = "preset#",
+        /// The names of presets.
+        PresetNames = "presets",
         /// What may be shown of an API key.
         Key = "key#",
         /// A rate-limit window of the account.

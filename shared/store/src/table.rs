@@ -15,6 +15,7 @@
 //! | `account#<account>` | `schema#<kind>`, `schema-version#<kind>#<version>` | a kind of the account's own |
 //! | `account#<account>` | `kinds`, `schema-number#<kind>` | the names of those; the last version of one that was removed |
 //! | `account#<account>` | `use#<kind>#<import>` | that an import uses a kind of the account's own |
+//! | `account#<account>` | `preset#<name>`, `presets` | a preset; the names of those that there are |
 //! | `account#<account>` | `key#<id>` | what may be shown of an API key |
 //! | `account#<account>` | `limit#<policy>` | a rate-limit window of the account |
 //! | `account#<account>` | `webhook#<id>` | an endpoint that is told events |
@@ -37,7 +38,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use penstock_engine::key::RecordName;
-use penstock_model::{AccountId, EventId, ExportId, ImportId, KindName, WebhookId, limits};
+use penstock_model::{AccountId, EventId, ExportId, ImportId, KindName, PresetName, WebhookId, limits};
 
 use crate::{
     dynamo::{self, Item},
@@ -192,6 +193,15 @@ pub(crate) fn kind_use_key(account: &AccountId, kind: &KindName, import: &Import
 /// What the sort keys of all marks of imports of a kind begin with.
 pub(crate) fn kind_uses(kind: &KindName) -> String {
     Own::SchemaUse.named(format_args!("{kind}#"))
+}
+
+pub(crate) fn preset_key(account: &AccountId, name: &PresetName) -> Item {
+    own_key(account, Own::Preset, name)
+}
+
+/// The names of the account's presets.
+pub(crate) fn preset_names_key(account: &AccountId) -> Item {
+    own_key(account, Own::PresetNames, "")
 }
 
 pub(crate) fn webhook_key(account: &AccountId, id: &WebhookId) -> Item {

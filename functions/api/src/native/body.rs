@@ -14,6 +14,8 @@ use crate::{intake, refusal::Refusal};
 /// A JSON body, and the hash by which a repeated request is recognised. An empty body counts as `{}`.
 pub(super) struct JsonBody<T> {
     pub(super) value: T,
+    /// The body as JSON, without what stands in [`JsonShape::ARRAYS`].
+    pub(super) plain: Value,
     /// SHA-256 of the bytes, in hexadecimal.
     pub(super) hash: String,
 }
@@ -55,7 +57,7 @@ impl<T: JsonShape, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         }
         let value = serde_json::from_slice(text).map_err(invalid)?;
         let hash = sha256_hex(&bytes);
-        Ok(Self { value, hash })
+        Ok(Self { value, plain, hash })
     }
 }
 

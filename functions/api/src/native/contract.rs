@@ -137,6 +137,7 @@ fn paths(name: &str) -> (&'static str, Value) {
         "id" => ("Its id.", text),
         "account" => ("The name of an account.", text),
         "kind" => ("The name of a kind.", json!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" })),
+        "preset" => ("The name of a preset.", json!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" })),
         "event" => ("The id of an event.", text),
         "key" => ("The canonical key of a record, percent-encoded as a whole.", text),
         "version" => ("The number of a version, from 1.", json!({ "type": "integer", "minimum": 1 })),

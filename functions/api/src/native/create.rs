@@ -10,7 +10,8 @@ use axum::{
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
 use penstock_model::{
-    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Schema, Scope, UnknownFormat, WebhookId,
+    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, PresetName, Schema, Scope, UnknownFormat,
+    WebhookId,
     limits::{self, UPLOAD_READERS},
 };
 use penstock_store::{
@@ -22,7 +23,7 @@ use serde::Deserialize;
 use super::{
     again,
     body::{JsonBody, JsonShape},
-    idempotency, story, view,
+    idempotency, presets, story, view,
 };
 use crate::{
     api::Api,
@@ -38,6 +39,7 @@ pub(super) struct ImportRequest {
     kind: Option<KindName>,
     from: Option<ImportId>,
     corrects: Option<ImportId>,
+    preset: Option<PresetName>,
     format: Option<String>,
     filename: Option<String>,
     size: Option<u64>,
@@ -59,8 +61,19 @@ pub(super) async fn create(
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
+    let mut request = body.value;
+    if let Some(name) = &request.preset {
+        let named = body.plain["options"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        match presets::applied(&store, &caller.account, name, &request.options, &named).await {
+            Ok((preset, options)) => {
+                (request.kind, request.options) = (request.kind.or(Some(preset.kind)), options);
+            }
+            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
+        }
+    }
+    let preset = request.preset.clone();
     let NewImport { kind, from, corrects, format, filename, size, options, metadata, webhook } =
-        NewImport::check(body.value)?;
+        NewImport::check(request)?;
     if options.mode == Mode::Replace {
         caller.needs(Scope::RecordDelete)?;
     }
@@ -83,17 +96,7 @@ pub(super) async fn create(
     let kind = kind.or(of_other).unwrap_or_else(default);
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
     let account = caller.account.clone();
-    let found = store.kind(&account, &kind).await?;
-    let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
-    let found = found.ok_or_else(no_kind)?;
-    check_mapping(&found.schema, &options)?;
-    if !options.reading.values().is_empty() {
-        // It may have to be compiled.
-        let _share = work.share(&account, 0).await?;
-        if let Some(kind) = store.compiled_kind(&account, &kind, found.version).await? {
-            kind.read_by(&options.reading).map_err(refused)?;
-        }
-    }
+    let found = presets::check_with_kind(&store, &work, &account, &kind, &options).await?;
     if let Some(id) = &webhook
         && store.webhook(&account, id).await?.is_none()
     {
@@ -103,7 +106,7 @@ pub(super) async fn create(
     }
     intake::admit(&store, &account, size).await?;
     let import = intake::import(&store, &account, caller.by.clone(), kind.clone(), filename, options);
-    let import = Import { kind_version: found.version, format, metadata, webhook, ..import };
+    let import = Import { kind_version: found.version, format, preset, metadata, webhook, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),
         // Its file may be uploaded for as long as a URL for it works.
@@ -131,7 +134,7 @@ pub(super) async fn create(
             let of = corrects.as_ref().unwrap_or(&import.id);
             return made_before(&store, &caller, idempotency.as_ref(), story::refusal(why, of)).await;
         }
-        Creation::NoKind => return Err(no_kind()),
+        Creation::NoKind => return Err(presets::no_kind(&kind)),
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => return Err(idempotency::reused()),
         Creation::Repeated(id) => store.import(&account, &id).await?.ok_or_else(|| {
@@ -182,7 +185,8 @@ struct NewImport {
 
 impl NewImport {
     fn check(request: ImportRequest) -> Result<Self, Refusal> {
-        let ImportRequest { kind, from, corrects, format, filename, size, options, metadata, webhook } = request;
+        let ImportRequest { kind, from, corrects, preset: _, format, filename, size, options, metadata, webhook } =
+            request;
         if from.is_some() && size.is_some() {
             let message = "`size` says how long a file is that is to be uploaded, and `from` names one that is stored: \
                            leave one of them out";

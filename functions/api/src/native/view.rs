@@ -44,6 +44,7 @@ pub(super) async fn shown(store: &Store, import: Import) -> Result<views::Import
         kind_version: Some(import.kind_version).filter(|version| *version > 0),
         format: import.format,
         options: import.options,
+        preset: import.preset.map(|preset| preset.to_string()),
         metadata: import.metadata,
         webhook: import.webhook.map(|webhook| webhook.to_string()),
         detected,

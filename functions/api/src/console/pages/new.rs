@@ -160,6 +160,7 @@ pub(super) fn body() -> Markup {
                             option value="clear" { "empty the field" }
                         }
                     }
+                    div { label for="preset" { "Remember as preset" } input #preset autocomplete="off" size="12"; }
                 }
                 div.actions {
                     button #check.primary type="button" { "Check all rows" }

@@ -1,0 +1,82 @@
+//! Presets: one item each under their account, and one beside them with their names, by which they are counted.
+
+use penstock_model::{AccountId, Preset, PresetName, limits};
+
+use crate::{
+    Backoff, Result, Store, StoreError,
+    change::Change,
+    dynamo::{Item, from_item, items, key, n, putting, s, set_of, updating},
+    names::Own,
+    table::{account_pk, preset_key, preset_names_key},
+};
+
+/// The set of the names of an account's presets.
+const NAMES: &str = "names";
+
+/// What became of a preset that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresetPut {
+    /// It is there, and was not before.
+    New,
+    /// It took the place of the one before.
+    Changed,
+    /// The account has as many presets as it may have; nothing is stored.
+    TooMany,
+}
+
+impl Store {
+    /// Stores a preset in place of the one of its name, if there is one. A repeat stores the same.
+    pub async fn put_preset(&self, account: &AccountId, preset: &Preset) -> Result<PresetPut> {
+        let is_there = self.preset(account, &preset.name).await?.is_some();
+        let mut item: Item = serde_dynamo::to_item(preset).map_err(StoreError::unreadable("a preset"))?;
+        item.extend(preset_key(account, &preset.name));
+        let named = self
+            .update_action(preset_names_key(account))
+            .update_expression("ADD #names :names")
+            .condition_expression("attribute_not_exists(#names) OR contains(#names, :name) OR size(#names) < :most")
+            .expression_attribute_names("#names", NAMES)
+            .expression_attribute_values(":names", set_of(&preset.name))
+            .expression_attribute_values(":name", s(preset.name.as_str()))
+            .expression_attribute_values(":most", n(limits::ACCOUNT_PRESETS));
+        let actions = vec![putting(self.put_action(item)), updating(named)];
+        let mut pause = Backoff::default();
+        loop {
+            let Some(reasons) = self.transact(actions.clone()).await? else {
+                return Ok(if is_there { PresetPut::Changed } else { PresetPut::New });
+            };
+            if reasons[1] == "ConditionalCheckFailed" {
+                return Ok(PresetPut::TooMany);
+            }
+            pause.wait("dynamodb:TransactWriteItems").await?;
+        }
+    }
+
+    /// The account's preset of this name, read consistently.
+    pub async fn preset(&self, account: &AccountId, name: &PresetName) -> Result<Option<Preset>> {
+        self.get_item("a preset", preset_key(account, name)).await
+    }
+
+    /// The account's presets by name, at most `limit` of them, behind the one of the name `after`.
+    pub async fn list_presets(
+        &self,
+        account: &AccountId,
+        after: Option<&PresetName>,
+        limit: usize,
+    ) -> Result<Vec<Preset>> {
+        let query = self.query(account_pk(account), Own::Preset.text());
+        let after = after.map(|name| key(account_pk(account), Own::Preset.named(name)));
+        let found = items(query.set_exclusive_start_key(after), Some(limit)).await?;
+        found.into_iter().map(|item| from_item("a preset", item)).collect()
+    }
+
+    /// Removes a preset; whether it was there. Its imports keep their options. A repeat finds it gone.
+    pub async fn delete_preset(&self, account: &AccountId, name: &PresetName) -> Result<bool> {
+        let gone = Change::of_existing().in_deletion(self.imports_table(), preset_key(account, name));
+        let unnamed = self
+            .update_action(preset_names_key(account))
+            .update_expression("DELETE #names :names")
+            .expression_attribute_names("#names", NAMES)
+            .expression_attribute_values(":names", set_of(name));
+        self.transact_unless_changed(vec![gone, updating(unnamed)]).await
+    }
+}

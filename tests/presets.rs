@@ -1,0 +1,171 @@
+//! Presets: what is kept under a name is what an import that names it has, but for what the import says itself.
+
+use penstock_client::{NewImport, NewKey, NewPreset};
+use penstock_model::{EmptyCells, ImportOptions, Mode, Scope, Status, limits};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{OTHER_TOKEN, Stack, TOKEN, http::send, refused, upload};
+
+const FILE: &[u8] = b"Artikel;Name;Marke;Preis\nA-1;Lampe;Acme;1,50\nA-2;Tisch;Acme;2,25\n";
+
+fn german() -> NewPreset {
+    let mapping = [("Artikel", "sku"), ("Name", "name"), ("Marke", "brand"), ("Preis", "cost")];
+    let mapping = mapping.map(|(column, field)| (column.to_owned(), field.to_owned())).into();
+    let reading = penstock_model::ReadOptions { decimal_char: Some(','), ..Default::default() };
+    let options = ImportOptions { delimiter: Some(';'), mapping, reading, ..ImportOptions::default() };
+    NewPreset { kind: "products".into(), options }
+}
+
+async fn ask(stack: &Stack, method: Method, path: &str, body: &Value) -> (u16, Value) {
+    let answer = send(stack.request(method, path).bearer_auth(TOKEN).body(body.to_string())).await;
+    (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_has_the_kind_and_the_options_of_its_preset() {
+    let stack = Stack::start().await;
+    let put = stack.client.put_preset("nightly", &german()).await.expect("put");
+    assert_eq!((put.name.as_str(), &put.options), ("nightly", &german().options));
+    assert_eq!(stack.client.preset("nightly").await.expect("there"), put);
+    let named = NewImport { preset: Some("nightly".into()), ..NewImport::default() };
+    let import = stack.import_as(named.clone(), FILE).await;
+    assert_eq!((import.status, import.rows.created, import.kind.as_str()), (Status::Completed, 2, "products"));
+    assert_eq!((import.preset.as_deref(), &import.options), (Some("nightly"), &put.options));
+    let record = stack.client.record("products", "A-1").await.expect("answers").expect("a record");
+    assert_eq!(record["fields"]["cost"], 1.5, "{record}");
+
+    // Put anew and deleted, it changes no import that there is; and there is none of it any more.
+    let awaits = stack.client.create(&named, None).await.expect("created");
+    let suppliers = NewPreset { kind: "suppliers".into(), ..NewPreset::default() };
+    stack.client.put_preset("nightly", &suppliers).await.expect("put");
+    stack.client.delete_preset("nightly").await.expect("deleted");
+    assert_eq!(upload(&awaits, FILE).await, 200);
+    let ended = stack.ended(&awaits.id).await;
+    assert_eq!((ended.status, ended.rows.unchanged, ended.preset.as_deref()), (Status::Completed, 2, Some("nightly")));
+    assert_eq!(refused(stack.client.create(&named, None).await), (422, "unknown_preset".to_owned()));
+    assert_eq!(refused(stack.client.delete_preset("nightly").await).0, 404);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_import_names_goes_before_its_preset_option_by_option() {
+    let stack = Stack::start().await;
+    let options =
+        json!({ "mode": "fill", "empty_cells": "clear", "delimiter": ";", "mapping": { "A": "sku", "B": "name" } });
+    let preset = json!({ "kind": "products", "options": options });
+    assert_eq!(ask(&stack, Method::PUT, "/v1/presets/p", &preset).await.0, 201);
+    let mapping = json!({ "C": "sku" });
+    for (said, wanted) in [
+        (json!({}), options.clone()),
+        (
+            json!({ "delimiter": "|" }),
+            json!({ "mode": "fill", "empty_cells": "clear", "delimiter": "|", "mapping": options["mapping"] }),
+        ),
+        (
+            json!({ "mapping": mapping }),
+            json!({ "mode": "fill", "empty_cells": "clear", "delimiter": ";", "mapping": mapping }),
+        ),
+        (
+            json!({ "mode": "upsert", "delimiter": null, "mapping": {} }),
+            json!({ "mode": "upsert", "empty_cells": "clear" }),
+        ),
+    ] {
+        let (status, import) =
+            ask(&stack, Method::POST, "/v1/imports", &json!({ "preset": "p", "options": said })).await;
+        assert_eq!(status, 201, "{import}");
+        let mut wanted = wanted;
+        wanted["dry_run"] = false.into();
+        assert_eq!(import["options"], wanted, "{said}");
+    }
+    // Its kind as well.
+    let (_, import) = ask(
+        &stack,
+        Method::POST,
+        "/v1/imports",
+        &json!({ "preset": "p", "kind": "catalog", "options": { "mapping": {} } }),
+    )
+    .await;
+    assert_eq!(import["kind"], "catalog");
+    // The client sends what is named, and leaves out what is not.
+    let new = NewImport { preset: Some("p".into()), ..NewImport::default() };
+    let kept = stack.client.create(&new, None).await.expect("created").options;
+    assert_eq!((kept.mode, kept.empty_cells), (Mode::Fill, EmptyCells::Clear));
+    let named = NewImport { named: ["mode"].into(), ..new };
+    let kept = stack.client.create(&named, None).await.expect("created").options;
+    assert_eq!((kept.mode, kept.empty_cells), (Mode::Upsert, EmptyCells::Clear));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presets_are_refused_that_no_import_could_have() {
+    let stack = Stack::start().await;
+    let name = |number: usize| format!("{number:0>1000}");
+    let many: Value = (0..limits::PRESET_BYTES / 1000 + 2).map(|number| (name(number), json!(""))).collect();
+    for (name, body, code) in [
+        ("p", json!({ "kind": "none" }), "unknown_kind"),
+        ("p", json!({ "kind": "products", "options": { "mapping": { "A": "none" } } }), "unknown_field"),
+        ("p", json!({ "kind": "products", "options": { "delimiter": "a" } }), "invalid_delimiter"),
+        ("p", json!({ "kind": "products", "options": { "mapping": many } }), "preset_too_large"),
+        ("P", json!({ "kind": "products" }), "invalid_preset_name"),
+    ] {
+        let (status, problem) = ask(&stack, Method::PUT, &format!("/v1/presets/{name}"), &body).await;
+        assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
+    }
+    let unknown = json!({ "kind": "products", "options": { "delimeter": ";" } });
+    let (status, problem) = ask(&stack, Method::PUT, "/v1/presets/p", &unknown).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("invalid_body")));
+
+    // A replace takes the right to delete records, for whoever puts the preset and for whoever names it.
+    let scopes = vec![Scope::ImportRead, Scope::ImportWrite];
+    let key = stack.client.create_key(&NewKey { scopes, ..NewKey::default() }).await.expect("a key");
+    let lesser = stack.client_of(&key.token.expect("a token"));
+    let options = ImportOptions { mode: Mode::Replace, ..ImportOptions::default() };
+    let replace = NewPreset { kind: "products".into(), options };
+    assert_eq!(refused(lesser.put_preset("mirror", &replace).await).0, 403);
+    stack.client.put_preset("mirror", &replace).await.expect("put");
+    let new = NewImport { preset: Some("mirror".into()), ..NewImport::default() };
+    assert_eq!(refused(lesser.create(&new, None).await).0, 403);
+    let named = NewImport { named: ["mode"].into(), ..new };
+    assert_eq!(lesser.create(&named, None).await.expect("an upsert").options.mode, Mode::Upsert);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_lists_its_own_and_has_so_many() {
+    let stack = Stack::start().await;
+    let preset = NewPreset { kind: "products".into(), ..NewPreset::default() };
+    for number in 0..limits::ACCOUNT_PRESETS {
+        stack.client.put_preset(&format!("p-{number:03}"), &preset).await.expect("put");
+    }
+    let one_more = stack.client.put_preset("q", &preset).await;
+    assert_eq!(refused(one_more), (409, "too_many_presets".to_owned()));
+    stack.client.put_preset("p-000", &preset).await.expect("put anew");
+    let (mut names, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = stack.client.presets(cursor.as_deref(), 90).await.expect("a page");
+        names.extend(page.presets.into_iter().map(|line| line.name));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(names.iter().cloned().eq((0..limits::ACCOUNT_PRESETS).map(|number| format!("p-{number:03}"))), "{names:?}");
+    stack.client.delete_preset("p-007").await.expect("deleted");
+    stack.client.put_preset("q", &preset).await.expect("there is room");
+    let other = stack.client_of(OTHER_TOKEN);
+    assert!(other.presets(None, 10).await.expect("a page").presets.is_empty());
+    assert_eq!(refused(other.preset("q").await).0, 404);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_gives_the_same_import_though_the_preset_is_gone() {
+    let stack = Stack::start().await;
+    stack.client.put_preset("nightly", &german()).await.expect("put");
+    let named = NewImport { preset: Some("nightly".into()), ..NewImport::default() };
+    let first = stack.client.create(&named, Some("k")).await.expect("created");
+    stack.client.delete_preset("nightly").await.expect("deleted");
+    assert_eq!(stack.client.create(&named, Some("k")).await.expect("repeated").id, first.id);
+    stack.stop().await;
+}
