@@ -225,7 +225,7 @@ def loaders(made, commit, packages):
 
 
 def measure(loader, made, clean, dirty, good, bad):
-    """Everything that the table says of a loader. `clean` holds `good`, `dirty` the same rows, of which `bad` are none of its keys."""
+    """Everything that the table says of a loader. `clean` holds `good`, `dirty` as many, of which `bad` are wrong."""
     found = {}
     rows = len(good)
 
@@ -248,6 +248,9 @@ def measure(loader, made, clean, dirty, good, bad):
         found["first"] = {"seconds": used["wall"], "peak": used["peak"] + store.peak(), **held(store, good)}
         used, output, errors = loader.run(made, command(clean))
         found["second"] = {"seconds": used["wall"], "written": loader.unwritten(output, errors), **held(store, good)}
+        for part in (found["first"], found["second"]):
+            if part["missing"] or part["more"]:
+                sys.exit(f"{loader.name} leaves a store that differs from the file: {part}")
 
     def killed(store, command):
         at = loader.killed(made, store, command(clean), rows)

@@ -188,7 +188,7 @@ def importing(args, list, measured, bad, moment):
             f"The same {args.import_rows:,} rows from the file to the store, one run each on {machine()}, {moment:%Y-%m-%d}. Penstock writes into its "
             "local cloud; boto3 and dlt write into the emulator of DynamoDB that the local cloud has in it, here in a process of its own; "
             "django-import-export writes into SQLite. Stores are in memory, but SQLite's, and the local cloud's in the run that is killed. Times hold "
-            "within this table: the machine did other work. Peak memory is that of all processes, the store's included, each at its own peak."
+            "within this table. Peak memory is that of all processes, the store's included, each at its own peak."
         ),
         "",
         "| loader | version | first run, s | peak MiB | second run, s | rows that it writes again | killed at half, gone on with: s | at its end "
@@ -215,7 +215,8 @@ def importing(args, list, measured, bad, moment):
     ]
     for loader in list:
         if said := measured[loader.name]["bad"]["said"]:
-            lines += [*prose(f"{loader.name} ends, at the first bad row that it meets, with `{said[0][:160]}`."), ""]
+            message = said[0][:160].replace("`", "'")
+            lines += [*prose(f"With bad rows {loader.name} ends with `{message}`."), ""]
     return "\n".join(lines)
 
 
