@@ -38,7 +38,7 @@ def cell(text):
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
-def main(rows, path):
+def main(rows, path, bad_fraction=BAD_FRACTION):
     rng = random.Random(SEED).random
     pick = lambda list: list[int(rng() * len(list))]
     words = lambda count: " ".join([pick(WORDS) for _ in range(count)])
@@ -71,7 +71,7 @@ def main(rows, path):
                 "sales_unit": pick(["Piece", "Box", "Pallet"]),
                 "base_units_per_sales_unit": str(1 + int(rng() * 48)),
             }
-            if rng() < BAD_FRACTION:
+            if rng() < bad_fraction:
                 kind, column, value = pick(FAULTS)
                 values[column] = value
                 bad.write(f"{row} {kind}\n")

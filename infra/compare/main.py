@@ -1,4 +1,5 @@
-"""Measures `penstock check` beside other programs that check the same rows; ./run makes what this needs and calls it.
+"""Measures `penstock check` beside other programs that check the same rows, and an import of them beside other ways to load them (imports.py);
+./run makes what this needs and calls it.
 
 Every program reads the same file and prints the numbers of the bad rows. They have to be the rows that the generator made bad, or this fails.
 Repeats are interleaved, so that a slow moment of the machine falls on all; of each measure the least and the median are told. Nothing here is
@@ -18,6 +19,7 @@ import sys
 import textwrap
 
 import generate
+import imports
 import plot
 
 HERE = pathlib.Path(__file__).parent
@@ -76,11 +78,16 @@ class Program:
         return statistics.median(used[measure] for used in self.measured)
 
 
+def versions():
+    """The commit of Penstock, and the version of each package from PyPI."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return commit, {line.split("==")[0]: line.split("==")[1].strip() for line in (HERE / "requirements.txt").open() if "==" in line}
+
+
 def programs(share):
     python, peers = str(MADE / "venv/bin/python"), HERE / "peers"
     penstock = str(ROOT / "target/release/penstock")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    packages = {line.split("==")[0]: line.split("==")[1].strip() for line in (HERE / "requirements.txt").open() if "==" in line}
+    commit, packages = versions()
     node = {name: version for name, version in json.load((peers / "node/package.json").open())["dependencies"].items()}
     check = lambda threads: lambda data, _: [penstock, "check", data, "--threads", threads, "--errors"]
     script = lambda name: lambda data, _: [python, str(peers / name), data]
@@ -167,13 +174,97 @@ def document(args, size, bad, list, moment):
     return "\n".join(lines)
 
 
+IMPORTING = "# What importing a file takes"
+
+
+def importing(args, list, measured, bad, moment):
+    """The table of the loaders."""
+    thousands = lambda number: f"{number:,}"
+    state = lambda found: f"{thousands(found['missing'])} missing, {thousands(found['more'])} too many"
+    lines = [
+        "#" + IMPORTING,
+        "",
+        *prose(
+            f"The same {args.import_rows:,} rows from the file to the store, one run each on {machine()}, {moment:%Y-%m-%d}. Penstock writes into its "
+            "local cloud; boto3 and dlt write into the emulator of DynamoDB that the local cloud has in it, here in a process of its own; "
+            "django-import-export writes into SQLite. Stores are in memory, but SQLite's, and the local cloud's in the run that is killed. Times hold "
+            "within this table. Peak memory is that of all processes, the store's included, each at its own peak."
+        ),
+        "",
+        "| loader | version | first run, s | peak MiB | second run, s | rows that it writes again | killed at half, gone on with: s | at its end "
+        f"| a file with {len(bad):,} bad rows | bad rows that it names |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: |",
+    ]
+    for loader in list:
+        found = measured[loader.name]
+        first, second, killed, dirty = (found[part] for part in ("first", "second", "killed", "bad"))
+        end = "ends with an error" if dirty["code"] == 1 else "ends"
+        lines.append(
+            f"| {loader.name} | {loader.version} | {first['seconds']:.1f} | {first['peak'] / 2**20:.0f} | {second['seconds']:.1f} | "
+            f"{thousands(second['written'])} | {killed['seconds']:.1f} | {state(killed)} | {end}: {state(dirty)} | {thousands(dirty['named'])} |"
+        )
+    lines += [
+        "",
+        *prose(
+            "Every first and second run ended with each row in the store once. *Killed*: SIGKILL to the loader once half the rows were written, for "
+            "Penstock to the whole local cloud. Then its user starts it again, and sends the file again, but for Penstock, which goes on by itself. "
+            "*Missing* are good rows that the store does not hold then, *too many* bad rows that it does, or rows twice. A key is a record's name "
+            "in every store, so that none holds a row twice."
+        ),
+        "",
+    ]
+    for loader in list:
+        if said := measured[loader.name]["bad"]["said"]:
+            message = said[0][:160].replace("`", "'")
+            lines += [*prose(f"With bad rows {loader.name} ends with `{message}`."), ""]
+    return "\n".join(lines)
+
+
+def parts(path):
+    """What the document holds of the checks, and of the imports."""
+    checks, heading, imported = path.read_text().partition(f"\n#{IMPORTING}\n") if path.exists() else ("", "", "")
+    return checks, f"#{IMPORTING}\n{imported}" if heading else ""
+
+
+def put(path, checks, imported):
+    path.write_text("\n".join(part for part in (checks, imported) if part))
+
+
+def measure_imports(args):
+    clean, dirty = (MADE / f"imports-{args.import_rows}-{part}.csv" for part in ("clean", "dirty"))
+    generate.main(args.import_rows, str(clean), 0.0)
+    generate.main(args.import_rows, str(dirty))
+    good = {f"SKU-{row:08d}" for row in range(1, args.import_rows + 1)}
+    bad = {f"SKU-{int(row):08d}" for row, _ in csv.reader(open(f"{dirty}.bad"), delimiter=" ")}
+    list, measured = imports.loaders(MADE, *versions()), {}
+    for loader in list:
+        measured[loader.name] = imports.measure(loader, MADE, clean, dirty, good, bad)
+        print(f"{loader.name}: {json.dumps(measured[loader.name])}", flush=True)
+    path = args.out / "RESULTS.md"
+    put(path, parts(path)[0], importing(args, list, measured, bad, datetime.datetime.now(datetime.timezone.utc)))
+    for file in (clean, dirty):
+        file.unlink()
+        pathlib.Path(f"{file}.bad").unlink()
+    print(f"written: {path}")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="infra/compare/run", description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the data (default 1,000,000)")
     parser.add_argument("--repeats", type=int, default=3, help="times that each program is run (default 3)")
     parser.add_argument("--share", type=float, default=1.0, help="the part of the rows that the slowest program is given; its times are scaled (default 1)")
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="the folder for the documents (default infra/compare)")
+    parser.add_argument("--import-rows", type=int, default=1_000_000, help="rows that each loader is given (default 1,000,000)")
+    parser.add_argument("--only", choices=("checks", "imports"), help="measures these alone; the document's other part stays as it is")
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.only != "imports":
+        measure_checks(args)
+    if args.only != "checks":
+        measure_imports(args)
+
+
+def measure_checks(args):
     data = MADE / f"products-{args.rows}.csv"
     generate.main(args.rows, str(data))
     bad = [(int(row), kind) for row, kind in csv.reader(open(f"{data}.bad"), delimiter=" ")]
@@ -185,8 +276,8 @@ def main():
             used = program.measured[-1]
             print(f"{repeat + 1}/{args.repeats} {program.name}: {used['cpu']:.2f} s CPU, {used['wall']:.2f} s, {used['peak'] / 2**20:.0f} MiB", flush=True)
     moment = datetime.datetime.now(datetime.timezone.utc)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "RESULTS.md").write_text(document(args, size, bad, list, moment))
+    path = args.out / "RESULTS.md"
+    put(path, document(args, size, bad, list, moment), parts(path)[1])
     bars = [(program.name, program.least("cpu"), max(used["peak"] for used in program.measured) / 2**20) for program in list]
     title = f"Checking {args.rows:,} rows ({size / 1e6:.0f} MB), {moment:%Y-%m-%d}"
     (args.out / "results.svg").write_text(plot.bars(title, bars))
