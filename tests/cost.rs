@@ -59,7 +59,7 @@ fn what_imports_use_is_counted_on_the_wire_and_paid_for() {
         assert!(run["dollars_per_million"]["logs"].as_f64() > Some(0.0), "{name}");
         let dollars = run["dollars_per_million"].as_object().expect("dollars");
         let all: f64 = dollars.values().filter_map(Value::as_f64).sum();
-        assert!(text.contains(&format!("| {all:.2} |")), "{name}: {all} is not in\n{text}");
+        assert!(text.contains(&format!("| {all:.4} |")), "{name}: {all} is not in\n{text}");
         let paid_for_writes = dollars["dynamodb_writes"].as_f64().expect("a number");
         let units = sum(run, "write_units", &[("service", "dynamodb")]);
         assert!((paid_for_writes - units / rows * 0.625).abs() < 1e-9, "{name}: {paid_for_writes} for {units}");

@@ -274,9 +274,10 @@ pub(crate) async fn run(args: CostArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(cloud.url(), &key.token())?;
     let bench = Bench { cloud: &cloud, client, table: &table, rows: args.rows };
     let measure = async {
+        // Before there is anything to sweep.
+        let idle = idle::month(&bench).await?;
         let (runs, catalogue) = runs(&bench).await?;
         let asked = asked::requests(&bench, &key.token()).await?;
-        let idle = idle::month(&bench).await?;
         anyhow::Ok((runs, catalogue, asked, idle))
     };
     let counted = tokio::select! {
@@ -553,7 +554,7 @@ fn report(table: &Table, measured: &Measured<'_>) -> anyhow::Result<String> {
             dollars;
         let cells = [dynamodb_writes, dynamodb_reads, sqs, s3, lambda_requests, lambda_compute, logs, step_functions];
         let cells: Vec<String> = cells.into_iter().map(|dollars| format!("{dollars:.4}")).collect();
-        writeln!(text, "| {name} | {} | {:.2} |", cells.join(" | "), dollars.total())?;
+        writeln!(text, "| {name} | {} | {:.4} |", cells.join(" | "), dollars.total())?;
     }
     writeln!(
         text,

@@ -77,13 +77,13 @@ impl Month {
     }
 }
 
-/// Counts sweeps that find nothing, on a cloud on which all work is done.
+/// Counts sweeps that find nothing, on a cloud into which nothing has been imported.
 ///
 /// # Errors
 /// A sweep fails.
 pub(super) async fn month(bench: &Bench<'_>) -> anyhow::Result<Month> {
     let sweep = async || bench.cloud.sweep_now().await.map_err(|error| anyhow::anyhow!("a sweep failed: {error:?}"));
-    // What is due by now is dealt with, and the function has started.
+    // So that the function has started.
     sweep().await?;
     bench.cloud.idle().await;
     let before = bench.used();
