@@ -110,7 +110,7 @@ impl Schedule {
 }
 
 /// A file that comes each night, in which little has changed; now and then in the order of another night, or with a row
-/// less.
+/// less, or as a replace.
 fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
     let say = |rng: &mut Rng, key: u64| {
         let (description, cost) = (*rng.pick(&["red", "", "green"]), *rng.pick(&["1", "2.50", ""]));
@@ -130,10 +130,12 @@ fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
             rows.reverse();
         }
         let file = format!("sku,name,brand,description,cost,active\n{}", rows.concat()).into_bytes();
-        let options = ImportOptions { empty_cells, ..ImportOptions::default() };
+        let mode = if rng.once_in(2) { Mode::Replace } else { Mode::Upsert };
+        let most_removed_percent = (mode == Mode::Replace).then_some(100);
+        let options = ImportOptions { mode, most_removed_percent, empty_cells, ..ImportOptions::default() };
         vec![Planned { account: "1", file, options, cancelled: false, from: None, corrects: None, reviewed: false }]
     };
-    (0..3).map(|_| night(rng)).collect()
+    (0..4).map(|_| night(rng)).collect()
 }
 
 /// Has some imports read the upload of an earlier one, and some correct one.
@@ -384,7 +386,7 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
         let mut in_order: Vec<&Ended<'_>> = ended.iter().filter(|e| e.planned.account == account).collect();
         in_order.sort_by_key(|e| e.order);
         let mut catalogue = Catalogue::new();
-        let mut created = 0;
+        let (mut created, mut removed) = (0, 0);
         for ended in &in_order {
             let Ended { planned, import, begun, .. } = ended;
             let rules = Rules { mode: planned.options.mode, empty_cells: planned.options.empty_cells };
@@ -400,6 +402,18 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
                 continue;
             }
             created += rows.created;
+            if planned.options.mode == Mode::Replace {
+                // It overlaps no other, and each of its rows is good.
+                let mut named = Catalogue::new();
+                reference::upsert(&planned.file, &mut named);
+                let before = catalogue.len();
+                catalogue.retain(|key, _| named.contains_key(key));
+                let goes = (before - catalogue.len()) as u64;
+                removed += goes;
+                if import.removed != goes {
+                    deviates(format!("{} removed {} records, not {goes}", import.id, import.removed));
+                }
+            }
             let whole = begun.len() as u64 == all.total;
             let status = match import.status {
                 Status::Cancelled => planned.cancelled,
@@ -442,8 +456,11 @@ async fn check(stack: &Stack, ended: &[Ended<'_>]) -> Vec<String> {
                 deviates(format!("{} counted {rows:?}; expected {expected:?}", import.id));
             }
         }
-        if created != catalogue.len() as u64 {
-            deviates(format!("account {account}: {created} rows created {} records", catalogue.len()));
+        if created != catalogue.len() as u64 + removed {
+            deviates(format!(
+                "account {account}: {created} rows created {} records, and {removed} were removed",
+                catalogue.len()
+            ));
         }
         let skus = files::keys(KEYS);
         let stored: BTreeMap<String, BTreeMap<String, String>> = stack

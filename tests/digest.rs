@@ -108,12 +108,32 @@ async fn other_modes_and_dry_runs_drop_nothing_and_a_dry_run_leaves_the_digest()
     let failed = stack.used(ImportOptions::default(), b"a\n1\n").await.0;
     assert_eq!(failed.status, Status::Failed);
     assert_eq!(plain_reads(&stack, "1").await, 0, "an import that has begun no row leaves it as well");
-    for mode in [Mode::Create, Mode::Fill, Mode::Replace] {
+    for mode in [Mode::Create, Mode::Fill] {
         let options = ImportOptions { mode, ..ImportOptions::default() };
         assert_eq!(reads(&stack, options, &file).await.1, ROWS, "{mode:?}");
         assert_eq!(plain_reads(&stack, "1").await, ROWS, "behind {mode:?} it holds no more");
         assert_eq!(plain_reads(&stack, "1").await, 0);
     }
+    stack.stop().await;
+}
+
+/// A replace all of whose rows are dropped, also behind another one: what it does not name goes, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replace_that_says_it_again_reads_no_record_for_its_rows_and_removes_what_it_does_not_name() {
+    let stack = Stack::counted().await;
+    plain_reads(&stack, "1").await;
+    let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(100), ..ImportOptions::default() };
+    let left = async || stack.records("1", &skus(ROWS)).await.len() as u64;
+    for (from, removed) in [(0, 0), (5, 5), (5, 0), (8, 3)] {
+        let rows = ROWS - from;
+        let (import, read) = reads(&stack, replace.clone(), &files::plain(from, rows, "1")).await;
+        assert_eq!((import.status, import.rows.unchanged, import.removed), (Status::Completed, rows, removed));
+        // Each record that goes is read once more by its key.
+        assert_eq!((read, left().await), (removed, rows), "from {from}");
+    }
+    // What went is made again, and what stayed was said last by the replace.
+    let (import, read) = reads(&stack, ImportOptions::default(), &files::plain(0, ROWS, "1")).await;
+    assert_eq!((import.rows.created, import.rows.unchanged, read), (8, ROWS - 8, 8));
     stack.stop().await;
 }
 
@@ -373,17 +393,21 @@ async fn a_splitter_that_goes_on_elsewhere_makes_no_digest() {
     is_needed(Condition::DigestWhole, gone_on_elsewhere).await;
 }
 
-/// Between two times of a file a replace removes records.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replace_drops_nothing_and_leaves_no_digest() {
-    let stack = stack_without(None).await;
+/// A replace removes records, and the file that made them comes again.
+async fn removed_in_between(without: Option<Condition>) -> Vec<String> {
+    let stack = stack_without(without).await;
     stack.import(&files::plain(0, ROWS, "1")).await;
     let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(100), ..ImportOptions::default() };
     assert_eq!(stack.import_with(&files::plain(10, ROWS - 10, "1"), replace).await.removed, 10);
-    let again = stack.import(&files::plain(0, ROWS, "1")).await;
-    assert_eq!((again.rows.created, again.rows.unchanged), (10, ROWS - 10));
-    assert_eq!(costs(&stack, Some("1")).await, [""; 0]);
+    stack.import(&files::plain(0, ROWS, "1")).await;
+    let deviations = costs(&stack, Some("1")).await;
     stack.stop().await;
+    deviations
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_behind_a_replace_has_what_its_file_names() {
+    is_needed(Condition::DigestNamed, removed_in_between).await;
 }
 
 /// An import is cancelled when its file has been split and none of its rows has been applied; then the file comes

@@ -1,6 +1,8 @@
 //! Fates, tallies, ends and errors.
 
-use penstock_model::{Begin, Block, Halt, Import, QueueName, RowError, RowRange, Rows, Status, Tally, Verdict, limits};
+use penstock_model::{
+    Begin, Block, Halt, Import, QueueName, RowError, RowRange, Rows, Settlement, Status, Tally, Verdict, limits,
+};
 use penstock_store::{
     Store,
     accept::Step,
@@ -122,17 +124,23 @@ pub(crate) async fn an_import_ends_once_with_the_sums_of_its_blocks(bench: Bench
     let Bench { store, account, .. } = &bench;
     let import = half_done(&bench, 3).await;
     store.size_block(&import, 0, 2).await.expect("answers");
-    assert_eq!(store.set_total(&import, 20, None).await.expect("answers"), Step::Made);
     let running = store.settle(account, &import.id).await.expect("answers").expect("the import is there");
     assert_eq!(running.status, Status::Processing);
     assert_eq!(store.rows(&running).await.expect("answers").processed, 10);
     let full = store.tally(&job(&import), 1, &tally(10, 0)).await.expect("answers").expect("the block is there");
     assert!(full.is_full());
-    at_once(4, |_| {
+    // Its total, and the sums of its last block four times: whoever is last settles it, and nobody else.
+    let changed = at_once(5, |at| {
         let (store, import, full) = (store.clone(), import.clone(), full.clone());
-        async move { store.note(&import, 0, &full).await.expect("answers") }
+        async move {
+            let changed =
+                if at == 0 { store.set_total(&import, 20, None).await } else { store.note(&import, 0, &full).await };
+            changed.expect("answers")
+        }
     })
     .await;
+    let last = changed.iter().flatten().filter(|now| now.settle() != Settlement::Wait);
+    assert_eq!((changed.iter().flatten().count(), last.count()), (2, 1));
     let noted = bench.now(&import).await;
     assert_eq!((noted.noted_tally, &noted.noted_blocks[..]), (tally(17, 3), &[0][..]));
     store.note_full_blocks(&noted).await.expect("answers");

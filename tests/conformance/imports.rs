@@ -173,9 +173,9 @@ pub(crate) async fn a_checkpoint_moves_once(bench: Bench) {
     assert_eq!(store.checkpoint(&import, Checkpoint::START, to(4)).await.expect("answers"), Step::Overtaken);
     assert_eq!(bench.now(&import).await.checkpoint, to(3));
     assert_eq!(store.checkpoint(&import, to(3), to(5)).await.expect("answers"), Step::Made);
-    assert_eq!(store.set_total(&import, 50, None).await.expect("answers"), Step::Made);
-    assert_eq!(store.set_total(&import, 50, None).await.expect("answers"), Step::Made, "a repeat");
-    assert_eq!(store.set_total(&import, 51, None).await.expect("answers"), Step::Overtaken, "another total");
+    assert!(store.set_total(&import, 50, None).await.expect("answers").is_some());
+    assert!(store.set_total(&import, 50, None).await.expect("answers").is_some(), "a repeat");
+    assert!(store.set_total(&import, 51, None).await.expect("answers").is_none(), "another total");
     assert_eq!(store.checkpoint(&import, to(5), to(6)).await.expect("answers"), Step::Overtaken, "it has been split");
     assert_eq!(
         store.checkpoint(&bench.import(), to(5), to(6)).await.expect("answers"),
@@ -195,7 +195,7 @@ pub(crate) async fn an_order_to_end_stops_the_splitter(bench: Bench) {
     let now = bench.now(&import).await;
     assert_eq!((now.status, now.halt), (Status::Processing, Some(order(Status::Cancelled))), "the first order counts");
     assert_eq!(store.open_block(&import, 0).await.expect("answers"), Step::Overtaken);
-    assert_eq!(store.set_total(&import, 5, None).await.expect("answers"), Step::Overtaken);
+    assert!(store.set_total(&import, 5, None).await.expect("answers").is_none());
     let to = Checkpoint { chunk: 1, ..Checkpoint::START };
     assert_eq!(store.checkpoint(&import, Checkpoint::START, to).await.expect("answers"), Step::Overtaken);
 }

@@ -1,7 +1,7 @@
 //! What the removal of a replace asks of the table, beside what its rows ask as an upsert of the same file.
 
 use penstock_local::Usage;
-use penstock_model::Status;
+use penstock_model::{ImportOptions, Status};
 
 use super::{
     file_of, replace, skus,
@@ -17,9 +17,9 @@ async fn a_removal_reads_the_kind_once_and_writes_what_goes() {
     let stack = Stack::counted().await;
     stack.import(&file_of(&skus(0..RECORDS))).await;
     let file = file_of(&skus(REMOVED..RECORDS));
-    // One that reads every record, as a replace does.
+    // Both read every record.
     let (_, upsert) = stack.used(force(), &file).await;
-    let (replaced, replace) = stack.used(replace(20), &file).await;
+    let (replaced, replace) = stack.used(ImportOptions { force: true, ..replace(20) }, &file).await;
     assert_eq!((replaced.status, replaced.removed), (Status::Completed, REMOVED));
     let of = |usage: &Usage, name: &str| usage.total(|operation| operation.name == name);
     // One query for each shard: none of them has more than a page.

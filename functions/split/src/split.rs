@@ -18,7 +18,7 @@ use penstock_engine::{
 };
 use penstock_model::{
     AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Dropped, Failure, Halt, Import, ImportId, Job, Layout,
-    Mode, Order, Repeats, Stage, StoredObject,
+    Mode, Order, Repeats, Settlement, Stage, StoredObject,
     digest::{Built, Source},
     limits::{DIGEST_CHUNK_SECONDS, DIGEST_TRIES, MESSAGE_BYTES, SPLIT_TRIES},
 };
@@ -234,9 +234,12 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     sender.send().await?;
     let (chunks, rows, dropped) = (sender.next.chunk, reading.rows(), sender.dropped);
     let digest = sender.write_digest().await;
-    finish(store, &import, chunks, rows, digest.as_ref()).await?;
+    let split = finish(store, &import, chunks, rows, digest.as_ref()).await?;
     info!(import.id = %import.id, chunks, rows, dropped, "the file is split");
-    store.settle(&import.account, &import.id).await?;
+    // Where a block is still to be noted, whoever notes the last one settles it.
+    if split.settle() != Settlement::Wait {
+        store.settle(&import.account, &import.id).await?;
+    }
     Ok(())
 }
 
@@ -330,15 +333,12 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Whether rows of the file may be dropped, or what they say is kept for the next one: those of an upsert. A file
-    /// whose splits have begun here before and were never heard of again may have a row that ends the program: then
-    /// rows are not read.
+    /// Whether rows of the file may be dropped, or what they say is kept for the next one: those of an upsert or of a
+    /// replace, whose removal asks the file what it names. A file whose splits have begun here before and were never
+    /// heard of again may have a row that ends the program: then rows are not read.
     fn goes_by_digest(&self, plan: &Plan) -> bool {
-        let Import { options, .. } = self.import;
-        options.mode == Mode::Upsert
-            && options.writes()
-            && plan.kind().keeps_digest()
-            && self.import.splits_begun_here() <= DIGEST_TRIES
+        let is_upsert = self.job.options.mode == Mode::Upsert && self.job.options.writes();
+        is_upsert && plan.kind().keeps_digest() && self.import.splits_begun_here() <= DIGEST_TRIES
     }
 
     /// What was said before the file: by the digest of its source, unless its owner wants every row applied.
@@ -414,9 +414,15 @@ fn made(step: Step) -> Result<(), Stop> {
     }
 }
 
-/// The file has ended: the last block gets its size, the import its total. Either may have been what the end was
-/// waiting for.
-async fn finish(store: &Store, import: &Import, chunks: u32, total: u64, digest: Option<&Built>) -> Result<(), Stop> {
+/// The file has ended: the last block gets its size, the import its total; the import as it is then. Either may have
+/// been what the end was waiting for.
+async fn finish(
+    store: &Store,
+    import: &Import,
+    chunks: u32,
+    total: u64,
+    digest: Option<&Built>,
+) -> Result<Import, Stop> {
     let Chunking { per_block, .. } = import.chunking;
     if !chunks.is_multiple_of(per_block) {
         let last = import.chunking.block_of(chunks);
@@ -425,5 +431,5 @@ async fn finish(store: &Store, import: &Import, chunks: u32, total: u64, digest:
             store.note(import, last, &block).await?;
         }
     }
-    made(store.set_total(import, total, digest).await?)
+    store.set_total(import, total, digest).await?.ok_or(Stop::Overtaken)
 }

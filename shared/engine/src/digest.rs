@@ -293,10 +293,13 @@ impl Said {
     }
 
     /// The digest behind the file, as the object that the splitter of this import writes: in pieces of some hundred KB,
-    /// which are made one at a time. Nothing of a map of keys alone.
-    pub fn into_object(self, import: &ImportId) -> Option<impl Iterator<Item = Vec<u8>> + use<>> {
+    /// which are made one at a time. `named_alone` leaves out what the file does not name. Nothing of a map of keys
+    /// alone.
+    pub fn into_object(self, import: &ImportId, named_alone: bool) -> Option<impl Iterator<Item = Vec<u8>> + use<>> {
         let RowHasher { key, .. } = self.rows?;
-        let count: usize = self.entries.parts.iter().map(HashMap::len).sum();
+        let is_kept = move |entry: &u64| !named_alone || entry & NAMED != 0;
+        let count: usize =
+            self.entries.parts.iter().map(|part| part.values().filter(|entry| is_kept(entry)).count()).sum();
         let id = import.as_str().as_bytes();
         let mut head = MAGIC.to_vec();
         head.push(u8::try_from(id.len()).expect("an import's id is short"));
@@ -305,7 +308,7 @@ impl Said {
         head.extend_from_slice(&(count as u64).to_le_bytes());
         let entries = self.entries.parts.into_iter().map(move |part| {
             let mut piece = Vec::with_capacity(part.len() * 16);
-            for (key, entry) in part {
+            for (key, entry) in part.into_iter().filter(|(_, entry)| is_kept(entry)) {
                 piece.extend_from_slice(&key.to_le_bytes());
                 piece.extend_from_slice(&(entry & !NAMED).to_le_bytes());
             }

@@ -4,7 +4,7 @@
 //! are dropped one and all. Each step finds what was done before, so that whoever comes second carries on.
 
 use penstock_engine::rows;
-use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Tally, limits};
+use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Settlement, Tally, limits};
 use penstock_store::{Result, Store, errors::Extent};
 use tracing::info;
 
@@ -156,8 +156,12 @@ pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block)
     } else if block.is_full()
         && let Some(import) = store.import(&job.account, &job.import).await?
     {
-        store.note(&import, job.chunking.block_of(chunk.index), block).await?;
-        settle(store, job).await?;
+        // Whoever makes the last of the changes that the end waits for settles it, and nobody else: each order to
+        // remove reads the file once more. Who finds the block noted may come again because the one who did died.
+        let noted = store.note(&import, job.chunking.block_of(chunk.index), block).await?;
+        if noted.is_none_or(|now| now.settle() != Settlement::Wait) {
+            settle(store, job).await?;
+        }
     }
     // Rows beyond those that the threshold looks at change nothing about it.
     if job.options.abort.is_none_or(|abort| chunk.first_row > abort.rows) {

@@ -273,35 +273,45 @@ impl Store {
     }
 
     /// Ends splitting: the file has `total` data rows, and the blocks that exist are all of them. Where the splitter
-    /// has written a digest, that is noted with it.
+    /// has written a digest, that is noted with it. Gives the import as this leaves it, so that of those who total it
+    /// and note its blocks one alone finds it accounted for; `None` where this splitter was overtaken.
     ///
     /// A repeat writes the same. An import that is to end early keeps what it has, and so does one that has a total: of
     /// two splitters the digest of the first is noted, if that has one.
-    pub async fn set_total(&self, import: &Import, total: u64, digest: Option<&Built>) -> Result<Step> {
+    pub async fn set_total(&self, import: &Import, total: u64, digest: Option<&Built>) -> Result<Option<Import>> {
         let change = Change::by(import, &Transition::Split { total }, self.now_ms())?;
         let change = match digest {
             Some(built) => change.set("digest", value("a digest", built)?),
             None => change,
         };
-        let step = self.step(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
+        let now = self.step_to(import, change, |now| now.halt.is_none() && now.total == Some(total)).await?;
         crash::point("split.total");
-        Ok(step)
+        Ok(now)
     }
 
     /// Makes a splitter's change of its import. Where its condition is not met, `is_done` decides from the import as it
     /// is now whether the change had been made before: the client retried a call that had had its effect, or another
     /// splitter made the same change. Either way this splitter may continue.
     async fn step(&self, import: &Import, change: Change, is_done: impl FnOnce(&Import) -> bool) -> Result<Step> {
+        let now = self.step_to(import, change, is_done).await?;
+        Ok(now.map_or(Step::Overtaken, |_| Step::Made))
+    }
+
+    /// As [`Store::step`]; the import as it is then, or `None` if this splitter was overtaken.
+    async fn step_to(
+        &self,
+        import: &Import,
+        change: Change,
+        is_done: impl FnOnce(&Import) -> bool,
+    ) -> Result<Option<Import>> {
         let update = change
             .in_update(self.update(import_key(&import.account, &import.id)))
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(match send(update).await? {
-            Updated::Made(_) => Step::Made,
-            Updated::Unmet(item) if item.is_empty() => Step::Overtaken,
-            Updated::Unmet(item) => match is_done(&from_item("an import", item)?) {
-                true => Step::Made,
-                false => Step::Overtaken,
-            },
+            Updated::Made(item) => Some(from_item("an import", item)?),
+            Updated::Unmet(item) if item.is_empty() => None,
+            Updated::Unmet(item) => Some(from_item("an import", item)?).filter(is_done),
         })
     }
 }

@@ -68,6 +68,8 @@ pub enum Condition {
     DigestHoles,
     /// [`Conditions::digest_whole`].
     DigestWhole,
+    /// [`Conditions::digest_named`].
+    DigestNamed,
     /// [`Conditions::digest_status`].
     DigestStatus,
     /// [`Conditions::digest_failed`].
@@ -83,7 +85,7 @@ pub enum Condition {
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoOlderRunning,
         Self::First,
         Self::Newest,
@@ -112,6 +114,7 @@ impl Condition {
         Self::DigestCleared,
         Self::DigestHoles,
         Self::DigestWhole,
+        Self::DigestNamed,
         Self::DigestStatus,
         Self::DigestFailed,
         Self::DigestNext,
@@ -150,6 +153,7 @@ impl Condition {
             Self::DigestCleared => "digest_cleared",
             Self::DigestHoles => "digest_holes",
             Self::DigestWhole => "digest_whole",
+            Self::DigestNamed => "digest_named",
             Self::DigestStatus => "digest_status",
             Self::DigestFailed => "digest_failed",
             Self::DigestNext => "digest_next",
@@ -222,6 +226,8 @@ pub struct Conditions {
     pub digest_holes: bool,
     /// A splitter that goes on elsewhere than at the start of a file has no digest, and makes none.
     pub digest_whole: bool,
+    /// The digest behind a replace has what its file names, and nothing else.
+    pub digest_named: bool,
     /// An import that is cancelled or fails leaves no digest.
     pub digest_status: bool,
     /// An import leaves no digest if more rows have failed than its splitter saw rejected.
@@ -265,6 +271,7 @@ impl Conditions {
         digest_cleared: true,
         digest_holes: true,
         digest_whole: true,
+        digest_named: true,
         digest_status: true,
         digest_failed: true,
         digest_next: true,
@@ -316,6 +323,7 @@ impl Conditions {
             Condition::DigestCleared => &mut conditions.digest_cleared,
             Condition::DigestHoles => &mut conditions.digest_holes,
             Condition::DigestWhole => &mut conditions.digest_whole,
+            Condition::DigestNamed => &mut conditions.digest_named,
             Condition::DigestStatus => &mut conditions.digest_status,
             Condition::DigestFailed => &mut conditions.digest_failed,
             Condition::DigestNext => &mut conditions.digest_next,

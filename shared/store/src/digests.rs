@@ -86,7 +86,8 @@ impl Store {
     /// takes the place of the one that there is. A repeat writes the same entries.
     pub async fn write_digest(&self, import: &Import, source: &Source, said: Said) -> Option<Built> {
         let rejected = said.rejected();
-        let mut pieces = said.into_object(&import.id)?;
+        let named_alone = import.is_replace() && self.conditions().digest_named;
+        let mut pieces = said.into_object(&import.id, named_alone)?;
         let (bucket, key) = (self.settings().results_bucket.clone(), key(import, source));
         let mut writer = ObjectWriter::new(self, Target { bucket, key, content_type: None, once: false });
         let written = async {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::Mutex};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use penstock_model::{
     AccountId, Actor, Block, Halt, Import, ImportId, Order, Rows, Settlement, Stage, Tally, Transition,
     limits::REQUEST_BLOCKS,
@@ -14,7 +14,7 @@ use crate::{
     accept::KindOrder,
     change::Change,
     crash,
-    dynamo::{is_made, n, set_of, value},
+    dynamo::{Updated, from_item, is_made, n, send, set_of, value},
     quota::IMPORTS,
     table::import_key,
 };
@@ -74,8 +74,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Notes a full block's sums in the import, once: a repeat changes nothing.
-    pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<()> {
+    /// Notes a full block's sums in the import, once, and gives the import as this leaves it: of those who note its
+    /// blocks and total it one alone finds it accounted for. A repeat changes nothing, and gives nothing.
+    pub async fn note(&self, import: &Import, number: u32, block: &Block) -> Result<Option<Import>> {
         debug_assert!(block.is_full());
         let sums: [u64; 7] = block.sum().into();
         let now = self.now_ms();
@@ -92,9 +93,13 @@ impl Store {
                 .set_to(format!("noted_tally[{at}] = noted_tally[{at}] + :sum{at}"))
                 .value(format!("sum{at}"), n(sum));
         }
-        is_made(change.in_update(self.update(import_key(&import.account, &import.id)))).await?;
+        let update = change.in_update(self.update(import_key(&import.account, &import.id)));
+        let noted = match send(update.return_values(ReturnValue::AllNew)).await? {
+            Updated::Made(item) => Some(from_item("an import", item)?),
+            Updated::Unmet(_) => None,
+        };
         crash::point("validate.noted");
-        Ok(())
+        Ok(noted)
     }
 
     /// Orders an import to end early, unless it has been ordered to or has ended.

@@ -64,7 +64,7 @@ fn repeats(kind: &str, grammar: Grammar, columns: &[&str], room: usize, chunks: 
     let looks = looks(&mut said, &job(kind, grammar, &columns, EmptyCells::Keep), chunks);
     // Whatever members rows have, none is known any more for the next chunk.
     assert_eq!(said.plan.for_next().kind().fields().len(), plan.kind().fields().len());
-    assert!(looks.iter().all(|look| look.dropped.is_empty()) && said.into_object(&id(1)).is_none());
+    assert!(looks.iter().all(|look| look.dropped.is_empty()) && said.into_object(&id(1), false).is_none());
     looks.into_iter().map(|look| look.repeats).collect()
 }
 
@@ -129,13 +129,13 @@ impl Files {
 
     /// The rows of the next file that are dropped, by their numbers.
     fn next(&mut self, chunks: &[&str]) -> Vec<u64> {
-        self.next_with(chunks, &[])
+        self.next_with(chunks, &[], false)
     }
 
-    fn next_with(&mut self, chunks: &[&str], holes: &[u64]) -> Vec<u64> {
+    fn next_with(&mut self, chunks: &[&str], holes: &[u64], named_alone: bool) -> Vec<u64> {
         let mut said = Said::rows(&self.plan, self.recalled.take(), [9; 16], self.rules);
         let looks = looks(&mut said, &self.job, chunks);
-        let object: Vec<u8> = said.into_object(&id(1)).expect("rows").flatten().collect();
+        let object: Vec<u8> = said.into_object(&id(1), named_alone).expect("rows").flatten().collect();
         self.recalled = Some(read(&id(1), &object, 7, holes).expect("a digest"));
         let (mut dropped, mut first) = (Vec::new(), 1);
         for (look, rows) in looks.iter().zip(chunks) {
@@ -169,12 +169,16 @@ fn rows_are_dropped_that_say_again_what_was_said_last_however_they_are_written()
 #[test]
 fn what_no_file_may_say_again_is_not_dropped() {
     let first = "1,x,1,\n2,x,1,\n";
-    for (holes, second, dropped) in [(vec![], "2,x,1,\n", vec![1]), (vec![key_hash("1")], first, vec![2])] {
+    for (holes, named_alone, second, dropped) in [
+        (vec![], false, "2,x,1,\n", vec![1]),
+        (vec![], true, "2,x,1,\n", vec![]),
+        (vec![key_hash("1")], false, first, vec![2]),
+    ] {
         let mut files = Files::new(Grammar::CSV, &["k", "a", "b", "c"], Rules::ALL);
         files.next(&[first]);
         // A file that names the first record alone, behind which a record may have been deleted.
-        files.next_with(&["1,x,1,\n"], &holes);
-        assert_eq!(files.next(&[second]), dropped, "{holes:?}");
+        files.next_with(&["1,x,1,\n"], &holes, named_alone);
+        assert_eq!(files.next(&[second]), dropped, "{holes:?} {named_alone}");
     }
 }
 
@@ -226,7 +230,7 @@ fn an_object_that_is_damaged_or_another_one_is_none() {
     let mut files = Files::new(Grammar::CSV, &["k", "a"], Rules::ALL);
     let mut said = Said::rows(&files.plan, None, [9; 16], Rules::ALL);
     looks(&mut said, &files.job, &["1,x\n2,x\n3,x\n"]);
-    let object: Vec<u8> = said.into_object(&id(1)).expect("rows").flatten().collect();
+    let object: Vec<u8> = said.into_object(&id(1), false).expect("rows").flatten().collect();
     assert_eq!(object.len(), MAGIC.len() + 1 + id(1).as_str().len() + 24 + 3 * 16 + 8);
     for piece in [1, 5, 16, object.len()] {
         files.recalled = Some(read(&id(1), &object, piece, &[]).expect("a digest"));
