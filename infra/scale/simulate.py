@@ -155,7 +155,8 @@ def simulate(rows, row, setting, limits, shards, step=1.0):
         share = share_at(second, setting, limits, shards)
         rates = {
             "splitter": (split - done) / step,
-            "validators": validators / row.validate_seconds,
+            # Rows that say again what was said last are not sent to them.
+            "validators": validators / row.validate_seconds if row.validate_seconds else float("inf"),
             "table writes": share * table_at(second, setting.warm_writes, limits) / row.writes if row.writes else float("inf"),
             "table reads": share * table_at(second, setting.warm_reads, limits) / row.reads if row.reads else float("inf"),
             "errors' partitions": errors_at(second, limits) / row.error_writes if row.error_writes else float("inf"),

@@ -77,6 +77,11 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(prediction.bound_seconds["table writes"], 0)
         self.assertAlmostEqual(prediction.seconds, 10, delta=1.1)
 
+    def test_rows_that_are_dropped_go_as_fast_as_they_are_split(self):
+        prediction = simulate.simulate(1_000_000, of(split_seconds=1e-5, validate_seconds=0, writes=0, reads=0), PLENTY, LIMITS, SHARDS)
+        self.assertEqual((prediction.bottleneck(), prediction.busy_seconds), ("splitter", 0))
+        self.assertAlmostEqual(prediction.seconds, 10, delta=1)
+
     def test_the_least_setting_is_enough_and_a_smaller_one_is_not(self):
         row, rows = of(writes=1.0, validate_seconds=2e-4), 1_000_000
         least = simulate.least_setting(rows, row, 120, LIMITS, SHARDS)
