@@ -1,10 +1,10 @@
 //! Digests: what the files of a kind said last of each record, so that a row that says it again need not be looked at.
 //!
 //! A digest is an object that the splitter of an upsert or a replace writes. It belongs to the records of one account
-//! and kind, and to one [`Source`]: the files with the same set of columns. What it claims of a row, that this row again
-//! changes nothing, is true at one place in the order of the kind, its `epoch`, and nobody knows for how long behind
-//! that. So it is used by the import that takes exactly that place, and by no other: whoever has written since has taken
-//! a place, too.
+//! and kind, and to one [`Source`]: the files with the same set of columns. What it claims of a row, that this row
+//! again changes nothing, is true at one place in the order of the kind, its `epoch`, and nobody knows for how long
+//! behind that. So it is used by the import that takes exactly that place, and by no other: whoever has written since
+//! has taken a place, too.
 //!
 //! ```text
 //! import N      pins the digests of epoch N ─▶ its rows are dropped by that of its source, and make a new one
