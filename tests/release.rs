@@ -416,6 +416,9 @@ async fn read_tenant(stack: &Stack, client: &Client, review: &str) {
     assert_eq!((ended.status, ended.rows.created), (Status::Completed, 1), "{ended:?}");
 }
 
+/// Names that the last release did not know; none, where its fixtures have just been written anew.
+const NEW: [Own; 2] = [Own::Preset, Own::PresetNames];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_goes_on_with_what_the_last_release_held() {
     if renews() {
@@ -424,7 +427,7 @@ async fn a_stack_goes_on_with_what_the_last_release_held() {
     let kept = Kept::read();
     let size = std::fs::metadata(file("stack.jsonl")).expect("it is there").len();
     assert!(size < 100_000, "{size} bytes: the fixture is to stay small");
-    // It holds an item of every name.
+    // It holds an item of every name that it knew.
     let (mut partitions, mut own) = (BTreeSet::new(), BTreeSet::new());
     for item in &kept.imports {
         let (pk, sk) = (key(item, "pk"), key(item, "sk"));
@@ -432,7 +435,7 @@ async fn a_stack_goes_on_with_what_the_last_release_held() {
         own.extend(Partition::of(pk).filter(|of| *of == Partition::Account).and_then(|_| Own::of(sk)));
     }
     assert_eq!(partitions, Partition::ALL.iter().copied().collect());
-    assert_eq!(own, Own::ALL.iter().copied().collect());
+    assert_eq!(own, Own::ALL.iter().copied().filter(|name| !NEW.contains(name)).collect());
 
     let folder = tempfile::tempdir().expect("a folder");
     let stack = started_on(&kept, folder.path()).await;
