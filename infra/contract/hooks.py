@@ -128,6 +128,12 @@ def resent():
     return {**path(id=webhook()), "body": {"after": "2026-01-01T00:00:00Z", "before": "2026-01-02T00:00:00Z"}}
 
 
+def delivered():
+    """An event that an endpoint was told, and the endpoint."""
+    id = webhook()
+    return {"id": id, "event": ask("POST", f"/v1/webhooks/{id}/test").json()["id"]}
+
+
 def account():
     name = f"guest-{next(names)}"
     ask("POST", "/v1/keys", {"account": name, "scopes": ["import:read"]})
@@ -209,6 +215,7 @@ REAL = {
         "createExport": lambda: {"body": {"kind": "products"}},
         "cancelExport": lambda: path(id=cancelled_export()),
         "deleteExport": lambda: path(id=export()),
+        "resendDelivery": lambda: path(**delivered()),
         "resendDeliveries": resent,
         "removeAccount": lambda: path(account=account()),
         "getAccountRemoval": lambda: path(account=removed_account()),
