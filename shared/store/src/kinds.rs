@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{Item, from_item, items, n, putting, s, set_of, updating},
+    dynamo::{Item, from_item, items, n, putting, updating},
     names::Own,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
@@ -209,15 +209,8 @@ impl Store {
             };
             let version = self.put_action(with_key(schema_version_key(account, &schema.name, stored.version)));
             let name = schema.name.as_str();
-            let counted = self
-                .update_action(kind_names_key(account))
-                .update_expression("ADD #names :names")
-                .condition_expression("attribute_not_exists(#names) OR size(#names) < :most OR contains(#names, :name)")
-                .expression_attribute_names("#names", "names")
-                .expression_attribute_values(":names", set_of(name))
-                .expression_attribute_values(":name", s(name))
-                .expression_attribute_values(":most", n(limits::ACCOUNT_KINDS));
-            let mut actions = vec![putting(newest), putting(version), updating(counted)];
+            let counted = self.name_action(kind_names_key(account), name, limits::ACCOUNT_KINDS);
+            let mut actions = vec![putting(newest), putting(version), counted];
             if is_first {
                 // The kind may have been registered and removed since its number was read.
                 let numbered = self

@@ -5,13 +5,10 @@ use penstock_model::{AccountId, Preset, PresetName, limits};
 use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
-    dynamo::{Item, from_item, items, key, n, putting, s, set_of, updating},
+    dynamo::{Item, from_item, items, key, putting},
     names::Own,
     table::{account_pk, preset_key, preset_names_key},
 };
-
-/// The set of the names of an account's presets.
-const NAMES: &str = "names";
 
 /// What became of a preset that was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +27,8 @@ impl Store {
         let is_there = self.preset(account, &preset.name).await?.is_some();
         let mut item: Item = serde_dynamo::to_item(preset).map_err(StoreError::unreadable("a preset"))?;
         item.extend(preset_key(account, &preset.name));
-        let named = self
-            .update_action(preset_names_key(account))
-            .update_expression("ADD #names :names")
-            .condition_expression("attribute_not_exists(#names) OR contains(#names, :name) OR size(#names) < :most")
-            .expression_attribute_names("#names", NAMES)
-            .expression_attribute_values(":names", set_of(&preset.name))
-            .expression_attribute_values(":name", s(preset.name.as_str()))
-            .expression_attribute_values(":most", n(limits::ACCOUNT_PRESETS));
-        let actions = vec![putting(self.put_action(item)), updating(named)];
+        let named = self.name_action(preset_names_key(account), preset.name.as_str(), limits::ACCOUNT_PRESETS);
+        let actions = vec![putting(self.put_action(item)), named];
         let mut pause = Backoff::default();
         loop {
             let Some(reasons) = self.transact(actions.clone()).await? else {
@@ -72,11 +62,7 @@ impl Store {
     /// Removes a preset; whether it was there. Its imports keep their options. A repeat finds it gone.
     pub async fn delete_preset(&self, account: &AccountId, name: &PresetName) -> Result<bool> {
         let gone = Change::of_existing().in_deletion(self.imports_table(), preset_key(account, name));
-        let unnamed = self
-            .update_action(preset_names_key(account))
-            .update_expression("DELETE #names :names")
-            .expression_attribute_names("#names", NAMES)
-            .expression_attribute_values(":names", set_of(name));
-        self.transact_unless_changed(vec![gone, updating(unnamed)]).await
+        let unnamed = self.unname_action(preset_names_key(account), name.as_str());
+        self.transact_unless_changed(vec![gone, unnamed]).await
     }
 }

@@ -1,4 +1,4 @@
-//! Quotas: what an account may have under way, and upload in a day.
+//! Quotas: what an account may have under way, name, and upload in a day.
 //!
 //! Both are kept where a repeat does not count twice. The ids of unfinished imports stand in a set; an import enters it
 //! in the transaction that makes it, and leaves it in the transaction that ends it. One that expired and whose upload
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::{
     Result, Store,
-    dynamo::{from_item, is_made, n, set_of, updating},
+    dynamo::{Item, from_item, is_made, n, s, set_of, updating},
     table::{day_bytes_key, import_key, unfinished_key},
 };
 
@@ -35,6 +35,9 @@ pub(crate) const ACCOUNT: &str = "account";
 
 /// The set of imports that count against a quota.
 pub(crate) const IMPORTS: &str = "imports";
+
+/// The set of an account's names of a sort, such as those of its kinds.
+const NAMES: &str = "names";
 
 /// The imports of an account that count against a quota.
 #[derive(Default, Deserialize)]
@@ -96,6 +99,31 @@ impl Store {
                 .expression_attribute_names("#set", set)
                 .expression_attribute_values(":ids", set_of(id))
                 .expression_attribute_values(":max", n(quota.max)),
+        )
+    }
+
+    /// That a name is among those of a set, at most `most` of them, as an action of the transaction that stores what
+    /// has it. A repeat adds to the set what is in it.
+    pub(crate) fn name_action(&self, key: Item, name: &str, most: usize) -> TransactWriteItem {
+        updating(
+            self.update_action(key)
+                .update_expression("ADD #names :names")
+                .condition_expression("attribute_not_exists(#names) OR size(#names) < :most OR contains(#names, :name)")
+                .expression_attribute_names("#names", NAMES)
+                .expression_attribute_values(":names", set_of(name))
+                .expression_attribute_values(":name", s(name))
+                .expression_attribute_values(":most", n(most)),
+        )
+    }
+
+    /// That a name is no longer among those of a set, as an action of the transaction that removes what has it. What is
+    /// not in the set changes nothing.
+    pub(crate) fn unname_action(&self, key: Item, name: &str) -> TransactWriteItem {
+        updating(
+            self.update_action(key)
+                .update_expression("DELETE #names :names")
+                .expression_attribute_names("#names", NAMES)
+                .expression_attribute_values(":names", set_of(name)),
         )
     }
 

@@ -31,7 +31,7 @@ use crate::{
     accept::KindOrder,
     crash,
     deletes::{Looked, RecordsLook},
-    dynamo::{Item, from_item, is_made, items, n, putting, s, set_of, updating, value},
+    dynamo::{Item, from_item, is_made, items, n, putting, s, updating, value},
     kinds::LastVersion,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_order_key, kind_use_key, kind_uses, newest_schema_key,
@@ -200,12 +200,7 @@ impl Store {
                 .build()
                 .expect("table, key and condition are set");
             let removed = TransactWriteItem::builder().delete(removed).build();
-            let name = set_of(kind);
-            let uncounted = self
-                .update_action(kind_names_key(account))
-                .update_expression("DELETE #names :names")
-                .expression_attribute_names("#names", "names")
-                .expression_attribute_values(":names", name);
+            let uncounted = self.unname_action(kind_names_key(account), kind.as_str());
             let numbered = self
                 .update_action(kind_number_key(account, kind))
                 .update_expression("SET version = :version")
@@ -217,7 +212,7 @@ impl Store {
                 .condition_expression("attribute_not_exists(#next) OR #next = :next")
                 .expression_attribute_names("#next", "next")
                 .expression_attribute_values(":next", n(next));
-            let actions = vec![removed, updating(uncounted), updating(numbered), updating(in_order)];
+            let actions = vec![removed, uncounted, updating(numbered), updating(in_order)];
             match self.transact(actions).await? {
                 None => {
                     crash::point("kind.removed");
