@@ -1,6 +1,6 @@
 //! Creating an import.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     Json,
@@ -10,26 +10,28 @@ use axum::{
 };
 use penstock_engine::{kinds, mapping::Names, options, reading};
 use penstock_model::{
-    Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, PresetName, Schema, Scope, UnknownFormat,
-    WebhookId,
+    AccountId, Failure, Format, Import, ImportId, ImportOptions, KindName, Mode, Preset, PresetName, Schema, Scope,
+    UnknownFormat, WebhookId,
     limits::{self, UPLOAD_READERS},
 };
 use penstock_store::{
     Store,
     imports::{Creation, Idempotency},
+    kinds::KindVersion,
 };
 use serde::Deserialize;
 
 use super::{
     again,
     body::{JsonBody, JsonShape},
-    idempotency, presets, story, view,
+    idempotency, story, view,
 };
 use crate::{
     api::Api,
     auth::{Caller, Create},
     intake,
     refusal::Refusal,
+    work::Work,
 };
 
 /// The body of `POST /v1/imports`.
@@ -64,7 +66,7 @@ pub(super) async fn create(
     let mut request = body.value;
     if let Some(name) = &request.preset {
         let named = body.plain["options"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        match presets::applied(&store, &caller.account, name, &request.options, &named).await {
+        match with_preset(&store, &caller.account, name, &request.options, &named).await {
             Ok((preset, options)) => {
                 (request.kind, request.options) = (request.kind.or(Some(preset.kind)), options);
             }
@@ -96,7 +98,7 @@ pub(super) async fn create(
     let kind = kind.or(of_other).unwrap_or_else(default);
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
     let account = caller.account.clone();
-    let found = presets::check_with_kind(&store, &work, &account, &kind, &options).await?;
+    let found = check_with_kind(&store, &work, &account, &kind, &options).await?;
     if let Some(id) = &webhook
         && store.webhook(&account, id).await?.is_none()
     {
@@ -134,7 +136,7 @@ pub(super) async fn create(
             let of = corrects.as_ref().unwrap_or(&import.id);
             return made_before(&store, &caller, idempotency.as_ref(), story::refusal(why, of)).await;
         }
-        Creation::NoKind => return Err(presets::no_kind(&kind)),
+        Creation::NoKind => return Err(no_kind(&kind)),
         Creation::NoPlace => return Err(intake::no_place(&store)),
         Creation::OtherRequest => return Err(idempotency::reused()),
         Creation::Repeated(id) => store.import(&account, &id).await?.ok_or_else(|| {
@@ -229,6 +231,49 @@ fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// 422 for the kind of an import or a preset, which there is not.
+fn no_kind(kind: &KindName) -> Refusal {
+    Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"))
+}
+
+/// Refuses options under which every file of a kind would fail.
+pub(super) async fn check_with_kind(
+    store: &Store,
+    work: &Work,
+    account: &AccountId,
+    kind: &KindName,
+    options: &ImportOptions,
+) -> Result<KindVersion, Refusal> {
+    let found = store.kind(account, kind).await?.ok_or_else(|| no_kind(kind))?;
+    check_mapping(&found.schema, options)?;
+    if !options.reading.values().is_empty() {
+        // It may have to be compiled.
+        let _share = work.share(account, 0).await?;
+        if let Some(kind) = store.compiled_kind(account, kind, found.version).await? {
+            kind.read_by(&options.reading).map_err(refused)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The preset of an import that names one, and its options with those that the request names in their place.
+///
+/// # Errors
+/// 422 where there is no such preset.
+async fn with_preset(
+    store: &Store,
+    account: &AccountId,
+    name: &PresetName,
+    options: &ImportOptions,
+    named: &BTreeSet<String>,
+) -> Result<(Preset, ImportOptions), Refusal> {
+    let message = || format!("there is no preset `{name}`: GET /v1/presets lists those that there are");
+    let preset = store.preset(account, name).await?;
+    let preset = preset.ok_or_else(|| Refusal::unprocessable("unknown_preset", message()))?;
+    let options = options.over(&preset.options, named);
+    Ok((preset, options))
 }
 
 /// The refusal of a request whose import would fail.

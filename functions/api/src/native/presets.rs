@@ -1,7 +1,5 @@
 //! Presets: options that an account keeps under a name.
 
-use std::collections::BTreeSet;
-
 use axum::{
     Json,
     extract::State,
@@ -9,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::options;
-use penstock_model::{AccountId, ImportOptions, KindName, Mode, Preset, PresetName, Scope, limits, rfc3339, views};
-use penstock_store::{Store, kinds::KindVersion, presets::PresetPut};
+use penstock_model::{ImportOptions, KindName, Mode, Preset, PresetName, Scope, limits, rfc3339, views};
+use penstock_store::{Store, presets::PresetPut};
 use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    create::{check_mapping, refused},
+    create::{check_with_kind, refused},
 };
 use crate::{
     api::Api,
@@ -23,7 +21,6 @@ use crate::{
     named::Named,
     page::{self, Page},
     refusal::Refusal,
-    work::Work,
 };
 
 /// The body of `PUT /v1/presets/{preset}`.
@@ -41,49 +38,6 @@ impl JsonShape for PresetRequest {
 
 fn missing() -> Refusal {
     Refusal::not_found("there is no such preset")
-}
-
-/// 422 for the kind of an import or a preset, which there is not.
-pub(super) fn no_kind(kind: &KindName) -> Refusal {
-    Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"))
-}
-
-/// Refuses options under which every file of a kind would fail.
-pub(super) async fn check_with_kind(
-    store: &Store,
-    work: &Work,
-    account: &AccountId,
-    kind: &KindName,
-    options: &ImportOptions,
-) -> Result<KindVersion, Refusal> {
-    let found = store.kind(account, kind).await?.ok_or_else(|| no_kind(kind))?;
-    check_mapping(&found.schema, options)?;
-    if !options.reading.values().is_empty() {
-        // It may have to be compiled.
-        let _share = work.share(account, 0).await?;
-        if let Some(kind) = store.compiled_kind(account, kind, found.version).await? {
-            kind.read_by(&options.reading).map_err(refused)?;
-        }
-    }
-    Ok(found)
-}
-
-/// The preset of an import that names one, and its options with those that the request names in their place.
-///
-/// # Errors
-/// 422 where there is no such preset.
-pub(super) async fn applied(
-    store: &Store,
-    account: &AccountId,
-    name: &PresetName,
-    options: &ImportOptions,
-    named: &BTreeSet<String>,
-) -> Result<(Preset, ImportOptions), Refusal> {
-    let message = || format!("there is no preset `{name}`: GET /v1/presets lists those that there are");
-    let preset = store.preset(account, name).await?;
-    let preset = preset.ok_or_else(|| Refusal::unprocessable("unknown_preset", message()))?;
-    let options = options.over(&preset.options, named);
-    Ok((preset, options))
 }
 
 /// `PUT /v1/presets/{preset}`: keeps options under a name, in place of those before. A repeat keeps the same.
