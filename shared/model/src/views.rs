@@ -55,15 +55,12 @@ pub struct NewImport {
     /// The id of an endpoint that is told its events, whatever that asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
-    /// The options among [`NewImport::ALWAYS`] that take the place of the preset's although they hold their defaults.
+    /// The options that take the place of the preset's although they hold their defaults.
     #[serde(skip)]
     pub named: BTreeSet<&'static str>,
 }
 
 impl NewImport {
-    /// The options that are written although they hold their defaults.
-    pub const ALWAYS: [&'static str; 3] = ["mode", "empty_cells", "dry_run"];
-
     /// The body of the request: without the options that would take the place of its preset's and say nothing.
     ///
     /// # Errors

@@ -115,9 +115,8 @@ impl Rules {
     }
 
     /// Calls `broken` with the first [`limits::RULE_ERRORS`] rules that a row with these cells breaks, and says how
-    /// many steps that took. A field
-    /// that the row does not name, leaves empty or clears is null. `places` is room for as many places as there are
-    /// variables; what it holds does not matter.
+    /// many steps that took. A field that the row does not name, leaves empty or clears is null. `places` is room for
+    /// as many places as there are variables; what it holds does not matter.
     pub(crate) fn judge<'s>(
         &'s self,
         cells: &'s [(usize, Option<Cell<'s>>)],
