@@ -217,6 +217,8 @@ export async function sending(id, file) {
     else run(cancel);
   };
   $("go-on").onclick = () => run(() => sending(id, file));
+  // How much has arrived is told once no other tab sends it.
+  $("sent").removeAttribute("value");
   show($("go-on"), false);
   show($("sending"));
   $("sending-title").focus();
