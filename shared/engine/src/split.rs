@@ -374,7 +374,9 @@ impl Splitter {
         let mut pieces = Vec::new();
         for part in bytes.chunks(PART_BYTES) {
             self.buffer.extend_from_slice(part);
-            while self.record(false, &mut pieces)? {}
+            while self.record(false, &mut pieces)? {
+                self.plain_rows();
+            }
             self.compact();
         }
         Ok(pieces)
@@ -467,6 +469,22 @@ impl Splitter {
         }
         self.pass(end);
         Ok(true)
+    }
+
+    /// Takes the rows that follow a row into its chunk, as long as they are as nearly all are: delimited records of
+    /// which one look tells where they end and that they say something. What comes then is for [`Splitter::record`],
+    /// which asks more of each.
+    fn plain_rows(&mut self) {
+        let Scanner::Delimited(delimited) = &self.scanner else { return };
+        if self.chunk_rows == 0 || self.scan.at != self.chunk_end {
+            return;
+        }
+        let room = self.buffer.len().min(self.chunk_start + self.options.chunk_bytes);
+        let most = self.options.chunk_rows - self.chunk_rows;
+        let (rows, end) = delimited.plain_rows(&self.buffer[..room], self.chunk_end, most, self.options.record_bytes);
+        self.chunk_rows += rows;
+        self.chunk_lines += rows;
+        (self.chunk_end, self.scan.at) = (end, end);
     }
 
     /// Goes behind a record that ends there.

@@ -140,6 +140,53 @@ impl Delimited {
         at_end.then_some(buffer.len())
     }
 
+    /// How many records there are from a place on, and where the last of them ends, as long as each is plain and of
+    /// `record_bytes` at most, and they are `most` at most. A plain record begins with a character that everybody sees,
+    /// is one line with its terminator, and has quotes around whole cells alone, and none in them.
+    pub(super) fn plain_rows(&self, text: &[u8], from: usize, most: u64, record_bytes: usize) -> (u64, usize) {
+        let (mut rows, mut end) = (0, from);
+        while rows < most
+            && let Some(next) = self.plain_end(text, end)
+            && next - end <= record_bytes
+        {
+            (rows, end) = (rows + 1, next);
+        }
+        (rows, end)
+    }
+
+    /// Where the record that starts there ends, if it is plain.
+    #[inline]
+    fn plain_end(&self, text: &[u8], start: usize) -> Option<usize> {
+        let first = *text.get(start)?;
+        let is_quoted = first == QUOTE && self.quoting;
+        let shown = if is_quoted { *text.get(start + 1)? } else { first };
+        if !shown.is_ascii_graphic()
+            || shown == QUOTE
+            || first == self.delimiter
+            || self.comment == Some(first)
+            || self.escape.is_some()
+        {
+            return None;
+        }
+        let mut at = start;
+        loop {
+            let rest = &text[at..];
+            at += if self.quoting { memchr3(QUOTE, b'\n', b'\r', rest) } else { memchr2(b'\n', b'\r', rest) }?;
+            match text[at] {
+                b'\n' => return Some(at + 1),
+                b'\r' => return (text.get(at + 1) == Some(&b'\n')).then_some(at + 2),
+                _ if at == start || text[at - 1] == self.delimiter => {
+                    let closed = at + 1 + memchr3(QUOTE, b'\n', b'\r', &text[at + 1..])?;
+                    if text[closed] != QUOTE || text.get(closed + 1) == Some(&QUOTE) {
+                        return None;
+                    }
+                    at = closed + 1;
+                }
+                _ => at += 1,
+            }
+        }
+    }
+
     /// Why the record that ended last cannot be trusted. That is known only at the end of the file.
     pub(super) fn flaw(&self, marked_line: u64) -> Option<RecordFlaw> {
         matches!(self.state, State::Quoted | State::Escaped)
