@@ -42,6 +42,8 @@ pub struct FieldCheck {
     pub(super) in_key: bool,
     /// Which texts are accepted as they are.
     as_it_is: AsItIs,
+    /// Which other texts are quickly seen to be good.
+    plainly_good: PlainlyGood,
 }
 
 /// Which texts a field accepts without a look at what is in them.
@@ -55,6 +57,21 @@ enum AsItIs {
     Visible,
     /// Those that also end with one: the field is of the key.
     Tidy,
+}
+
+/// Which texts are seen to be good without a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlainlyGood {
+    /// None.
+    None,
+    /// An empty one.
+    Empty,
+    /// Numbers as programs write them.
+    Numbers,
+    /// The same without a point.
+    Integers,
+    /// The words for true and false.
+    Words,
 }
 
 /// The rule of a field's type.
@@ -100,7 +117,26 @@ impl FieldCheck {
         };
         let required = matches!(presence, Presence::Required | Presence::Key { required: true });
         let in_key = matches!(presence, Presence::Key { .. });
-        Self { name: name.to_owned(), required, in_key, missing, rule, enumeration, prefix, as_it_is }
+        let name = name.to_owned();
+        let plainly_good = PlainlyGood::None;
+        let mut check = Self { name, required, in_key, missing, rule, enumeration, prefix, as_it_is, plainly_good };
+        check.know_plainly_good();
+        check
+    }
+
+    /// Finds out which texts are plainly good. To be called when the rule has changed.
+    pub(super) fn know_plainly_good(&mut self) {
+        self.plainly_good = match &self.rule {
+            _ if self.enumeration.is_some() || self.missing.iter().any(|missing| !missing.is_empty()) => {
+                PlainlyGood::None
+            }
+            Rule::Number(rule) if rule.takes_any_number() => PlainlyGood::Numbers,
+            Rule::Integer(rule) if rule.takes_any_number() => PlainlyGood::Integers,
+            Rule::Boolean { .. } => PlainlyGood::Words,
+            Rule::Number(_) | Rule::Integer(_) => PlainlyGood::None,
+            _ if !self.required && self.missing.iter().any(String::is_empty) => PlainlyGood::Empty,
+            _ => PlainlyGood::None,
+        };
     }
 
     /// The field's name.
@@ -153,16 +189,15 @@ impl FieldCheck {
     /// cost a check.
     #[inline]
     pub(crate) fn is_plainly_good(&self, text: &str) -> bool {
-        if self.enumeration.is_some() || self.missing.iter().any(|missing| !missing.is_empty()) {
-            return false;
-        }
-        match &self.rule {
-            Rule::Number(rule) => rule.takes_any_number() && number::is_plain(text),
-            Rule::Integer(rule) => rule.takes_any_number() && number::is_plain(text) && !text.contains('.'),
-            Rule::Boolean { true_values, false_values } => {
+        match (self.plainly_good, &self.rule) {
+            (PlainlyGood::None, _) => false,
+            (PlainlyGood::Empty, _) => text.is_empty(),
+            (PlainlyGood::Numbers, _) => number::is_plain(text),
+            (PlainlyGood::Integers, _) => number::is_plain(text) && !text.contains('.'),
+            (PlainlyGood::Words, Rule::Boolean { true_values, false_values }) => {
                 !text.is_empty() && [true_values, false_values].into_iter().flatten().any(|value| value == text)
             }
-            _ => text.is_empty() && !self.required && self.missing.iter().any(String::is_empty),
+            (PlainlyGood::Words, _) => false,
         }
     }
 

@@ -111,6 +111,7 @@ impl FieldCheck {
             | Rule::Object { .. }
             | Rule::Any => {}
         }
+        self.know_plainly_good();
         Ok(())
     }
 }
