@@ -379,6 +379,24 @@ fn rest_is_white(rest: &[u8]) -> bool {
 /// ends nothing.
 #[inline]
 fn tag_end(text: &[u8]) -> Option<usize> {
+    match text {
+        // Most tags are a letter.
+        [_, name, b'>', ..] if name.is_ascii_alphabetic() => return Some(2),
+        [_, b'/', name, b'>', ..] if name.is_ascii_alphabetic() => return Some(3),
+        _ => {}
+    }
+    let end = memchr(b'>', text)?;
+    // Where all quotes are of one kind and an even number stands before it, it is in none. Bits are counted without a
+    // branch, of which the compiler makes vector instructions.
+    let (mut odd, mut other) = (0, 0);
+    for byte in &text[..end] {
+        odd ^= u8::from(*byte == b'"');
+        other |= u8::from(*byte == b'\'');
+    }
+    if odd | other == 0 { Some(end) } else { quoted_tag_end(text) }
+}
+
+fn quoted_tag_end(text: &[u8]) -> Option<usize> {
     let mut quote = 0;
     for (at, byte) in text.iter().enumerate() {
         match *byte {
