@@ -18,7 +18,8 @@ use crate::{
     decode,
     hints::Hints,
     invisible::{is_blank, is_invisible},
-    rejected, sheet,
+    rejected,
+    sheet::{self, Inspected},
     split::{byte, told_delimiter},
     upload::{self, Upload, cannot_be_read},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Detected {
     pub(crate) layout: Layout,
     /// `None` for a workbook.
     pub(crate) sample: Option<Sample>,
+    /// Whether there may be a number that is read in two ways, as `1.234` is; of a text that is not known.
+    pub(crate) may_be_ambiguous: bool,
     /// Whether it is a file of rejected rows: options that say how the first file stood do not hold for it.
     pub(crate) is_of_rejected: bool,
 }
@@ -57,8 +60,7 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
             if is_workbook(&mut upload)? {
-                let layout = workbook(upload, bytes, hints)?;
-                return Ok(Detected { layout, sample: None, is_of_rejected: false });
+                return workbook(upload, bytes, hints);
             }
             Some(Compression::Zip)
         }
@@ -104,7 +106,8 @@ pub(crate) fn detect(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> 
     let layout = Layout { compression, encoding: encoding.name().to_owned(), has_mark, reading, ..plain };
     let sample = Sample { text: text.into_owned(), complete };
     let is_of_rejected = of_rejected.is_some();
-    Ok(Detected { layout: noting_contradictions(layout, hints), sample: Some(sample), is_of_rejected })
+    let layout = noting_contradictions(layout, hints);
+    Ok(Detected { layout, sample: Some(sample), may_be_ambiguous: true, is_of_rejected })
 }
 
 /// Whether an archive is an Excel workbook rather than one that holds a file.
@@ -117,12 +120,13 @@ fn is_workbook(upload: &mut impl Upload) -> Result<bool, Failure> {
     Ok(has(&|name| name == "[Content_Types].xml") && has(&|name| name.ends_with("workbook.xml")))
 }
 
-fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
+fn workbook(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Detected, Failure> {
     upload::rewind(&mut upload)?;
-    let (sheet, other_sheets) = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
+    let Inspected { sheet, others, may_be_ambiguous } = sheet::inspect(upload, bytes, hints.options.sheet.as_deref())?;
     let plain = Layout::plain(Format::Xlsx, Grammar::Sheet);
-    let layout = Layout { sheet: Some(sheet), other_sheets, reading: hints.reading(), ..plain };
-    Ok(noting_contradictions(layout, hints))
+    let layout = Layout { sheet: Some(sheet), other_sheets: others, reading: hints.reading(), ..plain };
+    let layout = noting_contradictions(layout, hints);
+    Ok(Detected { layout, sample: None, may_be_ambiguous, is_of_rejected: false })
 }
 
 /// Format and grammar of a text.

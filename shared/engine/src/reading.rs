@@ -54,7 +54,7 @@ pub fn check_size(bytes: u64) -> Result<(), Failure> {
 pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result<Layout, Failure> {
     check_size(bytes)?;
     options::check(hints.options)?;
-    let Detected { layout, sample, is_of_rejected } = detect::detect(&mut upload, bytes, hints)?;
+    let Detected { layout, sample, may_be_ambiguous, is_of_rejected } = detect::detect(&mut upload, bytes, hints)?;
     upload::rewind(&mut upload)?;
     // The same options are given again with a file of rejected rows, whose first file they were for.
     let given = &hints.options.reading;
@@ -65,10 +65,11 @@ pub fn resolve(mut upload: impl Upload, bytes: u64, hints: &Hints<'_>) -> Result
             let hints = Hints { partial: !complete, ..*hints };
             numbers::check(&layout, Cursor::new(&text), text.len() as u64, &hints)?;
         }
-        None => {
+        None if may_be_ambiguous => {
             numbers::check(&layout, &mut upload, bytes, hints)?;
             upload::rewind(&mut upload)?;
         }
+        None => {}
     }
     Ok(layout)
 }

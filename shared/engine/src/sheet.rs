@@ -8,6 +8,7 @@
 //! limits say: [`limits::ARCHIVE_DIRECTORY_BYTES`] of its archive's directory, [`limits::WORKBOOK_HELD_BYTES`] of what
 //! cells refer to, [`limits::WORKBOOK_TEXT_BYTES`] of what is being read. The rest passes by.
 
+mod ambiguous;
 mod cells;
 mod held;
 mod lines;
@@ -17,7 +18,7 @@ mod text;
 mod workbook;
 mod xml;
 
-use cells::{Extent, each_cell};
+use cells::{Extent, Holds, each_cell};
 use lines::Lines;
 use penstock_model::{
     Failure,
@@ -35,27 +36,40 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// What stands for the value of a cell whose formula has none that is stored.
 pub(crate) const NOT_CALCULATED: &str = "a formula without a stored value";
 
-/// Looks whether a sheet can be read within the limits, and gives its name: the one that is wanted, or else the first
-/// of those that are shown, with the names of some others, for a message. So what is damaged or too large is known
-/// before any row is read.
+/// What a workbook is found to hold before any of its rows is read.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// The name of the sheet that is to be read.
+    pub(crate) sheet: String,
+    /// The names of some others, for a message; none where a sheet is wanted.
+    pub(crate) others: Vec<String>,
+    /// Whether a text of the sheet may be a number that is read in two ways, as `1.234` is. Where it is not so, there
+    /// is none.
+    pub(crate) may_be_ambiguous: bool,
+}
+
+/// Looks whether a sheet can be read within the limits: the one that is wanted, or else the first of those that are
+/// shown. So what is damaged or too large is known before any row is read.
 ///
 /// # Errors
 /// `unknown_sheet` with those that there are; `empty_file` where it holds nothing, with the sizes of the others;
 /// `workbook_too_large` and `archive_too_large` with the part and the limit; `damaged_file`.
-pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<(String, Vec<String>), Failure> {
+pub(crate) fn inspect(upload: impl Upload, bytes: u64, wanted: Option<&str>) -> Result<Inspected, Failure> {
     if bytes > limits::WORKBOOK_BYTES {
         return Err(too_large(format!("the workbook has {bytes} bytes, the limit is {}", limits::WORKBOOK_BYTES)));
     }
     let mut workbook = Workbook::open(upload)?;
     let sheet = choose(workbook.sheets(), wanted)?;
-    workbook.references()?;
-    if !workbook.read_sheet(sheet, cells::holds_anything)? {
+    let may_be_ambiguous = workbook.references()?.texts.may_be_ambiguous();
+    let holds = workbook.read_sheet(sheet, Holds::read)?;
+    if !holds.anything {
         return Err(empty(&mut workbook, sheet));
     }
     let sheets = workbook.sheets();
     let others = sheets.iter().enumerate().filter(|(at, _)| wanted.is_none() && *at != sheet);
     let others = others.map(|(_, other)| shown(&other.name)).take(limits::SHOWN_NAMES).collect();
-    Ok((sheets[sheet].name.clone(), others))
+    let may_be_ambiguous = may_be_ambiguous || holds.ambiguous;
+    Ok(Inspected { sheet: sheets[sheet].name.clone(), others, may_be_ambiguous })
 }
 
 fn too_large(message: String) -> Failure {

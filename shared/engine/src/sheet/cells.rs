@@ -5,6 +5,7 @@
 
 use super::{
     NOT_CALCULATED,
+    ambiguous::OwnText,
     moment::Shown,
     number,
     text::{SharedTexts, rich_text, unescape},
@@ -78,21 +79,57 @@ pub(super) fn each_cell(
     }
 }
 
-/// Reads a sheet to the end of its part: whether any of its cells holds anything.
-///
-/// # Errors
-/// [`Flaw`]
-pub(super) fn holds_anything(xml: &mut Xml<'_>) -> Result<bool, Flaw> {
-    go_to_rows(xml)?;
-    let (mut in_rows, mut found) = (true, false);
-    while let Some(token) = xml.next()? {
-        match token {
-            Token::Start(tag) => found |= in_rows && matches!(tag.name, b"v" | b"is" | b"f"),
-            Token::End(b"sheetData") => in_rows = false,
-            _ => {}
+/// What a look through a sheet tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Holds {
+    /// Whether any of its cells holds anything.
+    pub(super) anything: bool,
+    /// Whether a text that stands in a cell itself may be an [ambiguous](super::ambiguous) number.
+    pub(super) ambiguous: bool,
+}
+
+impl Holds {
+    /// Reads a sheet to the end of its part.
+    ///
+    /// # Errors
+    /// [`Flaw`]
+    pub(super) fn read(xml: &mut Xml<'_>) -> Result<Self, Flaw> {
+        go_to_rows(xml)?;
+        let (mut in_rows, mut holds) = (true, Self::default());
+        let (mut own_text, mut in_formula) = (None, false);
+        while let Some(token) = xml.next()? {
+            match token {
+                Token::Start(tag) => match tag.name {
+                    b"c" => own_text = own_text_of(&tag),
+                    b"v" => holds.anything |= in_rows,
+                    b"is" => {
+                        holds.anything |= in_rows;
+                        own_text.get_or_insert_default().be_no_number();
+                    }
+                    b"f" => (holds.anything, in_formula) = (holds.anything | in_rows, true),
+                    _ => {}
+                },
+                Token::Text(piece) | Token::Literal(piece) => {
+                    if let Some(text) = &mut own_text
+                        && !in_formula
+                    {
+                        holds.ambiguous |= text.may_be_one(piece);
+                    }
+                }
+                Token::End(b"f") => in_formula = false,
+                Token::End(b"sheetData") => in_rows = false,
+                Token::End(_) => {}
+            }
         }
+        Ok(holds)
     }
-    Ok(found)
+}
+
+/// The text of a cell, unless it stands elsewhere as that of nearly all does.
+#[inline]
+fn own_text_of(cell: &Tag<'_>) -> Option<OwnText> {
+    // Programs write a cell's type last.
+    (!cell.ends_with(b" t=\"s\"")).then(|| OwnText::new(!cell.may_have(b't')))
 }
 
 /// Rows and columns of a sheet, as far as they hold anything.

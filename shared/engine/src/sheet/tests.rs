@@ -53,7 +53,7 @@ fn rows(file: &[u8], sheet: Option<&str>) -> Result<String, Failure> {
 
 fn chosen(file: &[u8], wanted: Option<&str>) -> Result<String, (String, String)> {
     inspect(Cursor::new(file), file.len() as u64, wanted)
-        .map(|(sheet, _)| sheet)
+        .map(|inspected| inspected.sheet)
         .map_err(|failure| (failure.code, failure.message))
 }
 

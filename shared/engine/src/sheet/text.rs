@@ -1,8 +1,11 @@
 //! The texts of a workbook: shared ones, and those that stand in their cells (ECMA-376 Part 1, §18.4).
 
+use std::ops::Range;
+
 use penstock_model::limits;
 
 use super::{
+    ambiguous,
     held::Held,
     xml::{Flaw, Token, Xml},
 };
@@ -41,6 +44,15 @@ impl SharedTexts {
         let end = *self.ends.get(at)?;
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.all.get(start as usize..end as usize)
+    }
+
+    /// Whether one of them may be an [ambiguous](super::ambiguous) number.
+    pub(super) fn may_be_ambiguous(&self) -> bool {
+        let in_one_text = |number: Range<usize>| {
+            let text = self.ends.partition_point(|end| *end as usize <= number.start);
+            self.ends.get(text).is_some_and(|end| number.end <= *end as usize)
+        };
+        ambiguous::numbers(self.all.as_bytes()).any(in_one_text)
     }
 }
 

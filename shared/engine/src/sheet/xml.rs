@@ -73,6 +73,18 @@ impl<'x> Tag<'x> {
         Attributes(self.attributes)
     }
 
+    /// Whether its attributes end with this text.
+    #[inline]
+    pub(super) fn ends_with(&self, text: &[u8]) -> bool {
+        self.attributes.ends_with(text)
+    }
+
+    /// Whether an attribute may have this name of one letter: whether the letter stands anywhere.
+    #[inline]
+    pub(super) fn may_have(&self, name: u8) -> bool {
+        self.attributes.contains(&name)
+    }
+
     /// The value of an attribute as it stands.
     pub(super) fn attribute(&self, name: &[u8]) -> Result<Option<&'x [u8]>, Flaw> {
         self.attributes()

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{super::held::Held, *};
 
 fn references() -> References {
@@ -104,8 +106,8 @@ fn an_extent_is_of_what_holds_anything() {
     let of = |rows: &str| {
         let sheet = format!("<w><dimension ref='A1:Z99'/><sheetData>{rows}</sheetData><xm:f>A1</xm:f></w>");
         let extent = Extent::read(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet");
-        let found = holds_anything(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet");
-        assert_eq!(found, extent.rows > 0);
+        let holds = Holds::read(&mut Xml::new(sheet.as_bytes()).expect("read")).expect("a sheet");
+        assert_eq!(holds, Holds { anything: extent.rows > 0, ambiguous: false });
         extent
     };
     assert_eq!(of(""), Extent::default());
@@ -113,5 +115,66 @@ fn an_extent_is_of_what_holds_anything() {
     let rows = "<row><c/><c><v>1</v></c></row><row/><row r='7'><c r='E7'><f/><v/></c><c><is/></c></row>";
     assert_eq!(of(rows), Extent { rows: 2, columns: 6 });
     let cut = b"<worksheet><sheetData></sheetData>".as_slice();
-    assert!(matches!(holds_anything(&mut Xml::new(cut).expect("read")), Err(Flaw::Cut)));
+    assert!(matches!(Holds::read(&mut Xml::new(cut).expect("read")), Err(Flaw::Cut)));
+}
+
+/// A cell of pieces that may come to a number that is read in two ways.
+fn cell() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "1",
+        "12",
+        "234",
+        ".",
+        ",",
+        "1.234",
+        "12,345",
+        " ",
+        "-",
+        "e",
+        "kg",
+        "&amp;",
+        "&#46;",
+        "&#x31;",
+        "_x002E_",
+        "_",
+        "x002C_",
+        "<!-- -->",
+        "<![CDATA[.234]]>",
+        "<![CDATA[1]]>",
+        "<f>1</f>",
+        "</t></r><r><t>",
+        "</t><rPh><t>5</t></rPh><t>",
+    ]);
+    let kind = prop::sample::select(vec![" t=\"s\"", " t='s'", " t=\"str\"", " t=\"inlineStr\"", " t=\"n\"", ""]);
+    let around =
+        prop::sample::select(vec![("<v>", "</v>"), ("<f>1.5</f><v>", "</v>"), ("<is><r><t>", "</t></r></is>")]);
+    (kind, around, prop::collection::vec(piece, 0..5)).prop_map(|(kind, (before, behind), pieces)| {
+        format!("<row><c r=\"A1\"{kind}>{before}{}{behind}</c></row>", pieces.concat())
+    })
+}
+
+/// Whether a text is a number that is read in two ways, whatever stands around it.
+fn is_ambiguous(text: &str) -> bool {
+    let number = text.trim_matches(|c: char| !c.is_ascii_digit());
+    let is_of_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    number
+        .split_once(['.', ','])
+        .is_some_and(|(whole, fraction)| is_of_digits(whole) && fraction.len() == 3 && is_of_digits(fraction))
+}
+
+proptest! {
+    #![proptest_config(crate::cases(4000))]
+
+    #[test]
+    fn no_cell_that_is_read_in_two_ways_is_overlooked(rows in cell()) {
+        let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
+        let (mut found, xml) = (false, || Xml::new(sheet.as_bytes()).expect("read"));
+        let _ = each_cell(&mut xml(), &references(), |_, _, value| {
+            found |= matches!(value, Value::Text(text) if is_ambiguous(text));
+            Ok(true)
+        });
+        if let Ok(holds) = Holds::read(&mut xml()) {
+            prop_assert!(holds.ambiguous || !found, "{}", rows);
+        }
+    }
 }
