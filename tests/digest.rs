@@ -92,7 +92,45 @@ async fn a_file_that_comes_again_is_read_as_far_as_it_has_changed() {
     assert_eq!((import.rows.updated, import.rows.unchanged, read), (1, ROWS - 1, 1));
     let (import, read) = reads(&stack, force(), &files::plain(0, ROWS, "1")).await;
     assert_eq!((import.rows.unchanged, read), (ROWS, ROWS), "its owner wants every row applied");
-    assert_eq!(plain_reads(&stack, "1").await, 0, "that file says what is so, too");
+    assert_eq!(plain_reads(&stack, "1.0").await, 0, "that file says what is so, too");
+    stack.stop().await;
+}
+
+fn notes(import: &Import) -> &[String] {
+    import.detected.as_ref().map_or(&[], |detected| &detected.notes)
+}
+
+/// The last file again, as often as it comes, is not read. Any other file is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_the_last_one_again_is_not_read() {
+    let stack = Stack::counted().await;
+    let file = files::plain(0, ROWS, "1");
+    let is_same = |import: &Import| {
+        adds_up(import);
+        assert_eq!((import.status, import.rows.unchanged, import.rows.total), (Status::Completed, ROWS, Some(ROWS)));
+        notes(import).iter().any(|note| note.contains("byte for byte"))
+    };
+    assert_eq!(reads(&stack, force(), &file).await.0.rows.created, ROWS);
+    for time in 0..2 {
+        let import = stack.import(&file).await;
+        assert!(is_same(&import), "{time}: {:?}", notes(&import));
+        assert_eq!(import.columns, Some(["sku", "name", "brand", "cost"].map(str::to_owned).to_vec()));
+    }
+    // It says what it said: so does a file in other words, of which each row is looked at.
+    assert!(!is_same(&reads(&stack, ImportOptions::default(), &files::plain(0, ROWS, "1.0")).await.0));
+    assert!(!is_same(&reads(&stack, ImportOptions::default(), &file).await.0), "another one was the last");
+    assert!(is_same(&reads(&stack, ImportOptions::default(), &file).await.0));
+    assert!(!is_same(&reads(&stack, force(), &file).await.0), "its owner wants every row applied");
+    assert!(is_same(&reads(&stack, ImportOptions::default(), &file).await.0));
+    assert!(stack.client.delete_record("products", "SKU-7").await.expect("answers"));
+    let (import, read) = reads(&stack, ImportOptions::default(), &file).await;
+    assert_eq!((import.rows.created, import.rows.unchanged, read), (1, ROWS - 1, 1), "a record was deleted");
+    // A file with a bad row says of it what it said.
+    let bad = joined(&file, b"sku\nSKU-bad,,Brand,1\n");
+    for _ in 0..2 {
+        let import = reads(&stack, ImportOptions::default(), &bad).await.0;
+        assert_eq!((import.status, import.rows.failed, import.rows.unchanged), (Status::CompletedWithErrors, 1, ROWS));
+    }
     stack.stop().await;
 }
 
@@ -211,11 +249,11 @@ async fn a_digest_that_is_missing_or_damaged_is_none() {
     damaged[body.len() / 2] ^= 1;
     for (what, bytes) in [("damaged", damaged), ("cut", body[..body.len() - 1].to_vec()), ("empty", Vec::new())] {
         s3.put_object().bucket(&bucket).key(key).body(bytes.into()).send().await.expect("stored");
-        assert_eq!(plain_reads(&stack, "1").await, ROWS, "{what}");
+        assert_eq!(plain_reads(&stack, "1.0").await, ROWS, "{what}");
         assert_eq!(plain_reads(&stack, "1").await, 0, "{what}");
     }
     s3.delete_object().bucket(&bucket).key(key).send().await.expect("removed");
-    assert_eq!(plain_reads(&stack, "1").await, ROWS, "missing");
+    assert_eq!(plain_reads(&stack, "1.0").await, ROWS, "missing");
     // That of another import, such as an older one.
     s3.put_object().bucket(&bucket).key(key).body(body.into()).send().await.expect("stored");
     assert_eq!(plain_reads(&stack, "1").await, ROWS, "another one's");
@@ -240,6 +278,25 @@ async fn a_death_of_a_splitter_that_drops_rows_changes_nothing() {
         assert_eq!(armed(folder.path()), [""; 0], "{point}");
         let import = stack.import(&files::plain(0, rows, "1")).await;
         assert_eq!((import.rows.updated, import.rows.unchanged), (1, rows - 1), "{point}");
+        stack.stop().await;
+    }
+}
+
+/// Splitters that die when they know a file again, before they note it, behind that, and before the import ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_of_a_splitter_that_knows_a_file_again_changes_nothing() {
+    for point in ["split.columns", "split.same", "end.ended"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stack = stack_with_crashes(folder.path()).await;
+        let file = files::plain(0, ROWS, "1");
+        stack.import(&file).await;
+        for time in 0..2 {
+            arm(folder.path(), point);
+            let import = stack.import(&file).await;
+            adds_up(&import);
+            assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS), "{point}, {time}");
+            assert_eq!(armed(folder.path()), [""; 0], "{point}");
+        }
         stack.stop().await;
     }
 }
@@ -349,6 +406,40 @@ async fn a_row_that_clears_says_something_else_than_one_that_keeps() {
         let keep = ImportOptions::default;
         let files = vec![(one.clone(), keep()), (none.clone(), keep()), (none.clone(), clear())];
         one_after_the_other(without, files, None).await
+    })
+    .await;
+}
+
+/// How many rows of the last of these imports were updated, where that is not so many.
+async fn updated(without: Option<Condition>, files: Vec<(Vec<u8>, ImportOptions)>, wanted: u64) -> Vec<String> {
+    let stack = stack_without(without).await;
+    let mut last = 0;
+    for (file, options) in files {
+        last = stack.import_with(&file, options).await.rows.updated;
+    }
+    stack.stop().await;
+    (last != wanted).then(|| format!("{last} rows were updated, not {wanted}")).into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_names_a_record_twice_is_not_known_again() {
+    // Both rows of a record are in one chunk, which applies them one after the other.
+    let rows = (0..ROWS).map(|row| format!("SKU-{row},Lamp,Acme,1\nSKU-{row},Lamp,Acme,2\n"));
+    let file = format!("sku,name,brand,cost\n{}", rows.collect::<String>()).into_bytes();
+    is_needed(Condition::DigestDistinct, async |without| {
+        let files = [file.clone(), file.clone()].map(|file| (file, ImportOptions::default()));
+        updated(without, files.into(), 2 * ROWS).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_read_in_another_way_is_not_known_again() {
+    let (one, none) = (files::plain(0, ROWS, "1"), files::plain(0, ROWS, ""));
+    is_needed(Condition::DigestSame, async |without| {
+        let keep = ImportOptions::default;
+        let files = vec![(one.clone(), keep()), (none.clone(), keep()), (none.clone(), clear())];
+        updated(without, files, ROWS).await
     })
     .await;
 }

@@ -48,8 +48,9 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_reads_no_rec
     within("new rows: read units", tables.read_units, 10_000.0, 100.0);
     within("new rows: billing units of queues", new.of_service("sqs").queue_units as f64, 10_000.0, 40.0);
 
-    // The same file again: nothing of it is sent.
+    // A file that says the same in other words: nothing of it is sent.
     let records = &stack.cloud.store().settings().records_table;
+    let file = export(0, "12.5");
     let (import, unchanged) = stack.used(ImportOptions::default(), &file).await;
     assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
     let tables = unchanged.of_service("dynamodb");
@@ -58,6 +59,13 @@ async fn an_import_keeps_to_its_budget_and_a_second_one_of_the_same_reads_no_rec
     within("unchanged rows: requests to S3", unchanged.of_service("s3").requests as f64, 20.0, 10.0);
     assert_eq!(unchanged.total(|operation| operation.resource == *records).requests, 0, "no record is read");
     assert_eq!(unchanged.total(|operation| operation.name == "SendMessageBatch").requests, 0, "no chunk is sent");
+
+    // The same file again: it is not read, so it costs what an import costs that has no row.
+    let (import, same) = stack.used(ImportOptions::default(), &file).await;
+    assert_eq!((import.status, import.rows.unchanged), (Status::Completed, ROWS));
+    within("the same file: requests", same.of_service("dynamodb").requests as f64, 0.0, 20.0);
+    within("the same file: requests to S3", same.of_service("s3").requests as f64, 0.0, 6.0);
+    assert_eq!(same.total(|operation| operation.resource == *records).requests, 0, "no record is read");
 
     // One row in a hundred has another price.
     let (import, nightly) = stack.used(ImportOptions::default(), &export(0, "12.75")).await;

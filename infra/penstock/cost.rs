@@ -13,6 +13,7 @@ mod idle;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    fs::OpenOptions,
     io::{BufWriter, Write as _},
     ops::Add as _,
     path::{Path, PathBuf},
@@ -401,7 +402,7 @@ impl Bench<'_> {
     }
 }
 
-/// Imports made rows, five times, and what is done with the records between them.
+/// Imports made rows, six times, and what is done with the records between them.
 async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let folder = tempfile::tempdir()?;
     let (made, exported) = (folder.path().join("products.csv"), folder.path().join("exported.csv"));
@@ -412,6 +413,9 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     of(Rows::Good { price: 1 })?;
     let reviewed = bench.count("reviewed, all new", bench.review(&made)).await?;
     let new = bench.count("new", bench.import(&made, [rows, 0, 0, 0])).await?;
+    let same = bench.count("unchanged, the same file", bench.import(&made, [0, 0, rows, 0])).await?;
+    // An empty line is no row, and makes it another file.
+    OpenOptions::new().append(true).open(&made)?.write_all(b"\n")?;
     let unchanged = bench.count("unchanged", bench.import(&made, [0, 0, rows, 0])).await?;
     let force = ImportOptions { force: true, ..ImportOptions::default() };
     let read = bench.count("unchanged, all read", bench.import_with(force, &made, [0, 0, rows, 0])).await?;
@@ -425,7 +429,7 @@ async fn runs(bench: &Bench<'_>) -> anyhow::Result<(Vec<Run>, Vec<Run>)> {
     let updated = bench.count("updated", bench.import(&made, [0, rows, 0, 0])).await?;
     of(Rows::Bad)?;
     let bad = bench.count("all bad", bench.import(&made, [0, 0, 0, rows])).await?;
-    Ok((vec![new, unchanged, read, updated, bad], catalogue))
+    Ok((vec![new, same, unchanged, read, updated, bad], catalogue))
 }
 
 async fn import(client: &Client, options: ImportOptions, file: &Path) -> anyhow::Result<Import> {

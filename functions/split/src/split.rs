@@ -6,6 +6,9 @@
 //! tallies it itself. Behind the last row it writes the digest of what the file says.
 //!
 //! A splitter that goes on elsewhere does neither: it does not know what the rows before have said.
+//!
+//! A file that is, byte for byte, the one that said all of this last is not even read: each of its rows would be
+//! dropped, and they are accounted for at once ([`penstock_model::digest::File`]).
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +39,10 @@ use crate::hand_on::hand_on;
 
 /// Chunks that one update begins and tallies, at most: its expressions stay within the 4 KB that DynamoDB takes.
 const TALLIED_AT_ONCE: usize = 16;
+
+/// What the creator of an import is told whose file is not read.
+const SAME: &str = "The file is the same as that of the last import of this kind, byte for byte, and nothing was changed \
+                    since: its rows are unchanged, and were not read again.";
 
 /// Splits an import from where it stands: accepts its upload if that has not been done, sends what follows the
 /// checkpoint, and ends splitting, or hands the rest on when the invocation's time is near its end. An upload that the
@@ -109,6 +116,10 @@ pub async fn run(
             store.settle(account, id).await?;
             Ok(())
         }
+        Err(Stop::Same(rows)) => {
+            info!(import.id = %id, rows, "the file is the one before it again");
+            chunk_end::same(store, account, id, rows).await
+        }
     }
 }
 
@@ -125,6 +136,8 @@ enum Stop {
     Failed(Failure),
     /// Another splitter went on, or the import is to end.
     Overtaken,
+    /// Every row of the file, so many, is accounted for without it.
+    Same(u64),
     /// Something may be different next time.
     Transient(StoreError),
 }
@@ -201,6 +214,7 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
         dropped: 0,
         said: None,
         source: None,
+        name: None,
     };
     if from != Checkpoint::START && !store.conditions().digest_whole {
         sender.go_on_with_digest().await?;
@@ -233,7 +247,7 @@ async fn split(store: &Store, mut import: Import, deadline: Deadline) -> Result<
     }
     sender.send().await?;
     let (chunks, rows, dropped) = (sender.next.chunk, reading.rows(), sender.dropped);
-    let digest = sender.write_digest().await;
+    let digest = sender.write_digest(rows).await;
     let split = finish(store, &import, chunks, rows, digest.as_ref()).await?;
     info!(import.id = %import.id, chunks, rows, dropped, "the file is split");
     // Where a block is still to be noted, whoever notes the last one settles it.
@@ -262,6 +276,8 @@ struct Sender<'a> {
     said: Option<Said>,
     /// The set of the file's columns, once they have been read.
     source: Option<Source>,
+    /// The name of the file, by which it is known again, where there is one.
+    name: Option<String>,
 }
 
 impl Sender<'_> {
@@ -323,7 +339,11 @@ impl Sender<'_> {
         // Columns are read at the start of a file alone: a splitter that resumes elsewhere does not know what came
         // before.
         self.said = match self.goes_by_digest(&plan) {
-            true => Some(self.recall(&plan, &source).await),
+            true => {
+                self.name = self.store.file_name(self.import, &layout, &self.job.columns).await;
+                self.end_if_same(&source).await?;
+                Some(self.recall(&plan, &source).await)
+            }
             false => {
                 let asks = may_leave_out_writes(&self.job, self.store.conditions()) || self.job.is_first_load();
                 asks.then(|| Said::keys(&plan))
@@ -339,6 +359,20 @@ impl Sender<'_> {
     fn goes_by_digest(&self, plan: &Plan) -> bool {
         let is_upsert = self.job.options.mode == Mode::Upsert && self.job.options.writes();
         is_upsert && plan.kind().keeps_digest() && self.import.splits_begun_here() <= DIGEST_TRIES
+    }
+
+    /// Accounts for all rows at once, if the file is the one that said last what its digest holds.
+    async fn end_if_same(&self, source: &Source) -> Result<(), Stop> {
+        let conditions = self.store.conditions();
+        let is_asked = !self.import.options.force && !self.import.is_replace() && conditions.digest_drops;
+        let Some(digest) = self.import.digests.get(&source.id).filter(|_| is_asked) else { return Ok(()) };
+        match &digest.file {
+            Some(file) if Some(&file.name) == self.name.as_ref() => {
+                let split = self.store.end_split_of_same(self.import, file.rows, SAME).await?;
+                split.map_or(Ok(()), |_| Err(Stop::Same(file.rows)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What was said before the file: by the digest of its source, unless its owner wants every row applied.
@@ -369,8 +403,8 @@ impl Sender<'_> {
     }
 
     /// Writes the digest of what the file says, if it was read from its first byte to its last.
-    async fn write_digest(self) -> Option<Built> {
-        self.store.write_digest(self.import, &self.source?, self.said?).await
+    async fn write_digest(self, rows: u64) -> Option<Built> {
+        self.store.write_digest(self.import, &self.source?, self.said?, (self.name, rows)).await
     }
 
     /// Sends the chunks that wait, and tallies those that are not to be sent. A repeat sends duplicates, and finds the

@@ -228,6 +228,7 @@ pub struct Said {
     /// How rows are hashed; `None` where nothing but their keys is read.
     rows: Option<RowHasher>,
     rejected: u64,
+    repeats: bool,
 }
 
 impl Said {
@@ -239,7 +240,7 @@ impl Said {
 
     fn with_room(plan: &Plan, most: usize) -> Self {
         let (plan, entries) = (ChunkPlan::new(plan.keyed()), Entries::with_room(most));
-        Self { plan, entries, rules: Rules::ALL, rows: None, rejected: 0 }
+        Self { plan, entries, rules: Rules::ALL, rows: None, rejected: 0, repeats: false }
     }
 
     /// A map of what the rows of such a file say, after what a digest says, if there is one. `fresh` keys the hashes of
@@ -248,7 +249,7 @@ impl Said {
         let new = || Recalled { key: fresh, entries: Entries::with_room(REMEMBERED_KEYS) };
         let Recalled { key, entries } = recalled.unwrap_or_else(new);
         let rows = Some(RowHasher { key, order: Vec::new(), fields: Vec::new(), number: String::new() });
-        Self { plan: ChunkPlan::new(plan.clone()), entries, rules, rows, rejected: 0 }
+        Self { plan: ChunkPlan::new(plan.clone()), entries, rules, rows, rejected: 0, repeats: false }
     }
 
     /// Takes the rows of the file's next chunk, and says which of them may name a record again, and which are dropped;
@@ -284,7 +285,13 @@ impl Said {
                 }
             }
         }
+        self.repeats |= !repeats.is_empty();
         Some(Look { repeats: Repeats::of(repeats), dropped })
+    }
+
+    /// Whether every row of the file so far was accepted, and is known to name a record that no other row names.
+    pub fn is_all_distinct(&self) -> bool {
+        self.rejected == 0 && !self.repeats
     }
 
     /// How many rows of the file were rejected so far.

@@ -35,6 +35,19 @@ pub struct Digest {
     /// The hashes of the keys of records that were deleted since: at most [`limits::DIGEST_HOLES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holes: Vec<u64>,
+    /// The file that said all of it, where one did and no record was deleted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<File>,
+}
+
+/// A file every row of which was accepted and named a record that no other row of it names. At the place for which its
+/// digest holds, the same file changes nothing, whatever its rows are: they need not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// A hash of its bytes and of how they are read.
+    pub name: String,
+    /// Its data rows.
+    pub rows: u64,
 }
 
 /// The set of columns of a file: files with the same one share a digest.
@@ -50,11 +63,14 @@ pub struct Source {
 }
 
 /// A digest that a splitter has written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Built {
     /// How many rows of the file the splitter saw rejected. If more have failed at the end, the digest says of some
     /// rows that they were applied which were not.
     pub rejected: u64,
+    /// As [`Digest::file`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<File>,
 }
 
 impl Source {
@@ -71,7 +87,7 @@ impl Digest {
     /// The digest behind a delete of records at its place, of these hashes of their keys; `None` where it gets too many
     /// holes.
     pub fn behind_delete(&self, keys: impl IntoIterator<Item = u64>) -> Option<Self> {
-        let mut behind = Self { epoch: self.epoch + 1, ..self.clone() };
+        let mut behind = Self { epoch: self.epoch + 1, file: None, ..self.clone() };
         behind.holes.extend(keys);
         behind.holes.sort_unstable();
         behind.holes.dedup();
@@ -102,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_delete_leaves_a_hole_and_a_hundred_of_them_stay() {
-        let digest = Digest { epoch: 7, object: ImportId::new(1, [7; 10]), fields: None, holes: vec![5] };
+        let digest = Digest { epoch: 7, object: ImportId::new(1, [7; 10]), fields: None, holes: vec![5], file: None };
         let behind = digest.behind_delete([9, 5, 1]).expect("few holes");
         assert_eq!((behind.epoch, behind.holes.as_slice()), (8, [1, 5, 9].as_slice()));
         let most = limits::DIGEST_HOLES as u64;

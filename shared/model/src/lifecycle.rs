@@ -545,7 +545,12 @@ impl Import {
         let Halt { status, failure } = self.halt.clone().filter(|_| !blocks.unfinished)?;
         // Where splitting never ended, the file's rows are those that are known.
         let total = self.total.unwrap_or(blocks.last_row.max(self.checkpoint.row - 1));
-        let rows = Rows::new(Some(total), &blocks.sum);
+        let mut sum = blocks.sum;
+        if self.noted_blocks.is_empty() {
+            // The rows of a file that was known again are noted at once, and are of no block.
+            sum += self.noted_tally;
+        }
+        let rows = Rows::new(Some(total), &sum);
         let rows = Rows { unprocessed: total - rows.processed, ..rows };
         Some(Transition::End { status, failure, rows: Some(rows), removed: None })
     }

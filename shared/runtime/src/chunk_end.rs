@@ -4,7 +4,7 @@
 //! are dropped one and all. Each step finds what was done before, so that whoever comes second carries on.
 
 use penstock_engine::rows;
-use penstock_model::{Block, Body, Chunk, Import, Job, RowError, Settlement, Tally, limits};
+use penstock_model::{AccountId, Block, Body, Chunk, Import, ImportId, Job, RowError, Settlement, Tally, limits};
 use penstock_store::{Result, Store, errors::Extent};
 use tracing::info;
 
@@ -109,6 +109,16 @@ pub async fn unchanged(store: &Store, job: &Job, chunks: &[Chunk]) -> Result<()>
     }
 }
 
+/// Does what follows where every row of an import's file, so many, counts as unchanged at once. A repeat changes
+/// nothing, and writes the metrics again.
+///
+/// # Errors
+/// What may be different next time.
+pub async fn same(store: &Store, account: &AccountId, import: &ImportId, rows: u64) -> Result<()> {
+    metrics::write(&[(Metric::RowsUnchanged, rows)], &[("import.id", import.as_str())]);
+    settle(store, account, import).await
+}
+
 /// Writes a chunk's counts to the metrics, and of the file's first one how long it took. A repeat writes them again.
 async fn tell(store: &Store, job: &Job, chunk: &Chunk, tally: &Tally) -> Result<()> {
     let rows = [
@@ -135,9 +145,9 @@ fn lag(metric: Metric, import: &Import, until_ms: i64) {
 
 /// Ends the import if this was the last of it, and writes how long it took. Two validators that are last together write
 /// it twice.
-async fn settle(store: &Store, job: &Job) -> Result<()> {
+async fn settle(store: &Store, account: &AccountId, import: &ImportId) -> Result<()> {
     let before_ms = store.now_ms();
-    if let Some(import) = store.settle(&job.account, &job.import).await?
+    if let Some(import) = store.settle(account, import).await?
         && let Some(completed_at) = import.completed_at.filter(|at| *at >= before_ms)
     {
         lag(Metric::EndLag, &import, completed_at);
@@ -152,7 +162,7 @@ async fn settle(store: &Store, job: &Job) -> Result<()> {
 /// What may be different next time.
 pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block) -> Result<()> {
     if block.closed {
-        settle(store, job).await?;
+        settle(store, &job.account, &job.import).await?;
     } else if block.is_full()
         && let Some(import) = store.import(&job.account, &job.import).await?
     {
@@ -160,7 +170,7 @@ pub async fn after_tally(store: &Store, job: &Job, chunk: &Chunk, block: &Block)
         // remove reads the file once more. Who finds the block noted may come again because the one who did died.
         let noted = store.note(&import, job.chunking.block_of(chunk.index), block).await?;
         if noted.is_none_or(|now| now.settle() != Settlement::Wait) {
-            settle(store, job).await?;
+            settle(store, &job.account, &job.import).await?;
         }
     }
     // Rows beyond those that the threshold looks at change nothing about it.

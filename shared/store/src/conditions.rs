@@ -80,12 +80,16 @@ pub enum Condition {
     DigestApart,
     /// [`Conditions::digest_drops`].
     DigestDrops,
+    /// [`Conditions::digest_distinct`].
+    DigestDistinct,
+    /// [`Conditions::digest_same`].
+    DigestSame,
 }
 
 #[cfg(feature = "faults")]
 impl Condition {
     /// Every condition.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::NoOlderRunning,
         Self::First,
         Self::Newest,
@@ -120,6 +124,8 @@ impl Condition {
         Self::DigestNext,
         Self::DigestApart,
         Self::DigestDrops,
+        Self::DigestDistinct,
+        Self::DigestSame,
     ];
 
     /// What [`SABOTAGE`] holds to switch it off.
@@ -159,6 +165,8 @@ impl Condition {
             Self::DigestNext => "digest_next",
             Self::DigestApart => "digest_apart",
             Self::DigestDrops => "digest_drops",
+            Self::DigestDistinct => "digest_distinct",
+            Self::DigestSame => "digest_same",
         }
     }
 }
@@ -238,6 +246,10 @@ pub struct Conditions {
     pub digest_apart: bool,
     /// Rows that are dropped are not applied. Without it they are, and one that is not unchanged ends its validator.
     pub digest_drops: bool,
+    /// A file is known as a whole only if each of its rows was accepted and names a record of its own.
+    pub digest_distinct: bool,
+    /// A file is another one again only if both are read in the same way.
+    pub digest_same: bool,
 }
 
 impl Conditions {
@@ -277,6 +289,8 @@ impl Conditions {
         digest_next: true,
         digest_apart: true,
         digest_drops: true,
+        digest_distinct: true,
+        digest_same: true,
     };
 
     /// All but the one that [`SABOTAGE`] names in this process's environment.
@@ -329,6 +343,8 @@ impl Conditions {
             Condition::DigestNext => &mut conditions.digest_next,
             Condition::DigestApart => &mut conditions.digest_apart,
             Condition::DigestDrops => &mut conditions.digest_drops,
+            Condition::DigestDistinct => &mut conditions.digest_distinct,
+            Condition::DigestSame => &mut conditions.digest_same,
         };
         *switched_off = false;
         conditions

@@ -30,6 +30,7 @@ pub const POINTS: &[&str] = &[
     "split.block_opened",
     "split.chunks_sent",
     "split.unchanged",
+    "split.same",
     "split.digest",
     "split.checkpoint",
     "split.last_block_sized",

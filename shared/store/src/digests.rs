@@ -5,10 +5,11 @@
 //! that it was written by. So where imports overlap and the one writes over what the other has, the order's digest has
 //! no object any more, and is none. That costs reads and changes nothing, and so does every failure here.
 
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use penstock_engine::digest::{self, DigestReader, Recalled, Said};
 use penstock_model::{
-    Import, Status, Transition,
-    digest::{Built, Digest, Digests, Source, object_name},
+    Import, ImportOptions, Layout, Status, StoredObject, Transition,
+    digest::{Built, Digest, Digests, File, Source, object_name},
     limits::DIGESTS,
 };
 use tracing::{info, warn};
@@ -21,6 +22,8 @@ use crate::{
     names::Folder,
     objects::{ObjectWriter, Target},
     records::RecordName,
+    sha256_hex,
+    uploads::upload_key,
 };
 
 fn key(import: &Import, source: &Source) -> String {
@@ -82,10 +85,46 @@ impl Store {
         reader.finish(&digest.holes).map_err(StoreError::unreadable("a digest"))
     }
 
-    /// Writes the digest behind a file of this source that was read as a whole; nothing where it cannot be written. It
-    /// takes the place of the one that there is. A repeat writes the same entries.
-    pub async fn write_digest(&self, import: &Import, source: &Source, said: Said) -> Option<Built> {
+    /// The name of an import's file: a hash of what the storage says of its bytes, of its layout and columns, and of
+    /// the import's options. Files with one name have the same rows. Nothing where the storage gives no checksum of the
+    /// whole object, or does not answer. Changes nothing.
+    ///
+    /// The checksum is CRC-64/NVME, which S3 computes of every object ("Checking object integrity in Amazon S3"); its
+    /// owner could make two files that share it, and the ETag goes with it. By an ETag that is no hash of the bytes,
+    /// such as that of an object under a key of KMS, no two files have the same name.
+    pub async fn file_name(&self, import: &Import, layout: &Layout, columns: &[String]) -> Option<String> {
+        let object = import.object.as_ref()?;
+        let head = self.inner.s3.head_object().bucket(&self.settings().uploads_bucket);
+        let head = head.key(upload_key(&import.account, import.upload_of()));
+        let head = head.set_version_id(object.version.clone()).checksum_mode(ChecksumMode::Enabled);
+        let head = match head.send().await {
+            Ok(head) => head,
+            Err(error) => {
+                let error = StoreError::unavailable("s3:HeadObject")(error);
+                info!(import.id = %import.id, %error, "the checksum of a file is not known");
+                return None;
+            }
+        };
+        let is_whole = head.checksum_type() == Some(&ChecksumType::FullObject) && head.e_tag() == Some(&quoted(object));
+        let checksum = head.checksum_crc64_nvme().filter(|_| is_whole)?;
+        let layout = Layout { notes: Vec::new(), ..layout.clone() };
+        let options = ImportOptions { force: false, ..import.options.clone() };
+        let how = self.conditions().digest_same.then_some((&layout, columns, &options));
+        Some(sha256_hex(&serde_json::to_vec(&(checksum, &object.etag, object.bytes, how)).ok()?))
+    }
+
+    /// Writes the digest behind a file of this source and name that was read as a whole; nothing where it cannot be
+    /// written. It takes the place of the one that there is. A repeat writes the same entries.
+    pub async fn write_digest(
+        &self,
+        import: &Import,
+        source: &Source,
+        said: Said,
+        (name, rows): (Option<String>, u64),
+    ) -> Option<Built> {
         let rejected = said.rejected();
+        let is_all = said.is_all_distinct() || !self.conditions().digest_distinct;
+        let file = name.filter(|_| is_all).map(|name| File { name, rows });
         let named_alone = import.is_replace() && self.conditions().digest_named;
         let mut pieces = said.into_object(&import.id, named_alone)?;
         let (bucket, key) = (self.settings().results_bucket.clone(), key(import, source));
@@ -101,7 +140,7 @@ impl Store {
             return None;
         }
         crash::point("split.digest");
-        Some(Built { rejected })
+        Some(Built { rejected, file })
     }
 
     /// The digests that hold behind an import which ends, if nothing has taken a place since it did: its own, and those
@@ -115,11 +154,11 @@ impl Store {
             touches_nothing || apart || !conditions.digest_apart
         };
         let mut behind = Digests::new();
-        if let (Some(source), Some(built)) = (&import.source, import.digest)
+        if let (Some(source), Some(built)) = (&import.source, &import.digest)
             && holds_at_the_end(end, built, conditions)
         {
-            let (object, fields) = (import.id.clone(), source.fields.clone());
-            behind.insert(source.id.clone(), Digest { epoch, object, fields, holes: Vec::new() });
+            let (object, fields, file) = (import.id.clone(), source.fields.clone(), built.file.clone());
+            behind.insert(source.id.clone(), Digest { epoch, object, fields, holes: Vec::new(), file });
         }
         if !import.is_replace() {
             let stays = |(id, digest): &(&String, &Digest)| {
@@ -138,9 +177,14 @@ impl Store {
     }
 }
 
+/// The ETag of an object as HTTP writes it.
+fn quoted(object: &StoredObject) -> String {
+    format!("\"{}\"", object.etag)
+}
+
 /// Whether what an import's file said was applied as a whole: it has ended with every row looked at, and no row has
 /// failed but those that its splitter saw rejected.
-fn holds_at_the_end(end: &Transition, built: Built, conditions: Conditions) -> bool {
+fn holds_at_the_end(end: &Transition, built: &Built, conditions: Conditions) -> bool {
     let Transition::End { status, rows: Some(rows), .. } = end else { return false };
     let is_whole = matches!(status, Status::Completed | Status::CompletedWithErrors);
     (is_whole || !conditions.digest_status) && (rows.failed == built.rejected || !conditions.digest_failed)

@@ -1,6 +1,6 @@
 //! The S3 operations: s3s-fs does the work, on versions; here stands what becomes of them.
 
-use std::io::{self, ErrorKind, SeekFrom};
+use std::io::{self, ErrorKind, Read, SeekFrom};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::Crc64Nvme;
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
-    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput, GetBucketLocationOutput,
-    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput, ListObjectVersionsOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
-    ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumMode, ChecksumType, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
+    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
+    GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
+    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, ObjectVersion, PutObjectInput, PutObjectOutput,
+    StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -252,10 +255,20 @@ impl S3 for Objects {
     async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = &mut req.input;
         let conditions = Conditions::take(if_match, if_none_match);
-        let (_, version_id) = self.read_version(bucket, key, version_id.as_deref()).await?;
+        let (version, version_id) = self.read_version(bucket, key, version_id.as_deref()).await?;
+        let is_asked = req.input.checksum_mode.as_ref().is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
         let mut response = self.files.head_object(req).await?;
-        conditions.check_read(response.output.e_tag.as_ref())?;
-        response.output.version_id = version_id;
+        let output = &mut response.output;
+        conditions.check_read(output.e_tag.as_ref())?;
+        output.version_id = version_id;
+        if is_asked {
+            // S3 has one of every object, whoever stored it and in how many parts.
+            let file = self.versions.file(&version);
+            let checksum = tokio::task::spawn_blocking(move || crc64(&file)).await;
+            let checksum = checksum.map_err(|error| s3_error!(error, InternalError))?;
+            output.checksum_crc64nvme = checksum.map_err(|error| s3_error!(error, NoSuchKey))?;
+            output.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+        }
         Ok(response)
     }
 
@@ -485,6 +498,19 @@ fn fits(condition: &ETagCondition, current: Option<&ETag>) -> bool {
 /// The first byte of `bytes <first>-<last>/<size>`.
 fn range_start(content_range: &str) -> Option<u64> {
     content_range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+/// CRC-64/NVME of a file, as S3 writes it.
+fn crc64(file: &Path) -> io::Result<Option<String>> {
+    let mut file = std::fs::File::open(file)?;
+    let mut hasher = ChecksumHasher { crc64nvme: Some(Crc64Nvme::default()), ..ChecksumHasher::default() };
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(hasher.finalize().checksum_crc64nvme),
+            read => hasher.update(&bytes[..read]),
+        }
+    }
 }
 
 async fn read(file: PathBuf, start: u64, length: u64) -> io::Result<StreamingBlob> {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use base64::Engine;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -95,6 +95,19 @@ async fn of_two_conditional_puts_one_wins_also_at_the_same_time() {
         assert_eq!(error.raw_response().unwrap().status().as_u16(), 412);
     }
     assert_eq!(put("again").await.unwrap_err().raw_response().unwrap().status().as_u16(), 412);
+}
+
+#[tokio::test]
+async fn an_object_has_a_checksum_which_is_told_who_asks() {
+    let rig = Rig::start().await;
+    let client = rig.s3();
+    client.put_object().bucket("uploads").key("uploads/x").body(body("hello world!")).send().await.unwrap();
+    let head = || client.head_object().bucket("uploads").key("uploads/x");
+    let told = head().checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    // As the documentation of the crate `crc64fast-nvme` has it.
+    assert_eq!(told.checksum_crc64_nvme(), Some("2RYNH6jkGOM="));
+    assert_eq!(told.checksum_type(), Some(&ChecksumType::FullObject));
+    assert_eq!(head().send().await.unwrap().checksum_crc64_nvme(), None);
 }
 
 #[tokio::test]

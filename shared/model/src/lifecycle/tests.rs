@@ -221,6 +221,15 @@ fn a_halted_import_ends_when_what_has_begun_is_accounted_for() {
 }
 
 #[test]
+fn the_rows_of_a_file_that_was_known_again_count_also_where_it_is_cancelled() {
+    let noted_tally = Tally { unchanged: 50, ..Tally::default() };
+    let same = Import { total: Some(50), noted_tally, ..at(Stage::Halting) };
+    let ended = same.end_early(&ClosedBlocks::default()).expect("there is no block");
+    let rows = Rows { total: Some(50), processed: 50, unchanged: 50, ..Rows::default() };
+    assert_eq!(end(&ended), (Status::Cancelled, None, Some(rows)));
+}
+
+#[test]
 fn what_may_have_been_lost_is_sent_again() {
     let resumed = |stage| at(stage).resume();
     assert_eq!(resumed(Stage::Splitting), Some(Order::to_continue(&awaiting(), None)));
