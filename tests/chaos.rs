@@ -34,6 +34,7 @@ const KEYS: u64 = 250;
 const HAS_NOT_ENDED: &str = "has not ended";
 
 /// One import of a schedule.
+#[derive(Clone)]
 struct Planned {
     account: &'static str,
     file: Vec<u8>,
@@ -110,7 +111,7 @@ impl Schedule {
 }
 
 /// A file that comes each night, in which little has changed; now and then in the order of another night, or with a row
-/// less, or as a replace.
+/// less, or as a replace, or twice.
 fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
     let say = |rng: &mut Rng, key: u64| {
         let (description, cost) = (*rng.pick(&["red", "", "green"]), *rng.pick(&["1", "2.50", ""]));
@@ -135,7 +136,8 @@ fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
         let options = ImportOptions { mode, most_removed_percent, empty_cells, ..ImportOptions::default() };
         vec![Planned { account: "1", file, options, cancelled: false, from: None, corrects: None, reviewed: false }]
     };
-    (0..4).map(|_| night(rng)).collect()
+    let nights: Vec<Vec<Planned>> = (0..3).map(|_| night(rng)).collect();
+    nights.into_iter().flat_map(|night| vec![night; 1 + rng.below(2) as usize]).collect()
 }
 
 /// Has some imports read the upload of an earlier one, and some correct one.
