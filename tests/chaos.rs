@@ -21,6 +21,7 @@ use crate::support::{
     self, OTHER_TOKEN, Stack, TOKEN, files, force,
     reference::{self, Catalogue, Rules},
     rng::Rng,
+    storage,
     weather::upload_through,
 };
 
@@ -47,6 +48,8 @@ struct Planned {
     corrects: Option<usize>,
     /// It is reviewed beside the others, and confirmed when they have ended.
     reviewed: bool,
+    /// Its file is dropped off.
+    by_inbox: bool,
 }
 
 /// What a seed decides.
@@ -76,6 +79,7 @@ impl Schedule {
             from: None,
             corrects: None,
             reviewed: false,
+            by_inbox: false,
         };
         // Upserts may overlap one another; a create or fill import overlaps no other.
         let mut upserts = Vec::new();
@@ -106,6 +110,10 @@ impl Schedule {
         if rng.once_in(2) {
             waves.extend(nights(&mut rng));
         }
+        for planned in waves.iter_mut().flatten() {
+            let is_by_itself = planned.from.is_none() && planned.corrects.is_none();
+            planned.by_inbox = is_by_itself && !planned.cancelled && !planned.reviewed && rng.once_in(3);
+        }
         Self { seed, waves, faults, crash_points, in_turn: false, rounds }
     }
 }
@@ -134,7 +142,17 @@ fn nights(rng: &mut Rng) -> Vec<Vec<Planned>> {
         let mode = if rng.once_in(2) { Mode::Replace } else { Mode::Upsert };
         let most_removed_percent = (mode == Mode::Replace).then_some(100);
         let options = ImportOptions { mode, most_removed_percent, empty_cells, ..ImportOptions::default() };
-        vec![Planned { account: "1", file, options, cancelled: false, from: None, corrects: None, reviewed: false }]
+        let by_inbox = false;
+        vec![Planned {
+            account: "1",
+            file,
+            options,
+            cancelled: false,
+            from: None,
+            corrects: None,
+            reviewed: false,
+            by_inbox,
+        }]
     };
     let nights: Vec<Vec<Planned>> = (0..3).map(|_| night(rng)).collect();
     nights.into_iter().flat_map(|night| vec![night; 1 + rng.below(2) as usize]).collect()
@@ -259,6 +277,10 @@ async fn run_and_count(schedule: &Schedule, environment: &[(&str, &str)]) -> (Ve
     }
     deviations.extend(check(&stack, &ended).await.into_iter().map(|deviation| format!("later: {deviation}")));
     let dropped = rows_dropped(&stack.cloud.logs("split"));
+    let left = storage::listed(&stack, "inbox/").await;
+    if !left.is_empty() {
+        deviations.push(format!("in the inbox are {left:?}"));
+    }
     let pids: BTreeSet<u32> = stack.cloud.processes().iter().map(|process| process.pid).collect();
     if !deviations.is_empty() {
         eprintln!("{}", stack.logs());
@@ -292,10 +314,17 @@ async fn run_wave<'a>(
     earlier: &[Ended<'_>],
 ) -> Vec<Ended<'a>> {
     stack.cloud.faults().clear();
-    let mut imports = Vec::new();
+    let (mut imports, mut dropped) = (Vec::new(), Vec::new());
     let mut corrected: BTreeSet<&str> = earlier.iter().filter_map(|ended| ended.import.corrects.as_deref()).collect();
     for planned in wave {
         let client = stack.client_of(if planned.account == "1" { TOKEN } else { OTHER_TOKEN });
+        if planned.by_inbox {
+            let preset = format!("p-{}-{}", earlier.len(), dropped.len());
+            let new = penstock_client::NewPreset { kind: "products".into(), options: planned.options.clone() };
+            client.put_preset(&preset, &new).await.expect("a preset is put");
+            dropped.push((client, preset, planned));
+            continue;
+        }
         let options = ImportOptions { review: planned.reviewed, ..planned.options.clone() };
         let mut new = penstock_client::NewImport { options, ..Default::default() };
         let uploaded = planned.from.map(|at| &earlier[at].import).filter(|of| of.source_expires_at.is_some());
@@ -312,6 +341,10 @@ async fn run_wave<'a>(
             stack.cloud.quiet().await;
         }
     }
+    for (_, preset, planned) in &dropped {
+        let key = format!("inbox/{}/{preset}/a.csv", planned.account);
+        storage::put_through(schedule.seed, stack, &key, &planned.file).await;
+    }
     for (client, import, planned) in &imports {
         // As a client would: a cancellation that was not answered is asked for again.
         let mut tries = 0;
@@ -327,6 +360,16 @@ async fn run_wave<'a>(
         stack.pass(Duration::from_secs(61)).await;
     }
     stack.cloud.faults().clear();
+    for (client, preset, planned) in dropped {
+        let mut found = None;
+        let is_made = async || {
+            let imports = client.list(None, 100).await.expect("a page").imports;
+            found = imports.into_iter().find(|import| import.preset.as_ref() == Some(&preset));
+            found.is_some()
+        };
+        stack.passes_until("the file is taken", is_made).await;
+        imports.push((client, found.expect("it was looked for"), planned));
+    }
     let mut ended = Vec::new();
     for (client, mut created, planned) in imports {
         if planned.reviewed {
@@ -598,6 +641,7 @@ fn steady(seed: u64, waves: &[usize], faults: Faults) -> Schedule {
         from: None,
         corrects: None,
         reviewed: false,
+        by_inbox: false,
     };
     let waves = waves.iter().map(|&imports| (0..imports).map(|_| planned()).collect()).collect();
     Schedule { seed, waves, faults: Faults { seed, ..faults }, crash_points: Vec::new(), in_turn: true, rounds: 3 }

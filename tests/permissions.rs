@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use penstock_client::{Bytes, NewExport, NewImport};
+use penstock_client::{Bytes, NewExport, NewImport, NewPreset};
 use penstock_local::{Call, Options};
 use penstock_model::{
     Abort, AccountRemovalStage, ExportStatus, FunctionName, ImportOptions, Mode, Order, QueueName, Status, Webhook,
@@ -62,9 +62,14 @@ const NOT_STAGED: [(&str, &str, &str, &str); 9] = [
     ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];
 
-/// What this test stores itself, with the credentials of the api: what API Gateway stores, and what broke off.
-const BY_THE_TEST: [(&str, &str, &str); 2] =
-    [("api", "s3:PutObject", "uploads/refused"), ("api", "s3:PutObject", "results/rejected")];
+/// What this test does itself, with the credentials of the api: it stores what API Gateway does, what is dropped off and
+/// what broke off, and looks.
+const BY_THE_TEST: [(&str, &str, &str); 4] = [
+    ("api", "s3:PutObject", "uploads/refused"),
+    ("api", "s3:PutObject", "results/rejected"),
+    ("api", "s3:PutObject", "uploads/inbox"),
+    ("api", "s3:ListBucketVersions", "uploads"),
+];
 
 /// The resources of the template by the names that they have in the local cloud.
 fn local(resource: &str) -> Option<String> {
@@ -82,6 +87,7 @@ fn local(resource: &str) -> Option<String> {
             "penstock-records".to_owned()
         }
         "!Sub ${UploadsBucket.Arn}/uploads/*" => uploads("/uploads"),
+        "!Sub ${UploadsBucket.Arn}/inbox/*" => uploads("/inbox"),
         "!Sub ${UploadsBucket.Arn}/refused/*" => uploads("/refused"),
         "!GetAtt UploadsBucket.Arn" => uploads(""),
         "!Sub ${ResultsBucket.Arn}/rejected/*" => "results/rejected".to_owned(),
@@ -93,6 +99,7 @@ fn local(resource: &str) -> Option<String> {
         // By Lambda, when a storage event has failed for good.
         "!GetAtt SplitsDeadQueue.Arn" => return None,
         by_name if by_name.contains("penstock-uploads-${Stack}/uploads/*") => uploads("/uploads"),
+        by_name if by_name.contains("penstock-uploads-${Stack}/inbox/*") => uploads("/inbox"),
         by_name if by_name.contains("penstock-uploads-${Stack}\n") => uploads(""),
         other => panic!("what is {other}?"),
     };
@@ -190,6 +197,7 @@ async fn run(stack: &Stack, crashes: &Path) {
     // Every validator dies before it decides: the chunk is swept.
     stack.pass(Duration::from_secs(40 * 60)).await;
     assert_eq!(stack.ended(&unused.id).await.status, Status::Expired);
+    run_inbox(stack).await;
     run_again(stack).await;
     run_reviews(stack).await;
     run_parts(stack).await;
@@ -244,6 +252,25 @@ async fn continue_split(stack: &Stack, import: &str) {
     let event = json!({ "Records": [{ "messageId": "1", "eventSource": "aws:sqs", "body": order }] }).to_string();
     let answer = stack.cloud.invoke("split", event).await.expect("split answers");
     assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+}
+
+/// Files that are dropped off: one that becomes an import, which is deleted behind it, and one that waits for its preset.
+async fn run_inbox(stack: &Stack) {
+    let preset = NewPreset { kind: "contacts".into(), ..NewPreset::default() };
+    stack.client.put_preset("people", &preset).await.expect("put");
+    for key in ["inbox/1/people/a.csv", "inbox/1/later/a.csv"] {
+        storage::put(stack, key, b"_email\na@example.org\n").await;
+    }
+    let of_inbox = async || {
+        let all = stack.client.list(None, 100).await.expect("a page").imports;
+        all.into_iter().filter(|import| import.filename.as_deref() == Some("a.csv")).collect::<Vec<_>>()
+    };
+    stack.passes_until("a file is imported", async || !of_inbox().await.is_empty()).await;
+    let import = stack.ended(&of_inbox().await[0].id).await;
+    stack.client.delete(&import.id).await.expect("deleted");
+    stack.client.put_preset("later", &preset).await.expect("put");
+    let is_empty = async || storage::listed(stack, "inbox/").await.is_empty();
+    stack.passes_until("the inbox is empty", is_empty).await;
 }
 
 /// Imports of what was uploaded to another one: with rejected rows and without, the first of them deleted behind them.
@@ -374,6 +401,9 @@ async fn run_removal(stack: &Stack) {
     let (s3, settings) = (storage::s3(stack), stack.cloud.store().settings());
     let refused = s3.put_object().bucket(&settings.uploads_bucket).key("refused/ibex/r-1");
     refused.body(b"a".to_vec().into()).send().await.expect("stored");
+    storage::put(stack, "inbox/ibex/none/a.csv", b"a").await;
+    let broken_off = s3.create_multipart_upload().bucket(&settings.uploads_bucket).key("inbox/ibex/none/b.csv");
+    broken_off.send().await.expect("begun");
     let broken_off = s3.create_multipart_upload().bucket(&settings.results_bucket).key("rejected/ibex/open.csv");
     broken_off.send().await.expect("begun");
     stack.client.accounts(None, 10).await.expect("a page");

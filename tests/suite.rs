@@ -33,6 +33,7 @@ mod first_loads;
 mod formats;
 mod frictionless;
 mod functions;
+mod inbox;
 mod keys;
 mod kinds;
 mod limits;

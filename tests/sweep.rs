@@ -141,6 +141,8 @@ const ELSEWHERE: &[&str] = &[
     // `tests/webhooks.rs`
     "event.",
     "delivery.",
+    // `tests/inbox.rs`
+    "inbox.",
     // `tests/dialects`, `tests/parts.rs`
     "upload.",
     "parts.",

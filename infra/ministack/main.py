@@ -259,6 +259,32 @@ def form(api):
     completed("the form", api, created["id"])
 
 
+def inbox(api, cloud, outputs, sweeper):
+    """Files that are dropped off become imports of their presets: by the event, and by the sweeper where the preset comes later."""
+    objects, bucket = cloud.client("s3"), outputs["UploadsBucketName"]
+
+    def imported(preset):
+        listed = pages(api, "/v1/imports", "imports")
+        return next((found for found in listed if found["preset"] == preset), None)
+
+    options = {"delimiter": ";", "mapping": {"Artikel": "sku", "Name": "name", "Marke": "brand"}}
+    for preset, name in [("nightly", "a b+%ä.csv"), ("later", "b.csv")]:
+        key = f"inbox/shop/{preset}/{name}"
+        if preset == "nightly":
+            api.want(201, "PUT", "/v1/presets/nightly", {"kind": "products", "options": options})
+        objects.put_object(Bucket=bucket, Key=key, Body=f"Artikel;Name;Marke\nD-{preset};Lampe;Acme\n".encode())
+        if preset == "later":
+            sweeper.sweep()
+            assert imported(preset) is None
+            api.want(201, "PUT", "/v1/presets/later", {"kind": "products", "options": options})
+            with sweeper.ahead(3600):
+                sweeper.sweep()
+        found = until(60, f"{key} is imported", lambda: imported(preset))
+        completed(f"dropped off as {name}", api, found["id"])
+        assert (found["filename"], found["created_by"]["api"]) == (name, "inbox"), found
+        assert api.want(200, "GET", f"/v1/records/products/D-{preset}")["fields"]["name"] == "Lampe"
+
+
 def poison(api, cloud, resources):
     """A chunk that no validator can finish is swept: each of its rows fails, and the import ends."""
     functions, queues = cloud.client("lambda"), cloud.client("sqs")
@@ -492,6 +518,8 @@ def run(cloud, gateway, folder):
         told(rule.tells(api))
     with step("a webhook"):
         told(webhook(api, cloud, resources))
+    with step("files that are dropped off"):
+        inbox(api, cloud, outputs, sweeper)
     with step("import a file by the form"):
         form(api)
     with step("one call of each dialect"):

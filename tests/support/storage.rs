@@ -1,6 +1,7 @@
 //! The local cloud's S3, as somebody with the functions' own credentials sees it.
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3::{Client, config::retry::RetryConfig, types::EncodingType};
+use penstock_store::versions::decoded;
 
 use super::{Stack, s3_client};
 
@@ -43,6 +44,47 @@ pub async fn versions(stack: &Stack, key: &str) -> Vec<String> {
             _ => return versions,
         }
     }
+}
+
+/// Stores a file under a key of the bucket of uploads, as somebody does whom the operator lets; its version.
+pub async fn put(stack: &Stack, key: &str, file: &[u8]) -> String {
+    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    let stored = s3(stack).put_object().bucket(bucket).key(key).body(file.to_vec().into()).send().await;
+    stored.expect("stored").version_id.expect("the bucket keeps versions")
+}
+
+/// The same as somebody does whose request may be refused, or whose answer be cut: where nothing is stored, it is sent
+/// again.
+pub async fn put_through(seed: u64, stack: &Stack, key: &str, file: &[u8]) {
+    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    // A client that tries again by itself would store two versions, which are two files.
+    let s3 = s3(stack);
+    let once = || aws_sdk_s3::config::Config::builder().retry_config(RetryConfig::disabled());
+    for tries in 0.. {
+        assert!(tries < 50, "seed {seed}: {key} is not stored");
+        let put = s3.put_object().bucket(bucket).key(key).body(file.to_vec().into()).customize();
+        if put.config_override(once()).send().await.is_ok() {
+            return;
+        }
+        let listed = loop {
+            if let Ok(listed) = s3.list_object_versions().bucket(bucket).prefix(key).send().await {
+                break listed;
+            }
+        };
+        if !listed.versions().is_empty() {
+            return;
+        }
+    }
+}
+
+/// The keys and versions in the bucket of uploads whose keys begin so, whatever characters those hold.
+pub async fn listed(stack: &Stack, prefix: &str) -> Vec<(String, String)> {
+    let bucket = &stack.cloud.store().settings().uploads_bucket;
+    let page = s3(stack).list_object_versions().bucket(bucket).prefix(prefix).encoding_type(EncodingType::Url);
+    let page = page.send().await.expect("S3 lists them");
+    assert_ne!(page.is_truncated(), Some(true));
+    let listed = page.versions().iter().filter_map(|version| Some((decoded(version.key()?)?, version.version_id()?)));
+    listed.map(|(key, version)| (key, version.to_owned())).collect()
 }
 
 /// Stores so many versions under a key of the bucket of uploads.

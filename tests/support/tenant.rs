@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     Stack,
     http::{post_form, send},
-    upload,
+    storage, upload,
 };
 
 /// An account with its data.
@@ -108,6 +108,9 @@ impl Tenant {
         self.ask(stack, Method::DELETE, "/v1/kinds/gone", String::new()).await;
         let preset = json!({ "kind": "gadgets", "options": { "mapping": { (self.word.clone()): "name" } } });
         self.ask(stack, Method::PUT, "/v1/presets/nightly", preset.to_string()).await;
+        // It waits for a preset.
+        let file = format!("inbox/{}/none/{}.csv", self.account, self.word);
+        storage::put(stack, &file, self.word.as_bytes()).await;
     }
 
     async fn imported(&mut self, stack: &Stack, new: &NewImport, key: Option<&str>, file: &str) -> String {

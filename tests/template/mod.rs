@@ -18,7 +18,7 @@ use std::{
 
 use penstock_local::{Options, QueueOptions};
 use penstock_model::{EventId, FunctionName, Order, QueueName, VISIBILITY_PER_TIMEOUT, WebhookId, limits};
-use penstock_store::{FAULT_VARIABLES, Settings};
+use penstock_store::{FAULT_VARIABLES, Settings, names::Folder};
 use serde_json::json;
 use yaml_serde::Value;
 
@@ -30,9 +30,10 @@ const OF_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 
 /// Every action that a role may name. cfn-lint does not look at the names in a SAM template; these are spelt as the
 /// Service Authorization Reference spells them.
-const ACTIONS: [&str; 30] = [
+const ACTIONS: [&str; 31] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PartiQLInsert",
@@ -293,11 +294,17 @@ fn a_storage_event_reaches_split_or_the_dead_letters() {
     assert_eq!(shown(&invoke["DestinationConfig"]["OnFailure"]["Destination"]), "!GetAtt SplitsDeadQueue.Arn");
 
     let notifications = &template.properties("UploadsBucket")["NotificationConfiguration"]["LambdaConfigurations"];
-    let [notification] = &list(notifications)[..] else { panic!("one notification") };
-    assert_eq!(notification["Event"], "s3:ObjectCreated:*");
-    assert_eq!(shown(&notification["Function"]), "!Ref SplitFunction.Alias");
-    let rules = json(&notification["Filter"]["S3Key"]["Rules"]);
-    assert_eq!(rules, json!([{ "Name": "prefix", "Value": "uploads/" }]));
+    let prefixes: Vec<Value> = list(notifications)
+        .into_iter()
+        .map(|notification| {
+            assert_eq!(notification["Event"], "s3:ObjectCreated:*");
+            assert_eq!(shown(&notification["Function"]), "!Ref SplitFunction.Alias");
+            notification["Filter"]["S3Key"]["Rules"].clone()
+        })
+        .collect();
+    let prefix = |folder: Folder| json!([{ "Name": "prefix", "Value": format!("{}/", folder.text()) }]);
+    let prefixes: Vec<_> = prefixes.iter().map(json).collect();
+    assert_eq!(prefixes, [prefix(Folder::Uploads), prefix(Folder::Inbox)]);
 
     let permission = template.properties("UploadsInvokeSplit");
     assert_eq!(shown(&permission["FunctionName"]), "!Ref SplitFunction.Alias");
@@ -450,7 +457,7 @@ fn roles_name_their_actions_and_what_they_act_on() {
                     )
                     || resource.starts_with("!Sub\n- arn:${AWS::Partition}:s3:::penstock-uploads-${Stack}");
                 assert!(is_ours, "{role}: {resource}");
-                let folders = ["/uploads/*", "/refused/*", "/rejected/*", "/exports/*", "/digest/*"];
+                let folders = ["/uploads/*", "/inbox/*", "/refused/*", "/rejected/*", "/exports/*", "/digest/*"];
                 let exact = folders.iter().fold(resource.clone(), |exact, folder| exact.replace(folder, ""));
                 assert!(!exact.contains('*'), "{role}: {resource}");
             }

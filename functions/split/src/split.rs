@@ -35,7 +35,7 @@ use penstock_store::{
 };
 use tracing::{info, warn};
 
-use crate::hand_on::hand_on;
+use crate::{hand_on::hand_on, inbox};
 
 /// Chunks that one update begins and tallies, at most: its expressions stay within the 4 KB that DynamoDB takes.
 const TALLIED_AT_ONCE: usize = 16;
@@ -70,12 +70,17 @@ pub async fn run(
     }
     // What the import is about already goes before what is stored under its key now: a form may have stored another
     // version since.
-    let found = match (object, import.object) {
+    let found = match (object, &import.object) {
         (Some(object), _) => Some(object.clone()),
-        (None, Some(pinned)) => Some(pinned),
+        (None, Some(pinned)) => Some(pinned.clone()),
         (None, None) => store.find_upload(account, id).await?,
     };
     let Some(object) = found else {
+        if import.stage() == Stage::AwaitingUpload
+            && let Some(file) = &import.inbox
+        {
+            return inbox::copy(store, &import, file).await;
+        }
         info!(import.id = %id, "nothing has been uploaded");
         return Ok(());
     };
@@ -124,7 +129,7 @@ pub async fn run(
 }
 
 /// Fails an import. A repeat changes nothing.
-async fn fail(store: &Store, import: &Import, failure: Failure) -> Result<()> {
+pub(crate) async fn fail(store: &Store, import: &Import, failure: Failure) -> Result<()> {
     info!(import.id = %import.id, failure.code, "the import fails");
     store.order_halt(&import.account, &import.id, &Halt::failed(failure)).await?;
     store.settle(&import.account, &import.id).await.map(drop)

@@ -3,7 +3,7 @@
 use penstock_model::{AccountId, Begin, ChunkMessage, Failure, Halt, ImportId, Order, Stage, Verdict};
 use penstock_runtime::{
     chunk_end::{self, GivenUp},
-    event::{FailedInvocation, UploadEvent},
+    event::{FailedInvocation, StorageEvent, UploadEvent},
 };
 use penstock_store::{Result, Store, StoreError, crash};
 use tracing::{info, warn};
@@ -13,8 +13,8 @@ use tracing::{info, warn};
 pub enum DeadLetter {
     /// An order that no function could carry out.
     Order(Order),
-    /// Uploads whose storage event no splitter could take up: the record of an asynchronous invocation that failed.
-    Uploads(Vec<UploadEvent>),
+    /// What was stored, and no splitter could take up: the record of an asynchronous invocation that failed.
+    Stored(Vec<StorageEvent>),
 }
 
 impl DeadLetter {
@@ -31,14 +31,14 @@ impl DeadLetter {
         let unreadable =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unreadable { what: "a dead letter", source };
         let Ok(record) = serde_json::from_str::<FailedInvocation>(body) else { return Err(unreadable(unknown.into())) };
-        let uploads = UploadEvent::read(record.request_payload).map_err(|error| unreadable(error.into()))?;
+        let stored = StorageEvent::read(record.request_payload).map_err(|error| unreadable(error.into()))?;
         let FailedInvocation { request_context, .. } = record;
         warn!(
             function = request_context.function_arn,
             condition = request_context.condition,
             "an invocation failed for good"
         );
-        Ok(Self::Uploads(uploads))
+        Ok(Self::Stored(stored))
     }
 }
 
@@ -61,18 +61,28 @@ pub(crate) async fn settle(store: &Store, body: &str) -> Result<()> {
             | Order::Tell { .. }
             | Order::Deliver { .. },
         ) => Ok(()),
-        DeadLetter::Uploads(uploads) => {
-            for UploadEvent { account, import: id, object } in uploads {
-                let import = store.import(&account, &id).await?;
-                // An event for another object than the import is about says nothing of it.
-                if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(&object)) {
-                    split(store, &account, &id, None).await?;
+        DeadLetter::Stored(stored) => {
+            for event in stored {
+                match event {
+                    StorageEvent::Upload(upload) => uploaded(store, &upload).await?,
+                    // The sweeper lists the inbox.
+                    StorageEvent::Inbox(_) => {}
                 }
-                store.turn_away(&account, &id, &object).await?;
             }
             Ok(())
         }
     }
+}
+
+/// Orders a dead-lettered upload to be split once more, as [`split`], if its import is about it or may be.
+async fn uploaded(store: &Store, upload: &UploadEvent) -> Result<()> {
+    let UploadEvent { account, import: id, object } = upload;
+    let import = store.import(account, id).await?;
+    // An event for another object than the import is about says nothing of it.
+    if import.and_then(|import| import.object).is_none_or(|pinned| pinned.is(object)) {
+        split(store, account, id, None).await?;
+    }
+    store.turn_away(account, id, object).await
 }
 
 /// Sends a chunk that has begun again, since all its accepted rows are to be applied. Sends a chunk that has not begun
@@ -179,7 +189,9 @@ mod tests {
         let report = format!(r#"{{"report":{{"account":"1","import":"{IMPORT}"}}}}"#);
         assert!(matches!(DeadLetter::read(&report), Ok(DeadLetter::Order(Order::Report { .. }))));
         let uploads = DeadLetter::read(&failed(storage_event()));
-        assert!(matches!(uploads, Ok(DeadLetter::Uploads(uploads)) if uploads[0].import.as_str() == IMPORT));
+        let is_upload =
+            |event: &StorageEvent| matches!(event, StorageEvent::Upload(of) if of.import.as_str() == IMPORT);
+        assert!(matches!(uploads, Ok(DeadLetter::Stored(stored)) if stored.len() == 1 && is_upload(&stored[0])));
     }
 
     #[test]

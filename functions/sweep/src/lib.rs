@@ -8,6 +8,7 @@ mod accounts;
 mod dead_letter;
 mod events;
 mod exports;
+mod inbox;
 mod look;
 mod retention;
 
@@ -37,8 +38,8 @@ pub async fn serve() -> Result<(), Error> {
 }
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
-/// were looked at, of events and deliveries whose orders were sent again, of exports, of imports that are kept no
-/// longer, of removals that were carried out, and of accounts whose removal was gone on with.
+/// were looked at, of events and deliveries whose orders were sent again, of files of the inbox that were taken, of
+/// exports, of imports that are kept no longer, of removals that were carried out, and of accounts whose removal was gone on with.
 ///
 /// # Errors
 /// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.
@@ -68,6 +69,7 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let age = (report_age > 0).then_some((Metric::ReportAge, report_age));
     metrics::write(&[swept].into_iter().chain(age).collect::<Vec<_>>(), &[]);
     let events = events::sweep(store, deadline).await?;
+    let inbox = inbox::sweep(store, deadline).await?;
     let exports = exports::sweep(store, deadline).await?;
     // Before the removals, which remove what these leave.
     let retentions = retention::sweep(store, deadline).await?;
@@ -75,14 +77,15 @@ pub async fn handle(store: &Store, event: LambdaEvent<Value>) -> Result<Value, E
     let removals = remove(store, deadline).await?;
     // Last, since it takes all the time that there is.
     let accounts = accounts::sweep(store, deadline).await?;
-    let done = events.ordered + exports.looked_at + retentions.ended + removals.done + accounts.looked_at;
-    let all_failed = failed + events.failed + exports.failed + retentions.failed + removals.failed + accounts.failed;
+    let done = events.ordered + inbox.taken + exports.looked_at + retentions.ended + removals.done + accounts.looked_at;
+    let all_failed =
+        failed + events.failed + inbox.failed + exports.failed + retentions.failed + removals.failed + accounts.failed;
     let all = looked_at + done + all_failed;
     if all_failed > 0 && all_failed == all {
         return Err("no import and no export could be looked at, and nothing removed".into());
     }
     answer(json!({
-        "looked_at": looked_at, "failed": failed, "events": events.ordered, "exports": exports.looked_at, "retired": retentions.ended,
+        "looked_at": looked_at, "failed": failed, "events": events.ordered, "inbox": inbox.taken, "exports": exports.looked_at, "retired": retentions.ended,
         "removed": removals.done, "accounts": accounts.looked_at,
     }))
 }

@@ -13,6 +13,8 @@ pub enum Sight {
     Fine,
     /// Its upload's event was lost: it is split now.
     Found,
+    /// The copy of its file of the inbox was lost: it is ordered again.
+    Copied,
     /// Nothing was uploaded in time: it has expired.
     Expired,
     /// It had made no progress: lost messages are sent again.
@@ -87,6 +89,11 @@ async fn awaiting(store: &Store, import: &Import) -> Result<Sight> {
         // Not before: an upload in parts can be completed as long as its import awaits it.
         store.remove_parts(import).await?;
         return Ok(Sight::Expired);
+    }
+    if import.inbox.is_some() {
+        store.send(&Order::to_continue(import, import.split_died_at)).await?;
+        store.note_swept(&import.account, &import.id, "copied").await?;
+        return Ok(Sight::Copied);
     }
     store.note_swept(&import.account, &import.id, "awaiting").await?;
     Ok(Sight::Fine)

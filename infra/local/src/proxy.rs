@@ -232,9 +232,14 @@ impl Proxy {
             let bucket = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
             self.meter.add(&used(bucket), Counts { requests: 1, items: 1, ..Counts::default() });
             let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+            let copied = operation::copied(&request).map(str::to_owned);
             let answer = self.send(upstream, request.map(|body| body.map_err(BoxError::from).boxed_unsync())).await?;
             let found = answer.status() != http::StatusCode::NOT_FOUND;
-            self.calls.note(&function, call::of_s3(&operation, &path, &query, found));
+            let calls = match copied {
+                Some(source) => call::of_copy(&source, &path, found),
+                None => call::of_s3(&operation, &path, &query, found),
+            };
+            self.calls.note(&function, calls);
             answer
         } else {
             self.answer_json(upstream, request, &operation, &function).await?

@@ -39,7 +39,7 @@ use crate::host::Hosts;
 /// The service's buckets and who may use them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup<'a> {
-    /// Versioned; what is stored under `uploads/` is told to the notifier.
+    /// Versioned; what is stored under `uploads/` and `inbox/` is told to the notifier.
     pub(crate) uploads: &'a str,
     /// Not versioned.
     pub(crate) results: &'a str,

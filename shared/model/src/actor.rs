@@ -19,11 +19,15 @@ pub struct Actor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::CLIENT_CHARS)))]
     pub client: Option<String>,
-    /// The API by which it asked: `native`, or the name of a dialect.
+    /// The API by which it asked: `native`, or the name of a dialect. `inbox` for a file that was dropped off: then the
+    /// key is the one that put the preset.
     pub api: String,
 }
 
 impl Actor {
+    /// The word for files that are dropped off, which no API takes.
+    pub const INBOX: &str = "inbox";
+
     /// A key with its label, and the client that sent it by an API under this name for itself, if it has told one.
     pub fn new(key: String, label: Option<String>, client: Option<&str>, api: &str) -> Self {
         let client = client.map(|name| name.chars().take(CLIENT_CHARS).collect::<String>());

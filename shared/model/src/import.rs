@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, Job, KindName, Layout, PartsUpload, PresetName,
-    ReadOptions, Rows, ShortRows, Stamp, Tally, WebhookId, again, codes,
+    AccountId, Actor, ErrorCursor, Format, Grammar, ImportId, InboxFile, Job, KindName, Layout, PartsUpload,
+    PresetName, ReadOptions, Rows, ShortRows, Stamp, Tally, WebhookId, again, codes,
     digest::{Built, Digests, Source},
     limits,
     replace::{Everything, ToRemove},
@@ -571,6 +571,9 @@ pub struct Import {
     /// The preset that its options are of, where they were not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<PresetName>,
+    /// The file of the inbox that is its upload, where it came so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxFile>,
     /// What its events carry, as its creator chose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -648,6 +651,7 @@ impl Import {
             corrects: None,
             story: None,
             preset: None,
+            inbox: None,
             metadata: BTreeMap::new(),
             webhook: None,
         }

@@ -16,6 +16,7 @@ pub mod event;
 mod export;
 mod id;
 mod import;
+mod inbox;
 mod job;
 mod layout;
 mod lifecycle;
@@ -57,6 +58,7 @@ pub use import::{
     Abort, Checkpoint, Chunking, EmptyCells, Failure, Halt, Import, ImportOptions, Mode, Report, ReportCheckpoint,
     Status, StoredObject,
 };
+pub use inbox::{InboxFile, Waits};
 pub use job::Job;
 pub use layout::{Compression, Format, Grammar, InvalidDelimiter, Layout, UTF_8, UnknownFormat, delimiter_byte};
 pub use lifecycle::{ClosedBlocks, Deletion, Marks, Settlement, Stage, Transition, Uploaded};

@@ -412,6 +412,20 @@ pub const ACCOUNT_DAY_BYTES: u64 = 1024 * 1024 * 1024 * 1024;
 /// The most that a deployment can allow of [`ACCOUNT_IMPORTS`]: their ids share one item.
 pub const ACCOUNT_IMPORTS_MOST: usize = 10_000;
 
+/// How often the sweeper lists the inbox, in milliseconds: 15 minutes. A list costs as much as a write, and S3 tells of
+/// nearly every file at once.
+pub const INBOX_LOOK_MS: i64 = 15 * 60 * 1000;
+
+/// Versions of the inbox that the sweeper lists at one look, at most; where there are more it goes on at the next one.
+pub const INBOX_LISTED: usize = 500;
+
+/// How long S3 may take to copy a file out of the inbox, in seconds: 4 minutes, less than an invocation of the splitter
+/// has. It copies [`UPLOAD_BYTES`] in one request, and no more.
+pub const INBOX_COPY_SECONDS: u64 = 4 * 60;
+
+/// How long an import waits for the copy of its file, in seconds: 24 hours. Then it expires.
+pub const INBOX_SECONDS: u64 = 24 * 60 * 60;
+
 /// Kinds of an account's own, at most.
 pub const ACCOUNT_KINDS: usize = 200;
 

@@ -114,9 +114,9 @@ impl Import {
 
     /// What a request for an upload in parts finds at this moment, in Unix milliseconds. It has to begin while the
     /// upload URL is valid. Its deadline counts from the import's creation, so that beginning again and again does not
-    /// keep an import for ever.
+    /// keep an import for ever. An import of the inbox awaits its copy alone.
     pub fn begin_parts(&self, now_ms: i64) -> Beginning {
-        if self.stage() != Stage::AwaitingUpload {
+        if self.stage() != Stage::AwaitingUpload || self.inbox.is_some() {
             return match self.stage() {
                 Stage::Expired => Beginning::Over,
                 _ => Beginning::NotAwaited,

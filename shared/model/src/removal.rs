@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Import, ImportId, PartsUpload, Stage, StoredObject, limits};
+use crate::{AccountId, Import, ImportId, InboxFile, PartsUpload, Stage, StoredObject, limits};
 
 /// What an import keeps of what is stored under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,9 @@ pub struct Removal {
     /// The multipart upload of a rejected rows file that was not finished when its import was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// The file of the inbox that a deleted import was made of: where it is still there, no other one is made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<InboxFile>,
     /// Whether a deleted import has left lists of what it removed.
     #[serde(default)]
     pub replaced: bool,
@@ -92,6 +95,7 @@ impl Import {
             opened_blocks: self.opened_blocks,
             parts: self.parts.clone().filter(PartsUpload::is_open),
             report: self.report_at.as_ref().map(|at| at.upload.clone()),
+            inbox: self.inbox.clone(),
             replaced: self.is_replace(),
             reviewed: self.is_review(),
         }

@@ -1,9 +1,8 @@
 //! Events: what AWS hands to a function.
 
 use aws_lambda_events::{s3::S3Event, sqs::SqsEvent};
-use penstock_model::{AccountId, ImportId, StoredObject};
-use penstock_store::uploads;
-use percent_encoding::percent_decode_str;
+use penstock_model::{AccountId, ImportId, InboxFile, StoredObject};
+use penstock_store::{inbox, uploads, versions::decoded};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -41,9 +40,18 @@ pub struct UploadEvent {
     pub object: StoredObject,
 }
 
-impl UploadEvent {
-    /// The uploads that a storage event tells of (Amazon S3 User Guide, "Event message structure"); objects that are no
-    /// import's upload are left out. S3's test event, which has no records, tells of none.
+/// What a storage event tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageEvent {
+    /// One upload was stored.
+    Upload(UploadEvent),
+    /// A file was dropped off.
+    Inbox(InboxFile),
+}
+
+impl StorageEvent {
+    /// The uploads and files of the inbox that a storage event tells of (Amazon S3 User Guide, "Event message
+    /// structure"); other objects are left out. S3's test event, which has no records, tells of none.
     ///
     /// # Errors
     /// When the payload is no storage event.
@@ -52,24 +60,22 @@ impl UploadEvent {
             return Ok(Vec::new());
         }
         let event: S3Event = serde_json::from_value(payload)?;
-        let uploads = event.records.into_iter().filter_map(|record| {
+        let events = event.records.into_iter().filter_map(|record| {
             let object = record.s3.object;
-            let (account, import) = uploads::of_key(&decoded(object.key.as_deref()?)?)?;
-            let object = StoredObject {
-                version: object.version_id.filter(|version| !version.is_empty() && version != "null"),
-                etag: object.e_tag?.trim_matches('"').to_owned(),
-                bytes: u64::try_from(object.size?).ok()?,
-            };
-            Some(Self { account, import, object })
+            let key = decoded(object.key.as_deref()?)?;
+            let version = object.version_id.filter(|version| !version.is_empty() && version != "null");
+            let bytes = u64::try_from(object.size?).ok()?;
+            if inbox::is_file(&key) {
+                // What S3 calls a version that has no id, where a bucket keeps none.
+                let version = version.unwrap_or_else(|| "null".to_owned());
+                return Some(Self::Inbox(InboxFile { key, version, bytes }));
+            }
+            let (account, import) = uploads::of_key(&key)?;
+            let object = StoredObject { version, etag: object.e_tag?.trim_matches('"').to_owned(), bytes };
+            Some(Self::Upload(UploadEvent { account, import, object }))
         });
-        Ok(uploads.collect())
+        Ok(events.collect())
     }
-}
-
-/// An event's key as it is: events carry it form-encoded, a space as `+`.
-fn decoded(key: &str) -> Option<String> {
-    let spaced = key.replace('+', " ");
-    Some(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
 }
 
 /// The record of an asynchronous invocation that failed for good, as Lambda sends it to a queue (AWS Lambda Developer
@@ -110,27 +116,34 @@ mod tests {
                 "object": { "key": key, "size": 12, "eTag": "abc", "versionId": version, "sequencer": "0055" } } }] })
     }
 
-    fn read(payload: Value) -> Vec<UploadEvent> {
+    fn read(payload: Value) -> Vec<StorageEvent> {
         match Event::read(payload).expect("an event") {
-            Event::Other(payload) => UploadEvent::read(payload).expect("a storage event"),
+            Event::Other(payload) => StorageEvent::read(payload).expect("a storage event"),
             Event::Messages(_) => panic!("not a queue's event"),
         }
     }
 
     #[test]
     fn keys_come_encoded() {
-        let uploads = read(event(&format!("uploads%2Fshop_1%2F{IMPORT}"), Some("v1")));
-        assert_eq!(uploads[0].account.as_str(), "shop_1");
-        assert_eq!(uploads[0].import.as_str(), IMPORT);
-        assert_eq!(uploads[0].object, StoredObject { version: Some("v1".into()), etag: "abc".into(), bytes: 12 });
-        assert_eq!(decoded("a+b%2Bc%C3%A4").as_deref(), Some("a b+cä"));
+        let object = StoredObject { version: Some("v1".into()), etag: "abc".into(), bytes: 12 };
+        let (account, import) = ("shop_1".parse().expect("valid"), IMPORT.parse().expect("valid"));
+        let upload = StorageEvent::Upload(UploadEvent { account, import, object });
+        assert_eq!(read(event(&format!("uploads%2Fshop_1%2F{IMPORT}"), Some("v1"))), [upload]);
+        let file = InboxFile { key: "inbox/1/nightly/a b+cä%.csv".into(), version: "v1".into(), bytes: 12 };
+        assert_eq!(read(event("inbox/1/nightly/a+b%2Bc%C3%A4%25.csv", Some("v1"))), [StorageEvent::Inbox(file)]);
     }
 
     #[test]
-    fn objects_that_are_no_upload_are_left_out() {
-        assert_eq!(read(event("uploads/1/other+file.csv", None)), []);
+    fn other_objects_are_left_out() {
+        for key in ["uploads/1/other+file.csv", "inbox/1/nightly/", "inbox", "refused/1/a"] {
+            assert_eq!(read(event(key, Some("v1"))), [], "{key}");
+        }
+        for version in [None, Some("null")] {
+            let file = InboxFile { key: "inbox/1/nightly/a.csv".into(), version: "null".into(), bytes: 12 };
+            assert_eq!(read(event("inbox/1/nightly/a.csv", version)), [StorageEvent::Inbox(file)]);
+        }
         assert_eq!(read(json!({ "Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b" })), []);
-        assert!(UploadEvent::read(json!({ "detail-type": "Scheduled Event" })).is_err());
+        assert!(StorageEvent::read(json!({ "detail-type": "Scheduled Event" })).is_err());
     }
 
     #[test]

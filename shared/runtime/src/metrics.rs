@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub const NAMESPACE: &str = "Penstock";
 
 /// Every metric's name, as alarms and the dashboard in `template.yaml` spell them.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "RowsCreated",
     "RowsUpdated",
     "RowsUnchanged",
@@ -27,6 +27,7 @@ pub const NAMES: [&str; 12] = [
     "EndLag",
     "DeadLetters",
     "ImportsSwept",
+    "DropsWaiting",
     "ReportAge",
     "MessagesReturned",
 ];
@@ -54,6 +55,8 @@ pub enum Metric {
     DeadLetters,
     /// Unfinished imports that the sweeper looked at; a sweep that looked at none writes a zero.
     ImportsSwept,
+    /// Files of the inbox that a look at it found waiting: for a preset, a key, a kind or room.
+    DropsWaiting,
     /// How long ago the import ended whose rejected rows a sweep found missing, the longest of them, in seconds.
     ReportAge,
     /// Messages that went back to their queue, such as those of a throttled table.
@@ -146,6 +149,7 @@ mod tests {
             (Metric::EndLag, "EndLag"),
             (Metric::DeadLetters, "DeadLetters"),
             (Metric::ImportsSwept, "ImportsSwept"),
+            (Metric::DropsWaiting, "DropsWaiting"),
             (Metric::ReportAge, "ReportAge"),
             (Metric::MessagesReturned, "MessagesReturned"),
         ] {

@@ -16,6 +16,8 @@ pub const POINTS: &[&str] = &[
     "upload.stored",
     "upload.import_made",
     "upload.split_ordered",
+    "inbox.taken",
+    "inbox.copied",
     "again.made",
     "again.ordered",
     "story.joined",

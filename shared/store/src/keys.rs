@@ -151,6 +151,12 @@ impl Store {
         Ok(stored.filter(|key| right && !key.revoked).map(|key| key.shown(id)))
     }
 
+    /// The key of this id, a revoked one too.
+    pub(crate) async fn key(&self, id: &str) -> Result<Option<Key>> {
+        let stored: Option<StoredKey> = self.get_item("a key", api_key(id)).await?;
+        Ok(stored.map(|key| key.shown(id)))
+    }
+
     /// Notes that a key is used, where the last use noted is [`limits::KEY_USE_NOTED_MS`] ago or longer. A repeat finds
     /// it noted. Where another request is at the key, nothing is noted: that request is a use as well, or it takes the
     /// key back.

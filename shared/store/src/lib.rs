@@ -26,6 +26,7 @@ pub mod export_files;
 pub mod exports;
 pub mod idempotency;
 pub mod imports;
+pub mod inbox;
 pub mod keys;
 pub mod kinds;
 pub mod names;
@@ -51,6 +52,7 @@ pub mod text;
 pub mod uploaded;
 pub mod uploads;
 pub mod uses;
+pub mod versions;
 pub mod webhooks;
 
 use std::sync::{Arc, OnceLock};

@@ -59,6 +59,8 @@ beginnings! {
         Accounts = "accounts",
         /// The removal of an account, and the report of it.
         AccountRemoval = "account-removal#",
+        /// Where the sweeper's list of the inbox goes on.
+        Inbox = "inbox",
     }
 }
 
@@ -119,6 +121,8 @@ beginnings! {
     pub enum Folder {
         /// Uploads of imports.
         Uploads = "uploads",
+        /// Files that are dropped off, in the bucket of uploads: they become imports.
+        Inbox = "inbox",
         /// Bodies that were refused on their way past Lambda, in the bucket of uploads.
         Refused = "refused",
         /// Rejected rows files.
@@ -177,7 +181,8 @@ impl Partition {
             Self::Key => FoundBy::Keys,
             Self::Block | Self::Errors | Self::Replace | Self::Review => FoundBy::Imports,
             Self::Accounts | Self::AccountRemoval => FoundBy::Removal,
-            Self::Address => FoundBy::Nobody,
+            // The list names a file for as long as it is not at its end; there is none of a removed account.
+            Self::Address | Self::Inbox => FoundBy::Nobody,
         }
     }
 }
@@ -198,7 +203,7 @@ impl Folder {
     /// The bucket that it is in.
     pub fn bucket(self) -> Bucket {
         match self {
-            Self::Uploads | Self::Refused => Bucket::Uploads,
+            Self::Uploads | Self::Inbox | Self::Refused => Bucket::Uploads,
             Self::Rejected | Self::Exports | Self::Digests => Bucket::Results,
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     names::{Bucket, Folder, Own},
     quota::{ACCOUNT, IMPORTS},
     table::{account_pk, import_key, partitions_of_import, unfinished_key},
+    versions::Behind,
 };
 
 /// Whether imports and exports of an account that is being removed have ended.
@@ -127,7 +128,7 @@ impl Store {
                 Bucket::Results => self.remove_results(&prefix).await?,
             };
             match folder {
-                Folder::Uploads | Folder::Refused => counts.uploads += removed,
+                Folder::Uploads | Folder::Inbox | Folder::Refused => counts.uploads += removed,
                 Folder::Rejected | Folder::Exports => counts.files += removed,
                 // Nobody has been shown one.
                 Folder::Digests => {}
@@ -153,15 +154,11 @@ impl Store {
     /// Removes a page of versions and delete markers of objects whose keys begin so; how many versions, and whether
     /// those were all.
     async fn remove_all_versions(&self, prefix: &str) -> Result<(u64, bool)> {
-        let bucket = self.bucket(Bucket::Uploads);
-        let listed = self.inner.s3.list_object_versions().bucket(bucket).prefix(prefix).send().await;
-        let page = listed.map_err(StoreError::unavailable("s3:ListObjectVersions"))?;
-        let versions: Vec<_> = page.versions.unwrap_or_default().into_iter().map(|v| (v.key, v.version_id)).collect();
-        let count = versions.len() as u64;
-        let markers = page.delete_markers.unwrap_or_default().into_iter().map(|m| (m.key, m.version_id));
-        let named = versions.into_iter().chain(markers).filter_map(|(key, version)| Some((key?, version?)));
-        self.delete_object_versions(named.collect()).await?;
-        Ok((count, page.is_truncated != Some(true)))
+        let page = self.list_versions(prefix, Behind::default(), REMOVED_AT_ONCE).await?;
+        let count = page.versions.len() as u64;
+        let versions = page.versions.into_iter().map(|version| (version.key, version.id));
+        self.delete_object_versions(versions.chain(page.markers).collect()).await?;
+        Ok((count, page.rest.is_none()))
     }
 
     /// Removes a page of results whose keys begin so; how many, and whether those were all.

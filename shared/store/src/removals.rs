@@ -72,6 +72,7 @@ use crate::{
     dynamo::{Item, is_made, n, putting, s, value},
     table::{block_key, import_key, removal_key, removal_shard},
     uploads::{rejected_key, upload_key},
+    versions::Behind,
 };
 
 /// What became of the deletion of an import.
@@ -270,6 +271,7 @@ impl Store {
             self.abort(account, id, upload).await?;
         }
         // The files first: they are the most that is left, and what is waited for.
+        self.remove_from_inbox(removal.inbox.clone()).await?;
         let mut is_all = self.remove_versions(account, id, None).await?;
         let rejected = rejected_key(account, id);
         if let Some(upload) = &removal.report {
@@ -308,41 +310,20 @@ impl Store {
         }
         let kept = kept.and_then(|kept| kept.version.as_deref());
         let key = upload_key(account, id);
-        let (mut key_marker, mut version_marker) = (None, None);
-        let mut removed = 0;
+        let (mut behind, mut removed) = (Behind::default(), 0);
         loop {
-            let page = self
-                .inner
-                .s3
-                .list_object_versions()
-                .bucket(&self.settings().uploads_bucket)
-                .prefix(&key)
-                .set_key_marker(key_marker.take())
-                .set_version_id_marker(version_marker.take())
-                .send()
-                .await
-                .map_err(StoreError::unavailable("s3:ListObjectVersions"))?;
-            let versions = page.versions.unwrap_or_default().into_iter();
-            let mut unwanted: Vec<(String, String)> = versions
-                .filter(|version| version.key.as_ref() == Some(&key))
-                .filter_map(|version| version.version_id)
-                .filter(|version| Some(version.as_str()) != kept)
-                .map(|version| (key.clone(), version))
-                .collect();
-            if kept.is_none() {
-                let markers = page.delete_markers.unwrap_or_default().into_iter();
-                let markers = markers.filter(|marker| marker.key.as_ref() == Some(&key));
-                unwanted.extend(markers.filter_map(|marker| Some((key.clone(), marker.version_id?))));
-            }
+            let page = self.list_versions(&key, behind, REMOVED_AT_ONCE).await?;
+            let versions = page.versions.into_iter().map(|version| (version.key, version.id));
+            let versions = versions.filter(|(_, version)| Some(version.as_str()) != kept);
+            let markers = page.markers.into_iter().filter(|_| kept.is_none());
+            let unwanted: Vec<(String, String)> = versions.chain(markers).filter(|(of, _)| *of == key).collect();
             removed += unwanted.len();
             self.delete_object_versions(unwanted).await?;
-            if page.is_truncated != Some(true) {
-                return Ok(true);
+            match page.rest {
+                None => return Ok(true),
+                Some(_) if removed >= REMOVED_AT_ONCE => return Ok(false),
+                Some(rest) => behind = rest,
             }
-            if removed >= REMOVED_AT_ONCE {
-                return Ok(false);
-            }
-            (key_marker, version_marker) = (page.next_key_marker, page.next_version_id_marker);
         }
     }
 

@@ -342,7 +342,8 @@ impl ClassifyRetry for TransactionConflicts {
     }
 }
 
-fn timeouts(operation_attempt: Duration) -> TimeoutConfig {
+/// How long a connection and one attempt of a call may take.
+pub(crate) fn timeouts(operation_attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(operation_attempt)

@@ -32,6 +32,7 @@
 //! | `limit#<policy>#<address>` | `limit` | a rate-limit window of a network address |
 //! | `accounts` | `<account>` | that there is an account, and whether it is being removed |
 //! | `account-removal#<account>` | `account-removal` | the removal of an account, and the report of it |
+//! | `inbox` | `inbox` | where the sweeper's list of the inbox goes on, and when |
 //!
 //! Whatever belongs to one account is one query, and a foreign id looks like a missing one.
 
@@ -308,6 +309,11 @@ pub(crate) fn account_removal_key(account: &AccountId) -> Item {
     dynamo::key(Partition::AccountRemoval.named(account), "account-removal")
 }
 
+/// Where the sweeper's list of the inbox goes on.
+pub(crate) fn inbox_key() -> Item {
+    dynamo::key(Partition::Inbox.named(""), "inbox")
+}
+
 /// The account of the removal that the item of this partition and sort key is, if it is one.
 pub(crate) fn account_removal_of(pk: &str, _: &str) -> Option<(AccountId, ())> {
     Some((pk.strip_prefix(Partition::AccountRemoval.text())?.parse().ok()?, ()))
@@ -339,7 +345,8 @@ pub(crate) fn partitions_of_import(import: &ImportId, blocks: u32, is_replace: b
             | Partition::Key
             | Partition::Address
             | Partition::Accounts
-            | Partition::AccountRemoval => unreachable!("they are not found by imports"),
+            | Partition::AccountRemoval
+            | Partition::Inbox => unreachable!("they are not found by imports"),
         }
     }
     partitions

@@ -111,6 +111,14 @@ pub(super) fn of_s3(operation: &str, path: &str, query: &str, found: bool) -> Ve
     calls
 }
 
+/// The same of a copy: what it reads, and what it writes.
+pub(super) fn of_copy(source: &str, path: &str, found: bool) -> Vec<(String, String)> {
+    let (from, version) = source.split_once('?').unwrap_or((source, ""));
+    let mut calls = of_s3("GetObject", from, version, found);
+    calls.extend(of_s3("PutObject", path, "", true));
+    calls
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -145,6 +153,8 @@ mod tests {
         assert_eq!(of_json(Service::EventBridge, "PutEvents", &put), [pair("events:PutEvents", "penstock")]);
         let send = json!({ "QueueUrl": "http://127.0.0.1:1/000000000000/chunks" });
         assert_eq!(of_json(Service::Sqs, "SendMessageBatch", &send), [pair("sqs:SendMessage", "chunks")]);
+        let copy = [pair("s3:GetObjectVersion", "b/from"), pair("s3:PutObject", "b/to")];
+        assert_eq!(of_copy("b/from/k%2B?versionId=1", "/b/to/k", true), copy);
         assert_eq!(of_s3("UploadPart", "/b/p/k", "partNumber=1", true), [pair("s3:PutObject", "b/p")]);
         assert_eq!(of_s3("ListParts", "/b/p/k", "uploadId=1", true), [pair("s3:ListMultipartUploadParts", "b/p")]);
         assert_eq!(of_s3("ListObjectVersions", "/b", "versions=", true), [pair("s3:ListBucketVersions", "b")]);

@@ -20,6 +20,7 @@ pub(super) fn name<B>(service: Service, request: &Request<B>) -> String {
         (&Method::GET, true) => "GetObject",
         (&Method::HEAD, true) => "HeadObject",
         (&Method::PUT, true) if has("partNumber") => "UploadPart",
+        (&Method::PUT, true) if copied(request).is_some() => "CopyObject",
         (&Method::PUT, true) => "PutObject",
         (&Method::DELETE, true) if has("uploadId") => "AbortMultipartUpload",
         (&Method::DELETE, true) => "DeleteObject",
@@ -34,6 +35,11 @@ pub(super) fn name<B>(service: Service, request: &Request<B>) -> String {
         _ => "other",
     };
     name.to_owned()
+}
+
+/// What a request has S3 copy, as its header names it: bucket and key, and behind a question mark the version.
+pub(super) fn copied<B>(request: &Request<B>) -> Option<&str> {
+    request.headers().get("x-amz-copy-source")?.to_str().ok()
 }
 
 /// How many members a batch or transaction has.

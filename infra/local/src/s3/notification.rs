@@ -13,8 +13,8 @@ use crate::lambda::LambdaHost;
 use crate::queue::random_id;
 use crate::stages::Stages;
 
-/// Only objects below this prefix are notified.
-const PREFIX: &str = "uploads/";
+/// Only objects below these prefixes are notified.
+const PREFIXES: [&str; 2] = ["uploads/", "inbox/"];
 const FUNCTION: &str = FunctionName::Split.as_str();
 /// What stays as it is in a key; a space becomes `+`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b'/');
@@ -28,7 +28,7 @@ pub(crate) struct StoredObject {
     /// Without quotes.
     pub(crate) etag: String,
     pub(crate) version: String,
-    /// `Put`, `Post` or `CompleteMultipartUpload`.
+    /// `Put`, `Post`, `Copy` or `CompleteMultipartUpload`.
     pub(crate) how: &'static str,
 }
 
@@ -48,9 +48,7 @@ impl Notifier {
         if let Some(stages) = &self.stages {
             stages.stored(object);
         }
-        if !object.key.starts_with(PREFIX) {
-            return;
-        }
+        let Some(prefix) = PREFIXES.iter().find(|prefix| object.key.starts_with(*prefix)) else { return };
         let faults = self.weather.faults();
         let strikes = |probability| self.weather.strikes(Source::Events, probability);
         let payload = self.payload(object);
@@ -64,7 +62,7 @@ impl Notifier {
         }
         if another {
             let stranger =
-                StoredObject { key: format!("{PREFIX}{}", random_id()), version: random_id(), ..object.clone() };
+                StoredObject { key: format!("{prefix}{}", random_id()), version: random_id(), ..object.clone() };
             self.deliver(self.payload(&stranger), false);
         }
     }
@@ -119,7 +117,8 @@ fn event(object: &StoredObject, now_ms: i64) -> Value {
     }] })
 }
 
-fn encode(key: &str) -> String {
+/// A key as events and lists carry it.
+pub(super) fn encode(key: &str) -> String {
     utf8_percent_encode(key, ENCODED).to_string().replace("%20", "+")
 }
 

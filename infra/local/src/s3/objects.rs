@@ -12,13 +12,14 @@ use s3s::checksum::ChecksumHasher;
 use s3s::crypto::Crc64Nvme;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumMode, ChecksumType, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
-    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
-    GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
-    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
-    ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, ObjectVersion, PutObjectInput, PutObjectOutput,
-    StreamingBlob, UploadPartInput, UploadPartOutput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, EncodingType, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
+    ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -27,7 +28,7 @@ use tokio_util::io::ReaderStream;
 
 use super::Setup;
 use super::multipart::{Joining, Multipart};
-use super::notification::{Notifier, StoredObject};
+use super::notification::{Notifier, StoredObject, encode};
 use super::versions::{BUCKET, Version, Versions};
 
 /// Versions of one list, at most.
@@ -233,6 +234,38 @@ impl S3 for Objects {
         Ok(response)
     }
 
+    /// Copies the bytes of a version, or of the current one; what else was said of it is left behind, as a request asks
+    /// for that replaces it.
+    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        let CopyObjectInput { bucket, key, copy_source, .. } = req.input;
+        let CopySource::Bucket { bucket: of, key: source, version_id } = copy_source else {
+            return Err(s3_error!(NotImplemented));
+        };
+        self.know(&of)?;
+        let version = self.versions.find(&of, &source, version_id.as_deref()).await?;
+        let gone = |error| s3_error!(error, NoSuchKey);
+        let length = tokio::fs::metadata(self.versions.file(&version)).await.map_err(gone)?.len();
+        let body = read(self.versions.file(&version), 0, length).await.map_err(gone)?;
+        let target = self.plan(&bucket, &key)?;
+        let mut put =
+            PutObjectInput { body: Some(body), content_length: i64::try_from(length).ok(), ..Default::default() };
+        target.version.stand_in(&mut put.bucket, &mut put.key);
+        let stored = match self.files.put_object(internal(put)).await {
+            Ok(response) => response.output,
+            Err(error) => {
+                self.versions.remove(&target.version).await;
+                return Err(self.told(error));
+            }
+        };
+        let conditions = Conditions { matches: None, none_matches: None };
+        let version_id = self.commit(&target, &conditions, stored.e_tag.as_ref(), "Copy").await?;
+        Ok(S3Response::new(CopyObjectOutput {
+            copy_object_result: Some(CopyObjectResult { e_tag: stored.e_tag, ..Default::default() }),
+            version_id,
+            ..Default::default()
+        }))
+    }
+
     async fn get_object(&self, mut req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let GetObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = &mut req.input;
         let conditions = Conditions::take(if_match, if_none_match);
@@ -391,7 +424,10 @@ impl S3 for Objects {
         &self,
         req: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        let ListObjectVersionsInput { bucket, prefix, max_keys, key_marker, version_id_marker, .. } = req.input;
+        let ListObjectVersionsInput { bucket, prefix, max_keys, key_marker, version_id_marker, encoding_type, .. } =
+            req.input;
+        let is_encoded = encoding_type.as_ref().is_some_and(|form| form.as_str() == EncodingType::URL);
+        let shown = |key: String| if is_encoded { encode(&key) } else { key };
         self.know(&bucket)?;
         let prefix = prefix.unwrap_or_default();
         let most = usize::try_from(max_keys.unwrap_or(LISTED)).unwrap_or(0).min(LISTED as usize);
@@ -415,7 +451,7 @@ impl S3 for Objects {
                 }
                 let Ok(metadata) = tokio::fs::metadata(self.versions.file(version)).await else { continue };
                 listed.push(ObjectVersion {
-                    key: Some(key.clone()),
+                    key: Some(shown(key.clone())),
                     version_id: Some(if self.versioned(&bucket) { version.id.clone() } else { "null".to_owned() }),
                     is_latest: Some(newest.as_ref() == Some(&version.id)),
                     e_tag: self.etag(version).await?,
@@ -434,7 +470,8 @@ impl S3 for Objects {
             name: Some(bucket),
             next_key_marker: next_key,
             next_version_id_marker: next_version,
-            prefix: Some(prefix),
+            prefix: Some(shown(prefix)),
+            encoding_type,
             max_keys: Some(most as i32),
             is_truncated: Some(is_truncated),
             versions: Some(listed),

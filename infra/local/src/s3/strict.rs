@@ -12,6 +12,9 @@ use super::refusal::{Code, refusal};
 /// An error of S3 is shorter.
 const ERROR_BYTES: usize = 64 << 10;
 
+/// What a request to copy an object names (Amazon S3 API Reference, CopyObject).
+const COPY_SOURCE: &str = "x-amz-copy-source";
+
 /// The refusal of a request, by its head alone.
 pub(super) fn check(head: &Parts) -> Option<Response> {
     if let Some(signed) = signed_headers(head) {
@@ -37,7 +40,8 @@ pub(super) fn check(head: &Parts) -> Option<Response> {
             let more = [("Header", "Transfer-Encoding")];
             return Some(refusal(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message, &more));
         }
-        if !head.headers.contains_key(header::CONTENT_LENGTH) {
+        // A copy has no body of its own.
+        if !head.headers.contains_key(header::CONTENT_LENGTH) && !head.headers.contains_key(COPY_SOURCE) {
             let message = "You must provide the Content-Length HTTP header.";
             return Some(refusal(StatusCode::LENGTH_REQUIRED, "MissingContentLength", message, &[]));
         }

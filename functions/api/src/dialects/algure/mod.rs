@@ -193,6 +193,10 @@ pub(crate) async fn awaiting(
     match import.status {
         Status::Expired => return Err(expired()),
         Status::AwaitingUpload if store.now_ms() > import.expires_at => return Err(expired()),
+        // What was dropped off is its file.
+        Status::AwaitingUpload if import.inbox.is_some() => {
+            return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to"));
+        }
         Status::AwaitingUpload => {}
         Status::Cancelled => return Err(Refusal::conflict("import_cancelled", "this import has been cancelled")),
         _ => return Err(Refusal::conflict("already_uploaded", "this import has been uploaded to")),
