@@ -62,8 +62,8 @@ const NOT_STAGED: [(&str, &str, &str, &str); 9] = [
     ("export", "s3:ListBucket", "results", "a file that is not there is told so, not forbidden"),
 ];
 
-/// What this test does itself, with the credentials of the api: it stores what API Gateway does, what is dropped off and
-/// what broke off, and looks.
+/// What this test does itself, with the credentials of the api: it stores what API Gateway does, what is dropped off
+/// and what broke off, and looks.
 const BY_THE_TEST: [(&str, &str, &str); 4] = [
     ("api", "s3:PutObject", "uploads/refused"),
     ("api", "s3:PutObject", "results/rejected"),
@@ -254,7 +254,8 @@ async fn continue_split(stack: &Stack, import: &str) {
     assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
 }
 
-/// Files that are dropped off: one that becomes an import, which is deleted behind it, and one that waits for its preset.
+/// Files that are dropped off: one that becomes an import, which is deleted behind it, and one that waits for its
+/// preset.
 async fn run_inbox(stack: &Stack) {
     let preset = NewPreset { kind: "contacts".into(), ..NewPreset::default() };
     stack.client.put_preset("people", &preset).await.expect("put");

@@ -33,8 +33,8 @@ pub(crate) async fn take(store: &Store, file: InboxFile, deadline: Deadline) -> 
 /// Has the file of an import copied, whose event then starts the split. A repeat stores another version, which the
 /// import is not about.
 ///
-/// A copy that fails is not tried again here, where each try would bring another one: the sweeper orders the next, until
-/// the import expires.
+/// A copy that fails is not tried again here, where each try would bring another one: the sweeper orders the next,
+/// until the import expires.
 ///
 /// # Errors
 /// What may be different next time.

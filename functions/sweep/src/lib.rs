@@ -39,7 +39,8 @@ pub async fn serve() -> Result<(), Error> {
 
 /// Answers one invocation: a batch of a dead-letter queue, or the schedule's event, with the number of imports that
 /// were looked at, of events and deliveries whose orders were sent again, of files of the inbox that were taken, of
-/// exports, of imports that are kept no longer, of removals that were carried out, and of accounts whose removal was gone on with.
+/// exports, of imports that are kept no longer, of removals that were carried out, and of accounts whose removal was
+/// gone on with.
 ///
 /// # Errors
 /// When the list of due imports or removals cannot be read, or nothing could be done of what there was to do.

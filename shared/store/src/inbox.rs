@@ -18,16 +18,16 @@
 //! - *An event comes twice.* The same version gives the same id, so one import is made. Both may copy: of two versions
 //!   under the import's key one is accepted, and the other one is turned away ([`crate::removals`]).
 //! - *An event is lost.* The sweeper lists the inbox, and takes what has no import.
-//! - *The splitter dies before the copy, or the copy fails.* The import awaits its upload; the sweeper looks at it, finds
-//!   none, and orders the splitter to copy ([`Import::inbox`] tells what). It expires like an import to which nothing
-//!   is uploaded.
+//! - *The splitter dies before the copy, or the copy fails.* The import awaits its upload; the sweeper looks at it,
+//!   finds none, and orders the splitter to copy ([`Import::inbox`] tells what). It expires like an import to which
+//!   nothing is uploaded.
 //! - *The splitter dies behind the copy, or the copy's event is lost.* The sweeper finds the upload, as it finds any.
 //! - *A key is written over.* The versions are two files, and two imports.
 //! - *A file has no account, no preset, no kind or no room.* It stays where it is; the sweeper tries it again at each
 //!   list.
-//! - *The import is deleted while its file is in the inbox.* The order that takes its place removes the file as well, and
-//!   as long as it is there no import is made of the file. Whoever makes one has seen the file a few minutes before at
-//!   most, and the order stays for longer than that ([`penstock_model::limits::REMOVAL_AGAIN_MS`]).
+//! - *The import is deleted while its file is in the inbox.* The order that takes its place removes the file as well,
+//!   and as long as it is there no import is made of the file. Whoever makes one has seen the file a few minutes before
+//!   at most, and the order stays for longer than that ([`penstock_model::limits::REMOVAL_AGAIN_MS`]).
 //!
 //! The sweeper alone removes files of the inbox: those whose import has accepted its copy. One whose import has ended
 //! without it stays, and goes with the import.
