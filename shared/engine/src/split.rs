@@ -474,6 +474,7 @@ impl Splitter {
     /// Takes the rows that follow a row into its chunk, as long as they are as nearly all are: delimited records of
     /// which one look tells where they end and that they say something. What comes then is for [`Splitter::record`],
     /// which asks more of each.
+    #[inline]
     fn plain_rows(&mut self) {
         let Scanner::Delimited(delimited) = &self.scanner else { return };
         if self.chunk_rows == 0 || self.scan.at != self.chunk_end {
