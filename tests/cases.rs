@@ -128,6 +128,10 @@ fn rows() -> Vec<Case> {
             .with(json!({ "mapping": { "name,x": "name" } }), &["--map", "name,x=name"])
             .gives(&[(1, "K-1", "a")])
             .rejects(&[(2, 4, "required")]),
+        Case::of("index.csv", ",name,brand\nK-1,a,b\nK-2,,b\n")
+            .with(json!({ "mapping": { "": "sku" } }), &["--map", "=sku"])
+            .gives(&[(1, "K-1", "a")])
+            .rejects(&[(2, 3, "required")]),
         Case::of("sep-tab.csv", "SEP=\\t\nsku\tname\tbrand\nK-1\ta;b\tb\n").gives(&[(1, "K-1", "a;b")]),
         Case::of("marks.csv", "\u{feff}\u{feff}sku\u{200b},\u{a0}name ,brand\nK-1,a,b\n").gives(&[(1, "K-1", "a")]),
         Case::of(

@@ -160,6 +160,31 @@ async fn an_account_lists_its_own_and_has_so_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_without_a_name_is_mapped_and_its_mapping_kept() {
+    let stack = Stack::start().await;
+    let mapping = json!({ "": "sku", "Titel": "name", "Notiz": "" });
+    let preset = json!({ "kind": "products", "options": { "mapping": mapping } });
+    let (status, put) = ask(&stack, Method::PUT, "/v1/presets/index", &preset).await;
+    assert_eq!((status, &put["options"]["mapping"]), (201, &mapping), "{put}");
+    assert_eq!(ask(&stack, Method::GET, "/v1/presets/index", &json!({})).await.1["options"]["mapping"], mapping);
+    assert_eq!(stack.client.presets(None, 10).await.expect("a page").presets.len(), 1);
+    // Its name stays empty wherever an import of it is stored and read: here as it is reviewed, confirmed and listed.
+    let options = ImportOptions { review: true, ..ImportOptions::default() };
+    let new = NewImport { preset: Some("index".into()), options, ..NewImport::default() };
+    let import = stack.client.create(&new, None).await.expect("created");
+    assert_eq!(upload(&import, b",Titel,brand,Notiz\n0,Lamp,Acme,x\n1,Desk,Acme,y\n").await, 200);
+    let status = async || stack.client.import(&import.id).await.expect("it is there").status;
+    stack.passes_until("it is judged", async || status().await == Status::AwaitingConfirmation).await;
+    let confirmed = stack.client.confirm(&import.id).await.expect("confirmed");
+    let ended = stack.ended(&confirmed.id).await;
+    assert_eq!((ended.status, ended.rows.created), (Status::Completed, 2), "{ended:?}");
+    let listed = stack.client.list(None, 10).await.expect("a page").imports;
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|import| json!(import.options.mapping) == mapping), "{listed:?}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gives_the_same_import_though_the_preset_is_gone() {
     let stack = Stack::start().await;
     stack.client.put_preset("nightly", &german()).await.expect("put");

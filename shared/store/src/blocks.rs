@@ -28,7 +28,7 @@ use crate::{
     accept::Step,
     change::Change,
     crash,
-    dynamo::{Item, Updated, from_item, is_made, n, putting, send, set_of, value},
+    dynamo::{Updated, from_item, is_made, n, putting, send, set_of, to_item, value},
     table::{block_key, block_pk, import_key},
 };
 
@@ -51,8 +51,7 @@ impl Store {
     ///
     /// A repeat finds the block made. An import that is to end early gets no further block.
     pub async fn open_block(&self, import: &Import, block: u32) -> Result<Step> {
-        let mut item: Item = serde_dynamo::to_item(Block { size: import.chunking.per_block, ..Block::default() })
-            .map_err(StoreError::unreadable("a block"))?;
+        let mut item = to_item("a block", &Block { size: import.chunking.per_block, ..Block::default() })?;
         item.extend(block_key(&import.id, block));
         let put = putting(self.put_action(item).condition_expression("attribute_not_exists(pk)"));
         let counted = Change::at(&[Stage::Splitting])

@@ -26,10 +26,10 @@ use penstock_model::{
 };
 
 use crate::{
-    Backoff, Result, Store, StoreError,
+    Backoff, Result, Store,
     change::Change,
     crash,
-    dynamo::{Item, from_item, is_made, items, n, s},
+    dynamo::{Item, from_item, is_made, items, n, s, to_item},
     table::{DUE_SHARDS, account_pk, deliveries, delivery_key, delivery_of, delivery_shard},
     webhooks::is_put,
 };
@@ -62,7 +62,7 @@ impl Store {
     /// The item of a delivery. While there may be something to do for it, `due_at` has the sweeper find it; the table
     /// forgets it when its days are over.
     fn delivery_item(&self, delivery: &Delivery) -> Result<Item> {
-        let mut item: Item = serde_dynamo::to_item(delivery).map_err(StoreError::unreadable("a delivery"))?;
+        let mut item = to_item("a delivery", delivery)?;
         let now = self.now_ms();
         item.extend(delivery_key(&delivery.event.account, &delivery.webhook, delivery.id()));
         if let Some(due_at) = delivery.due_at(now) {

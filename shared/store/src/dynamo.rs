@@ -49,12 +49,48 @@ pub(crate) fn value<T: Serialize>(what: &'static str, value: &T) -> Result<Attri
     serde_dynamo::to_attribute_value(value).map_err(StoreError::unreadable(what))
 }
 
-/// Reads an item; attributes that the type does not know are left aside.
+/// A value as the attributes of an item, without its key. A mapping that names a column without a name is written as
+/// pairs: an attribute of a map has a name of one character at least
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>). No other map of ours is named
+/// by users and may hold an empty name.
+pub(crate) fn to_item<T: Serialize>(what: &'static str, value: &T) -> Result<Item> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(StoreError::unreadable(what))?;
+    if let Some(mapping) = mapping_of(&mut item)
+        && let AttributeValue::M(columns) = mapping
+        && columns.contains_key("")
+    {
+        let pair = |(column, field)| AttributeValue::L(vec![s(column), field]);
+        *mapping = AttributeValue::L(columns.drain().map(pair).collect());
+    }
+    Ok(item)
+}
+
+/// Reads an item as [`to_item`] writes it; attributes that the type does not know are left aside.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] when it is not what this version writes.
-pub(crate) fn from_item<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<T> {
+pub(crate) fn from_item<T: DeserializeOwned>(what: &'static str, mut item: Item) -> Result<T> {
+    if let Some(mapping) = mapping_of(&mut item)
+        && let AttributeValue::L(pairs) = mapping
+    {
+        let pair = |pair: &AttributeValue| match pair.as_l().map(Vec::as_slice) {
+            Ok([AttributeValue::S(column), field]) => Some((column.clone(), field.clone())),
+            _ => None,
+        };
+        let columns: Option<HashMap<_, _>> = pairs.iter().map(pair).collect();
+        if let Some(columns) = columns {
+            *mapping = AttributeValue::M(columns);
+        }
+    }
     serde_dynamo::from_item(item).map_err(StoreError::unreadable(what))
+}
+
+/// The mapping among the options of an import or a preset, if the item has one.
+fn mapping_of(item: &mut Item) -> Option<&mut AttributeValue> {
+    match item.get_mut("options") {
+        Some(AttributeValue::M(options)) => options.get_mut("mapping"),
+        _ => None,
+    }
 }
 
 /// The outcome of a conditional update.
@@ -299,4 +335,33 @@ pub(crate) fn putting(put: PutBuilder) -> TransactWriteItem {
 pub(crate) fn deleting(table: &str, key: Item) -> TransactWriteItem {
     let delete = Delete::builder().table_name(table).set_key(Some(key)).build().expect("table and key are set");
     TransactWriteItem::builder().delete(delete).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use penstock_model::{Import, ImportId, ImportOptions};
+
+    use super::*;
+
+    fn import(mapping: &[(&str, &str)]) -> Import {
+        let import =
+            Import::new(ImportId::new(1, [7; 10]), "a".parse().expect("valid"), "k".parse().expect("valid"), 1, 2);
+        let mapping = mapping.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
+        Import { options: ImportOptions { mapping, ..ImportOptions::default() }, ..import }
+    }
+
+    #[test]
+    fn a_mapping_is_stored_as_a_map_and_as_pairs_where_a_column_has_no_name() {
+        let named = import(&[("Title", "name"), ("0", "")]);
+        let mut item = to_item("an import", &named).expect("written");
+        assert!(mapping_of(&mut item).expect("there").is_m(), "as every release has stored it");
+        assert_eq!(from_item::<Import>("an import", item).expect("read"), named);
+
+        let unnamed = import(&[("", "sku"), ("Title", "name"), ("\0", "")]);
+        let mut item = to_item("an import", &unnamed).expect("written");
+        assert!(mapping_of(&mut item).expect("there").is_l());
+        assert_eq!(from_item::<Import>("an import", item.clone()).expect("read"), unnamed);
+        *mapping_of(&mut item).expect("there") = AttributeValue::L(vec![s("no pair")]);
+        assert!(from_item::<Import>("an import", item).is_err());
+    }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Result, Store, StoreError, crash,
-    dynamo::{self, Item, items, n},
+    dynamo::{self, Item, items, n, to_item},
     table::{error_part_key, error_shard, error_shard_pk, errors_key, errors_pk, errors_sk},
 };
 
@@ -149,7 +149,7 @@ impl Store {
             self.put_item(item).await?;
         }
         crash::point("validate.error_parts");
-        let mut item: Item = serde_dynamo::to_item(head).map_err(StoreError::unreadable("row errors"))?;
+        let mut item = to_item("row errors", &head)?;
         item.extend(errors_key(import, chunk));
         item.insert("counts".into(), compressed(&counts)?);
         self.put_item(item).await?;

@@ -31,7 +31,7 @@ use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
     crash,
-    dynamo::{Item, from_item, is_made, n, putting, s},
+    dynamo::{Item, from_item, is_made, n, putting, s, to_item},
     idempotency::{Idempotency, Seen},
     names::Own,
     quota::Quota,
@@ -103,7 +103,7 @@ impl Store {
     /// The item of an export. While there may be something to do for it, `due_at` has the sweeper find it; once it has
     /// ended, the table forgets it when its file is no longer kept.
     fn export_item(&self, export: &Export) -> Result<Item> {
-        let mut item: Item = serde_dynamo::to_item(export).map_err(StoreError::unreadable("an export"))?;
+        let mut item = to_item("an export", export)?;
         item.extend(export_key(&export.account, &export.id));
         let stall_ms = self.next_look() - self.now_ms();
         if let Some(due_at) = export.due_at(self.now_ms(), stall_ms) {

@@ -6,9 +6,9 @@ use penstock_model::{AccountId, ImportId, limits::IDEMPOTENCY_MS};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, Store, StoreError,
+    Result, Store,
     change::Change,
-    dynamo::{Item, n, putting, s},
+    dynamo::{n, putting, s, to_item},
     table::idempotency_key,
 };
 
@@ -53,7 +53,7 @@ impl Store {
     ) -> Result<TransactWriteItem> {
         let expires_at = now_ms + IDEMPOTENCY_MS;
         let remembered = Remembered { id: id.to_string(), request: idempotency.request.clone(), expires_at };
-        let mut item: Item = serde_dynamo::to_item(remembered).map_err(StoreError::unreadable("a request"))?;
+        let mut item = to_item("a request", &remembered)?;
         item.extend(idempotency_key(account, &idempotency.key));
         item.insert("ttl".into(), n(expires_at / 1000));
         let put = self

@@ -12,7 +12,7 @@ use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
     crash,
-    dynamo::{Item, from_item, is_made, n, putting, s, value},
+    dynamo::{from_item, is_made, n, putting, s, to_item, value},
     idempotency::Seen,
     names::Own,
     quota::IMPORTS,
@@ -123,7 +123,7 @@ impl Store {
     /// The put of an import that does not exist yet. The sweeper looks at it when it has made no progress for the stall
     /// time.
     pub(crate) fn new_import_action(&self, import: &Import) -> Result<PutBuilder> {
-        let mut item: Item = serde_dynamo::to_item(import).map_err(StoreError::unreadable("an import"))?;
+        let mut item = to_item("an import", import)?;
         item.extend(import_key(&import.account, &import.id));
         item.insert("due_shard".into(), s(due_shard(&import.id)));
         item.insert("due_at".into(), n(self.next_look()));

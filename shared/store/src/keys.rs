@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    Backoff, Result, Store, StoreError,
+    Backoff, Result, Store,
     change::Change,
-    dynamo::{Item, deleting, from_item, items, n, putting, s},
+    dynamo::{deleting, from_item, items, n, putting, s, to_item},
     names::Own,
     table::{account_pk, api_key, listed_api_key},
 };
@@ -105,7 +105,7 @@ impl Store {
         let mut pause = Backoff::default();
         loop {
             let before: Option<StoredKey> = self.get_item("a key", api_key(&key.id)).await?;
-            let mut item: Item = serde_dynamo::to_item(stored(now)).map_err(StoreError::unreadable("a key"))?;
+            let mut item = to_item("a key", &stored(now))?;
             item.extend(api_key(&key.id));
             let put = self.put_action(item);
             let put = match &before {
@@ -132,7 +132,7 @@ impl Store {
 
     /// The put of what may be shown of a key, beside its account's other keys.
     fn listing(&self, shown: &Key) -> Result<aws_sdk_dynamodb::types::TransactWriteItem> {
-        let mut item: Item = serde_dynamo::to_item(shown).map_err(StoreError::unreadable("a key"))?;
+        let mut item = to_item("a key", shown)?;
         item.extend(listed_api_key(&shown.account, &shown.id));
         Ok(putting(self.put_action(item)))
     }

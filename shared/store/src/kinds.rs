@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Backoff, Result, Store, StoreError,
-    dynamo::{Item, from_item, items, n, putting, updating},
+    dynamo::{Item, from_item, items, n, putting, to_item, updating},
     names::Own,
     table::{
         account_pk, kind_names_key, kind_number_key, kind_of, newest_schema_key, schema_version_key, schema_versions,
@@ -196,7 +196,7 @@ impl Store {
             let title = schema.title.clone();
             let document = document.to_owned();
             let stored = StoredSchema { version: before + 1, kept: kept + 1, title, document };
-            let item: Item = serde_dynamo::to_item(&stored).map_err(StoreError::unreadable("a schema"))?;
+            let item = to_item("a schema", &stored)?;
             let with_key = |key: Item| item.clone().into_iter().chain(key).collect::<Item>();
             let is_first = newest.is_none();
             let newest = self.put_action(with_key(newest_schema_key(account, &schema.name)));

@@ -25,10 +25,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use penstock_model::{AccountId, Delivery, Event, EventId, Order, limits};
 
 use crate::{
-    Result, Store, StoreError,
+    Result, Store,
     change::Change,
     crash,
-    dynamo::{Item, is_made, n, putting, s},
+    dynamo::{Item, is_made, n, putting, s, to_item},
     table::{DUE_SHARDS, event_key, event_of, event_shard},
 };
 
@@ -50,7 +50,7 @@ impl Store {
     }
 
     fn event_item(&self, event: &Event) -> Result<Item> {
-        let mut item: Item = serde_dynamo::to_item(event).map_err(StoreError::unreadable("an event"))?;
+        let mut item = to_item("an event", event)?;
         item.extend(event_key(&event.account, &event.id));
         item.insert("due_shard".into(), s(event_shard(&event.id)));
         item.insert("due_at".into(), n(self.now_ms() + limits::DELIVERY_LEASE_MS));

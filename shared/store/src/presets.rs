@@ -3,9 +3,9 @@
 use penstock_model::{AccountId, Preset, PresetName, limits};
 
 use crate::{
-    Backoff, Result, Store, StoreError,
+    Backoff, Result, Store,
     change::Change,
-    dynamo::{Item, from_item, items, key, putting},
+    dynamo::{from_item, items, key, putting, to_item},
     names::Own,
     table::{account_pk, preset_key, preset_names_key},
 };
@@ -25,7 +25,7 @@ impl Store {
     /// Stores a preset in place of the one of its name, if there is one. A repeat stores the same.
     pub async fn put_preset(&self, account: &AccountId, preset: &Preset) -> Result<PresetPut> {
         let is_there = self.preset(account, &preset.name).await?.is_some();
-        let mut item: Item = serde_dynamo::to_item(preset).map_err(StoreError::unreadable("a preset"))?;
+        let mut item = to_item("a preset", preset)?;
         item.extend(preset_key(account, &preset.name));
         let named = self.name_action(preset_names_key(account), preset.name.as_str(), limits::ACCOUNT_PRESETS);
         let actions = vec![putting(self.put_action(item)), named];

@@ -12,8 +12,8 @@ use penstock_model::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Backoff, Result, Store, StoreError,
-    dynamo::{self, Item, from_item, putting, s},
+    Backoff, Result, Store,
+    dynamo::{self, Item, from_item, putting, s, to_item},
     table::{account_window_key, address_window_key},
 };
 
@@ -127,8 +127,7 @@ impl Store {
             }
             let mut actions = Vec::with_capacity(windows.len());
             for ((window, before), (_, passed)) in windows.iter().zip(stored).zip(judged) {
-                let mut item: Item = serde_dynamo::to_item(WindowItem { passed, rev: rev.clone() })
-                    .map_err(StoreError::unreadable("a window"))?;
+                let mut item = to_item("a window", &WindowItem { passed, rev: rev.clone() })?;
                 item.extend(window_key(window));
                 item.insert("ttl".into(), dynamo::n(now / 1000 + i64::from(window.rate.seconds) + 1));
                 let put = self.put_action(item);

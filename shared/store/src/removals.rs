@@ -69,7 +69,7 @@ use crate::{
     change::Change,
     crash,
     due::Due,
-    dynamo::{Item, is_made, n, putting, s, value},
+    dynamo::{Item, is_made, n, putting, s, to_item, value},
     table::{block_key, import_key, removal_key, removal_shard},
     uploads::{rejected_key, upload_key},
     versions::Behind,
@@ -352,7 +352,7 @@ impl Store {
 
 /// A removal as it is stored, on the sweeper's list.
 fn item(removal: &Removal) -> Result<Item> {
-    let mut item: Item = serde_dynamo::to_item(removal).map_err(StoreError::unreadable("a removal"))?;
+    let mut item = to_item("a removal", removal)?;
     item.extend(removal_key(&removal.account, &removal.import));
     item.insert("due_shard".into(), s(removal_shard(&removal.import)));
     Ok(item)

@@ -49,7 +49,7 @@ use crate::{
     accept::KindOrder,
     change::Change,
     crash,
-    dynamo::{Item, Updated, from_item, is_made, items, key, n, putting, s, send, set_of, updating, value},
+    dynamo::{Updated, from_item, is_made, items, key, n, putting, s, send, set_of, to_item, updating, value},
     places::place,
     table::{REPLACE_KEYS, import_key, kind_order_key, replace_keys_key, replace_pk},
 };
@@ -306,7 +306,7 @@ impl Store {
 
     /// Writes the tally of a shard, unless another run has; whether it is this run's. A repeat finds it written.
     pub async fn tally_shard(&self, import: &ImportId, shard: u8, pass: Pass, tally: &ShardTally) -> Result<bool> {
-        let mut item: Item = serde_dynamo::to_item(tally).map_err(StoreError::unreadable("a shard's tally"))?;
+        let mut item = to_item("a shard's tally", tally)?;
         item.extend(key(replace_pk(import, shard), pass.sort_key()));
         let sent = self
             .dynamodb()

@@ -8,7 +8,7 @@ use penstock_model::{AccountId, Listener, Listeners, Webhook, WebhookId, limits:
 use crate::{
     Backoff, Result, Store, StoreError,
     change::Change,
-    dynamo::{Item, from_item, items, n, putting, set_of, updating, value},
+    dynamo::{Item, from_item, items, n, putting, set_of, to_item, updating, value},
     names::Own,
     table::{account_pk, listeners_key, webhook_key},
 };
@@ -146,7 +146,7 @@ pub(crate) fn is_put<T, R: std::fmt::Debug>(
 }
 
 fn webhook_item(webhook: &Webhook) -> Result<Item> {
-    let mut item: Item = serde_dynamo::to_item(webhook).map_err(StoreError::unreadable("an endpoint"))?;
+    let mut item = to_item("an endpoint", webhook)?;
     item.extend(webhook_key(&webhook.account, &webhook.id));
     Ok(item)
 }
