@@ -393,6 +393,24 @@ async fn what_a_cancelled_export_has_left_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_gives_the_same_export_though_it_could_not_be_ordered_any_more() {
+    let stack = Stack::start().await;
+    let put = async |document: Value| {
+        let request = stack.request(reqwest::Method::PUT, "/v1/kinds/own").bearer_auth(support::TOKEN);
+        support::http::send(request.body(document.to_string())).await.status
+    };
+    let own = |fields: Value| serde_json::json!({ "primaryKey": "no", "fields": fields });
+    assert_eq!(put(own(serde_json::json!([{ "name": "no" }]))).await, 201);
+    let new = NewExport { kind: "own".to_owned(), format: ExportFormat::Csv, ..NewExport::default() };
+    let first = stack.client.create_export_once(&new, "nightly").await.expect("ordered");
+    let nested = serde_json::json!([{ "name": "no" }, { "name": "tags", "type": "array" }]);
+    assert_eq!(put(own(nested)).await, 200);
+    assert_eq!(refused(stack.client.create_export_once(&new, "other").await), (422, "not_flat".to_owned()));
+    assert_eq!(stack.client.create_export_once(&new, "nightly").await.expect("the same").id, first.id);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_orders_one_export_and_stands_for_nothing_else() {
     let stack = Stack::start().await;
     let import = stack.import(b"sku,name,brand\nS-1,a,b\n").await;

@@ -185,6 +185,50 @@ async fn a_column_without_a_name_is_mapped_and_its_mapping_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_gives_the_same_import_whatever_has_become_of_the_preset() {
+    let stack = Stack::start().await;
+    let kind = json!({ "primaryKey": "Artikel", "fields": [{ "name": "Artikel" }] });
+    let put_kind = async || ask(&stack, Method::PUT, "/v1/kinds/own", &kind).await.0;
+    let put = async |kind: &str, options: Value| {
+        let (status, preset) =
+            ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": kind, "options": options })).await;
+        assert!(matches!(status, 200 | 201), "{preset}");
+    };
+    let scopes = vec![Scope::ImportRead, Scope::ImportWrite];
+    let key = stack.client.create_key(&NewKey { scopes, ..NewKey::default() }).await.expect("a key");
+    let lesser = stack.client_of(&key.token.expect("a token"));
+    let options = ImportOptions { review: true, ..ImportOptions::default() };
+    let new = NewImport { preset: Some("p".into()), options, ..NewImport::default() };
+
+    assert_eq!(put_kind().await, 201);
+    put("own", json!({})).await;
+    let first = lesser.create(&new, Some("k")).await.expect("created");
+    let is_the_same = async |meanwhile: &str, refusal: (u16, &str)| {
+        let again = lesser.create(&new, Some("k")).await.unwrap_or_else(|error| panic!("{meanwhile}: {error}"));
+        assert_eq!(
+            (&again.id, &again.options, again.upload.is_some()),
+            (&first.id, &first.options, true),
+            "{meanwhile}"
+        );
+        // It would not be made now.
+        let (status, code) = refused(lesser.create(&new, Some(meanwhile)).await);
+        assert_eq!((status, code.as_str()), refusal, "{meanwhile}");
+    };
+    put("own", json!({ "dry_run": true })).await;
+    is_the_same("contradicts", (422, "invalid_option")).await;
+    put("products", json!({ "mode": "replace" })).await;
+    is_the_same("a replace", (422, "invalid_option")).await;
+    ask(&stack, Method::PUT, "/v1/kinds/other", &kind).await;
+    put("other", json!({ "mapping": { "A": "Artikel" } })).await;
+    let other = json!({ "primaryKey": "Nummer", "fields": [{ "name": "Nummer" }] });
+    ask(&stack, Method::PUT, "/v1/kinds/other", &other).await;
+    is_the_same("its kind has no such field", (422, "unknown_field")).await;
+    stack.client.delete_preset("p").await.expect("deleted");
+    is_the_same("gone", (422, "unknown_preset")).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gives_the_same_import_though_the_preset_is_gone() {
     let stack = Stack::start().await;
     stack.client.put_preset("nightly", &german()).await.expect("put");
@@ -192,5 +236,33 @@ async fn a_repeat_gives_the_same_import_though_the_preset_is_gone() {
     let first = stack.client.create(&named, Some("k")).await.expect("created");
     stack.client.delete_preset("nightly").await.expect("deleted");
     assert_eq!(stack.client.create(&named, Some("k")).await.expect("repeated").id, first.id);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_a_replace_takes_the_right_to_make_one() {
+    let stack = Stack::start().await;
+    let new_key = async |scopes: &[Scope]| {
+        let new = NewKey { scopes: scopes.to_vec(), ..NewKey::default() };
+        stack.client_of(&stack.client.create_key(&new).await.expect("a key").token.expect("a token"))
+    };
+    let may = new_key(&[Scope::ImportRead, Scope::ImportWrite, Scope::RecordDelete]).await;
+    let may_not = new_key(&[Scope::ImportRead, Scope::ImportWrite]).await;
+    let put = async |mode: Mode| {
+        let options = ImportOptions { mode, ..ImportOptions::default() };
+        stack.client.put_preset("p", &NewPreset { kind: "products".into(), options }).await.expect("put");
+    };
+    let new = NewImport { preset: Some("p".into()), ..NewImport::default() };
+    // An upsert stays one, though the preset has become a replace.
+    put(Mode::Upsert).await;
+    let upsert = may_not.create(&new, Some("u")).await.expect("created");
+    put(Mode::Replace).await;
+    assert_eq!(may_not.create(&new, Some("u")).await.expect("repeated").id, upsert.id);
+    assert_eq!(refused(may_not.create(&new, Some("other")).await).0, 403);
+    // And a replace, though it has become an upsert.
+    let replace = may.create(&new, Some("r")).await.expect("created");
+    put(Mode::Upsert).await;
+    assert_eq!(may.create(&new, Some("r")).await.expect("repeated").id, replace.id);
+    assert_eq!(refused(may_not.create(&new, Some("r")).await).0, 403);
     stack.stop().await;
 }

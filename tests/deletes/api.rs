@@ -309,7 +309,7 @@ async fn what_is_refused_since_its_kind_goes_leaves_nothing_behind() {
         let import = import(at);
         let refused = store.create_import(&import, Some(&key)).await.expect("answers");
         assert!(matches!(refused, Creation::NoKind), "{refused:?}");
-        assert_eq!(store.made_before(&account, &key).await.expect("answers"), None);
+        assert_eq!(store.made_before::<ImportId>(&account, &key).await.expect("answers"), None);
         let ended = store.import(&account, &import.id).await.expect("answers").expect("is there");
         assert_eq!(ended.status, Status::Cancelled);
     }

@@ -1,6 +1,8 @@
 //! What an `Idempotency-Key` stands for: the import or the export that its first request made. It is stored in one
 //! transaction with that, and lasts for [`IDEMPOTENCY_MS`].
 
+use std::str::FromStr;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use penstock_model::{AccountId, ImportId, limits::IDEMPOTENCY_MS};
 use serde::{Deserialize, Serialize};
@@ -71,8 +73,8 @@ impl Store {
         self.transact(vec![own_alone.in_deletion(self.imports_table(), key)]).await.map(drop)
     }
 
-    /// The import that the same request has made before, if its key still stands for it.
-    pub async fn made_before(&self, account: &AccountId, idempotency: &Idempotency) -> Result<Option<ImportId>> {
+    /// What the same request has made before, if its key still stands for it.
+    pub async fn made_before<T: FromStr>(&self, account: &AccountId, idempotency: &Idempotency) -> Result<Option<T>> {
         let found: Option<Remembered> = self.get_item("a request", idempotency_key(account, &idempotency.key)).await?;
         let now = self.now_ms();
         let same = found.filter(|found| found.request == idempotency.request && found.expires_at > now);
@@ -81,7 +83,7 @@ impl Store {
 
     /// What a key stands for, to whom the making of `own` was refused for it. What is no `T` was made by a request of
     /// another sort.
-    pub(crate) async fn seen<T: std::str::FromStr + PartialEq>(
+    pub(crate) async fn seen<T: FromStr + PartialEq>(
         &self,
         account: &AccountId,
         idempotency: &Idempotency,

@@ -1,6 +1,6 @@
 //! Creating an import.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -63,51 +63,62 @@ pub(super) async fn create(
     body: JsonBody<ImportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
+    let import = match make(&store, &work, &caller, body, idempotency.as_ref()).await {
+        Ok(import) => import,
+        // What the same request has made before is there, whatever has become since of the preset, the kind and the
+        // imports that it names, and of what the account may have.
+        Err(refusal) => made_before(&store, &caller, idempotency.as_ref()).await?.ok_or(refusal)?,
+    };
+    answer(&store, import).await
+}
+
+/// Makes the import of a request as things are now. A repeat with the same `Idempotency-Key` gives that of the first
+/// time, if it could be made now.
+///
+/// # Errors
+/// Why it cannot be made now.
+async fn make(
+    store: &Store,
+    work: &Work,
+    caller: &Caller<Create>,
+    body: JsonBody<ImportRequest>,
+    idempotency: Option<&Idempotency>,
+) -> Result<Import, Refusal> {
     let mut request = body.value;
     if let Some(name) = &request.preset {
         let named = body.plain["options"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        match with_preset(&store, &caller.account, name, &request.options, &named).await {
-            Ok((preset, options)) => {
-                (request.kind, request.options) = (request.kind.or(Some(preset.kind)), options);
-            }
-            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
-        }
+        let preset = preset_named(store, &caller.account, name).await?;
+        request.options = request.options.over(&preset.options, &named);
+        request.kind = request.kind.or(Some(preset.kind));
     }
     let preset = request.preset.clone();
     let NewImport { kind, from, corrects, format, filename, size, options, metadata, webhook } =
         NewImport::check(request)?;
     if options.mode == Mode::Replace {
-        caller.needs(Scope::RecordDelete)?;
+        may_replace(caller)?;
     }
     let source = match &from {
         None => None,
-        Some(from) => match again::source(&store, &caller, from).await {
-            Ok(found) => Some(found),
-            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
-        },
+        Some(from) => Some(again::source(store, caller, from).await?),
     };
     let corrected = match &corrects {
         None => None,
-        Some(id) => match story::corrected(&store, &caller, id).await {
-            Ok(found) => Some(found),
-            Err(refusal) => return made_before(&store, &caller, idempotency.as_ref(), refusal).await,
-        },
+        Some(id) => Some(story::corrected(store, caller, id).await?),
     };
     let of_other = corrected.as_ref().or(source.as_ref().map(|(of, _)| of)).map(|of| of.kind.clone());
     let default = || -> KindName { kinds::DEFAULT.parse().expect("the default kind is a kind's name") };
     let kind = kind.or(of_other).unwrap_or_else(default);
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
     let account = caller.account.clone();
-    let found = check_with_kind(&store, &work, &account, &kind, &options).await?;
+    let found = check_with_kind(store, work, &account, &kind, &options).await?;
     if let Some(id) = &webhook
         && store.webhook(&account, id).await?.is_none()
     {
         let message = format!("`webhook`: the account has no webhook {id}");
-        let refusal = Refusal::unprocessable("unknown_webhook", message);
-        return made_before(&store, &caller, idempotency.as_ref(), refusal).await;
+        return Err(Refusal::unprocessable("unknown_webhook", message));
     }
-    intake::admit(&store, &account, size).await?;
-    let import = intake::import(&store, &account, caller.by.clone(), kind.clone(), filename, options);
+    intake::admit(store, &account, size).await?;
+    let import = intake::import(store, &account, caller.by.clone(), kind.clone(), filename, options);
     let import = Import { kind_version: found.version, format, preset, metadata, webhook, ..import };
     let import = match source {
         Some((of, source)) => import.reading(source, &of),
@@ -118,50 +129,64 @@ pub(super) async fn create(
         Some(of) => import.correcting(of),
         None => import,
     };
-    let import = match store.create_import(&import, idempotency.as_ref()).await? {
+    match store.create_import(&import, idempotency).await? {
         Creation::Created => {
             if import.from.is_some() {
                 store.order_again(&import).await?;
             }
-            import
+            Ok(import)
         }
-        Creation::NoUpload => return Err(again::gone()),
+        Creation::NoUpload => Err(again::gone()),
         Creation::UploadBusy => {
             let message = format!(
                 "{UPLOAD_READERS} imports read this upload, the most that may at once; wait for one to end, or cancel one"
             );
-            return Err(Refusal::conflict("upload_busy", message));
+            Err(Refusal::conflict("upload_busy", message))
         }
-        Creation::NotCorrected(why) => {
-            let of = corrects.as_ref().unwrap_or(&import.id);
-            return made_before(&store, &caller, idempotency.as_ref(), story::refusal(why, of)).await;
-        }
-        Creation::NoKind => return Err(no_kind(&kind)),
-        Creation::NoPlace => return Err(intake::no_place(&store)),
-        Creation::OtherRequest => return Err(idempotency::reused()),
-        Creation::Repeated(id) => store.import(&account, &id).await?.ok_or_else(|| {
-            Refusal::conflict("import_deleted", "the import that this Idempotency-Key made has been deleted")
-        })?,
-    };
-    answer(&store, import).await
+        Creation::NotCorrected(why) => Err(story::refusal(why, corrects.as_ref().unwrap_or(&import.id))),
+        Creation::NoKind => Err(no_kind(&kind)),
+        Creation::NoPlace => Err(intake::no_place(store)),
+        Creation::OtherRequest => Err(idempotency::reused()),
+        Creation::Repeated(id) => repeated(store, caller, &id).await,
+    }
 }
 
-/// The answer of a request that cannot make its import now: what the same request has made before is there, whatever
-/// has become since of the imports that it names.
+/// The import that the same request has made before, if it has made one.
 ///
 /// # Errors
-/// Why not, where it has made none.
+/// See [`repeated`].
 async fn made_before(
     store: &Store,
     caller: &Caller<Create>,
     idempotency: Option<&Idempotency>,
-    refusal: Refusal,
-) -> Result<Response, Refusal> {
-    let Some(idempotency) = idempotency else { return Err(refusal) };
+) -> Result<Option<Import>, Refusal> {
+    let Some(idempotency) = idempotency else { return Ok(None) };
     match store.made_before(&caller.account, idempotency).await? {
-        Some(id) => answer(store, caller.import(store, Some(&id)).await?).await,
-        None => Err(refusal),
+        Some(id) => repeated(store, caller, &id).await.map(Some),
+        None => Ok(None),
     }
+}
+
+/// The import of this id, which a repeated request has made before.
+///
+/// # Errors
+/// 409 where it has been deleted; 403 where the key of the repeat could not have made it.
+async fn repeated(store: &Store, caller: &Caller<Create>, id: &ImportId) -> Result<Import, Refusal> {
+    let deleted = "the import that this Idempotency-Key made has been deleted";
+    let import = store.import(&caller.account, id).await?;
+    let import = import.ok_or_else(|| Refusal::conflict("import_deleted", deleted))?;
+    if import.options.mode == Mode::Replace {
+        may_replace(caller)?;
+    }
+    Ok(import)
+}
+
+/// Refuses a key that may not create a replace.
+///
+/// # Errors
+/// 403.
+pub(super) fn may_replace<T>(caller: &Caller<T>) -> Result<(), Refusal> {
+    caller.needs(Scope::RecordDelete)
 }
 
 /// 201 with the import and, where it awaits its file, with the ways to upload that.
@@ -258,22 +283,13 @@ pub(super) async fn check_with_kind(
     Ok(found)
 }
 
-/// The preset of an import that names one, and its options with those that the request names in their place.
+/// The preset that an import names.
 ///
 /// # Errors
-/// 422 where there is no such preset.
-async fn with_preset(
-    store: &Store,
-    account: &AccountId,
-    name: &PresetName,
-    options: &ImportOptions,
-    named: &BTreeSet<String>,
-) -> Result<(Preset, ImportOptions), Refusal> {
+/// 422 where there is none.
+async fn preset_named(store: &Store, account: &AccountId, name: &PresetName) -> Result<Preset, Refusal> {
     let message = || format!("there is no preset `{name}`: GET /v1/presets lists those that there are");
-    let preset = store.preset(account, name).await?;
-    let preset = preset.ok_or_else(|| Refusal::unprocessable("unknown_preset", message()))?;
-    let options = options.over(&preset.options, named);
-    Ok((preset, options))
+    store.preset(account, name).await?.ok_or_else(|| Refusal::unprocessable("unknown_preset", message()))
 }
 
 /// The refusal of a request whose import would fail.

@@ -14,7 +14,7 @@ use penstock_model::{
     ChangedAfter, Export, ExportCompression, ExportFormat, ExportId, ExportStatus, ImportId, KindName, Order, limits,
     rfc3339, views,
 };
-use penstock_store::{Store, StoreError, exports::ExportCreation, random};
+use penstock_store::{Store, StoreError, exports::ExportCreation, idempotency::Idempotency, random};
 use serde::Deserialize;
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
     named::Named,
     page::{self, Page},
     refusal::Refusal,
+    work::Work,
 };
 
 /// The body of `POST /v1/exports`.
@@ -81,8 +82,38 @@ pub(super) async fn create(
     body: JsonBody<ExportRequest>,
 ) -> Result<Response, Refusal> {
     let idempotency = idempotency::read(&headers, &body.hash)?;
+    let export = match order(&store, &work, &caller, body.value, idempotency.as_ref()).await {
+        Ok(export) => export,
+        // What the same request has ordered before is there, whatever has become since of the kind and the import that
+        // it names.
+        Err(refusal) => match &idempotency {
+            None => return Err(refusal),
+            Some(idempotency) => match store.made_before(&caller.account, idempotency).await? {
+                None => return Err(refusal),
+                Some(id) => repeated(&store, &caller, &id).await?,
+            },
+        },
+    };
+    // Relative to this request, so that it is right behind a stage too.
+    let location = format!("exports/{}", export.id);
+    let view = shown(&store, export).await?;
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+/// Orders the export of a request as things are now. A repeat with the same `Idempotency-Key` gives that of the first
+/// time, if it could be ordered now.
+///
+/// # Errors
+/// Why it cannot be ordered now.
+async fn order(
+    store: &Store,
+    work: &Work,
+    caller: &Caller<Read>,
+    request: ExportRequest,
+    idempotency: Option<&Idempotency>,
+) -> Result<Export, Refusal> {
     let account = caller.account.clone();
-    let ExportRequest { kind, format, compression, changed_after } = body.value;
+    let ExportRequest { kind, format, compression, changed_after } = request;
     let no_kind = || Refusal::unprocessable("unknown_kind", format!("there is no kind `{kind}`"));
     let found = store.kind(&account, &kind).await?.ok_or_else(no_kind)?;
     let is_csv = format == ExportFormat::Csv;
@@ -103,31 +134,33 @@ pub(super) async fn create(
     let changed_after = match changed_after {
         None => None,
         Some(import) => {
-            let order = records::place_of(&store, &caller, Some(&import), &kind, "export").await?;
+            let order = records::place_of(store, caller, Some(&import), &kind, "export").await?;
             Some(ChangedAfter { order, import })
         }
     };
     let now = store.now_ms();
     let export = Export::new(ExportId::new(now, random()), account, kind.clone(), now);
     let export = Export { kind_version: found.version, format, compression, changed_after, ..export };
-    let export = match store.create_export(&export, idempotency.as_ref()).await? {
+    match store.create_export(&export, idempotency).await? {
         ExportCreation::Created => {
             // Where this is lost, the sweeper sends it.
             store.send(&Order::to_export(&export)).await?;
-            export
+            Ok(export)
         }
-        ExportCreation::Repeated(id) => {
-            let first = store.export(&caller.account, &id).await?.filter(|export| !export.deleted);
-            let deleted = "the export that this Idempotency-Key made has been deleted";
-            first.ok_or_else(|| Refusal::conflict("export_deleted", deleted))?
-        }
-        ExportCreation::OtherRequest => return Err(idempotency::reused()),
-        ExportCreation::NoPlace => return Err(no_place()),
-    };
-    // Relative to this request, so that it is right behind a stage too.
-    let location = format!("exports/{}", export.id);
-    let view = shown(&store, export).await?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response())
+        ExportCreation::Repeated(id) => repeated(store, caller, &id).await,
+        ExportCreation::OtherRequest => Err(idempotency::reused()),
+        ExportCreation::NoPlace => Err(no_place()),
+    }
+}
+
+/// The export of this id, which a repeated request has ordered before.
+///
+/// # Errors
+/// 409 where it has been deleted.
+async fn repeated(store: &Store, caller: &Caller<Read>, id: &ExportId) -> Result<Export, Refusal> {
+    let first = store.export(&caller.account, id).await?.filter(|export| !export.deleted);
+    let deleted = "the export that this Idempotency-Key made has been deleted";
+    first.ok_or_else(|| Refusal::conflict("export_deleted", deleted))
 }
 
 fn no_place() -> Refusal {

@@ -7,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use penstock_engine::options;
-use penstock_model::{ImportOptions, KindName, Mode, Preset, PresetName, Scope, limits, rfc3339, views};
+use penstock_model::{ImportOptions, KindName, Mode, Preset, PresetName, limits, rfc3339, views};
 use penstock_store::{Store, presets::PresetPut};
 use serde::Deserialize;
 
 use super::{
     body::{JsonBody, JsonShape},
-    create::{check_with_kind, refused},
+    create::{check_with_kind, may_replace, refused},
 };
 use crate::{
     api::Api,
@@ -53,7 +53,7 @@ pub(super) async fn put(
     options::check(&options).map_err(refused)?;
     // Who puts it has the rights of its imports: a file that is dropped off brings no key.
     if options.mode == Mode::Replace {
-        caller.needs(Scope::RecordDelete)?;
+        may_replace(&caller)?;
     }
     let (bytes, most) = (serde_json::to_vec(&options).map_or(0, |text| text.len()), limits::PRESET_BYTES);
     if bytes > most {
