@@ -185,6 +185,36 @@ async fn a_column_without_a_name_is_mapped_and_its_mapping_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replaces_preset_gives_way_to_another_mode_alone() {
+    let stack = Stack::start().await;
+    let options = json!({ "mode": "replace", "most_removed_percent": 5 });
+    ask(&stack, Method::PUT, "/v1/presets/rep", &json!({ "kind": "products", "options": options })).await;
+    let ask_with = async |options: Value| {
+        ask(&stack, Method::POST, "/v1/imports", &json!({ "preset": "rep", "options": options })).await
+    };
+    let (status, import) = ask_with(json!({ "mode": "fill" })).await;
+    assert_eq!((status, &import["options"]["most_removed_percent"]), (201, &Value::Null), "{import}");
+    let (_, import) = ask_with(json!({ "delimiter": ";" })).await;
+    assert_eq!(import["options"]["most_removed_percent"], 5, "{import}");
+
+    // What cannot be together says what is the preset's, and so does what the kind does not have.
+    let (status, problem) = ask_with(json!({ "dry_run": true })).await;
+    let detail = problem["detail"].as_str().expect("a sentence");
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid_option")), "{problem}");
+    assert!(detail.ends_with("; `mode` is of the preset `rep`: give it its default to do without it"), "{detail}");
+    let options = json!({ "mapping": { "A": "brand" }, "quoting": false });
+    ask(&stack, Method::PUT, "/v1/presets/rep", &json!({ "kind": "products", "options": options })).await;
+    let body = json!({ "preset": "rep", "kind": "suppliers", "options": {} });
+    let (_, problem) = ask(&stack, Method::POST, "/v1/imports", &body).await;
+    let detail = problem["detail"].as_str().expect("a sentence");
+    assert!(detail.contains("`brand`") && detail.contains("; `mapping` is of the preset `rep`"), "{detail}");
+    // What the request has said itself is not.
+    let (_, problem) = ask_with(json!({ "escape": "a" })).await;
+    assert!(!problem["detail"].as_str().expect("a sentence").contains("preset"), "{problem}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gives_the_same_import_whatever_has_become_of_the_preset() {
     let stack = Stack::start().await;
     let kind = json!({ "primaryKey": "Artikel", "fields": [{ "name": "Artikel" }] });

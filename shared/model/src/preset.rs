@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Actor, ImportOptions, KindName, PresetName};
+use crate::{Actor, ImportOptions, KindName, Mode, PresetName};
 
 /// Options that are kept under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +23,26 @@ pub struct Preset {
 }
 
 impl ImportOptions {
-    /// These options where they are named, and in place of the others those of a preset. An option counts as a whole:
-    /// a mapping that is named takes the place of the preset's. One that is named and holds its default, or `null`,
-    /// sets the preset's back.
-    pub fn over(&self, preset: &Self, named: &BTreeSet<String>) -> Self {
+    /// The options that do not hold their defaults, as JSON has them.
+    pub fn said(&self) -> Map<String, Value> {
         let members = |options: &Self| match serde_json::to_value(options) {
             Ok(Value::Object(members)) => members,
             _ => unreachable!("options are written as an object"),
         };
-        // What is left out when it is written has its default.
-        let (mut own, mut all) = (members(self), members(preset));
+        let (mut said, defaults) = (members(self), members(&Self::default()));
+        said.retain(|name, value| defaults.get(name) != Some(value));
+        said
+    }
+
+    /// These options where they are named, and in place of the others those of a preset. An option counts as a whole:
+    /// a mapping that is named takes the place of the preset's. One that is named and holds its default, or `null`,
+    /// sets the preset's back. What a preset says of how much a replace may remove goes with its mode: it is not that
+    /// of an import for which another mode is named.
+    pub fn over(&self, preset: &Self, named: &BTreeSet<String>) -> Self {
+        let (mut own, mut all) = (self.said(), preset.said());
+        if named.contains("mode") && self.mode != Mode::Replace {
+            all.remove("most_removed_percent");
+        }
         for name in named {
             match own.remove(name) {
                 Some(value) => all.insert(name.clone(), value),
@@ -67,5 +77,21 @@ mod tests {
         let back = r#"{"mode":"upsert","most_removed_percent":null,"force":false,"delimiter":null,"mapping":{},
             "decimal_char":null,"true_values":[]}"#;
         assert_eq!(over(back, preset), ImportOptions::default());
+    }
+
+    #[test]
+    fn how_much_a_replace_may_remove_goes_with_the_mode_of_the_preset() {
+        let preset = r#"{"mode":"replace","most_removed_percent":5}"#;
+        let upsert = ImportOptions::default();
+        assert_eq!(over(r#"{"mode":"upsert"}"#, preset), upsert);
+        let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(5), ..upsert.clone() };
+        assert_eq!(over(r#"{"mode":"replace"}"#, preset), replace);
+        assert_eq!(
+            over(r#"{"most_removed_percent":0}"#, preset),
+            ImportOptions { most_removed_percent: Some(0), ..replace }
+        );
+        // What the request says itself is its own fault.
+        let both = over(r#"{"mode":"fill","most_removed_percent":1}"#, preset);
+        assert_eq!(both, ImportOptions { mode: Mode::Fill, most_removed_percent: Some(1), ..upsert });
     }
 }

@@ -1,6 +1,6 @@
 //! Creating an import.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     Json,
@@ -85,17 +85,26 @@ async fn make(
     idempotency: Option<&Idempotency>,
 ) -> Result<Import, Refusal> {
     let mut request = body.value;
-    if let Some(name) = &request.preset {
-        let named = body.plain["options"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        let preset = preset_named(store, &caller.account, name).await?;
-        request.options = request.options.over(&preset.options, &named);
-        request.kind = request.kind.or(Some(preset.kind));
-    }
+    let kept = match &request.preset {
+        None => None,
+        Some(name) => {
+            let named: BTreeSet<String> =
+                body.plain["options"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+            let preset = preset_named(store, &caller.account, name).await?;
+            let of_preset =
+                preset.options.said().into_iter().map(|(name, _)| name).filter(|name| !named.contains(name)).collect();
+            request.options = request.options.over(&preset.options, &named);
+            request.kind = request.kind.or(Some(preset.kind));
+            Some(Kept { name: preset.name, options: of_preset })
+        }
+    };
+    // A request does not have what is its preset's.
+    let told = |refusal: Refusal| kept.iter().fold(refusal, |refusal, kept| kept.tell(refusal));
     let preset = request.preset.clone();
     let NewImport { kind, from, corrects, format, filename, size, options, metadata, webhook } =
-        NewImport::check(request)?;
+        NewImport::check(request).map_err(told)?;
     if options.mode == Mode::Replace {
-        may_replace(caller)?;
+        may_replace(caller).map_err(told)?;
     }
     let source = match &from {
         None => None,
@@ -110,7 +119,7 @@ async fn make(
     let kind = kind.or(of_other).unwrap_or_else(default);
     let size = source.as_ref().and_then(|(of, _)| of.object.as_ref()).map_or(size, |object| Some(object.bytes));
     let account = caller.account.clone();
-    let found = check_with_kind(store, work, &account, &kind, &options).await?;
+    let found = check_with_kind(store, work, &account, &kind, &options).await.map_err(told)?;
     if let Some(id) = &webhook
         && store.webhook(&account, id).await?.is_none()
     {
@@ -186,7 +195,10 @@ async fn repeated(store: &Store, caller: &Caller<Create>, id: &ImportId) -> Resu
 /// # Errors
 /// 403.
 pub(super) fn may_replace<T>(caller: &Caller<T>) -> Result<(), Refusal> {
-    caller.needs(Scope::RecordDelete)
+    caller.needs(Scope::RecordDelete).map_err(|mut refusal| {
+        refusal.message.push_str(", which a replace takes");
+        refusal
+    })
 }
 
 /// 201 with the import and, where it awaits its file, with the ways to upload that.
@@ -290,6 +302,39 @@ pub(super) async fn check_with_kind(
 async fn preset_named(store: &Store, account: &AccountId, name: &PresetName) -> Result<Preset, Refusal> {
     let message = || format!("there is no preset `{name}`: GET /v1/presets lists those that there are");
     store.preset(account, name).await?.ok_or_else(|| Refusal::unprocessable("unknown_preset", message()))
+}
+
+/// What the options of an import have of its preset.
+struct Kept {
+    name: PresetName,
+    /// The options that the preset says, and the request does not.
+    options: Vec<String>,
+}
+
+impl Kept {
+    /// A refusal, which says of the options that it is about which ones are the preset's, and how to do without them.
+    fn tell(&self, mut refusal: Refusal) -> Refusal {
+        let says = |text: &str| refusal.message.contains(text);
+        let is_about = |option: &&String| {
+            says(option.as_str()) || says(&option.replace('_', " ")) || (*option == "mode" && says("replace"))
+        };
+        // How much may go is asked with the mode.
+        let by_itself =
+            |option: &&String| *option != "most_removed_percent" || !self.options.contains(&"mode".to_owned());
+        let about: Vec<String> =
+            self.options.iter().filter(is_about).filter(by_itself).map(|option| format!("`{option}`")).collect();
+        let which = match &about[..] {
+            [] => return refusal,
+            [one] => format!("{one} is of the preset `{}`: give it its default to do without it", self.name),
+            more => format!(
+                "{} are of the preset `{}`: give them their defaults to do without them",
+                more.join(" and "),
+                self.name
+            ),
+        };
+        refusal.message.push_str(&format!("; {which}"));
+        refusal
+    }
 }
 
 /// The refusal of a request whose import would fail.
