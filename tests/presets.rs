@@ -215,6 +215,30 @@ async fn a_replaces_preset_gives_way_to_another_mode_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn null_sets_each_option_back() {
+    let stack = Stack::start().await;
+    let options = json!({
+        "delimiter": ";", "quoting": true, "encoding": "utf-8", "sheet": "S", "mapping": { "A": "sku" }, "mode": "fill",
+        "empty_cells": "clear", "dry_run": true, "abort": { "rows": 1, "percent": 1 }, "force": true,
+        "decimal_char": ",", "group_char": ".", "date_format": "%d.%m.%Y", "true_values": ["y"], "false_values": ["n"],
+        "header_line": 2, "comment": "#", "escape": "\\", "short_rows": "absent", "rows_at": "a",
+    });
+    let (status, put) =
+        ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": "products", "options": options })).await;
+    assert_eq!((status, &put["options"]), (201, &options), "{put}");
+    let defaults = json!(ImportOptions::default());
+    let nulls: Value = options.as_object().expect("options").keys().map(|name| (name.clone(), Value::Null)).collect();
+    for body in [json!({ "preset": "p", "options": nulls }), json!({ "options": nulls })] {
+        let (status, import) = ask(&stack, Method::POST, "/v1/imports", &body).await;
+        assert_eq!((status, &import["options"]), (201, &defaults), "{import}");
+    }
+    let (status, put) =
+        ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": "products", "options": nulls })).await;
+    assert_eq!((status, &put["options"]), (200, &defaults), "{put}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gives_the_same_import_whatever_has_become_of_the_preset() {
     let stack = Stack::start().await;
     let kind = json!({ "primaryKey": "Artikel", "fields": [{ "name": "Artikel" }] });

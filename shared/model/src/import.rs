@@ -205,6 +205,7 @@ pub struct ImportOptions {
 }
 
 /// The options as they are read, side by side: so a member that is none is refused with the names of those that are.
+/// Each may be `null`, which is its default.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "NewImportOptions"))]
 #[serde(default, deny_unknown_fields, expecting = "an object")]
@@ -213,19 +214,19 @@ pub(crate) struct AllOptions {
     quoting: Option<bool>,
     encoding: Option<String>,
     sheet: Option<String>,
-    mapping: BTreeMap<String, String>,
-    mode: Mode,
-    empty_cells: EmptyCells,
-    dry_run: bool,
-    review: bool,
+    mapping: Option<BTreeMap<String, String>>,
+    mode: Option<Mode>,
+    empty_cells: Option<EmptyCells>,
+    dry_run: Option<bool>,
+    review: Option<bool>,
     abort: Option<Abort>,
     most_removed_percent: Option<u8>,
-    force: bool,
+    force: Option<bool>,
     decimal_char: Option<char>,
     group_char: Option<char>,
     date_format: Option<String>,
-    true_values: Vec<String>,
-    false_values: Vec<String>,
+    true_values: Option<Vec<String>>,
+    false_values: Option<Vec<String>>,
     header_line: Option<u64>,
     comment: Option<char>,
     escape: Option<char>,
@@ -239,8 +240,8 @@ impl From<AllOptions> for ImportOptions {
             decimal_char: all.decimal_char,
             group_char: all.group_char,
             date_format: all.date_format,
-            true_values: all.true_values,
-            false_values: all.false_values,
+            true_values: all.true_values.unwrap_or_default(),
+            false_values: all.false_values.unwrap_or_default(),
             header_line: all.header_line,
             comment: all.comment,
             escape: all.escape,
@@ -252,14 +253,14 @@ impl From<AllOptions> for ImportOptions {
             quoting: all.quoting,
             encoding: all.encoding,
             sheet: all.sheet,
-            mapping: all.mapping,
-            mode: all.mode,
-            empty_cells: all.empty_cells,
-            dry_run: all.dry_run,
-            review: all.review,
+            mapping: all.mapping.unwrap_or_default(),
+            mode: all.mode.unwrap_or_default(),
+            empty_cells: all.empty_cells.unwrap_or_default(),
+            dry_run: all.dry_run.unwrap_or_default(),
+            review: all.review.unwrap_or_default(),
             abort: all.abort,
             most_removed_percent: all.most_removed_percent,
-            force: all.force,
+            force: all.force.unwrap_or_default(),
             reading,
         }
     }

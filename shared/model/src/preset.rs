@@ -77,6 +77,9 @@ mod tests {
         let back = r#"{"mode":"upsert","most_removed_percent":null,"force":false,"delimiter":null,"mapping":{},
             "decimal_char":null,"true_values":[]}"#;
         assert_eq!(over(back, preset), ImportOptions::default());
+        // So is what is named as `null`, whatever its type is.
+        let null: Map<String, Value> = whole.said().into_iter().map(|(name, _)| (name, Value::Null)).collect();
+        assert_eq!(over(&Value::Object(null).to_string(), preset), ImportOptions::default());
     }
 
     #[test]
@@ -84,6 +87,7 @@ mod tests {
         let preset = r#"{"mode":"replace","most_removed_percent":5}"#;
         let upsert = ImportOptions::default();
         assert_eq!(over(r#"{"mode":"upsert"}"#, preset), upsert);
+        assert_eq!(over(r#"{"mode":null}"#, preset), upsert);
         let replace = ImportOptions { mode: Mode::Replace, most_removed_percent: Some(5), ..upsert.clone() };
         assert_eq!(over(r#"{"mode":"replace"}"#, preset), replace);
         assert_eq!(

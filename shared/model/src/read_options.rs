@@ -252,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn each_option_may_be_null_which_is_its_default() {
+        let error = serde_json::from_str::<ImportOptions>(r#"{"none":1}"#).expect_err("there is none").to_string();
+        let names: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert!(names.len() > 20 && names.contains(&"mode"), "{error}");
+        for name in names {
+            let options = serde_json::from_str::<ImportOptions>(&format!(r#"{{"{name}":null}}"#));
+            assert_eq!(options.unwrap_or_else(|error| panic!("{name}: {error}")), ImportOptions::default());
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_by_its_name() {
         for (json, option) in [
             (r#"{"decimal_char":"5"}"#, "decimal_char"),
