@@ -1,5 +1,7 @@
 //! Presets: what is kept under a name is what an import that names it has, but for what the import says itself.
 
+use std::process::{Command, Stdio};
+
 use penstock_client::{NewImport, NewKey, NewPreset};
 use penstock_model::{EmptyCells, ImportOptions, Mode, Scope, Status, limits};
 use reqwest::Method;
@@ -235,6 +237,39 @@ async fn null_sets_each_option_back() {
     let (status, put) =
         ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": "products", "options": nulls })).await;
     assert_eq!((status, &put["options"]), (200, &defaults), "{put}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_undoes_what_a_preset_says() {
+    let stack = Stack::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.csv");
+    std::fs::write(&file, "sku,name,brand\nA,\"a\",b\n").expect("a file");
+    let import = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+        command.arg("import").arg(&file).args(["--preset", "p", "--json"]).args(flags).stdin(Stdio::null());
+        command.env("PENSTOCK_URL", stack.cloud.url()).env("PENSTOCK_TOKEN", TOKEN);
+        command.output().expect("the command runs")
+    };
+    for (option, flag) in [
+        (json!({ "quoting": false }), "--quoting"),
+        (json!({ "force": true }), "--no-force"),
+        (json!({ "dry_run": true }), "--no-dry-run"),
+        (json!({ "review": true }), "--no-review"),
+    ] {
+        ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": "products", "options": option })).await;
+        let options = |output: &std::process::Output| {
+            let import: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{flag}: {output:?}"));
+            import["options"].clone()
+        };
+        let (name, said) = option.as_object().expect("options").iter().next().expect("one");
+        assert_eq!(&options(&import(&[]))[name], said, "{flag}");
+        let undone = options(&import(&[flag]));
+        let undone: ImportOptions = serde_json::from_value(undone).expect("options");
+        let quoting = (flag == "--quoting").then_some(true);
+        assert_eq!(undone, ImportOptions { quoting, ..ImportOptions::default() }, "{flag}");
+    }
     stack.stop().await;
 }
 

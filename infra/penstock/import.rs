@@ -68,15 +68,27 @@ pub(crate) struct ImportArgs {
     /// written by other means than imports.
     #[arg(long)]
     force: bool,
+    /// Leaves out rows that say again what was said last, although the preset has `force`.
+    #[arg(long, requires = "preset", conflicts_with = "force")]
+    no_force: bool,
     /// Fails an import once more than PERCENT of its first ROWS rows are rejected, such as 1000:5.
     #[arg(long, value_name = "ROWS:PERCENT", value_parser = abort)]
     abort: Option<Abort>,
     /// Judges every row and writes none.
     #[arg(long)]
     dry_run: bool,
+    /// Writes rows, although the preset has `dry_run`.
+    #[arg(long, requires = "preset", conflicts_with = "dry_run")]
+    no_dry_run: bool,
     /// Judges every row against the catalogue and the file's other rows, and writes none until that is confirmed.
     #[arg(long, conflicts_with_all = ["dry_run", "preview", "local"])]
     review: bool,
+    /// Writes rows without being confirmed, although the preset has `review`.
+    #[arg(long, requires = "preset", conflicts_with = "review")]
+    no_review: bool,
+    /// Takes quotes for what they are, although the preset has `quoting` = false.
+    #[arg(long, requires = "preset", conflicts_with = "no_quoting")]
+    quoting: bool,
     /// Has its events carry a name and a text, such as batch=2026-11; may be given again.
     #[arg(long, value_name = "NAME=TEXT", value_parser = entry, conflicts_with_all = ["preview", "local"])]
     metadata: Vec<(String, String)>,
@@ -167,7 +179,9 @@ impl ImportArgs {
     }
 
     fn options(&self) -> ImportOptions {
+        let reading = self.reading.options();
         ImportOptions {
+            quoting: if self.quoting { Some(true) } else { reading.quoting },
             mode: self.mode.unwrap_or_default(),
             empty_cells: self.empty_cells.unwrap_or_default(),
             abort: self.abort,
@@ -175,7 +189,7 @@ impl ImportArgs {
             force: self.force,
             dry_run: self.dry_run,
             review: self.review,
-            ..self.reading.options()
+            ..reading
         }
     }
 
@@ -284,7 +298,13 @@ impl ImportArgs {
 
     /// The options that go before the preset's although they hold their defaults.
     fn named(&self) -> BTreeSet<&'static str> {
-        let given = [("mode", self.mode.is_some()), ("empty_cells", self.empty_cells.is_some())];
+        let given = [
+            ("mode", self.mode.is_some()),
+            ("empty_cells", self.empty_cells.is_some()),
+            ("force", self.no_force),
+            ("dry_run", self.no_dry_run),
+            ("review", self.no_review),
+        ];
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }
 

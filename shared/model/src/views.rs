@@ -67,9 +67,11 @@ impl NewImport {
     /// There is no way to write it.
     pub fn body(&self) -> Result<serde_json::Value, serde_json::Error> {
         let mut body = serde_json::to_value(self)?;
-        let defaults = serde_json::to_value(ImportOptions::default())?;
-        if let (Some(_), Some(options)) = (&self.preset, body["options"].as_object_mut()) {
-            options.retain(|name, value| self.named.contains(name.as_str()) || defaults.get(name) != Some(value));
+        if self.preset.is_some() {
+            let default = |name: &&str| ((*name).to_owned(), serde_json::Value::Null);
+            let mut options: serde_json::Map<_, _> = self.named.iter().map(default).collect();
+            options.extend(self.options.said());
+            body["options"] = options.into();
         }
         Ok(body)
     }
