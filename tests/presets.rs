@@ -162,6 +162,23 @@ async fn an_account_lists_its_own_and_has_so_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_put_a_new_one_at_once_one_has_made_it() {
+    let stack = Stack::start().await;
+    let mut puts = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let body = json!({ "kind": "products" }).to_string();
+        puts.spawn(send(stack.request(Method::PUT, "/v1/presets/p").bearer_auth(TOKEN).body(body)));
+    }
+    let mut statuses: Vec<u16> = puts.join_all().await.into_iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200; 19], vec![201]].concat());
+    // One that was deleted is made anew.
+    stack.client.delete_preset("p").await.expect("deleted");
+    assert_eq!(ask(&stack, Method::PUT, "/v1/presets/p", &json!({ "kind": "products" })).await.0, 201);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_without_a_name_is_mapped_and_its_mapping_kept() {
     let stack = Stack::start().await;
     let mapping = json!({ "": "sku", "Titel": "name", "Notiz": "" });

@@ -22,21 +22,24 @@ pub enum PresetPut {
 }
 
 impl Store {
-    /// Stores a preset in place of the one of its name, if there is one. A repeat stores the same.
+    /// Stores a preset in place of the one of its name, if there is one. Of two that are put at once under a new name
+    /// one is new, and the other one takes its place. A repeat stores the same.
     pub async fn put_preset(&self, account: &AccountId, preset: &Preset) -> Result<PresetPut> {
-        let is_there = self.preset(account, &preset.name).await?.is_some();
         let mut item = to_item("a preset", preset)?;
         item.extend(preset_key(account, &preset.name));
         let named = self.name_action(preset_names_key(account), preset.name.as_str(), limits::ACCOUNT_PRESETS);
-        let actions = vec![putting(self.put_action(item)), named];
         let mut pause = Backoff::default();
         loop {
-            let Some(reasons) = self.transact(actions.clone()).await? else {
-                return Ok(if is_there { PresetPut::Changed } else { PresetPut::New });
+            let (as_read, put) = match self.preset(account, &preset.name).await? {
+                None => ("attribute_not_exists(pk)", PresetPut::New),
+                Some(_) => ("attribute_exists(pk)", PresetPut::Changed),
             };
+            let stored = self.put_action(item.clone()).condition_expression(as_read);
+            let Some(reasons) = self.transact(vec![putting(stored), named.clone()]).await? else { return Ok(put) };
             if reasons[1] == "ConditionalCheckFailed" {
                 return Ok(PresetPut::TooMany);
             }
+            // It was put or deleted since it was read, or somebody else is at it: look again.
             pause.wait("dynamodb:TransactWriteItems").await?;
         }
     }
