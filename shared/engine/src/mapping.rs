@@ -316,6 +316,11 @@ struct Near<'a> {
     names: Vec<(&'a str, String, Vec<char>)>,
 }
 
+/// The name that another one may be by a slip of the hand.
+pub(crate) fn mistyped<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    Near::of(names).mistyped(name)
+}
+
 /// Characters of a name that may have been meant for another, normalised, at most.
 const NEAR_CHARS: usize = 64;
 
@@ -326,17 +331,20 @@ impl<'a> Near<'a> {
         Self { names: names.map(|(name, chars, normal)| (name, normal, chars)).collect() }
     }
 
-    /// The name nearest to another one, if at most two characters differ, and at most one in three; else one that is a
-    /// word of it, such as `name` of `name (english)`.
-    fn find(&self, name: &str) -> Option<&'a str> {
+    /// The name nearest to another one, if at most two characters differ, and at most one in three.
+    fn mistyped(&self, name: &str) -> Option<&'a str> {
         let wanted = normalised_short(name)?;
         let wanted: Vec<char> = wanted.chars().collect();
         let near = self.names.iter().filter_map(|(name, _, chars)| {
             let most = (wanted.len().min(chars.len()) / 3).min(2);
             distance(&wanted, chars, most).map(|distance| (distance, *name))
         });
-        let near = near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name);
-        near.or_else(|| {
+        near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    }
+
+    /// The same, or a name that is a word of it, such as `name` of `name (english)`.
+    fn find(&self, name: &str) -> Option<&'a str> {
+        self.mistyped(name).or_else(|| {
             let words: Vec<String> = name.split(|c: char| !c.is_alphanumeric()).map(normalised).collect();
             let is_word = |normal: &String| normal.len() > 2 && words.contains(normal);
             self.names.iter().find(|(_, normal, _)| is_word(normal)).map(|(name, ..)| *name)

@@ -20,7 +20,7 @@ use crate::{Decimal, KindName, ReadOptions, Value};
 
 /// A kind of record: what its fields are called, what they may hold, and which of them name the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct Schema {
     /// The kind's name.
     pub name: KindName,
@@ -71,7 +71,7 @@ pub struct Schema {
 /// What has to be true of a row as a whole: `{"rule": "msrp == null || msrp >= cost", "message": "must not be below
 /// cost", "fields": ["msrp"]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with `rule` and `message`")]
 pub struct RowRule {
     /// An expression in CEL (<https://cel.dev>) over the row's fields, of at most [`crate::limits::RULE_BYTES`]. A row
     /// of which it is not true is rejected.
@@ -149,7 +149,7 @@ pub enum ColumnNames {
 
 /// One field of a kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object such as {\"name\": \"sku\"}")]
 pub struct Field {
     /// The field's name, which is also its column's.
     pub name: String,
@@ -243,7 +243,7 @@ pub enum FieldType {
 
 /// The constraints of Table Schema that are supported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct Constraints {
     /// Whether a row without a value fails. A field of the key is required if it has no default and the schema does not
     /// say `false`.
@@ -330,7 +330,7 @@ pub enum ValueScope {
 
 /// The schema of an array's items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with `fields`")]
 pub struct ItemSchema {
     /// The fields of an item. Other members are kept or left out as the kind's additional fields are.
     pub fields: Vec<Field>,

@@ -12,7 +12,8 @@ use super::{
     DefaultRule, Kind, SchemaError,
     check::{FieldCheck, Presence, Rule},
     components::Temporal,
-    date_format, document,
+    date_format,
+    document::{self, Like},
     nested::Items,
     number::NumberRule,
     rules::Rules,
@@ -81,12 +82,13 @@ impl Kind {
 
     /// Compiles a schema for an account where it is registered, and checks what its patterns may take: their classes of
     /// characters before anything is compiled, their steps behind it. What was registered before a limit was lowered
-    /// still compiles by [`Kind::compile`], so that its imports end.
+    /// still compiles by [`Kind::compile`], so that its imports end. So does what has a member that is mistyped.
     ///
     /// # Errors
-    /// The place of the first contradiction; of the pattern that has one class too many ([`limits::PATTERN_CLASSES`]),
-    /// or may take more than [`limits::PATTERN_STEPS`] for a byte.
+    /// The place of the first contradiction; of the member that may be meant for another one; of the pattern that has
+    /// one class too many ([`limits::PATTERN_CLASSES`]), or may take more than [`limits::PATTERN_STEPS`] for a byte.
     pub fn register(schema: &Schema, account: &AccountId) -> Result<Self, SchemaError> {
+        document::spelt(schema, Like::Mistyped)?;
         let (at, mut walk) = (At::root().then("fields"), Walk::new());
         each_pattern(&schema.fields, &at, &mut |pattern| walk.count_classes(pattern))?;
         let kind = compile(schema, account)?;
@@ -139,7 +141,7 @@ struct Common<'a> {
 }
 
 fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
-    document::spelt(schema)?;
+    document::spelt(schema, Like::Same)?;
     few_patterns(&schema.fields, &At(String::new()).then("fields"), &mut 0)?;
     few_texts(&schema.missing_values, &At::root().then("missingValues"))?;
     let common = Common {

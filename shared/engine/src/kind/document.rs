@@ -6,7 +6,10 @@ use penstock_model::{Field, KindName, Others, RowRule, Schema};
 use serde_json::value::RawValue;
 
 use super::{SchemaError, compile::At};
-use crate::{mapping::normalised, members::Members};
+use crate::{
+    mapping::{mistyped, normalised},
+    members::Members,
+};
 
 /// The members that a schema, a field, constraints and the schema of items have.
 const OF_SCHEMA: [&str; 13] = [
@@ -85,42 +88,55 @@ pub(super) fn is_same(one: &[String], other: &[String]) -> bool {
     one.len() == other.len() && one.iter().all(|name| other.contains(name))
 }
 
+/// How like a member's name one has to be that means nothing to be taken for a mistake.
+#[derive(Clone, Copy)]
+pub(super) enum Like {
+    /// But for case, `_`, `-` and the like it is that.
+    Same,
+    /// Or a letter or two of it are wrong.
+    Mistyped,
+}
+
 /// Checks the members that mean nothing: one that is spelt like one that does would be lost without a word, and a rule
 /// that cannot be kept is no rule.
-pub(super) fn spelt(schema: &Schema) -> Result<(), SchemaError> {
+pub(super) fn spelt(schema: &Schema, like: Like) -> Result<(), SchemaError> {
     let root = At::root();
-    check(&schema.others, &OF_SCHEMA, &root)?;
-    fields(&schema.fields, &root.then("fields"))
+    check(&schema.others, &OF_SCHEMA, &root, like)?;
+    for (place, RowRule { others, .. }) in schema.rules.iter().enumerate() {
+        check(others, &["rule", "message", "fields"], &root.then("rules").then(place), like)?;
+    }
+    fields(&schema.fields, &root.then("fields"), like)
 }
 
-/// Checks the members of a rule that mean nothing, as those of a schema.
-pub(super) fn rule(rule: &RowRule, at: &At) -> Result<(), SchemaError> {
-    check(&rule.others, &["rule", "message", "fields"], at)
-}
-
-fn fields(all: &[Field], at: &At) -> Result<(), SchemaError> {
+fn fields(all: &[Field], at: &At, like: Like) -> Result<(), SchemaError> {
     for (place, field) in all.iter().enumerate() {
         let at = at.then(place);
-        check(&field.others, &OF_FIELD, &at)?;
+        check(&field.others, &OF_FIELD, &at, like)?;
         let at_constraints = at.then("constraints");
         if field.constraints.others.0.iter().any(|name| name == "jsonSchema") {
             let message = "is not supported; an array takes an itemSchema, which says the fields of its objects";
             return at_constraints.then("jsonSchema").fail(message);
         }
-        check(&field.constraints.others, &OF_CONSTRAINTS, &at_constraints)?;
+        check(&field.constraints.others, &OF_CONSTRAINTS, &at_constraints, like)?;
         if let Some(items) = &field.item_schema {
-            check(&items.others, &["fields"], &at.then("itemSchema"))?;
-            fields(&items.fields, &at.then("itemSchema").then("fields"))?;
+            check(&items.others, &["fields"], &at.then("itemSchema"), like)?;
+            fields(&items.fields, &at.then("itemSchema").then("fields"), like)?;
         }
     }
     Ok(())
 }
 
-fn check(others: &Others, known: &[&str], at: &At) -> Result<(), SchemaError> {
-    let known: Vec<(&str, String)> = known.iter().map(|known| (*known, normalised(known))).collect();
+fn check(others: &Others, known: &[&'static str], at: &At, like: Like) -> Result<(), SchemaError> {
     for name in &others.0 {
         let plain = normalised(name);
-        if let Some((meant, _)) = known.iter().find(|(_, known)| *known == plain) {
+        let same = known.iter().copied().find(|known| normalised(known) == plain);
+        // A name such as `x-rules` or `$rules` is another program's own.
+        let is_word = name.chars().all(char::is_alphanumeric);
+        let meant = match like {
+            Like::Mistyped if is_word => same.or_else(|| mistyped(known.iter().copied(), name)),
+            _ => same,
+        };
+        if let Some(meant) = meant {
             return at.then(name).fail(format!("means nothing here; did you mean `{meant}`?"));
         }
     }

@@ -21,7 +21,7 @@ use self::{
     judge::{Judge, Node},
     parse::Parser,
 };
-use super::{Kind, SchemaError, compile::At, document};
+use super::{Kind, SchemaError, compile::At};
 use crate::cell::Cell;
 
 /// What is wrong with the text of a rule.
@@ -97,7 +97,6 @@ impl Rules {
         let (mut compiled, mut steps) = (Vec::with_capacity(rules.len()), 0);
         for (place, rule) in rules.iter().enumerate() {
             let at = at.then(place);
-            document::rule(rule, &at)?;
             let (node, named) = expression(&rule.rule, kind, &mut variables, &at.then("rule"), &mut steps)?;
             let message = message(&rule.message, &at.then("message"))?;
             let fields = match rule.fields.is_empty() {

@@ -386,10 +386,27 @@ fn a_rule_has_a_message_and_fields_of_its_kind() {
         (r#"[{ "rule": "units > 1", "message": "m" }, { "rule": "x", "message": "m" }]"#, "/rules/1/rule", "`x`"),
         (r#"[{ "rule": 1, "message": "m" }]"#, "/rules/0/rule", "string"),
         (r#"{ "rule": "units > 1", "message": "m" }"#, "/rules", "sequence"),
+        (r#"["units > 1"]"#, "/rules/0", "expected an object with `rule` and `message`"),
     ] {
         let error = kind_with(rules).expect_err(rules);
         assert_eq!(error.pointer, pointer, "{error}");
         assert!(error.message.contains(wanted), "{error}");
+    }
+    // One that is mistyped is refused where a kind is registered; what was registered before is read.
+    for (member, pointer, meant) in [
+        (r#""rulez": []"#, "/rulez", "rules"),
+        (r#""rule": []"#, "/rule", "rules"),
+        (r#""primarykeys": []"#, "/primarykeys", "primaryKey"),
+        (r#""rules": [{ "rule": "units > 1", "message": "m", "field": ["k"] }]"#, "/rules/0/field", "fields"),
+        (r#""constraints": {}, "x-rules": []"#, "", ""),
+    ] {
+        let document = format!(r#"{{ "name": "t", "primaryKey": "k", "fields": [{FIELDS}], {member} }}"#);
+        let (schema, account) = (Kind::parse(document.as_bytes()).expect("a schema"), "acme".parse().expect("valid"));
+        assert!(Kind::compile(&schema, &account).is_ok(), "{member}");
+        let error = Kind::register(&schema, &account).err();
+        let found = error.as_ref().map_or("", |error| &error.pointer);
+        assert_eq!(found, pointer, "{error:?}");
+        assert!(error.is_none_or(|error| error.message.ends_with(&format!("did you mean `{meant}`?"))), "{member}");
     }
     // What else stands there means nothing.
     let kind = kind_with(r#"[{ "rule": "units > 1 || msrp == cost", "message": " m ", "severity": "error" }]"#);
