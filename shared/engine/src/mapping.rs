@@ -316,6 +316,11 @@ struct Near<'a> {
     names: Vec<(&'a str, String, Vec<char>)>,
 }
 
+/// The name that may have been meant by another one.
+pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    Near::of(names).find(name)
+}
+
 /// The name that another one may be by a slip of the hand.
 pub(crate) fn mistyped<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     Near::of(names).mistyped(name)

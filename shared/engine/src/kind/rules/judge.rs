@@ -227,14 +227,16 @@ impl<'s> Judge<'s> {
     }
 
     /// `last`, if one of the nodes is that; those behind it are not looked at. One that says nothing does not matter
-    /// then, wherever it stands.
+    /// then, wherever it stands; else the first of them says why.
     fn until(&mut self, nodes: &'s [Node], last: bool) -> Seen<'s> {
         let mut unknown = None;
         for node in nodes {
             match self.look(node) {
                 Seen::Boolean(boolean) if boolean == last => return Seen::Boolean(last),
                 Seen::Boolean(_) => {}
-                other => unknown = Some(other.unknown()),
+                other => {
+                    unknown.get_or_insert(other.unknown());
+                }
             }
         }
         unknown.map_or(Seen::Boolean(!last), Seen::Unknown)

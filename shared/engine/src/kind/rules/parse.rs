@@ -15,6 +15,7 @@ use crate::kind::{
     components::Temporal,
     temporal::TemporalRule,
 };
+use crate::mapping::nearest;
 
 /// The functions that there are.
 const FUNCTIONS: &str = "`size`, `startsWith`, `endsWith`, `contains`, `timestamp` and `has`";
@@ -197,11 +198,17 @@ impl<'a> Parser<'a> {
             Is::Mark(mark) => format!("`{mark}`"),
             Is::End => "the end".to_owned(),
         };
-        let hint = match is {
-            Is::Mark("/") => "; division is not exact: multiply the other side instead",
-            _ => "",
-        };
+        let hint = otherwise_written(is).map_or(String::new(), |hint| format!("; {hint}"));
         Fault::new(*at, format!("{wanted} is expected here, and {found} comes{hint}"))
+    }
+
+    /// Refuses what stands where an operator does and is one of another language. It is told at once: what comes of
+    /// the operands before it would have the wrong type, and that is not the fault.
+    fn known_operator(&self) -> Result<(), Fault> {
+        match otherwise_written(&self.peek().is) {
+            Some(_) => Err(self.unexpected("the end, or an operator")),
+            None => Ok(()),
+        }
     }
 
     /// An expression over nodes that are this deep.
@@ -224,12 +231,14 @@ impl<'a> Parser<'a> {
         match (it.may_be_null, it.field) {
             (false, _) => Ok(it),
             (true, Some(field)) => {
-                let name = shown(self.kind.field(field).name());
+                let name = self.kind.field(field).name();
                 Err(Fault::new(
                     it.at,
                     format!(
-                        "the field `{name}` may hold nothing: say before it what is right then, such as \
-                         `{name} == null || …`, or make the field required"
+                        "the field `{}` may hold nothing: say before it what is right then, such as \
+                         `{} == null || …`, or make the field required",
+                        shown(name),
+                        written(name)
                     ),
                 ))
             }
@@ -446,6 +455,7 @@ impl<'a> Parser<'a> {
             let how = if mark == "*" { Operation::Product } else { Operation::Remainder };
             left = self.calculated(left, how, mark, right)?;
         }
+        self.known_operator()?;
         Ok(left)
     }
 
@@ -530,8 +540,11 @@ impl<'a> Parser<'a> {
                     }
                     _ if RESERVED.contains(&name.as_str()) => Err(Fault::new(
                         at,
-                        format!("`{name}` is a word of CEL: a field of that name is written `row.{name}`"),
+                        format!("`{name}` is a word of CEL: a field of that name is written `{}`", written(&name)),
                     )),
+                    "not" | "NOT" if self.kind.index_of(&name).is_none() => {
+                        Err(Fault::new(at, "yes and no are turned by `!` before them, such as `!(… in […])`"))
+                    }
                     _ => self.field(at, &name),
                 }
             }
@@ -544,7 +557,7 @@ impl<'a> Parser<'a> {
         if self.takes(["."]).is_some() {
             return match self.take() {
                 Token { is: Is::Name(name), at } if matches!(name.as_str(), "true" | "false" | "null" | "in") => {
-                    Err(Fault::new(at, format!("a field of this name is written `row[\"{name}\"]`")))
+                    Err(Fault::new(at, format!("a field of this name is written `{}`", written(&name))))
                 }
                 Token { is: Is::Name(name), .. } => Ok((true, name)),
                 Token { at, .. } => {
@@ -562,10 +575,14 @@ impl<'a> Parser<'a> {
     }
 
     fn field(&mut self, at: usize, name: &str) -> Result<Typed, Fault> {
-        let field = self
-            .kind
-            .index_of(name)
-            .ok_or_else(|| Fault::new(at, format!("no field is called `{}`; a text stands in quotes", shown(name))))?;
+        let field = self.kind.index_of(name).ok_or_else(|| {
+            let names = self.kind.fields().iter().map(FieldCheck::name);
+            let hint = match nearest(names, name) {
+                Some(near) => format!("did you mean `{}`?", written(near)),
+                None => "a text stands in quotes".to_owned(),
+            };
+            Fault::new(at, format!("no field is called `{}`; {hint}", shown(name)))
+        })?;
         if !self.named.contains(&field) {
             self.named.push(field);
         }
@@ -658,6 +675,38 @@ impl<'a> Parser<'a> {
         self.wants(")")?;
         let null = self.over(at, Node::Null, Type::Nothing, 0)?;
         self.compared(held, "!=", null)
+    }
+}
+
+/// The name of a field as a rule writes it: by itself where it is a name of CEL's, else behind `row`.
+pub(super) fn written(name: &str) -> String {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_name = name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit());
+    match name {
+        "true" | "false" | "null" | "in" => {}
+        _ if RESERVED.contains(&name) => return format!("row.{name}"),
+        _ if is_name => return name.to_owned(),
+        _ => {}
+    }
+    let mut text = String::new();
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_control() => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    format!("row[\"{text}\"]")
+}
+
+/// How it is written what other languages have as this operator.
+fn otherwise_written(is: &Is) -> Option<&'static str> {
+    match is {
+        Is::Mark("/") => Some("division is not exact: multiply the other side instead"),
+        Is::Name(word) if word.eq_ignore_ascii_case("and") => Some("it is written `&&`"),
+        Is::Name(word) if word.eq_ignore_ascii_case("or") => Some("it is written `||`"),
+        Is::Name(word) if word.eq_ignore_ascii_case("not") => Some("it is written `!` before the whole: `!(… in […])`"),
+        _ => None,
     }
 }
 

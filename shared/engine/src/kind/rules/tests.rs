@@ -324,17 +324,34 @@ fn what_is_no_rule_is_refused_with_its_place_and_what_to_do() {
         ("msrp == cost && msrp > 5", 17, "may hold nothing"),
         ("(msrp == null ? null : msrp) > 5", 1, "this may be null"),
         ("null > 5", 1, "what has an order"),
+        (
+            "row['unit price'] > 1",
+            1,
+            "the field `unit price` may hold nothing: say before it what is right then, such as \
+            `row[\"unit price\"] == null || …`",
+        ),
+        ("row.if.contains('x')", 1, "such as `row.if == null || …`"),
+        ("row['in'].contains('x')", 1, "such as `row[\"in\"] == null || …`"),
         // What is no expression.
         ("", 1, "a value is expected here, and the end comes"),
         ("units ==", 9, "a value is expected here, and the end comes"),
-        ("units = 1", 7, "`=` is no part of an expression"),
+        ("units = 1", 7, "`=` is no part of an expression: that two values are the same is written `==`"),
+        ("units == 1 & active", 12, "and is written `&&`"),
+        ("units == 1 | active", 12, "or is written `||`"),
+        ("msrp == null || msrp / cost >= 1.2", 22, "division is not exact: multiply the other side instead"),
+        ("units == 1 || (cost == null || name / 2 > 1)", 37, "multiply the other side instead"),
+        ("units == 1 || name and active", 20, "`and` comes; it is written `&&`"),
+        ("units == 1 && name OR active", 20, "`OR` comes; it is written `||`"),
+        ("units == 1 || name not in ['a']", 20, "`not` comes; it is written `!` before the whole: `!(… in […])`"),
+        ("units == 1 || not active", 15, "`!(… in […])`"),
         ("units == 1 units", 12, "the end, or an operator is expected here, and `units` comes"),
         ("units == 1)", 11, "`)` comes"),
         ("(units == 1", 12, "`)` is expected here, and the end comes"),
         ("units in 1", 10, "behind `in` a list"),
         ("units in [1 2]", 13, "`,` is expected"),
         ("units in [,]", 11, "a value is expected"),
-        ("unitz == 1", 1, "no field is called `unitz`"),
+        ("unitz == 1", 1, "no field is called `unitz`; did you mean `units`?"),
+        ("unit_price == 1", 1, "did you mean `row[\"unit price\"]`?"),
         ("name == x", 9, "a text stands in quotes"),
         ("if == null", 1, "a field of that name is written `row.if`"),
         ("in == null", 1, "a value is expected here, and `in` comes"),
@@ -344,7 +361,9 @@ fn what_is_no_rule_is_refused_with_its_place_and_what_to_do() {
         ("has(msrp)", 1, "it is written `has(row.name)`"),
         ("has(row['unit price'])", 1, "it is written `has(row.name)`"),
         ("true", 1, "reads no field"),
-        ("1 < 2 && ä", 10, "`ä` is no part of an expression"),
+        ("1 < 2 && ä", 10, "a field whose name has other letters than a to z is written `row[\"ä\"]`"),
+        ("units > 1 && größe_2 > 1", 14, "is written `row[\"größe_2\"]`"),
+        ("units > 1 && “a”", 14, "`“` is no part of an expression"),
         ("!-units == 1", 2, "a value is expected here, and `-` comes"),
     ] {
         let message = refused(rule);
@@ -356,6 +375,7 @@ fn what_is_no_rule_is_refused_with_its_place_and_what_to_do() {
 #[test]
 fn where_a_field_holds_a_value_is_seen() {
     for rule in [
+        "row[\"unit price\"] == null || row['unit price'] > 1",
         "msrp == null || cost == null || msrp >= cost",
         "msrp != null && cost != null && msrp >= cost",
         "!(msrp != null && cost != null) || msrp >= cost",
@@ -437,6 +457,10 @@ fn a_rule_that_cannot_be_applied_to_a_row_is_broken_by_it_and_says_why() {
         assert!(messages[0].starts_with("no (the rule cannot be applied to this row: "), "{}", messages[0]);
         assert!(messages[0].contains(because), "{}", messages[0]);
     }
+    // Of several that cannot be told, the first is.
+    let two = kind("pack == null || units % pack == 0 || units * units * units * units > 1").expect("a rule");
+    let (messages, _) = judged(&two, &[("units", "9223372036854775807"), ("pack", "0")]);
+    assert!(messages[0].contains("divides by zero"), "{}", messages[0]);
     // As in CEL, what decides by itself goes before what cannot be told, wherever it stands.
     let zero = [("units", "5"), ("pack", "0")];
     assert!(holds("pack == null || units % pack == 0 || units == 5", &zero));

@@ -3,7 +3,7 @@
 
 use penstock_model::Decimal;
 
-use super::Fault;
+use super::{Fault, parse::written};
 
 /// A token, and the byte at which it starts.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
             }
             _ => {
                 let mark = MARKS.into_iter().find(|mark| rest.starts_with(mark));
-                let mark = mark.ok_or_else(|| Fault::new(at, format!("`{first}` is no part of an expression")))?;
+                let mark = mark.ok_or_else(|| no_token(text, at, first))?;
                 (Is::Mark(mark), mark.len())
             }
         };
@@ -63,6 +63,24 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
     }
     tokens.push(Token { at, is: Is::End });
     Ok(tokens)
+}
+
+/// What is wrong with a character that begins no token, and how it is written what may be meant.
+fn no_token(text: &str, at: usize, first: char) -> Fault {
+    if first.is_alphanumeric() {
+        let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+        let before: usize = text[..at].chars().rev().take_while(is_part).map(char::len_utf8).sum();
+        let word: String = text[at - before..].chars().take_while(is_part).collect();
+        let message = format!("a field whose name has other letters than a to z is written `{}`", written(&word));
+        return Fault::new(at - before, message);
+    }
+    let hint = match first {
+        '=' => ": that two values are the same is written `==`",
+        '&' => ": and is written `&&`",
+        '|' => ": or is written `||`",
+        _ => "",
+    };
+    Fault::new(at, format!("`{first}` is no part of an expression{hint}"))
 }
 
 /// The text in quotes at the start of another one, and its length with them.
