@@ -2,7 +2,8 @@
 
 use penstock_client::NewImport;
 use penstock_model::{ImportOptions, Status};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::{
     browser::Page,
@@ -144,7 +145,12 @@ async fn columns_are_mapped_and_read_anew_when_an_option_changes() {
             page.is_ready().await;
         }
     }
-    page.fill("#preset", "stock").await;
+    // A name that cannot be one is refused at its field.
+    page.fill("#remember", "Stock!").await;
+    page.click("#import-now").await;
+    let focused = page.until("the field is shown", "document.activeElement.id === 'remember' && remember.title").await;
+    assert!(focused.as_str().expect("a hint").contains("a-z, 0-9 and -"), "{focused}");
+    page.fill("#remember", "stock").await;
     page.click("#import-now").await;
     let id = page.import_is("completed").await;
     let import = stack.ended(&id).await;
@@ -155,6 +161,8 @@ async fn columns_are_mapped_and_read_anew_when_an_option_changes() {
     let mapping = mapping.map(|(column, field)| (column.to_owned(), field.to_owned()));
     assert_eq!((preset.kind.as_str(), preset.options.mapping), ("products", mapping.into()));
     assert_eq!(import.preset.as_deref(), Some("stock"));
+    page.sees("#details", "Preset").await;
+    assert!(page.text("#details").await.contains("stock"));
     let record = stack.client.record("products", "A-1").await.expect("answers").expect("a record");
     assert_eq!(record["fields"]["name"], "Lamp", "{record}");
     page.close().await;
@@ -239,6 +247,75 @@ async fn a_replace_shows_what_would_go_and_removes_it_when_that_is_confirmed() {
     page.until("another import", &format!("new URLSearchParams(location.search).get('id') !== '{}'", review.id)).await;
     let applied = page.import_is("completed").await;
     assert_eq!(stack.ended(&applied).await.rows.created, 2);
+    page.close().await;
+    stack.stop().await;
+}
+
+/// A preset fills the inputs, and what has none is kept besides; what is changed then is the import's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preset_is_chosen_changed_and_remembered_anew() {
+    let stack = Stack::start().await;
+    let put = async |name: &str, kind: &str, options: Value| {
+        let preset = json!({ "kind": kind, "options": options });
+        let answer = stack.request(Method::PUT, &format!("/v1/presets/{name}")).bearer_auth(TOKEN).json(&preset);
+        assert_eq!(send(answer).await.status, 201);
+    };
+    let mapping = json!({ "Item": "sku", "Title": "name", "Maker": "brand" });
+    let options =
+        json!({ "mapping": mapping, "delimiter": ";", "comment": "#", "mode": "fill", "empty_cells": "clear" });
+    put("stock", "products", options.clone()).await;
+    put("others", "suppliers", json!({})).await;
+    let Some(page) = Page::signed_in(&stack).await else { return };
+    page.choose_file("stock.txt", "#a note\nItem;Title;Maker\nA-1;Lamp;Acme\n").await;
+    let names = page.run("return [...preset.options].map(({ text }) => text)", Vec::new()).await;
+    assert_eq!(names, json!(["none", "others", "stock"]));
+    page.choose("#preset", "others").await;
+    page.is_ready().await;
+    let value = async |id: &str| page.run("return document.getElementById(arguments[0]).value", vec![json!(id)]).await;
+    assert_eq!(value("kind").await, "suppliers");
+    page.choose("#preset", "stock").await;
+    page.is_ready().await;
+    for (id, wanted) in [("kind", "products"), ("delimiter", ";"), ("mode", "fill"), ("empty-cells", "clear")] {
+        assert_eq!(value(id).await, wanted, "{id}");
+    }
+    let selected = "return [...document.querySelectorAll('#mapping select')].map((select) => select.value)";
+    assert_eq!(page.run(selected, Vec::new()).await, json!(["sku", "name", "brand"]));
+    let folder = super::look::pictures();
+    std::fs::create_dir_all(&folder).expect("a folder");
+    page.look(1280, 800, "light").await;
+    page.picture(&folder.join("preset.png")).await;
+
+    // What is set back is not the preset's any more.
+    page.choose("#mode", "upsert").await;
+    page.choose("#empty-cells", "").await;
+    page.click("#import-now").await;
+    let import = stack.ended(&page.import_is("completed").await).await;
+    assert_eq!((import.preset.as_deref(), import.rows.created), (Some("stock"), 1));
+    let wanted = json!({
+        "mapping": mapping, "delimiter": ";", "comment": "#", "mode": "upsert", "empty_cells": "keep", "dry_run": false,
+    });
+    assert_eq!(json!(import.options), wanted);
+    // It is there again when the stored file is read once more.
+    page.visit(&format!("new?from={}", import.id)).await;
+    assert_eq!(value("delimiter").await, ";");
+
+    // Another preset takes the place of one when that is confirmed, and as a replace asks before it removes.
+    page.choose("#mode", "replace").await;
+    page.fill("#remember", "stock").await;
+    page.click("#import-now").await;
+    page.until("a question is asked", "document.querySelector('#confirm').open").await;
+    page.click("#confirm-no").await;
+    page.is_ready().await;
+    assert_eq!(json!(stack.client.preset("stock").await.expect("there").options)["mode"], "fill", "it stays");
+    page.click("#import-now").await;
+    page.says_yes().await;
+    let replace = stack.ended(&page.import_is("completed").await).await;
+    let wanted = json!({
+        "mapping": mapping, "delimiter": ";", "comment": "#", "mode": "replace", "most_removed_percent": 0,
+        "empty_cells": "keep", "dry_run": false,
+    });
+    let kept = stack.client.preset("stock").await.expect("remembered");
+    assert_eq!((json!(kept.options), json!(replace.options)), (wanted.clone(), wanted));
     page.close().await;
     stack.stop().await;
 }

@@ -92,7 +92,7 @@ impl Eyes<'_> {
     }
 }
 
-fn pictures() -> PathBuf {
+pub(super) fn pictures() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     target.join("console")

@@ -59,6 +59,12 @@ export function fill(id, rows) {
   if (none) show(none, rows.length === 0);
 }
 
+/** A row of a table: what it is about, and its cells, each a text, a node, or a list of both. */
+export function line(about, ...cells) {
+  const cell = (said) => make("td", {}, ...[said].flat());
+  return make("tr", {}, make("th", { scope: "row" }, ...[about].flat()), ...cells.map(cell));
+}
+
 /** Names the columns of a table. */
 export function head(id, names) {
   $(id).tHead.rows[0].replaceChildren(...names.map((name) => make("th", { scope: "col" }, name)));

@@ -2,11 +2,11 @@
 
 import { ask, get, path, post, remove } from "./api.js";
 import { draw, note } from "./chart.js";
-import { $, copy, detail, files, fill, make, put, set, show } from "./dom.js";
+import { $, copy, detail, files, fill, line, make, put, set, show } from "./dom.js";
 import { errors } from "./errors.js";
-import { complain, confirmed, link, on, progress, query, run, say, prose, start } from "./page.js";
+import { complain, confirmed, deletes, leave, link, on, progress, query, run, say, prose, start, toImport } from "./page.js";
 import { drop, interrupted, isSame, isSent, sending } from "./upload.js";
-import { bytes, number, several, span, status, time, when } from "./words.js";
+import { bytes, number, readAs, several, span, status, time, when } from "./words.js";
 
 /** Seconds that a request waits for a change, and milliseconds between two requests at least. */
 const WAIT = 20;
@@ -105,11 +105,10 @@ async function showImport(found) {
 
 function about({ kind, kind_version, options, from, corrects }) {
   const what = options.dry_run ? "A check" : options.review ? "A review" : "An import";
-  const to = (id, text) => make("a", { href: link("import", { id }) }, text);
   const parts = [what, " of ", make("a", { href: link("kind", { name: kind }) }, kind)];
   if (kind_version) parts.push(`, version ${kind_version}`);
-  if (from) parts.push(", from ", to(from, "what was uploaded before"));
-  if (corrects) parts.push(", which corrects ", to(corrects, "an import"));
+  if (from) parts.push(", from ", toImport(from, "what was uploaded before"));
+  if (corrects) parts.push(", which corrects ", toImport(corrects, "an import"));
   if (options.dry_run || options.review) parts.push(". It writes nothing");
   put($("about"), ...parts, ".");
 }
@@ -117,20 +116,21 @@ function about({ kind, kind_version, options, from, corrects }) {
 /** Says loudly what is not as it was wanted. */
 function outcome({ kind, status: word, rows, failure, options, waiting_for, ending }) {
   const said = [];
+  const tell = (...parts) => said.push(make("p", {}, ...parts));
   const dry = options.dry_run || options.review;
   if (word === "completed_with_errors") {
     const good = rows.created + rows.updated + rows.unchanged;
     const done = dry ? "would be imported" : good === 1 ? "was imported" : "were imported";
-    said.push(make("p", {}, make("strong", {}, `${several(rows.failed, "row")} of ${number(rows.total)} ${dry ? "would be" : rows.failed === 1 ? "was" : "were"} rejected. `), `${several(good, "row")} ${done}${rows.skipped ? `, ${number(rows.skipped)} skipped` : ""}.`));
+    tell(make("strong", {}, `${several(rows.failed, "row")} of ${number(rows.total)} ${dry ? "would be" : rows.failed === 1 ? "was" : "were"} rejected. `), `${several(good, "row")} ${done}${rows.skipped ? `, ${number(rows.skipped)} skipped` : ""}.`);
   }
-  if (word === "completed" && dry) said.push(make("p", {}, `${several(rows.total, "row")} ${rows.total === 1 ? "is" : "are"} good. Nothing was written.`));
-  if (failure) said.push(make("p", {}, make("strong", {}, "The import failed. "), ...prose(failure.message), " ", make("code", {}, failure.code)));
+  if (word === "completed" && dry) tell(`${several(rows.total, "row")} ${rows.total === 1 ? "is" : "are"} good. Nothing was written.`);
+  if (failure) tell(make("strong", {}, "The import failed. "), ...prose(failure.message), " ", make("code", {}, failure.code));
   const anew = () => make("a", { href: link("new", { kind }) }, "Make a new import");
-  if (word === "expired") said.push(make("p", {}, "Nothing was uploaded in time. ", anew(), "."));
-  if (word === "cancelled") said.push(make("p", {}, `It was cancelled. ${several(rows.created + rows.updated, "row")} had been applied before. `, anew(), "."));
-  if (isElsewhere) said.push(make("p", {}, "Its file is being sent by another tab of this browser."));
-  if (ending) said.push(make("p", {}, `It is ending, ${ending}: what had begun is finished first.`));
-  if (waiting_for) said.push(make("p", {}, "It waits for ", make("a", { href: link("import", { id: waiting_for }) }, "another import of its kind"), "."));
+  if (word === "expired") tell("Nothing was uploaded in time. ", anew(), ".");
+  if (word === "cancelled") tell(`It was cancelled. ${several(rows.created + rows.updated, "row")} had been applied before. `, anew(), ".");
+  if (isElsewhere) tell("Its file is being sent by another tab of this browser.");
+  if (ending) tell(`It is ending, ${ending}: what had begun is finished first.`);
+  if (waiting_for) tell("It waits for ", toImport(waiting_for, "another import of its kind"), ".");
   $("outcome").className = failure || ["completed_with_errors", "expired"].includes(word) ? "loud" : "calm";
   put(show($("outcome"), said.length > 0), ...said);
 }
@@ -230,7 +230,7 @@ on($("confirm-it"), "click", async () => {
   }
   try {
     const made = await post(`${its}/confirm`, hasMoved ? { even_if_moved: true } : {});
-    if (made.id !== id) return leave("import", { id: made.id });
+    if (made.id !== id) return leave(link("import", { id: made.id }));
   } catch (refusal) {
     if (refusal.code === "moved") {
       hasMoved = true;
@@ -284,20 +284,10 @@ function again({ options, kind, format }, changed) {
 
 on($("apply"), "click", async () => {
   const made = await post("imports", { ...again(shown, { dry_run: false }), from: id });
-  return leave("import", { id: made.id });
+  return leave(link("import", { id: made.id }));
 });
 
-on($("delete"), "click", async () => {
-  const text = "It goes with its errors and its files. Records stay.";
-  if (!(await confirmed("Delete the import?", text, "Delete the import"))) return;
-  await remove(its);
-  return leave("imports");
-});
-
-function leave(page, about) {
-  location.assign(link(page, about));
-  return new Promise(() => {});
-}
+deletes("import", "It goes with its errors and its files. Records stay.", its, "imports");
 
 /** What can be done with the rows that were rejected. */
 function mend({ rejected, options, status: word }) {
@@ -380,17 +370,14 @@ function facts(found) {
   detail(list, "Confirmed by", who(found.confirmed_by));
   detail(list, "Cancelled by", who(found.cancelled_by));
   const { detected } = found;
-  if (detected) {
-    const delimiter = detected.delimiter && `delimiter ${detected.delimiter === "\t" ? "tab" : detected.delimiter}`;
-    const parts = [detected.format, detected.compression, detected.encoding, delimiter, detected.sheet && `sheet ${detected.sheet}`];
-    detail(list, "Read as", parts.filter(Boolean).join(", "));
-  }
+  detail(list, "Read as", detected && readAs(detected));
   if (found.ignored_columns.length) detail(list, "Columns that are not imported", found.ignored_columns.join(", "));
+  detail(list, "Preset", found.preset);
   const options = Object.entries(found.options).filter(([, value]) => value !== null && value !== false && !isEmpty(value));
   detail(list, "Options", options.map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join("; "));
   const metadata = Object.entries(found.metadata).map(([name, value]) => `${name}: ${value}`);
   detail(list, "Metadata", metadata.join("; "));
-  if (found.confirmed_as) detail(list, "Applied by", make("a", { href: link("import", { id: found.confirmed_as }) }, found.confirmed_as));
+  detail(list, "Applied by", found.confirmed_as && toImport(found.confirmed_as));
   if (found.cost) detail(list, "Cost", `${found.cost.dollars.toFixed(6)} dollars, estimated at the prices of ${found.cost.region} on ${found.cost.prices}`);
   if (found.status.startsWith("completed") && !found.options.dry_run) {
     detail(list, "Records", make("a", { href: link("records", { kind: found.kind, changed_by: id }) }, "those that it made or changed last"));
@@ -407,7 +394,9 @@ function facts(found) {
       // The API tells whole seconds.
       const after = last === null ? "" : new Date(at) - last < 1000 ? "under 1 s" : span(new Date(at) - last);
       last = new Date(at);
-      return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, moment(at)), make("td", { class: "number" }, after));
+      const row = line(name, make("time", time(at)), after);
+      set(row.lastChild, { class: "number" });
+      return row;
     }),
   );
   const notes = [...(detected?.notes ?? []), ...(found.notes ?? [])];
@@ -416,9 +405,3 @@ function facts(found) {
 }
 
 const isEmpty = (value) => (typeof value === "object" ? Object.keys(value).length === 0 : value === "upsert" || value === "keep");
-
-function moment(at) {
-  const node = make("time");
-  set(node, time(at));
-  return node;
-}

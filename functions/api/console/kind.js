@@ -1,9 +1,9 @@
 // One kind: its fields in words, its versions and what changed between them.
 
-import { all, ask, digits, exact, path, remove } from "./api.js";
-import { $, fill, make, options, show } from "./dom.js";
+import { all, ask, digits, exact, path } from "./api.js";
+import { $, fill, line, make, options, show } from "./dom.js";
 import { differences, rules } from "./fields.js";
-import { confirmed, link, on, query, start } from "./page.js";
+import { deletes, link, on, query, start } from "./page.js";
 import { several } from "./words.js";
 
 const { name } = query;
@@ -22,27 +22,15 @@ start(async () => {
   $("records").href = link("records", { kind: name });
   fill(
     "fields",
-    schema.fields.map((field) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, make("code", {}, field.name), field.title ? ` ${field.title}` : ""),
-        make("td", {}, field.type ?? "string"),
-        make("td", {}, rules(field, schema)),
-        make("td", {}, field.description ?? ""),
-      ),
-    ),
+    schema.fields.map((field) => {
+      const about = [make("code", {}, field.name), field.title ? ` ${field.title}` : ""];
+      return line(about, field.type ?? "string", rules(field, schema), field.description ?? "");
+    }),
   );
   fill(
     "rules-list",
     (schema.rules ?? []).map(({ rule, message, fields }) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, make("code", {}, rule)),
-        make("td", {}, message),
-        make("td", {}, fields?.length ? fields.join(", ") : "those of the rule"),
-      ),
+      line(make("code", {}, rule), message, fields?.length ? fields.join(", ") : "those of the rule"),
     ),
   );
   show($("rules"), Boolean(schema.rules?.length));
@@ -70,12 +58,7 @@ async function compare() {
   const said = [`From version ${before} to ${after}: ${changed.length ? `${several(changed.length, "field")} changed` : "no field changed"}`];
   if (others.length) said.push(`also ${others.join(", ")}`);
   $("changes-text").textContent = `${said.join("; ")}.`;
-  fill(
-    "changes-list",
-    changed.map((change) =>
-      make("tr", {}, make("th", { scope: "row" }, change.name), make("td", {}, change.before), make("td", {}, change.after)),
-    ),
-  );
+  fill("changes-list", changed.map(({ name, before, after }) => line(name, before, after)));
   show($("changes"));
 }
 
@@ -91,10 +74,4 @@ on($("template"), "click", async () => {
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 });
 
-on($("delete"), "click", async () => {
-  const text = "It goes with all its versions. A kind that has records, or is in use, stays.";
-  if (!(await confirmed("Delete the kind?", text, "Delete the kind"))) return;
-  await remove(its);
-  location.assign("kinds");
-  return new Promise(() => {});
-});
+deletes("kind", "It goes with all its versions. A kind that has records, or is in use, stays.", its, "kinds");

@@ -2,9 +2,8 @@
 
 import { ask, get, path } from "./api.js";
 import { $, copy, files, fill, make, show } from "./dom.js";
-import { guess } from "./fields.js";
-import { link, on, pages, query, run, start } from "./page.js";
-import { preview } from "./sample.js";
+import { guess, preview } from "./fields.js";
+import { leave, link, on, pages, query, run, start } from "./page.js";
 
 /** The kind as which a sample is read; it matters for nothing but its columns. */
 let any = "";
@@ -61,6 +60,5 @@ on($("make"), "submit", async () => {
     })),
   };
   await ask("PUT", path("kinds", schema.name), { json: schema });
-  location.assign(link("kind", { name: schema.name }));
-  return new Promise(() => {});
+  return leave(link("kind", { name: schema.name }));
 });

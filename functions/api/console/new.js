@@ -2,17 +2,22 @@
 // it reads what was uploaded to that import, and nothing is sent.
 
 import { all, ask, get, path, post } from "./api.js";
-import { $, copy, files, fill, head, make, options, show } from "./dom.js";
-import { fit, normalised, required } from "./fields.js";
-import { link, on, query, run, prose, start } from "./page.js";
-import { filled, preview } from "./sample.js";
+import { $, copy, files, fill, head, line, make, options, show } from "./dom.js";
+import { filled, fit, normalised, preview, required } from "./fields.js";
+import { confirmed, leave, link, on, query, run, prose, say, start, toImport } from "./page.js";
 import { sending } from "./upload.js";
-import { bytes, several, value } from "./words.js";
+import { bytes, readAs, several, value } from "./words.js";
 
 /** Kinds of the account that are compared with a header. */
 const COMPARED = 100;
 
 let kinds = [];
+/** The names of the presets. */
+let presets = [];
+/** The options of the preset that is chosen. */
+let preset = {};
+/** Options of an import or a preset that the page has no input for. */
+let others = {};
 /** The schemas by their kinds, each read once. */
 const schemas = new Map();
 /** What is imported: a file of this machine, or the import whose upload is read. */
@@ -30,32 +35,56 @@ async function schema(kind) {
   return schemas.get(kind);
 }
 
-/** The options that the page says. */
+const inputs = document.querySelectorAll("[data-option]");
+
+/** The options that the page says. A replace asks before it removes anything. */
 function said() {
-  const found = {};
-  for (const input of document.querySelectorAll("[data-option]")) {
+  const found = { ...others };
+  for (const input of inputs) {
     const text = input.value;
     if (text === "") continue;
     const { option, type } = input.dataset;
     found[option] = type === "boolean" ? text === "true" : type === "number" && Number(text) >= 0 ? Number(text) : text;
   }
   if (found.mode === "upsert") delete found.mode;
+  if (found.mode === "replace") found.most_removed_percent = 0;
   if (chosen.size) found.mapping = Object.fromEntries(chosen);
   return found;
 }
 
+/** Fills the inputs with the options of an import or a preset. */
+function take({ mapping, dry_run, most_removed_percent, ...given }) {
+  for (const input of inputs) {
+    const { option } = input.dataset;
+    const before = given[option] === "keep" ? "" : String(given[option] ?? (option === "mode" ? "upsert" : ""));
+    delete given[option];
+    input.value = before;
+    // What no select offers was said to the API.
+    if (input.value !== before) input.append(make("option", { selected: true }, before));
+  }
+  others = given;
+  chosen = new Map(Object.entries(mapping ?? {}));
+  modes();
+}
+
 start(async () => {
-  kinds = await all("kinds", "kinds");
+  [kinds, presets] = await Promise.all(["kinds", "presets"].map((name) => all(name, name)));
+  presets = presets.map(({ name }) => name);
+  options($("preset"), [["", "none"], ...presets]);
   options($("kind"), kinds.map(({ name, title }) => [name, `${name}: ${title}`]), query.kind);
-  files($("drop"), $("file"), (file) => run(() => take({ file })));
-  if (query.from) await takeAgain(query.from);
+  files($("drop"), $("file"), (file) => run(() => open({ file })));
+  if (query.from) await again(query.from);
 });
 
 on($("kind"), "change", () => ((chosen = new Map()), ($("kind-note").textContent = ""), read()));
 for (const input of document.querySelectorAll("#reading [data-option], #format")) on(input, "change", read);
+on($("preset"), "change", async () => {
+  await choose();
+  await read();
+});
 on($("mode"), "change", modes);
 on($("settings"), "submit", read);
-on($("check"), "click", () => begin({ dry_run: true }));
+on($("check"), "click", () => begin({ dry_run: true, review: undefined }));
 on($("import-now"), "click", () => begin({}));
 
 /** A replace has no check: it shows what it would remove, and waits. */
@@ -65,38 +94,42 @@ function modes() {
   $("import-now").textContent = isReplace ? "Import, and ask before anything is removed" : "Import without a check";
 }
 
-/** Takes a file: finds the kind whose fields its header names, and shows how it is read. */
-async function take(from) {
+/** Fills the inputs with what the chosen preset says. */
+async function choose() {
+  const name = $("preset").value;
+  const its = name ? await get(path("presets", name)) : { options: {} };
+  preset = its.options;
+  take(preset);
+  $("kind").value = its.kind ?? $("kind").value;
+  $("kind-note").textContent = "";
+}
+
+/** Opens a file: finds the kind whose fields its header names, unless a preset says it, and shows how it is read. */
+async function open(from) {
   order += 1;
   const mine = order;
   source = from;
-  chosen = new Map();
-  if (source.file) $("chosen").textContent = bytes(source.file.size);
   show($("settings"), false);
-  if (!query.kind && !query.from) await find(mine);
+  if (source.file) {
+    $("chosen").textContent = bytes(source.file.size);
+    chosen = new Map();
+    if ($("preset").value) await choose();
+    else if (!query.kind && !query.from) await find(mine);
+  }
   if (mine !== order) return;
   await read();
   $("kind").focus();
 }
 
 /** What was uploaded to an import, with the options that it had. */
-async function takeAgain(id) {
+async function again(id) {
   const its = await get(path("imports", id));
   show($("drop"), false);
-  $("drop").after(make("p", {}, "The file that was uploaded to ", make("a", { href: link("import", { id }) }, its.filename ?? id), "."));
-  for (const input of document.querySelectorAll("[data-option]")) {
-    const before = its.options[input.dataset.option];
-    if (before === null || before === undefined || before === "keep") continue;
-    input.value = String(before);
-    // What no select offers was said to the API.
-    if (!input.value) input.append(make("option", { selected: true }, String(before)));
-  }
+  $("drop").after(make("p", {}, "The file that was uploaded to ", toImport(id, its.filename ?? id), "."));
+  take({ ...its.options, review: undefined });
   $("format").value = its.format ?? "";
   $("kind").value = its.kind;
-  modes();
-  await take({ from: id });
-  chosen = new Map(Object.entries(its.options.mapping ?? {}));
-  if (chosen.size) await read();
+  await open({ from: id });
 }
 
 /** Chooses the kind that the header fits best, if one does as a whole. */
@@ -139,13 +172,9 @@ async function read() {
   rows(seen);
 }
 
-function detected({ format, compression, encoding, delimiter, quoting, sheet, notes }) {
-  const parts = [format, compression, encoding];
-  if (delimiter) parts.push(`delimiter ${delimiter === "\t" ? "tab" : delimiter}`);
-  if (quoting === false) parts.push("quotes are data");
-  if (sheet) parts.push(`sheet ${sheet}`);
-  $("detected").textContent = parts.filter(Boolean).join(", ");
-  $("notes").replaceChildren(...notes.map((note) => make("li", {}, ...prose(note))));
+function detected(its) {
+  $("detected").textContent = readAs(its);
+  $("notes").replaceChildren(...its.notes.map((note) => make("li", {}, ...prose(note))));
 }
 
 /** What the mapping table was drawn for: while that stays, its rows do, so that a select keeps the focus. */
@@ -208,34 +237,43 @@ function rows(seen) {
     seen.rows.map((row) => {
       const cell = (field) => {
         const error = row.errors.find((error) => error.field === field);
-        return make("td", {}, error ? make("mark", { class: error.value ? null : "none" }, error.value || "empty") : value(row.fields[field]));
+        return error ? make("mark", { class: error.value ? null : "none" }, error.value || "empty") : value(row.fields[field]);
       };
       const errors = row.errors.map(({ message }) => make("div", {}, ...prose(message)));
-      return make("tr", {}, make("th", { scope: "row" }, String(row.row)), ...fields.map(cell), make("td", {}, ...errors));
+      return line(String(row.row), ...fields.map(cell), errors);
     }),
   );
 }
 
+/** Remembers what the page says under the name that is given, if one is. Gives whether to go on. */
+async function remember(name, kind) {
+  if (!$("remember").reportValidity()) return false;
+  if (!name) return true;
+  const text = "Imports that it has made keep their options.";
+  if (presets.includes(name) && !(await confirmed(`Replace the preset ${name}?`, text, "Replace it"))) return false;
+  await ask("PUT", path("presets", name), { json: { kind, options: said() } });
+  say(`The preset ${name} is remembered.`);
+  return true;
+}
+
 /** Makes the import, and sends its file; or reads again what is there. */
 async function begin(how) {
-  const options = { ...said(), ...how };
-  if (options.mode === "replace") options.most_removed_percent = 0;
+  const [kind, name] = [$("kind").value, $("remember").value.trim()];
+  if (!(await remember(name, kind))) return undefined;
+  // What the preset says and the page does not is none of the import's.
+  const none = Object.fromEntries(Object.keys(preset).map((option) => [option, null]));
+  const options = { ...none, ...said(), ...how };
   const { file, from } = source;
-  const [kind, preset] = [$("kind").value, $("preset").value || undefined];
-  if (preset) await ask("PUT", path("presets", preset), { json: { kind, options: said() } });
   const its = await post("imports", {
     kind,
-    preset,
+    preset: name || $("preset").value || undefined,
     format: $("format").value || undefined,
     from,
     filename: file?.name.slice(-255),
     size: file?.size,
     options,
   });
-  if (from) {
-    location.assign(link("import", { id: its.id }));
-    return new Promise(() => {});
-  }
+  if (from) return leave(link("import", { id: its.id }));
   // From here on a reload shows the import, to which the upload goes on.
   history.replaceState(null, "", link("import", { id: its.id }));
   show($("settings"), false);

@@ -1,6 +1,6 @@
 // What every page does: it says how it stands, shows refusals, and lets its visitor sign out.
 
-import { forget, key, signIn } from "./api.js";
+import { forget, key, remove, signIn } from "./api.js";
 import { $, make, show } from "./dom.js";
 
 const root = document.documentElement;
@@ -12,6 +12,15 @@ export const query = Object.fromEntries(new URLSearchParams(location.search));
 export function link(page, about = {}) {
   const there = Object.entries(about).filter(([, value]) => value !== undefined && value !== null && value !== "");
   return there.length ? `${page}?${new URLSearchParams(there)}` : page;
+}
+
+/** A link to an import: a text, or its id. */
+export const toImport = (id, text = id) => make("a", { href: link("import", { id }) }, text);
+
+/** Goes to another page: nothing more is done on this one. */
+export function leave(to) {
+  location.assign(to);
+  return new Promise(() => {});
 }
 
 let working = 0;
@@ -72,15 +81,14 @@ let silence = 0;
 /** Says something that is done, also to who does not see the page. */
 export function say(text) {
   clearTimeout(silence);
+  saidAt = Date.now();
   $("status").textContent = text;
   silence = setTimeout(() => ($("status").textContent = ""), SAID_MS);
 }
 
-/** Says how something goes, every ten seconds at most. */
+/** Says how something goes, where nothing was said for ten seconds. */
 export function progress(text) {
-  if (Date.now() - saidAt < SAID_MS) return;
-  saidAt = Date.now();
-  say(text);
+  if (Date.now() - saidAt >= SAID_MS) say(text);
 }
 
 /** Asks before something that cannot be undone; `text` is one or a list of texts and nodes. */
@@ -95,6 +103,15 @@ export function confirmed(title, text, yes) {
   dialog.showModal();
   $("confirm-no").focus();
   return new Promise((told) => dialog.addEventListener("close", () => told(dialog.returnValue === "yes"), { once: true }));
+}
+
+/** Deletes on a click what the page shows, once that is confirmed, and leaves the page. */
+export function deletes(what, text, its, to) {
+  on($("delete"), "click", async () => {
+    if (!(await confirmed(`Delete the ${what}?`, text, `Delete the ${what}`))) return;
+    await remove(its);
+    await leave(to);
+  });
 }
 
 /** Shows a secret once, with a way to copy it; is over when the dialog is closed. */

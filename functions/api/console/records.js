@@ -1,9 +1,9 @@
 // Records: one by its key, or those of a kind; and exports of them.
 
-import { all, exact, get, path, post, remove } from "./api.js";
-import { $, copy, fill, head, make, options, set, show } from "./dom.js";
+import { all, exact, get, path, post } from "./api.js";
+import { $, copy, fill, head, line, make, options, set, show } from "./dom.js";
 import { keyOf } from "./fields.js";
-import { confirmed, link, on, pages, query, start } from "./page.js";
+import { deletes, link, on, pages, query, start, toImport } from "./page.js";
 import { number, status, time, value } from "./words.js";
 
 /** Fields that a list has columns for; the record has all. */
@@ -36,33 +36,18 @@ async function one(key) {
   const names = [...new Set([...Object.keys(record.fields), ...Object.keys(fields)])].sort();
   fill(
     "values",
-    names.map((name) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, name),
-        make("td", {}, value(record.fields[name])),
-        make("td", {}, ...(fields[name] ? from(fields[name]) : ["–"])),
-      ),
-    ),
+    names.map((name) => line(name, value(record.fields[name]), fields[name] ? from(fields[name]) : "–")),
   );
   $("back").href = link("records", { kind });
+  deletes("record", "Only an import can make it anew.", path("records", kind, key), link("records", { kind }));
   show($("one"));
 }
 
 /** Where something comes from: a link to the import, and the row. */
 function from({ import: id, row, default: isDefault, cleared }) {
-  const source = id ? make("a", { href: link("import", { id }) }, id) : "an import of an earlier version";
+  const source = id ? toImport(id) : "an import of an earlier version";
   return [source, `, row ${row}`, isDefault ? ", the kind's default" : "", cleared ? ", which emptied it" : ""];
 }
-
-on($("delete"), "click", async () => {
-  const text = "Only an import can make it anew.";
-  if (!(await confirmed("Delete the record?", text, "Delete the record"))) return;
-  await remove(path("records", kind, query.key));
-  location.assign(link("records", { kind }));
-  return new Promise(() => {});
-});
 
 async function list() {
   let page = { records: [], next_cursor: cursor ?? "" };
@@ -71,8 +56,7 @@ async function list() {
   }
   $("all-title").textContent = `Records of ${kind}`;
   if (changed_by) {
-    const source = make("a", { href: link("import", { id: changed_by }) }, changed_by);
-    $("changed").replaceChildren("Those that ", source, " made or changed last. ", make("a", { href: link("records", { kind }) }, "Show all"));
+    $("changed").replaceChildren("Those that ", toImport(changed_by), " made or changed last. ", make("a", { href: link("records", { kind }) }, "Show all"));
     show($("changed"));
   }
   // The fields of the kind in its order, then those that it keeps besides. A key of one field is there already.

@@ -1,8 +1,8 @@
 // Endpoints that are told of events, and what became of each delivery.
 
-import { ask, get, path, post, remove } from "./api.js";
+import { ask, get, path, post } from "./api.js";
 import { $, copy, detail, fill, make, show } from "./dom.js";
-import { confirmed, link, on, once, pages, query, say, start } from "./page.js";
+import { confirmed, deletes, link, on, once, pages, query, say, start, toImport } from "./page.js";
 import { number, time, when } from "./words.js";
 
 const { id } = query;
@@ -67,11 +67,7 @@ function row(delivery) {
   const last = delivery.attempts.at(-1);
   const told = last && (last.status ?? last.error ?? "under way");
   const line = copy("t-delivery", {
-    event: [
-      event.type,
-      " ",
-      event.data.import ? make("a", { href: link("import", { id: about.id }) }, about.id) : (about?.id ?? ""),
-    ],
+    event: [event.type, " ", event.data.import ? toImport(about.id) : (about?.id ?? "")],
     when: time(event.timestamp),
     state: delivery.state + (delivery.next_at ? `, next attempt ${when(delivery.next_at)}` : ""),
     last: last ? [`${told}${last.ms === null ? "" : `, ${number(last.ms)} ms`}`, delivery.answer ? make("pre", {}, delivery.answer) : ""] : "–",
@@ -106,13 +102,7 @@ on($("rotate"), "click", async () => {
   await one();
 });
 
-on($("delete"), "click", async () => {
-  const text = "Nothing is sent to it any more, and its deliveries are forgotten.";
-  if (!(await confirmed("Delete the endpoint?", text, "Delete the endpoint"))) return;
-  await remove(its);
-  location.assign("webhooks");
-  return new Promise(() => {});
-});
+deletes("endpoint", "Nothing is sent to it any more, and its deliveries are forgotten.", its, "webhooks");
 
 on($("make"), "submit", async () => {
   const chosen = [...document.querySelectorAll("[name=event]:checked")].map(({ value }) => value);

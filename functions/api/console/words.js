@@ -36,6 +36,19 @@ export const when = (at) => (at ? moment.format(new Date(at)) : "–");
 /** A status in words, with the attribute that gives it its look. */
 export const status = (word) => ({ "data-status": word, text: word.replaceAll("_", " ") });
 
+/** How a file is read. */
+export const readAs = ({ format, compression, encoding, delimiter, quoting, sheet }) =>
+  [
+    format,
+    compression,
+    encoding,
+    delimiter && `delimiter ${delimiter === "\t" ? "tab" : delimiter}`,
+    quoting === false && "quotes are data",
+    sheet && `sheet ${sheet}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+
 /** Ranges of rows: "2–5, 9". */
 export const ranges = (list) =>
   list.map(({ first, last }) => (first === last ? number(first) : `${number(first)}–${number(last)}`)).join(", ");

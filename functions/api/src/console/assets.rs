@@ -61,7 +61,6 @@ assets! {
     "new.js": MODULE,
     "page.js": MODULE,
     "records.js": MODULE,
-    "sample.js": MODULE,
     "sign-in.js": MODULE,
     "upload.js": MODULE,
     "webhooks.js": MODULE,

@@ -33,6 +33,9 @@ const MODES: [(&str, &str); 4] = [
     ("replace", "replace: then remove every record that the file does not name"),
 ];
 
+/// The name of a preset, as browsers read patterns.
+const PRESET_NAME: &str = r"[a-z0-9\-]{1,64}";
+
 pub(super) fn body() -> Markup {
     html! {
         h1 { "New import" }
@@ -54,6 +57,7 @@ pub(super) fn body() -> Markup {
                 h2 #kind-title { "Kind" }
                 div.bar {
                     div { label for="kind" { "Kind of records" } select #kind name="kind" {} }
+                    div { label for="preset" { "Preset" } select #preset {} }
                     p #kind-note.hint role="status" {}
                 }
                 div #missing role="status" {}
@@ -160,7 +164,11 @@ pub(super) fn body() -> Markup {
                             option value="clear" { "empty the field" }
                         }
                     }
-                    div { label for="preset" { "Remember as preset" } input #preset autocomplete="off" size="12"; }
+                    div {
+                        label for="remember" { "Remember as preset" }
+                        input #remember autocomplete="off" size="12" placeholder="a-z, 0-9, -" pattern=(PRESET_NAME)
+                            title="1 to 64 of a-z, 0-9 and -";
+                    }
                 }
                 div.actions {
                     button #check.primary type="button" { "Check all rows" }
