@@ -542,8 +542,9 @@ async fn told_wrongly(stack: &Stack, account: &str, import: &Import) -> Option<S
 }
 
 async fn holds(seed: u64) {
-    println!("seed {seed}");
     let schedule = Schedule::new(seed);
+    let dropped_off = schedule.waves.iter().flatten().filter(|planned| planned.by_inbox).count();
+    println!("seed {seed}, {dropped_off} files dropped off");
     let deviations = run(&schedule, &[]).await;
     assert!(
         deviations.is_empty(),
@@ -555,6 +556,16 @@ async fn holds(seed: u64) {
 }
 
 crate::seeds!(schedule_1: 1, schedule_2: 2, schedule_3: 3, schedule_4: 4, schedule_5: 5, schedule_6: 6, schedule_7: 7, schedule_8: 8);
+
+/// The ordinary run drops files off, among them some of whose events are lost or come twice.
+#[test]
+fn schedules_drop_files_off() {
+    let schedules: Vec<Schedule> = (1..9).map(Schedule::new).collect();
+    let has = |schedule: &&Schedule| schedule.waves.iter().flatten().any(|planned| planned.by_inbox);
+    let dropping: Vec<&Schedule> = schedules.iter().filter(has).collect();
+    assert!(dropping.iter().any(|schedule| schedule.faults.event_lost > 0.0));
+    assert!(dropping.iter().any(|schedule| schedule.faults.event_twice > 0.0));
+}
 
 /// The seeds that `PENSTOCK_CHAOS_SEEDS` names, such as `1000..1200`, one after the other; without it the next of the
 /// ordinary run.
