@@ -265,7 +265,7 @@ def inbox(api, cloud, outputs, sweeper):
 
     def imported(preset):
         listed = pages(api, "/v1/imports", "imports")
-        return next((found for found in listed if found["preset"] == preset), None)
+        return next((found for found in listed if found.get("preset") == preset), None)
 
     options = {"delimiter": ";", "mapping": {"Artikel": "sku", "Name": "name", "Marke": "brand"}}
     for preset, name in [("nightly", "a b+%ä.csv"), ("later", "b.csv")]:
