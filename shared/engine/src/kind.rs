@@ -53,8 +53,6 @@ pub struct Kind {
     name: KindName,
     fields: Vec<FieldCheck>,
     places: HashMap<String, usize>,
-    /// The place of each field among the names of all in their order.
-    ranks: Vec<usize>,
     /// The fields of the key, in the order in which a key is written.
     key: Vec<usize>,
     /// The defaults of a new record, by field.
@@ -111,13 +109,6 @@ impl Kind {
         self.places.get(name).copied()
     }
 
-    /// Cells in the order of their fields' names.
-    pub(crate) fn by_name<'r, 'a>(&self, cells: &'r [(usize, Option<Cell<'a>>)]) -> Vec<&'r (usize, Option<Cell<'a>>)> {
-        let mut ordered: Vec<&(usize, Option<Cell<'a>>)> = cells.iter().collect();
-        ordered.sort_unstable_by_key(|(field, _)| self.ranks[*field]);
-        ordered
-    }
-
     /// The places of the fields of the key, in the order in which a key is written. At least one is required.
     pub fn key_fields(&self) -> &[usize] {
         &self.key
@@ -159,9 +150,6 @@ impl Kind {
         if let Some(place) = self.index_of(name) {
             return place;
         }
-        let rank = self.fields.iter().filter(|field| field.name.as_str() < name).count();
-        self.ranks.iter_mut().filter(|other| **other >= rank).for_each(|other| *other += 1);
-        self.ranks.push(rank);
         self.fields.push(FieldCheck::anything(name, self.missing.clone()));
         self.places.insert(name.to_owned(), self.fields.len() - 1);
         self.fields.len() - 1

@@ -116,15 +116,14 @@ fn only_filling<'r, 'a>(row: &'r Row<'a>) -> Cow<'r, Row<'a>> {
 
 fn made_by(kind: &Kind, stamp: Stamp, row: &Row<'_>) -> Record {
     let name = |field: usize| kind.field(field).name().to_owned();
-    let value = |(field, cell): &&(usize, Option<Cell<'_>>)| Some((name(*field), cell.clone()?.into()));
-    // A row names a field once, and maps that are made at once of names in their order look for no name's place.
-    let cells = kind.by_name(&row.cells);
+    let value = |(field, cell): &(usize, Option<Cell<'_>>)| Some((name(*field), cell.clone()?.into()));
+    // A row names a field once, and maps that are made at once need not look for each name's place.
     let mut record = Record {
         rev: 0,
         made: stamp,
         last: Applied { stamp, changed: true },
-        fields: cells.iter().filter_map(value).collect(),
-        stamps: cells.iter().map(|(field, _)| (name(*field), stamp)).collect(),
+        fields: row.cells.iter().filter_map(value).collect(),
+        stamps: row.cells.iter().map(|(field, _)| (name(*field), stamp)).collect(),
         gone: None,
     };
     put_newer(&mut record, kind, stamp.of_default(), &kind.defaults(&row.cells));

@@ -194,13 +194,10 @@ fn compile(schema: &Schema, account: &AccountId) -> Result<Kind, SchemaError> {
         return root.then("primaryKey").fail("at least one field of the key must be required");
     }
     let defaults = defaults(schema, &fields, &places, &at_fields)?;
-    let rank = |field: &FieldCheck| fields.iter().filter(|other| other.name() < field.name()).count();
-    let ranks = fields.iter().map(rank).collect();
     let mut kind = Kind {
         name: schema.name.clone(),
         fields,
         places,
-        ranks,
         key,
         defaults,
         keeps_additional: common.keeps_additional,

@@ -591,16 +591,3 @@ fn names_that_take_long_to_compare_are_compared_with_nothing() {
     );
     assert_eq!(failure.expect_err("columns are missing").code, "missing_column");
 }
-
-#[test]
-fn cells_are_ordered_by_the_names_of_their_fields_added_ones_too() {
-    let mut kind = crate::kinds::compiled("products");
-    for added in ["zz", "a0", "msrq", "A"] {
-        kind.add_field(added);
-    }
-    let cells: Vec<_> = (0..kind.fields().len()).map(|field| (field, None)).collect();
-    let names: Vec<&str> = kind.by_name(&cells).into_iter().map(|(field, _)| kind.field(*field).name()).collect();
-    assert!(names.is_sorted() && names.len() == cells.len(), "{names:?}");
-    let some: Vec<_> = cells.into_iter().rev().step_by(3).collect();
-    assert!(kind.by_name(&some).is_sorted_by_key(|(field, _)| kind.field(*field).name()));
-}
