@@ -357,17 +357,25 @@ async fn a_digest_holds_at_one_place_in_the_order() {
     is_needed(Condition::DigestEpoch, written_in_between).await;
 }
 
+/// Files that come one after the other, and the import of the last one.
+async fn imported(without: Option<Condition>, files: Vec<(Vec<u8>, ImportOptions)>) -> (Stack, Import) {
+    let stack = stack_without(without).await;
+    let mut last = None;
+    for (file, options) in files {
+        let import = stack.import_with(&file, options).await;
+        assert_eq!(import.status, Status::Completed);
+        last = Some(import);
+    }
+    (stack, last.expect("a file"))
+}
+
 /// Files that come one after the other, and what records cost behind the last one.
 async fn one_after_the_other(
     without: Option<Condition>,
-    imports: Vec<(Vec<u8>, ImportOptions)>,
+    files: Vec<(Vec<u8>, ImportOptions)>,
     cost: Option<&str>,
 ) -> Vec<String> {
-    let stack = stack_without(without).await;
-    for (file, options) in imports {
-        let import = stack.import_with(&file, options).await;
-        assert_eq!(import.status, Status::Completed);
-    }
+    let (stack, _) = imported(without, files).await;
     let deviations = costs(&stack, cost).await;
     stack.stop().await;
     deviations
@@ -410,15 +418,12 @@ async fn a_row_that_clears_says_something_else_than_one_that_keeps() {
     .await;
 }
 
-/// How many rows of the last of these imports were updated, where that is not so many.
+/// How many rows of the last of these files are updated, where that is not so many.
 async fn updated(without: Option<Condition>, files: Vec<(Vec<u8>, ImportOptions)>, wanted: u64) -> Vec<String> {
-    let stack = stack_without(without).await;
-    let mut last = 0;
-    for (file, options) in files {
-        last = stack.import_with(&file, options).await.rows.updated;
-    }
+    let (stack, last) = imported(without, files).await;
     stack.stop().await;
-    (last != wanted).then(|| format!("{last} rows were updated, not {wanted}")).into_iter().collect()
+    let rows = last.rows.updated;
+    (rows != wanted).then(|| format!("{rows} rows were updated, not {wanted}")).into_iter().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

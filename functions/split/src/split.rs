@@ -22,7 +22,7 @@ use penstock_engine::{
 use penstock_model::{
     AccountId, Body, Checkpoint, Chunk, ChunkMessage, Chunking, Dropped, Failure, Halt, Import, ImportId, Job, Layout,
     Mode, Order, Repeats, Settlement, Stage, StoredObject,
-    digest::{Built, Source},
+    digest::{Built, File, Source},
     limits::{DIGEST_CHUNK_SECONDS, DIGEST_TRIES, MESSAGE_BYTES, SPLIT_TRIES},
 };
 use penstock_runtime::{Deadline, chain, chunk_end};
@@ -345,8 +345,11 @@ impl Sender<'_> {
         // before.
         self.said = match self.goes_by_digest(&plan) {
             true => {
-                self.name = self.store.file_name(self.import, &layout, &self.job.columns).await;
-                self.end_if_same(&source).await?;
+                // Each row of a replace is looked at, and its options are those of no upsert.
+                if !self.import.is_replace() {
+                    self.name = self.store.file_name(self.import, &layout, &self.job.columns).await;
+                    self.end_if_same(&source).await?;
+                }
                 Some(self.recall(&plan, &source).await)
             }
             false => {
@@ -369,7 +372,7 @@ impl Sender<'_> {
     /// Accounts for all rows at once, if the file is the one that said last what its digest holds.
     async fn end_if_same(&self, source: &Source) -> Result<(), Stop> {
         let conditions = self.store.conditions();
-        let is_asked = !self.import.options.force && !self.import.is_replace() && conditions.digest_drops;
+        let is_asked = !self.import.options.force && conditions.digest_drops;
         let Some(digest) = self.import.digests.get(&source.id).filter(|_| is_asked) else { return Ok(()) };
         match &digest.file {
             Some(file) if Some(&file.name) == self.name.as_ref() => {
@@ -409,7 +412,8 @@ impl Sender<'_> {
 
     /// Writes the digest of what the file says, if it was read from its first byte to its last.
     async fn write_digest(self, rows: u64) -> Option<Built> {
-        self.store.write_digest(self.import, &self.source?, self.said?, (self.name, rows)).await
+        let file = self.name.map(|name| File { name, rows });
+        self.store.write_digest(self.import, &self.source?, self.said?, file).await
     }
 
     /// Sends the chunks that wait, and tallies those that are not to be sent. A repeat sends duplicates, and finds the

@@ -5,10 +5,9 @@
 //! that it was written by. So where imports overlap and the one writes over what the other has, the order's digest has
 //! no object any more, and is none. That costs reads and changes nothing, and so does every failure here.
 
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use penstock_engine::digest::{self, DigestReader, Recalled, Said};
 use penstock_model::{
-    Import, ImportOptions, Layout, Status, StoredObject, Transition,
+    Import, ImportOptions, Layout, Status, Transition,
     digest::{Built, Digest, Digests, File, Source, object_name},
     limits::DIGESTS,
 };
@@ -23,7 +22,6 @@ use crate::{
     objects::{ObjectWriter, Target},
     records::RecordName,
     sha256_hex,
-    uploads::upload_key,
 };
 
 fn key(import: &Import, source: &Source) -> String {
@@ -89,42 +87,35 @@ impl Store {
     /// the import's options. Files with one name have the same rows. Nothing where the storage gives no checksum of the
     /// whole object, or does not answer. Changes nothing.
     ///
-    /// The checksum is CRC-64/NVME, which S3 computes of every object ("Checking object integrity in Amazon S3"); its
-    /// owner could make two files that share it, and the ETag goes with it. By an ETag that is no hash of the bytes,
-    /// such as that of an object under a key of KMS, no two files have the same name.
+    /// An owner could make two files that share the checksum, and the ETag goes with it. By an ETag that is no hash of
+    /// the bytes, such as that of an object under a key of KMS, no two files have the same name.
     pub async fn file_name(&self, import: &Import, layout: &Layout, columns: &[String]) -> Option<String> {
         let object = import.object.as_ref()?;
-        let head = self.inner.s3.head_object().bucket(&self.settings().uploads_bucket);
-        let head = head.key(upload_key(&import.account, import.upload_of()));
-        let head = head.set_version_id(object.version.clone()).checksum_mode(ChecksumMode::Enabled);
-        let head = match head.send().await {
-            Ok(head) => head,
+        let checksum = match self.upload_checksum(import, object).await {
+            Ok(checksum) => checksum?,
             Err(error) => {
-                let error = StoreError::unavailable("s3:HeadObject")(error);
                 info!(import.id = %import.id, %error, "the checksum of a file is not known");
                 return None;
             }
         };
-        let is_whole = head.checksum_type() == Some(&ChecksumType::FullObject) && head.e_tag() == Some(&quoted(object));
-        let checksum = head.checksum_crc64_nvme().filter(|_| is_whole)?;
         let layout = Layout { notes: Vec::new(), ..layout.clone() };
         let options = ImportOptions { force: false, ..import.options.clone() };
         let how = self.conditions().digest_same.then_some((&layout, columns, &options));
         Some(sha256_hex(&serde_json::to_vec(&(checksum, &object.etag, object.bytes, how)).ok()?))
     }
 
-    /// Writes the digest behind a file of this source and name that was read as a whole; nothing where it cannot be
-    /// written. It takes the place of the one that there is. A repeat writes the same entries.
+    /// Writes the digest behind a file of this source that was read as a whole; nothing where it cannot be written.
+    /// `file` is known again by it if no row of it was rejected, and none names the record of another one. It takes the
+    /// place of the one that there is. A repeat writes the same entries.
     pub async fn write_digest(
         &self,
         import: &Import,
         source: &Source,
         said: Said,
-        (name, rows): (Option<String>, u64),
+        file: Option<File>,
     ) -> Option<Built> {
         let rejected = said.rejected();
-        let is_all = said.is_all_distinct() || !self.conditions().digest_distinct;
-        let file = name.filter(|_| is_all).map(|name| File { name, rows });
+        let file = file.filter(|_| said.is_all_distinct() || !self.conditions().digest_distinct);
         let named_alone = import.is_replace() && self.conditions().digest_named;
         let mut pieces = said.into_object(&import.id, named_alone)?;
         let (bucket, key) = (self.settings().results_bucket.clone(), key(import, source));
@@ -175,11 +166,6 @@ impl Store {
         }
         behind
     }
-}
-
-/// The ETag of an object as HTTP writes it.
-fn quoted(object: &StoredObject) -> String {
-    format!("\"{}\"", object.etag)
 }
 
 /// Whether what an import's file said was applied as a whole: it has ended with every row looked at, and no row has

@@ -108,7 +108,7 @@ pub enum Copied {
 /// A list of files of the inbox.
 #[derive(Debug)]
 pub struct Listed {
-    /// They.
+    /// The files.
     pub files: Vec<Found>,
     rest: Option<Behind>,
 }

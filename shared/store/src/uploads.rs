@@ -3,7 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 pub use aws_sdk_s3::primitives::ByteStream as Stream;
-use aws_sdk_s3::{operation::get_object::GetObjectError, presigning::PresigningConfig, primitives::ByteStream};
+use aws_sdk_s3::{
+    operation::get_object::GetObjectError,
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+    types::{ChecksumMode, ChecksumType},
+};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use bytes::Bytes;
@@ -50,6 +55,11 @@ pub fn of_key(key: &str) -> Option<(AccountId, ImportId)> {
     let (Folder::Uploads, account) = Folder::of(key)? else { return None };
     let import = key.strip_prefix(&Folder::Uploads.of_account(&account))?.parse().ok()?;
     Some((account, import))
+}
+
+/// The ETag of an object as HTTP writes it.
+fn quoted_etag(object: &StoredObject) -> String {
+    format!("\"{}\"", object.etag)
 }
 
 /// The key of an import's rejected rows file.
@@ -175,6 +185,19 @@ impl Store {
         }
     }
 
+    /// The checksum of the whole of the very object that the import was accepted for: CRC-64/NVME, which S3 computes of
+    /// every object (Amazon S3 User Guide, "Checking object integrity"). `None` where the storage has no such one, or
+    /// another object by now.
+    pub(crate) async fn upload_checksum(&self, import: &Import, object: &StoredObject) -> Result<Option<String>> {
+        let head = self.inner.s3.head_object().bucket(&self.settings().uploads_bucket);
+        let head = head.key(upload_key(&import.account, import.upload_of()));
+        let head = head.set_version_id(object.version.clone()).checksum_mode(ChecksumMode::Enabled);
+        let head = head.send().await.map_err(StoreError::unavailable("s3:HeadObject"))?;
+        let is_whole = head.checksum_type() == Some(&ChecksumType::FullObject);
+        let is_it = head.e_tag() == Some(&quoted_etag(object));
+        Ok(head.checksum_crc64_nvme.filter(|_| is_whole && is_it))
+    }
+
     /// Reads bytes of the very object that the import was accepted for: from `offset` on, `bytes` of them or all that
     /// follow.
     ///
@@ -194,7 +217,7 @@ impl Store {
             .key(upload_key(&import.account, import.upload_of()));
         get = match &object.version {
             Some(version) => get.version_id(version),
-            None => get.if_match(format!("\"{}\"", object.etag)),
+            None => get.if_match(quoted_etag(object)),
         };
         let end = bytes.map_or(object.bytes, |bytes| offset.saturating_add(bytes).min(object.bytes));
         // What a range is answered with (RFC 9110, section 14.4).
